@@ -1,0 +1,53 @@
+# Everything a fresh machine needs: Python 3.11+ and make.
+#   make demo    set up, run the main job on the embedded simulated market, end with a report
+#   make test    set up, run every test (those that need real data skip where LIQBT_DATA is absent)
+#   make check   format, lint, types, layers, docs
+#   make bench   speed, as ratios to a reference in the same process
+#   make quick   the tests without the statistical and end-to-end ones
+#   make lock    pin the dependencies anew
+#   make clean   remove everything that can be made again
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test quick check bench lock clean setup
+.DEFAULT_GOAL := test
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "liqbt needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (say: make PYTHON=python3.12)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/liqbt demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: $(READY)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config .importlinter.toml
+	$(BIN)/python -m pytest -q -p no:randomly --doctest-modules --doctest-glob='*.md' liqbt research/decisions
+
+bench: $(READY)
+	$(BIN)/liqbt bench
+
+lock: $(READY)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find results -mindepth 1 -maxdepth 1 ! -name baselines ! -name validity ! -name README.md -exec rm -rf {} +

@@ -1,0 +1,97 @@
+"""liqbt: backtest and research liquidation levels in crypto derivatives.
+
+Historical liquidation events and open-interest snapshots are replayed in order through an
+estimator, giving point-in-time cluster forecasts; an evaluation scores them against later price
+visits, beside what no information would have scored.
+
+The public names are below; everything is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from liqbt.audit import lookahead as lookahead
+    from liqbt.errors import LiqbtError as LiqbtError
+    from liqbt.experiment import Run as Run
+    from liqbt.experiment import ingest_files as ingest_files
+    from liqbt.experiment import load_experiment as load_experiment
+    from liqbt.experiment import load_run as load_run
+    from liqbt.experiment import open_log as open_log
+    from liqbt.experiment import run_experiment as run_experiment
+    from liqbt.quality import leak_profile as leak_profile
+    from liqbt.replay import Estimator as Estimator
+    from liqbt.simulate import World as World
+    from liqbt.simulate import simulate as simulate
+    from liqbt.types import Cluster as Cluster
+    from liqbt.types import Forecast as Forecast
+    from liqbt.types import Score as Score
+
+_HOME = {
+    "Cluster": "types",
+    "Estimator": "replay",
+    "Forecast": "types",
+    "LiqbtError": "errors",
+    "Run": "experiment",
+    "Score": "types",
+    "World": "simulate",
+    "ingest_files": "experiment",
+    "leak_profile": "quality",
+    "load_experiment": "experiment",
+    "load_run": "experiment",
+    "lookahead": "audit",
+    "open_log": "experiment",
+    "run_experiment": "experiment",
+    "simulate": "simulate",
+}
+
+__all__ = [
+    "Cluster",
+    "Estimator",
+    "Forecast",
+    "LiqbtError",
+    "Run",
+    "Score",
+    "World",
+    "ingest_files",
+    "leak_profile",
+    "load_experiment",
+    "load_run",
+    "lookahead",
+    "open_log",
+    "run_experiment",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'liqbt' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"liqbt.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def _key_kernel_cache() -> None:
+    """Point numba's cache at a folder keyed by all kernels' sources.
+
+    numba looks at a kernel's own file only, and keeps a stale answer when a helper in another file
+    changes. Whoever has set `NUMBA_CACHE_DIR`, or imported numba before, is left alone.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ or "numba" in sys.modules:
+        return
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*kernels.py")):
+        digest.update(path.read_bytes())
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ["NUMBA_CACHE_DIR"] = str(base / "liqbt" / f"numba-{digest.hexdigest()[:16]}")
+
+
+_key_kernel_cache()

@@ -1,0 +1,32 @@
+"""Shared fixtures: where the real data is, and a quiet, reproducible hypothesis."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile(
+    "liqbt", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("ci", parent=settings.get_profile("liqbt"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "liqbt")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real data, or a skip that says why."""
+    path = Path(os.environ.get("LIQBT_DATA", ROOT.parent / "shared" / "data"))
+    if not (path / "SHA256SUMS").is_file():
+        pytest.skip(f"no real data: set LIQBT_DATA to its folder ({path} is absent)")
+    return path
