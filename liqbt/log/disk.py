@@ -1,0 +1,93 @@
+"""The few things the log does to a disk, each safe to be killed in the middle of."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from liqbt.errors import AlreadyRunningError
+
+__all__ = ["TEMPORARY", "locked", "publish_new", "replace", "sha256", "sync_folder", "write_synced"]
+
+TEMPORARY = ".tmp"
+"""Suffix of files that nobody has committed to yet."""
+
+
+def sha256(data: bytes | memoryview) -> str:
+    """Return the SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_synced(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to `path` and return once it is on the disk."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Return once the names in `folder` are on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace(path: Path, data: bytes | memoryview) -> None:
+    """Write `path` so that a reader finds the old content or the new, never a part."""
+    temporary = path.with_name(path.name + TEMPORARY)
+    write_synced(temporary, data)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def publish_new(path: Path, data: bytes | memoryview) -> None:
+    """Write `path` whole or not at all, and never over a file that is there.
+
+    Raises
+    ------
+    FileExistsError
+        `path` is there already.
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    write_synced(temporary, data)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links; the caller holds the lock
+        if path.exists():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+    sync_folder(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`; the lock dies with the process.
+
+    Raises
+    ------
+    AlreadyRunningError
+        Somebody else holds it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(
+                f"another process is writing to {path.parent} (it holds {path.name}): "
+                "wait for it to end"
+            ) from None
+        yield
+    finally:
+        os.close(handle)

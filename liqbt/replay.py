@@ -1,0 +1,297 @@
+"""Replay: one loop that hands an estimator a prefix of the tape and then asks for a forecast.
+
+The future is *absent*, not guarded: an estimator receives copies of the events with
+`ts_known < at`, and nothing through which later ones could be reached. Everything that it may
+carry from one call to the next is in `state()`: a replay can stop anywhere and go on bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.errors import DataError
+from liqbt.tape import Tape
+from liqbt.types import EVENT_DTYPE, Events, Forecast, IntArray, Ns
+
+__all__ = [
+    "Checkpoint",
+    "Estimator",
+    "State",
+    "copied",
+    "forecast_bytes",
+    "forecasts_digest",
+    "load_checkpoint",
+    "replay",
+    "replay_from",
+    "save_checkpoint",
+    "schedule",
+]
+
+State = Mapping[str, npt.NDArray[Any]]
+Slicer = Callable[[Events, int, int], Events]
+
+_BATCH: Final = 1 << 18
+
+
+class Estimator(Protocol):
+    """A fold over events that can be asked, at any moment, for a forecast.
+
+    A forecast is a pure function of the events received so far, the configuration and the seed.
+    """
+
+    def update(self, events: Events) -> None:
+        """Take in the next events, in canonical order; the array is read-only."""
+
+    def forecast(self, at: Ns) -> Forecast | None:
+        """Issue a forecast from what was received; None while there is too little to issue one."""
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return everything that is needed to go on bit for bit."""
+
+    def restore(self, state: State) -> None:
+        """Become the estimator that returned `state`; its configuration must be the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Where a replay stands, and what its estimator knows there.
+
+    Attributes
+    ----------
+    tape : str
+        Digest of the tape.
+    position : int
+        Number of events handed over.
+    issued : int
+        Number of scheduled times that were asked for.
+    state : mapping of str to ndarray
+        The estimator's state.
+    """
+
+    tape: str
+    position: int
+    issued: int
+    state: State
+
+
+def schedule(start: Ns, end: Ns, every: Ns) -> IntArray:
+    """Return the multiples of `every` (counted from 1970) in `[start, end)`, as int64 ns.
+
+    Examples
+    --------
+    >>> schedule(5, 31, 10).tolist()
+    [10, 20, 30]
+    """
+    first = -(-start // every) * every
+    return np.arange(first, end, every, dtype=np.int64)
+
+
+def copied(events: Events, start: int, stop: int) -> Events:
+    """Return events `[start, stop)` as a read-only array whose base is their own bytes alone."""
+    return np.frombuffer(events[start:stop].tobytes(), dtype=EVENT_DTYPE)
+
+
+def replay(
+    tape: Tape,
+    estimator: Estimator,
+    times: IntArray,
+    *,
+    batch: int = _BATCH,
+    slicer: Slicer = copied,
+    progress: Callable[[int], None] | None = None,
+) -> list[Forecast]:
+    """Hand `estimator` the tape and collect its forecasts at `times`.
+
+    Parameters
+    ----------
+    tape : Tape
+        Events in canonical order.
+    estimator : Estimator
+        Fresh, or restored from nothing.
+    times : ndarray of int64, shape (n,)
+        When to ask, ns UTC, rising. At each, exactly the events with `ts_known < at` were seen.
+    batch : int
+        At most so many events are handed over in one call. It changes no result.
+    slicer : callable
+        How a slice is cut out; anything but the default belongs to an audit.
+    progress : callable, optional
+        Called with the number of scheduled times done so far.
+
+    Returns
+    -------
+    list of Forecast
+        Those that the estimator issued; it may decline early ones.
+
+    Raises
+    ------
+    DataError
+        If a forecast claims to know an event that it cannot have seen.
+    """
+    start = Checkpoint(tape=tape.digest, position=0, issued=0, state={})
+    steps = replay_from(start, tape, estimator, times, batch=batch, slicer=slicer)
+    issued = []
+    for step, (_, forecast) in enumerate(steps):
+        if forecast is not None:
+            issued.append(forecast)
+        if progress is not None:
+            progress(step + 1)
+    return issued
+
+
+def replay_from(
+    checkpoint: Checkpoint,
+    tape: Tape,
+    estimator: Estimator,
+    times: IntArray,
+    *,
+    batch: int = _BATCH,
+    slicer: Slicer = copied,
+) -> Iterator[tuple[int, Forecast | None]]:
+    """Go on from `checkpoint`, yielding the tape position and the forecast of each scheduled time.
+
+    The estimator is restored first unless the checkpoint's state is empty. After each item the
+    caller may build a `Checkpoint` from the position, the count of items so far and
+    `estimator.state()`.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint is of another tape, or a forecast claims to know the future.
+    """
+    if checkpoint.tape != tape.digest:
+        raise DataError(
+            f"the checkpoint is of tape {checkpoint.tape[:12]}, this is tape {tape.digest[:12]}"
+        )
+    if checkpoint.state:
+        estimator.restore(checkpoint.state)
+    cuts = np.searchsorted(tape.events["ts_known"], times, side="left")
+    position = checkpoint.position
+    for i in range(checkpoint.issued, len(times)):
+        cut = int(cuts[i])
+        while position < cut:
+            stop = min(position + batch, cut)
+            estimator.update(slicer(tape.events, position, stop))
+            position = stop
+        at = int(times[i])
+        forecast = estimator.forecast(at)
+        if forecast is not None and not forecast.latest_known < at:
+            raise DataError(
+                f"the forecast of {forecast.symbol} at {at} claims to know an event of "
+                f"{forecast.latest_known}; only events with ts_known < at may be used"
+            )
+        yield position, forecast
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write `checkpoint` to `path` (npz, no pickles): whole or not at all."""
+    head = {
+        "tape": checkpoint.tape,
+        "position": checkpoint.position,
+        "issued": checkpoint.issued,
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with partial.open("wb") as file:
+        arrays: dict[str, Any] = {f"state.{k}": np.asarray(v) for k, v in checkpoint.state.items()}
+        np.savez(file, head=np.array(json.dumps(head)), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint that `save_checkpoint` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            head = json.loads(str(file["head"]))
+            state = {
+                key.removeprefix("state."): file[key]
+                for key in file.files
+                if key.startswith("state.")
+            }
+        return Checkpoint(state=state, **head)
+    except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: not a readable replay checkpoint ({error})") from error
+
+
+def forecast_bytes(forecast: Forecast) -> bytes:
+    """Return every field of `forecast` as bytes: equal bytes are bit-identical forecasts."""
+    scalars = np.array(
+        [
+            forecast.mark,
+            forecast.sigma_1d,
+            forecast.grid.anchor,
+            forecast.grid.step,
+            forecast.asymmetry,
+            forecast.asymmetry_reach,
+            forecast.open_interest_usd,
+            forecast.observed_long_usd,
+            forecast.observed_short_usd,
+        ],
+        dtype="<f8",
+    )
+    integers = np.array(
+        [
+            forecast.at,
+            forecast.latest_known,
+            forecast.mark_ts,
+            forecast.mark_bin,
+            forecast.grid.fine_bins,
+            forecast.grid.coarse,
+            len(forecast.clusters),
+            forecast.density_usd.shape[1],
+        ],
+        dtype="<i8",
+    )
+    return b"|".join(
+        (
+            forecast.symbol.encode(),
+            integers.tobytes(),
+            scalars.tobytes(),
+            forecast.clusters.tobytes(),
+            np.ascontiguousarray(forecast.density_usd, dtype="<f4").tobytes(),
+        )
+    )
+
+
+def forecasts_digest(forecasts: Sequence[Forecast]) -> str:
+    """Return a digest over quantised integers: bins, cents, millionths.
+
+    Processors may differ in the last bit of a sum; a digest that is recorded must not.
+    """
+    digest = hashlib.sha256()
+    for forecast in forecasts:
+        digest.update(forecast.symbol.encode())
+        anchor, step = forecast.grid.anchor, forecast.grid.step
+        clusters = forecast.clusters
+        digest.update(
+            np.array(
+                [forecast.at, forecast.latest_known, forecast.mark_ts, forecast.mark_bin], "<i8"
+            ).tobytes()
+        )
+        quantised = (
+            np.array([forecast.mark * 100, forecast.sigma_1d * 1e6, forecast.asymmetry * 1e6]),
+            clusters["side"],
+            *(np.log(clusters[name] / anchor) / step * 2 for name in ("low", "high", "peak")),
+            clusters["notional_usd"],
+            clusters["density_rank"] * 1e3,
+        )
+        for part in quantised:
+            rounded = np.rint(np.nan_to_num(part.astype("<f8"), nan=-1.0))
+            digest.update(rounded.astype("<i8").tobytes())
+    return digest.hexdigest()

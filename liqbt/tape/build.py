@@ -1,0 +1,158 @@
+"""From the log's tables to one array of records: order, duplicates, and the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.errors import DataError
+from liqbt.log import (
+    Columns,
+    EventLog,
+    lexicographic_order,
+    order_keys,
+    same_as_previous,
+    table_columns,
+)
+from liqbt.tape.cache import cache_key, load_cached, store_cached
+from liqbt.tape.values import Selection, Tape, trusted_tape
+from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
+
+__all__ = ["build_tape"]
+
+
+def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = None) -> Tape:
+    """Return the selected events of `log` in canonical order, each once.
+
+    Two rows are the same event where kind, venue, symbol and the venue's id agree, or, where there
+    is no id, where everything but `ts_known` agrees. Of the same event the one that was known first
+    stands; a duplicate that becomes known later changes nothing, so a prefix never depends on what
+    follows it.
+
+    Parameters
+    ----------
+    log : EventLog
+        Only what is committed is read.
+    selection : Selection
+        What to read. Every instrument that is named must have events of its kind in the log.
+    cache_dir : Path, optional
+        Where decoded tapes are kept; a second call with the same log and selection maps the file
+        instead of reading the log. A damaged file is built again.
+
+    Raises
+    ------
+    DataError
+        An instrument has no events of its kind (says which there are), or none lie in the period.
+    LogError
+        The log is damaged; names the file.
+    """
+    if cache_dir is None:
+        return trusted_tape(_records(log, selection), selection.instruments)
+    key = cache_key(log.digest, selection)
+    cached = load_cached(cache_dir, key)
+    if cached is not None:
+        return cached
+    tape = trusted_tape(_records(log, selection), selection.instruments)
+    store_cached(cache_dir, key, tape)
+    return load_cached(cache_dir, key) or tape
+
+
+def _records(log: EventLog, selection: Selection) -> Events:
+    codes = {instrument: i for i, instrument in enumerate(selection.instruments)}
+    parts = [_of_kind(log, Kind(k), selection, codes) for k in sorted(selection.kinds)]
+    if not any(len(p) for p in parts):
+        raise DataError(
+            f"the log {log.path} has no selected event known in "
+            f"[{_iso(selection.start_ns)}, {_iso(selection.end_ns)})"
+        )
+    if len(parts) == 1:
+        return parts[0]
+    records = np.concatenate(parts)
+    del parts
+    # each kind is in canonical order, and the sort is stable: three keys settle the rest
+    return records[lexicographic_order([records[n] for n in ("ts_known", "ts_event", "kind")])]
+
+
+def _of_kind(
+    log: EventLog, kind: Kind, selection: Selection, codes: Mapping[Instrument, int]
+) -> Events:
+    wanted = selection.kinds[kind]
+    columns, names = table_columns(log.read(kind, wanted))
+    instrument = _instrument_codes(columns, names, codes)
+    _require_all(log, kind, wanted, codes, instrument)
+    order = lexicographic_order(order_keys(kind, columns))
+    order = order[_first_of_each(kind, columns, instrument, order)]
+    known = columns["ts_known"][order]
+    first, last = 0, len(order)
+    if selection.start_ns is not None:
+        first = int(np.searchsorted(known, selection.start_ns, side="left"))
+    if selection.end_ns is not None:
+        last = int(np.searchsorted(known, selection.end_ns, side="left"))
+    return _pack(kind, columns, instrument, order[first:last])
+
+
+def _instrument_codes(
+    columns: Columns, names: Mapping[str, list[str]], codes: Mapping[Instrument, int]
+) -> IntArray:
+    table = np.full((len(names["venue"]), len(names["symbol"])), -1, dtype=np.int64)
+    for i, venue in enumerate(names["venue"]):
+        for j, symbol in enumerate(names["symbol"]):
+            table[i, j] = codes.get(Instrument(venue, symbol), -1)
+    picked: IntArray = table[columns["venue"], columns["symbol"]]
+    return picked
+
+
+def _require_all(
+    log: EventLog,
+    kind: Kind,
+    wanted: tuple[Instrument, ...],
+    codes: Mapping[Instrument, int],
+    present: IntArray,
+) -> None:
+    found = set(np.unique(present).tolist())
+    for instrument in wanted:
+        if codes[instrument] not in found:
+            has = [str(i) for i in log.info().instruments.get(kind, ())]
+            raise DataError(
+                f"the log {log.path} has no {kind.name.lower()} of {instrument}: it has {has}"
+            )
+
+
+def _first_of_each(
+    kind: Kind, columns: Columns, instrument: IntArray, order: IntArray
+) -> npt.NDArray[np.bool_]:
+    """Return which places of `order` hold the first record of their event."""
+    keep = np.ones(len(order), dtype=bool)
+    numbered = columns["seq"][order] >= 0
+    plain = [columns["ts_event"], instrument, columns["side"], columns["span_s"]]
+    plain += [columns[name].view(np.uint64) for name in PAYLOAD[kind]]
+    plain.append(columns["occurrence"])
+    for places, identity in (
+        (np.flatnonzero(numbered), [columns["seq"], instrument]),
+        (np.flatnonzero(~numbered), plain),
+    ):
+        rows = order[places]
+        keys: list[npt.NDArray[Any]] = [key[rows] for key in identity]
+        by_identity = lexicographic_order(keys)
+        keep[places[by_identity[same_as_previous(keys, by_identity)]]] = False
+    return keep
+
+
+def _pack(kind: Kind, columns: Columns, instrument: IntArray, rows: IntArray) -> Events:
+    records = np.zeros(len(rows), dtype=EVENT_DTYPE)
+    for name in ("ts_known", "ts_event", "side", "span_s"):
+        records[name] = columns[name][rows]
+    records["kind"] = kind
+    records["instrument"] = instrument[rows]
+    for i in range(5):
+        names = PAYLOAD[kind]
+        records[f"p{i}"] = columns[names[i]][rows] if i < len(names) else np.nan
+    return records
+
+
+def _iso(ns: int | None) -> str:
+    return "..." if ns is None else f"{np.datetime64(ns, 'ns').astype('datetime64[s]')}Z"
