@@ -25,18 +25,24 @@ if TYPE_CHECKING:
     from liqbt.experiment import load_run as load_run
     from liqbt.experiment import open_log as open_log
     from liqbt.experiment import run_experiment as run_experiment
+    from liqbt.quality import LeakProfile as LeakProfile
     from liqbt.quality import leak_profile as leak_profile
     from liqbt.replay import Estimator as Estimator
     from liqbt.simulate import World as World
     from liqbt.simulate import simulate as simulate
     from liqbt.types import Cluster as Cluster
     from liqbt.types import Forecast as Forecast
+    from liqbt.types import Instrument as Instrument
+    from liqbt.types import Kind as Kind
     from liqbt.types import Score as Score
 
 _HOME = {
     "Cluster": "types",
     "Estimator": "replay",
     "Forecast": "types",
+    "Instrument": "types",
+    "Kind": "types",
+    "LeakProfile": "quality",
     "LiqbtError": "errors",
     "Run": "experiment",
     "Score": "types",
@@ -55,6 +61,9 @@ __all__ = [
     "Cluster",
     "Estimator",
     "Forecast",
+    "Instrument",
+    "Kind",
+    "LeakProfile",
     "LiqbtError",
     "Run",
     "Score",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, DataError, OrderError
-from liqbt.types import EVENT_DTYPE, Events, Instrument, Kind, Ns
+from liqbt.types import EVENT_DTYPE, Events, Instrument, IntArray, Kind, Ns
 
 __all__ = ["Selection", "Tape", "record_digest", "tape_from_events", "trusted_tape"]
 
@@ -151,7 +151,8 @@ def tape_from_events(events: Events, instruments: Sequence[Instrument]) -> Tape:
     if events.dtype != EVENT_DTYPE or events.ndim != 1:
         raise DataError(f"events need a one-dimensional array of EVENT_DTYPE, got {events.dtype}")
     _refuse(events["ts_known"] < events["ts_event"], "ts_known lies before ts_event")
-    _refuse(~np.isin(events["kind"], [int(k) for k in Kind]), "the kind is unknown")
+    known_kind = np.isin(np.arange(256), [int(k) for k in Kind])
+    _refuse(~known_kind[events["kind"]], "the kind is unknown")
     _refuse(events["instrument"] >= len(names), "the instrument is unknown")
     _check_order(events)
     return trusted_tape(events.copy(), names)
@@ -174,18 +175,21 @@ def record_digest(events: Events, instruments: Sequence[Instrument]) -> str:
 
 
 def _check_order(events: Events) -> None:
-    behind = np.zeros(max(len(events) - 1, 0), dtype=bool)
-    equal = np.ones_like(behind)
-    for name in ("ts_known", "ts_event", "kind", "instrument"):
+    known = np.ascontiguousarray(events["ts_known"])
+    falls = known[1:] < known[:-1]
+    if falls.any():
+        raise OrderError(f"ts_known falls at {_rows(np.concatenate(([False], falls)))}")
+    later = np.flatnonzero(known[1:] == known[:-1]) + 1
+    behind = np.zeros(len(later), dtype=bool)
+    equal = np.ones(len(later), dtype=bool)
+    for name in ("ts_event", "kind", "instrument"):
         values = events[name]
-        behind |= equal & (values[1:] < values[:-1])
-        equal &= values[1:] == values[:-1]
-        if name == "ts_known" and behind.any():
-            raise OrderError(f"ts_known falls at {_rows(np.concatenate(([False], behind)))}")
+        behind |= equal & (values[later] < values[later - 1])
+        equal &= values[later] == values[later - 1]
     if behind.any():
         raise OrderError(
             "records of one instant are not in order of ts_event, kind and instrument at "
-            f"{_rows(np.concatenate(([False], behind)))}"
+            f"{_numbers(later[behind])}"
         )
 
 
@@ -195,7 +199,10 @@ def _refuse(mask: npt.NDArray[np.bool_], what: str) -> None:
 
 
 def _rows(mask: npt.NDArray[np.bool_]) -> str:
-    rows = np.flatnonzero(mask)
+    return _numbers(np.flatnonzero(mask))
+
+
+def _numbers(rows: IntArray) -> str:
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     return f"rows {rows[:5].tolist()}{more}"
 

@@ -1,0 +1,1 @@
+"""One vendor a module: bytes in, typed event tables out. They never use each other."""

@@ -1,0 +1,221 @@
+"""A whole run on a small simulated market: complete, atomic, reused, the same bytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
+from liqbt.experiment import (
+    demo_experiment,
+    load_experiment,
+    load_run,
+    log_info,
+    run_experiment,
+    simulate_world,
+    with_estimator,
+)
+from liqbt.experiment.build import ESTIMATORS, build_estimator
+from liqbt.experiment.store import run_lock
+from liqbt.replay import forecast_bytes, forecasts_digest
+from liqbt.types import DAY_NS, Score
+
+WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
+EXPERIMENT = """
+name: small
+data: {world: world.yaml, seed: 3}
+symbols:
+  SIM:
+    events:
+      mark: simulated/SIM
+      open_interest: simulated/SIM
+      bar: simulated/SIM
+      liquidation: simulated/SIM
+    margin: {tiers: BTCUSDT}
+schedule: {warm_up: 5d}
+evaluation: {bootstrap_reps: 200}
+seed: 3
+"""
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("experiment")
+    (folder / "world.yaml").write_text(WORLD)
+    (folder / "small.yaml").write_text(EXPERIMENT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(home):
+    return run_experiment(home / "small.yaml", home / "results")
+
+
+def test_a_run_is_complete(run):
+    assert run.path.name == run.run_id
+    assert set(files(run.path)) >= {
+        "manifest.json",
+        "config.yaml",
+        "metrics.json",
+        "tables.json",
+        "forecasts.parquet",
+        "outcomes.parquet",
+        "first_sides.parquet",
+        "prices.parquet",
+    }
+    rows = json.loads((run.path / "metrics.json").read_text())
+    assert {tuple(row) for row in rows} == {tuple(Score.__dataclass_fields__)}
+    assert {row["horizon"] for row in rows} == {"4h", "24h", "7d"}
+    assert {"hit_rate", "brownian_lift", "mirror_lift", "first_side_skill"} <= {
+        row["statistic"] for row in rows
+    }
+    assert {v.word.value for v in run.verdicts} <= {"withheld", "not testable on this data"}
+    assert run.manifest["planted"]["magnet"] == 1.0
+
+
+def test_every_hit_rate_has_its_null_beside_it(run):
+    rates = [s for s in run.scores if s.statistic == "hit_rate" and s.n_episodes]
+    assert rates
+    assert all(0 < s.null < 1 for s in rates)
+
+
+def test_nothing_before_the_warm_up_is_scored(run):
+    known = [f.at for f in run.forecasts("SIM")]
+    scored = run.outcomes()["at"].to_numpy()
+    assert scored.min() >= known[0] + 3 * DAY_NS
+    first = json.loads((run.path / "manifest.json").read_text())["symbols"]["SIM"]["first"]
+    assert np.datetime64(int(scored.min()), "ns") >= np.datetime64(first[:-1]) + np.timedelta64(5, "D")
+
+
+def test_the_manifest_holds_the_digest_of_every_other_file(run):
+    found = files(run.path)
+    found.pop("manifest.json")
+    assert run.manifest["files"] == found
+
+
+def test_a_finished_run_is_reused(home, run):
+    before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
+    again = run_experiment(home / "small.yaml", home / "results")
+    assert again.path == run.path
+    assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
+
+
+def test_the_same_run_elsewhere_has_the_same_bytes(home, run, tmp_path):
+    for name in ("world.yaml", "small.yaml"):
+        (tmp_path / name).write_bytes((home / name).read_bytes())
+    other = run_experiment(tmp_path / "small.yaml", tmp_path / "elsewhere")
+    assert other.run_id == run.run_id
+    assert files(other.path) == files(run.path)
+
+
+def test_another_seed_is_another_run(home, run, tmp_path):
+    (tmp_path / "world.yaml").write_text(WORLD)
+    (tmp_path / "small.yaml").write_text(EXPERIMENT.replace("\nseed: 3", "\nseed: 4"))
+    other = run_experiment(tmp_path / "small.yaml", tmp_path / "results")
+    assert other.run_id != run.run_id
+    assert [s.value for s in other.scores if s.statistic == "hit_rate"] == [
+        s.value for s in run.scores if s.statistic == "hit_rate"
+    ]
+
+
+def test_forecasts_come_back_bit_for_bit(run):
+    issued = run.forecasts("SIM")
+    assert forecasts_digest(issued) == run.manifest["forecasts"]["SIM"]
+    assert len({forecast_bytes(f) for f in issued}) == len(issued)
+    assert all(not f.clusters.flags.writeable for f in issued)
+
+
+def test_a_failing_report_leaves_nothing(home, tmp_path):
+    def broken(_run, folder):
+        (folder / "half.html").write_text("half")
+        raise DataError("no report today")
+
+    with pytest.raises(DataError, match="no report today"):
+        run_experiment(home / "small.yaml", tmp_path, finish=broken)
+    assert [p for p in (tmp_path / "small").iterdir() if p.name != ".locks"] == []
+
+
+def test_two_at_once_is_said(home, run):
+    with run_lock(run.path), pytest.raises(AlreadyRunningError, match="another process"):
+        with run_lock(run.path):
+            pass
+
+
+def test_a_score_that_cannot_be_had_is_null_in_json_and_nan_in_python(run):
+    raw = json.loads((run.path / "metrics.json").read_text())
+    missing = [i for i, row in enumerate(raw) if row["ci_low"] is None]
+    assert missing, "sixteen days are too short for an interval at seven days"
+    assert all(math.isnan(run.scores[i].ci_low) for i in missing)
+
+
+def test_no_run_folder_is_one_sentence(tmp_path):
+    with pytest.raises(DataError, match="is .* the folder of a run"):
+        load_run(tmp_path)
+
+
+def test_the_embedded_demo_is_the_shipped_one(root):
+    embedded = demo_experiment().parent
+    assert (embedded / "demo.yaml").read_bytes() == (root / "experiments/demo.yaml").read_bytes()
+    assert (embedded / "worlds/magnet.yaml").read_bytes() == (
+        root / "experiments/worlds/magnet.yaml"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+def test_every_named_estimator_can_be_built_and_run(home, name, tmp_path):
+    text = EXPERIMENT + f"estimator: {{name: {name}, shift_days: 1}}\n"
+    (tmp_path / "world.yaml").write_text(WORLD)
+    (tmp_path / "small.yaml").write_text(text.replace("name: small", f"name: {name}", 1))
+    run = run_experiment(tmp_path / "small.yaml", tmp_path / "results")
+    assert len(run.forecasts("SIM")) > 100
+
+
+def test_an_unknown_estimator_names_the_nearest(home):
+    experiment = load_experiment(home / "small.yaml")
+    with pytest.raises(ConfigError, match="did you mean 'oi_flow'"):
+        build_estimator(with_estimator(experiment, "oi-flow"), "SIM")
+    with pytest.raises(ConfigError, match="cannot be imported"):
+        build_estimator(with_estimator(experiment, "nowhere:Thing"), "SIM")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("simulated/SIM\n      open", "simulated/SIN\n      open"), "SIN"),
+        (("BTCUSDT", "BTCUSD"), "did you mean 'BTCUSDT'"),
+        (("world.yaml", "none.yaml"), "none.yaml: cannot be read"),
+        (("warm_up: 5d", "warm_up: 5d, start: 2099-01-01"), "period|event"),
+        (("warm_up: 5d", "warm_up: 90d"), "warm-up"),
+    ],
+)
+def test_what_cannot_run_is_one_sentence(tmp_path, change, says):
+    (tmp_path / "world.yaml").write_text(WORLD)
+    (tmp_path / "small.yaml").write_text(EXPERIMENT.replace(*change))
+    with pytest.raises(LiqbtError, match=says) as caught:
+        run_experiment(tmp_path / "small.yaml", tmp_path / "results")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_simulated_log_holds_no_truth(home, tmp_path):
+    simulate_world(home / "world.yaml", seed=1, log_dir=tmp_path / "log", truth_dir=tmp_path / "t")
+    assert set(log_info(tmp_path / "log")["kinds"]) == {
+        "bar",
+        "mark",
+        "open_interest",
+        "liquidation",
+        "liquidation_total",
+    }
+    assert {p.name for p in (tmp_path / "t").iterdir()} >= {"SIM-positions.parquet"}

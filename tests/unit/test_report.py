@@ -1,0 +1,333 @@
+"""The page: self-contained, escaped, the same bytes, and no hit rate without its null."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_run import NAN, FakeRun, make_outcomes, make_run
+
+from liqbt.report.notes import planted_truth
+from liqbt.report.page import write_report
+from liqbt.types import CLUSTER_DTYPE, Forecast, Side, VerdictWord
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+HOSTILE = '<script>alert("x")</script>$\\frac{1}{|`*_[a](b)'
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text; fails on a tag closed out of order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def written(run: FakeRun, folder: Path) -> tuple[Page, str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = write_report(run, folder)
+    assert path == folder / "report.html"
+    text = path.read_text(encoding="utf-8")
+    return Page(text), (folder / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def run() -> FakeRun:
+    return make_run(n=360)
+
+
+@pytest.fixture(scope="module")
+def small() -> FakeRun:
+    return make_run(("BTCUSDT",), n=60)
+
+
+@pytest.fixture(scope="module")
+def folder(run: FakeRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of `run`, written once for the tests that only read it."""
+    path = tmp_path_factory.mktemp("report")
+    written(run, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def markdown(folder: Path) -> str:
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_same_run_same_bytes(run: FakeRun, folder: Path, tmp_path: Path) -> None:
+    written(run, tmp_path)
+    files = sorted(p.relative_to(folder) for p in folder.rglob("*.*"))
+    assert len(files) == 2 + 2 * 3 + 3  # page, text; map, recent and levels twice; three of scores
+    for file in files:
+        assert (folder / file).read_bytes() == (tmp_path / file).read_bytes(), file
+
+
+def test_user_settings_do_not_reach_the_figures(small: FakeRun, tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    written(small, tmp_path / "a")
+    with mpl.rc_context({"font.size": 30.0, "svg.hashsalt": "other", "axes.facecolor": "red"}):
+        written(small, tmp_path / "b")
+        assert mpl.rcParams["font.size"] == 30.0
+    for name in ("report.html", "report.md"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_page_asks_nothing_of_the_network_and_names_its_pictures(page: Page, folder: Path) -> None:
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "link", "iframe", "object", "form", "base"}
+    for _, attributes in page.tags:
+        for key, value in attributes.items():
+            assert not key.startswith("on")
+            if key in {"src", "href", "action", "style"}:
+                assert (value or "").startswith("data:image/"), (key, value)
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) == 2 * 3 + 3
+    assert all(len(p["alt"] or "") > 40 for p in pictures)
+    css = (folder / "report.html").read_text(encoding="utf-8").split("</style>")[0]
+    assert "url(" not in css
+    assert "@import" not in css
+    headings = [tag for tag, _ in page.tags if tag == "h1"]
+    assert len(headings) == 1
+
+
+def test_markdown_names_figures_that_exist(markdown: str, folder: Path) -> None:
+    named = re.findall(r"\]\((figures/[^)]+)\)", markdown)
+    assert len(named) == 9
+    assert all((folder / name).is_file() for name in named)
+    tables = re.findall(r"(?:^\|.*\|\n)+", markdown, flags=re.MULTILINE)
+    assert len(tables) >= 10
+    for table in tables:
+        widths = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(widths) == 1, table
+
+
+def test_figures_hold_no_date_and_no_program(folder: Path) -> None:
+    for path in (folder / "figures").iterdir():
+        data = path.read_bytes()
+        for word in (b"Matplotlib", b"Software", b"dc:date", b"matplotlib.org"):
+            assert word not in data, (path.name, word)
+
+
+def hostile_run() -> FakeRun:
+    run = make_run((HOSTILE,), n=60)
+    manifest = {
+        **run.manifest,
+        "experiment": HOSTILE,
+        "description": HOSTILE,
+        "versions": {HOSTILE: HOSTILE},
+        "claims": {"magnet": {"words": HOSTILE, "smallest_effect": 0.02}},
+    }
+    manifest["symbols"][HOSTILE].update(
+        price=HOSTILE, price_stand_in=HOSTILE, instruments=[HOSTILE]
+    )
+    verdicts = tuple(replace(v, reason=HOSTILE) for v in run.verdicts)
+    sensitivities = tuple({**row, "name": HOSTILE} for row in run.sensitivities)
+    return replace(run, manifest=manifest, verdicts=verdicts, sensitivities=sensitivities)
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    run = hostile_run()
+    page, text = written(run, tmp_path)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.words().count(HOSTILE) >= 8
+    assert "<script" not in text
+    assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    inside = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
+    assert "figures/map-1-script-alert-x-script-frac-1-a-b.png" in inside
+    assert "[a](b)" not in re.sub(r"`[^`]*`", "", text)
+
+
+def test_names_without_glyphs_and_control_characters(tmp_path: Path) -> None:
+    symbol = "币安\n\x1b[31m🚀" + "X" * 300
+    page, _ = written(make_run((symbol,), n=30), tmp_path)
+    assert "币安??[31m🚀XXX" in page.words()
+    assert "\x1b" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def without(forecast: Forecast, side: Side) -> Forecast:
+    density = forecast.density_usd.copy()
+    density[0 if side == Side.LONG else 1] = 0.0
+    clusters = forecast.clusters[forecast.clusters["side"] != side]
+    return replace(forecast, density_usd=density, clusters=clusters)
+
+
+@pytest.mark.parametrize(
+    ("sides", "words"),
+    [
+        ((Side.LONG,), ["no cluster below", "nearest above"]),
+        ((Side.SHORT,), ["no cluster above", "nearest below"]),
+        ((Side.LONG, Side.SHORT), ["no cluster above", "no cluster below"]),
+    ],
+)
+def test_a_side_without_clusters(
+    small: FakeRun, tmp_path: Path, sides: tuple[Side, ...], words: list[str]
+) -> None:
+    forecasts = small.maps["BTCUSDT"]
+    for side in sides:
+        forecasts = [without(f, side) for f in forecasts]
+    market = {"BTCUSDT": (forecasts, small.paths["BTCUSDT"])}
+    page, _ = written(
+        replace(small, maps={"BTCUSDT": forecasts}, table=make_outcomes(market)), tmp_path
+    )
+    for word in words:
+        assert word in page.words()
+
+
+def emptied(run: FakeRun) -> FakeRun:
+    """The same run, in which no episode could be scored."""
+    nothing = {"value": NAN, "null": NAN, "ci_low": NAN, "ci_high": NAN, "mde": NAN}
+    scores = tuple(replace(s, **nothing, n_episodes=0, n_days=0) for s in run.scores)
+    bands = tuple(
+        {**b, "hit_rate": NAN, "ci_low": NAN, "ci_high": NAN, "null": NAN, "mirror_rate": NAN}
+        | {"n_episodes": 0, "n_days": 0}
+        for b in run.bands
+    )
+    flow = tuple({**f, "episodes": 0, "censored": 0, "scored": 0, "eligible": 0} for f in run.flow)
+    verdicts = tuple(
+        replace(v, word=VerdictWord.NOT_TESTABLE, reason="No episode.", score=None)
+        for v in run.verdicts
+    )
+    return replace(
+        run,
+        scores=scores,
+        bands=bands,
+        flow=flow,
+        verdicts=verdicts,
+        sensitivities=(),
+        table=run.table.slice(0, 0),
+    )
+
+
+def test_zero_episodes(small: FakeRun, tmp_path: Path) -> None:
+    page, text = written(emptied(small), tmp_path)
+    words = page.words()
+    assert "no episode could be scored; verdicts: magnet and direction not testable" in words
+    assert "No episode could be scored, so nothing can be said." in words
+    assert "effect found" not in words
+    for found in (words, text):
+        assert not re.search(r"\bnan\b|\bNone\b|\binf\b", found)
+
+
+def test_no_forecast_at_all(small: FakeRun, tmp_path: Path) -> None:
+    run = emptied(replace(small, maps={"BTCUSDT": []}))
+    page, _ = written(run, tmp_path)
+    assert "BTCUSDT: no forecast was issued" in page.words()
+    assert "there is no map" in page.words()
+
+
+def test_run_without_scores_or_bands(small: FakeRun, tmp_path: Path) -> None:
+    bare = replace(small, scores=(), bands=(), flow=(), verdicts=(), sensitivities=())
+    page, _ = written(bare, tmp_path)
+    assert "This run tests no claim." in page.words()
+
+
+def test_one_market_is_not_shown_twice(small: FakeRun, tmp_path: Path) -> None:
+    page, _ = written(small, tmp_path)
+    table = page.words().split("Scores")[1].split("Both sides together")[0]
+    assert "BTCUSDT 24 h" in table
+    assert "pooled" not in table
+
+
+def test_simulated_market_states_its_truth_beside_the_figures(
+    small: FakeRun, tmp_path: Path, page: Page
+) -> None:
+    planted = {
+        **small.manifest,
+        "simulated": True,
+        "planted": {"world": "w", "seed": 1, "magnet": 1.5},
+    }
+    shown, _ = written(replace(small, manifest=planted), tmp_path)
+    assert shown.words().count("(world w, seed 1) with a planted effect: magnet 1.5") >= 4
+    assert "nothing planted" not in shown.words()
+    assert "Simulated market" not in page.words()
+    nothing = {**planted, "planted": {"world": "w", "seed": 1, "magnet": 0.0}}
+    truth = planted_truth(replace(small, manifest=nothing))
+    assert truth is not None
+    assert "the true effect is zero" in truth
+
+
+def test_stand_in_price_is_named(small: FakeRun, tmp_path: Path) -> None:
+    manifest = {**small.manifest}
+    about = {**manifest["symbols"]["BTCUSDT"], "price_stand_in": "last-price bars of x/Y"}
+    manifest["symbols"] = {"BTCUSDT": about}
+    page, _ = written(replace(small, manifest=manifest), tmp_path)
+    assert "In place of the mark, which this run lacks: last-price bars of x/Y." in page.words()
+    assert "price in place of mark" in page.words()
+    assert "No mark price was at hand" in page.words()
+
+
+def test_every_hit_rate_has_its_null_beside_it(page: Page, markdown: str) -> None:
+    for sentence in re.split(r"(?<=[.;])\s", page.words()):
+        if re.search(r"hit rate [\d.]+%", sentence):
+            assert re.search(r"random walk gives [\d.]+%|null [\d.]+%", sentence), sentence
+    for table in re.findall(r"(?:^\|.*\|\n)+", markdown, flags=re.MULTILINE):
+        head = table.splitlines()[0]
+        if "Hit rate" in head:
+            assert "Null" in head
+    alts = [a["alt"] or "" for tag, a in page.tags if tag == "img"]
+    for alt in alts:
+        assert len(re.findall(r"hit rate \d", alt)) == len(re.findall(r"null \d", alt))
+
+
+def test_clusters_of_a_forecast_are_a_ladder(small: FakeRun) -> None:
+    from liqbt.report.tables import level_table
+
+    forecast = small.maps["BTCUSDT"][-1]
+    table, note = level_table(forecast, "mark")
+    middles = [float(row[3].replace(",", "")) for row in table.rows]
+    assert middles == sorted(middles, reverse=True)
+    at = table.strong[0]
+    assert table.rows[at][0] == "mark"
+    assert {row[0] for row in table.rows[:at]} == {"short"}
+    assert {row[0] for row in table.rows[at + 1 :]} == {"long"}
+    listed = len(table.rows) - 1
+    omitted = sum(int(n) for n in re.findall(r"(\d+) more", note))
+    assert listed + omitted == len(forecast.clusters)
+
+
+def test_level_distances_by_hand(small: FakeRun) -> None:
+    from liqbt.report.levels import level_rows
+
+    clusters = np.array(
+        [(-1, 110.0, 112.0, 111.0, 5e6, 0.9), (1, 89.0, 90.0, 89.5, 3e6, 0.8)], CLUSTER_DTYPE
+    )
+    forecast = replace(small.maps["BTCUSDT"][0], mark=100.0, sigma_1d=0.02, clusters=clusters)
+    (short,) = level_rows(forecast, Side.SHORT)
+    (long,) = level_rows(forecast, Side.LONG)
+    assert short.near_edge == 110.0
+    assert long.near_edge == 90.0
+    assert short.distance == pytest.approx(0.10)
+    assert long.distance == pytest.approx(-0.10)
+    assert short.distance_sigma == pytest.approx(math.log(1.1) / 0.02)
+    assert long.distance_sigma == pytest.approx(-math.log(0.9) / 0.02)

@@ -1,0 +1,124 @@
+"""The strict schema: what people get wrong is answered in one sentence."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from liqbt.errors import ConfigError
+from liqbt.experiment.schema import duration_ns, format_duration, load_experiment, parse_experiment
+from liqbt.experiment.yaml import read_yaml
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Instrument, Kind
+
+GOOD: dict[str, Any] = {
+    "name": "mine",
+    "data": {"world": "w.yaml"},
+    "symbols": {
+        "BTC": {
+            "events": {"mark": "v/BTC", "open_interest": "v/BTC", "liquidation_total": ["a/B", "b/B"]},
+            "margin": {"tiers": "BTCUSDT"},
+        }
+    },
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(GOOD)
+    node = raw
+    *parents, last = path.split(".")
+    for part in parents:
+        node = node.setdefault(part, {})
+    node[last] = value
+    return raw
+
+
+def test_defaults_are_the_methods():
+    experiment = parse_experiment(GOOD, Path("x.yaml"))
+    assert experiment.schedule.every == HOUR_NS
+    assert experiment.schedule.warm_up == 14 * DAY_NS
+    assert experiment.evaluation.horizons == (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
+    assert experiment.evaluation.latency == MINUTE_NS
+    brackets = experiment.estimator.brackets
+    assert [b.leverage for b in brackets] == [5, 10, 20, 50, 100]
+    assert [b.weight for b in brackets] == [0.08, 0.22, 0.32, 0.25, 0.13]
+    assert [b.half_life // HOUR_NS for b in brackets] == [168, 120, 72, 36, 18]
+    market = experiment.symbols["BTC"]
+    assert market.price_kind == Kind.MARK
+    assert market.events[Kind.LIQUIDATION_TOTAL] == (Instrument("a", "B"), Instrument("b", "B"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("sede", 1, "unknown key 'sede'; did you mean 'seed'?"),
+        ("evaluation.horizon", ["4h"], "unknown key 'evaluation.horizon'; did you mean 'horizons'?"),
+        ("estimator.bracket", [], "did you mean 'brackets'?"),
+        ("symbols.BTC.margn", {}, "unknown key 'symbols.BTC.margn'; did you mean 'margin'?"),
+        ("symbols.BTC.margin.tier", "X", "did you mean 'tiers'?"),
+        ("symbols.BTC.events.marc", "v/B", "'marc' is not a kind of event; did you mean 'mark'?"),
+        ("symbols.BTC.events.mark", "BTC", "'BTC' is not an instrument; write venue/symbol"),
+        ("symbols.BTC.events.mark", ["a/b", "a/c"], "only liquidation_total may have several"),
+        ("schedule.every", "1 hour", "'1 hour' is not a duration"),
+        ("schedule.start", "yesterday", "'yesterday' is not a time"),
+        ("name", "../up", "'../up' cannot be a name"),
+        ("seed", -1, "key 'seed'"),
+        ("data.log", "also", "exactly one of"),
+        ("evaluation.iou", 2, "key 'evaluation.iou'"),
+    ],
+)
+def test_what_is_wrong_is_named(path, value, says):
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment(changed(path, value), Path("x.yaml"))
+    message = str(caught.value)
+    assert message.startswith("x.yaml: ")
+    assert says in message
+    assert "\n" not in message
+
+
+def test_a_price_and_open_interest_are_needed():
+    raw = changed("symbols.BTC.events", {"open_interest": "v/B"})
+    with pytest.raises(ConfigError, match="names no price"):
+        parse_experiment(raw, Path("x.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: &x [1]\nb: *x\n", "aliases are not allowed"),
+        ("a: 1\na: 2\n", "key 'a' is given twice"),
+        ("a: !!python/object:os.system x\n", "not valid YAML"),
+        ("- 1\n", "expected a mapping"),
+        ("", "expected a mapping"),
+        ("a: [1\n", "not valid YAML at line"),
+        ("? [1]\n: 2\n", "a key must be a plain word"),
+        ("a: " + "[" * 3000, "not valid YAML"),
+    ],
+)
+def test_hostile_yaml_is_one_sentence(tmp_path, text, says):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        read_yaml(path)
+
+
+def test_missing_and_binary_files(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path / "none.yaml")
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        read_yaml(tmp_path / "b.yaml")
+
+
+@pytest.mark.parametrize("text", ["30s", "1min", "5min", "4h", "24h", "36h", "7d", "90s"])
+def test_durations_are_written_as_they_are_read(text):
+    assert format_duration(duration_ns(text)) == text
+
+
+def test_every_shipped_experiment_is_valid(root):
+    paths = sorted((root / "experiments").glob("*.yaml"))
+    assert {p.stem for p in paths} >= {"demo", "btc-2025-12", "eth-2025-12", "hyperliquid-2025"}
+    for path in paths:
+        assert load_experiment(path).name == path.stem
