@@ -1,4 +1,4 @@
-"""Quality of feeds: does a value answer returns that came after its stamp?
+"""Quality of feeds: whether a value answers returns that came after its stamp.
 
 An aggregate that is stamped at the open of its bucket is look-ahead that no audit of code can see:
 the code uses it honestly, the stamp lies. Returns are close to unpredictable, so a feed whose

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import liqbt
 import numpy as np
+
+import liqbt
 from liqbt import Instrument, Kind
 
 HERE = Path(__file__).resolve().parent
@@ -346,7 +347,8 @@ def figure(results: list[Result], path: Path) -> None:
         reach = result.feed.around * result.feed.step_minutes
         ax.set_xlim(-reach, reach)
         ax.set_yscale("symlog", linthresh=5)
-        ax.set_yticks([-100, -10, 0, 10, 100], ["-100", "-10", "0", "10", "100"])
+        ax.set_ylim(-200, 2000)
+        ax.set_yticks([-100, -10, 0, 10, 100, 1000], ["-100", "-10", "0", "10", "100", "1000"])
         ax.set_title(result.feed.name, fontsize=9)
         ax.tick_params(labelsize=8)
     for ax in axes.flat[len(results) :]:

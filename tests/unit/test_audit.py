@@ -12,7 +12,7 @@ from toys import toy_tape
 
 from liqbt.audit import lookahead, poisoned
 from liqbt.estimators import OIFlowConfig
-from liqbt.experiment.pipeline import forecast_fields, Issued
+from liqbt.experiment.pipeline import Issued, forecast_fields
 from liqbt.margin import flat_tiers
 from liqbt.replay import copied, replay, schedule
 from liqbt.tape import tape_from_events

@@ -97,7 +97,9 @@ def test_nothing_before_the_warm_up_is_scored(run):
     scored = run.outcomes()["at"].to_numpy()
     assert scored.min() >= known[0] + 3 * DAY_NS
     first = json.loads((run.path / "manifest.json").read_text())["symbols"]["SIM"]["first"]
-    assert np.datetime64(int(scored.min()), "ns") >= np.datetime64(first[:-1]) + np.timedelta64(5, "D")
+    assert np.datetime64(int(scored.min()), "ns") >= np.datetime64(first[:-1]) + np.timedelta64(
+        5, "D"
+    )
 
 
 def test_the_manifest_holds_the_digest_of_every_other_file(run):
@@ -149,9 +151,9 @@ def test_a_failing_report_leaves_nothing(home, tmp_path):
 
 
 def test_two_at_once_is_said(home, run):
-    with run_lock(run.path), pytest.raises(AlreadyRunningError, match="another process"):
-        with run_lock(run.path):
-            pass
+    refused = pytest.raises(AlreadyRunningError, match="another process")
+    with run_lock(run.path), refused, run_lock(run.path):
+        pass
 
 
 def test_a_score_that_cannot_be_had_is_null_in_json_and_nan_in_python(run):
@@ -162,7 +164,7 @@ def test_a_score_that_cannot_be_had_is_null_in_json_and_nan_in_python(run):
 
 
 def test_no_run_folder_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match="is .* the folder of a run"):
+    with pytest.raises(DataError, match=r"is .* the folder of a run"):
         load_run(tmp_path)
 
 

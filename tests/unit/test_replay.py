@@ -38,7 +38,9 @@ def test_exactly_the_events_known_before_are_handed_over():
             handed.append(len(events))
             super().update(events)
 
-    at = int(tape.events["ts_known"][10])  # an event known *at* the time of issue is not known before
+    at = int(
+        tape.events["ts_known"][10]
+    )  # an event known *at* the time of issue is not known before
     [forecast] = replay(tape, Watching(), np.array([at]))
     assert sum(handed) == int((tape.events["ts_known"] < at).sum()) == 10
     assert forecast.latest_known < at
@@ -79,15 +81,12 @@ def test_a_checkpoint_goes_on_bit_for_bit(tmp_path, stop):
     straight = replay(tape, Toy(), TIMES)
     first, estimator = [], Toy()
     start = Checkpoint(tape=tape.digest, position=0, issued=0, state={})
-    position = 0
-    for i, (position, forecast) in enumerate(replay_from(start, tape, estimator, TIMES)):
+    steps = replay_from(start, tape, estimator, TIMES)
+    for _ in range(stop + 1):
+        position, forecast = next(steps)
         first.append(forecast)
-        if i == stop:
-            break
     save_checkpoint(
-        Checkpoint(
-            tape=tape.digest, position=position, issued=len(first), state=estimator.state()
-        ),
+        Checkpoint(tape=tape.digest, position=position, issued=len(first), state=estimator.state()),
         tmp_path / "here.npz",
     )
     again = load_checkpoint(tmp_path / "here.npz")

@@ -18,7 +18,11 @@ GOOD: dict[str, Any] = {
     "data": {"world": "w.yaml"},
     "symbols": {
         "BTC": {
-            "events": {"mark": "v/BTC", "open_interest": "v/BTC", "liquidation_total": ["a/B", "b/B"]},
+            "events": {
+                "mark": "v/BTC",
+                "open_interest": "v/BTC",
+                "liquidation_total": ["a/B", "b/B"],
+            },
             "margin": {"tiers": "BTCUSDT"},
         }
     },
@@ -54,7 +58,11 @@ def test_defaults_are_the_methods():
     ("path", "value", "says"),
     [
         ("sede", 1, "unknown key 'sede'; did you mean 'seed'?"),
-        ("evaluation.horizon", ["4h"], "unknown key 'evaluation.horizon'; did you mean 'horizons'?"),
+        (
+            "evaluation.horizon",
+            ["4h"],
+            "unknown key 'evaluation.horizon'; did you mean 'horizons'?",
+        ),
         ("estimator.bracket", [], "did you mean 'brackets'?"),
         ("symbols.BTC.margn", {}, "unknown key 'symbols.BTC.margn'; did you mean 'margin'?"),
         ("symbols.BTC.margin.tier", "X", "did you mean 'tiers'?"),

@@ -1,0 +1,5 @@
+"""`python -m liqbt` is `liqbt`."""
+
+from liqbt.cli import main
+
+main()

@@ -1,0 +1,27 @@
+"""Estimators: from a market's events to a map of forced notional by price.
+
+The reference (`OIFlow`), baselines that know nothing of leverage (`Uniform`, `DistanceKernel`,
+`VolumeProfile`), and nulls that emit a map (`Mirror`, `TimeShift`). Each sees the events of one
+market, at most one instrument per kind (several only for liquidation totals), and nothing else.
+"""
+
+from __future__ import annotations
+
+from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
+from liqbt.estimators.config import MapConfig, PriceConfig
+from liqbt.estimators.nulls import Mirror, TimeShift, recentre, reflect
+from liqbt.estimators.oi_flow import OIFlow, OIFlowConfig
+
+__all__ = [
+    "DistanceKernel",
+    "MapConfig",
+    "Mirror",
+    "OIFlow",
+    "OIFlowConfig",
+    "PriceConfig",
+    "TimeShift",
+    "Uniform",
+    "VolumeProfile",
+    "recentre",
+    "reflect",
+]

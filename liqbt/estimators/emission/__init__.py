@@ -1,0 +1,91 @@
+"""Issuing a forecast: the work arrays, and the one place where a `Forecast` is built."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.estimators.config import MapConfig
+from liqbt.estimators.emission.kernels import Scratch
+from liqbt.estimators.kernels import Market
+from liqbt.estimators.state import Head
+from liqbt.types import CLUSTER_DTYPE, Forecast, Ns
+
+__all__ = ["Emission", "Issue", "scratch_arrays"]
+
+Issue: TypeAlias = tuple[float, int, npt.NDArray[np.float32], float, float, float]
+"""What an estimator's kernel returns: σ over one day (NaN: no forecast), number of clusters,
+densities, asymmetry, observed USD of longs and of shorts."""
+
+
+def scratch_arrays(config: MapConfig) -> Scratch:
+    """Return work arrays that are large enough for any forecast of `config`."""
+    half = math.ceil(config.grid_span / config.step)
+    n = max(2 * half, config.fine_bins) + config.coarse + 2
+    return Scratch(
+        mix=np.zeros(2 * half),
+        rows=np.zeros((2, n + config.smoothing)),
+        smooth=np.zeros(n),
+        peaks=np.zeros((3, n), dtype=np.int64),
+        heights=np.zeros((4, n)),
+        clusters=np.zeros(n, dtype=CLUSTER_DTYPE),
+        band_edges=np.array(config.band_edges_sigma, dtype=np.float64),
+        starts=np.zeros(len(config.band_edges_sigma) + 2, dtype=np.int64),
+    )
+
+
+class Emission:
+    """What an estimator needs to turn a kernel's answer into a forecast.
+
+    Parameters
+    ----------
+    config : MapConfig
+        What the map is configured with.
+    market : Market
+        The estimator's market, whose scalars are read at each forecast.
+
+    Attributes
+    ----------
+    scratch : Scratch
+        Work arrays for the kernel.
+    """
+
+    __slots__ = ("_config", "_grid", "_half", "_head", "scratch")
+
+    def __init__(self, config: MapConfig, market: Market) -> None:
+        self.scratch = scratch_arrays(config)
+        self._config = config
+        self._head = market.head
+        self._half = len(market.centres) // 2
+        self._grid = config.grid(math.nan)  # that of the last forecast: it is the same each time
+
+    def forecast(self, at: Ns, issue: Issue) -> Forecast | None:
+        """Build the forecast issued at `at`, its arrays read-only; None where σ is NaN."""
+        sigma, found, density_usd, asymmetry, long, short = issue
+        if math.isnan(sigma):
+            return None
+        config, head = self._config, Head._make(self._head.item())
+        if self._grid.anchor != head.anchor:
+            self._grid = config.grid(head.anchor)
+        density_usd.setflags(write=False)
+        coins = head.open_interest_coins if head.n_open_interest else math.nan
+        return Forecast(
+            symbol=config.symbol,
+            at=at,
+            latest_known=head.latest_known,
+            mark=head.mark,
+            mark_ts=head.mark_ts,
+            sigma_1d=sigma,
+            grid=self._grid,
+            mark_bin=head.mark_bin - self._half,
+            density_usd=density_usd,
+            clusters=np.frombuffer(self.scratch.clusters[:found].tobytes(), dtype=CLUSTER_DTYPE),
+            asymmetry=asymmetry,
+            asymmetry_reach=config.asymmetry_reach,
+            open_interest_usd=coins * head.mark,
+            observed_long_usd=long,
+            observed_short_usd=short,
+        )

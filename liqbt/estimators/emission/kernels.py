@@ -1,0 +1,334 @@
+"""From a density on the fine grid to a forecast: clusters, ranks, asymmetry, the coarsened rows.
+
+Rows run outward from the bin that holds the mark: entry `j` of longs is the `j`-th bin below it, of
+shorts the `j`-th above it. Row 0 is longs, row 1 shorts. Kernels check nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from liqbt.estimators.kernels import HOT, Market, observed
+from liqbt.types import FloatArray, IntArray
+
+__all__ = [
+    "Scratch",
+    "accepted_peaks",
+    "asymmetry",
+    "band_starts",
+    "bands",
+    "coarsened",
+    "emitted",
+    "find_clusters",
+    "n_bins",
+    "peaks_and_valleys",
+    "prominences",
+    "smoothed",
+    "support",
+]
+
+
+class Scratch(NamedTuple):
+    """Work arrays, overwritten by every forecast; no part of the state.
+
+    Attributes
+    ----------
+    mix : ndarray of float64, shape (n_grid,)
+        One side's density over the grid.
+    rows : ndarray of float64, shape (2, n_grid + smoothing)
+        Notional in USD, outward, unsmoothed, with a margin beyond the reach for smoothing.
+    smooth : ndarray of float64, shape (n_grid + 1,)
+        One side, smoothed.
+    peaks : ndarray of int64, shape (3, n_grid + 1)
+        Peaks, then the first and the last bin of each band.
+    heights : ndarray of float64, shape (4, n_grid + 1)
+        Valleys, left minima, right minima or a stack, prominences.
+    clusters : ndarray of CLUSTER_DTYPE, shape (n_grid,)
+        The clusters found.
+    band_edges : ndarray of float64, shape (n_edges,)
+        Edges of the distance bands, in σ (a constant).
+    starts : ndarray of int64, shape (n_edges + 2,)
+        First bin of each distance band.
+    """
+
+    mix: FloatArray
+    rows: FloatArray
+    smooth: FloatArray
+    peaks: IntArray
+    heights: FloatArray
+    clusters: npt.NDArray[Any]
+    band_edges: FloatArray
+    starts: IntArray
+
+
+@njit(**HOT)
+def n_bins(market: Market, sigma: float) -> int:
+    """Return how many bins a forecast reaches: whole coarse entries, at most the grid."""
+    rules = market.rules[0]
+    reach = max(rules.reach, 3.0 * sigma * math.sqrt(7.0))
+    wanted = math.ceil(min(reach / rules.step, 2.0 * rules.half) - 1e-9)
+    beyond = max(wanted - rules.fine_bins, 0)
+    return int(rules.fine_bins + -(-beyond // rules.coarse) * rules.coarse)
+
+
+@njit(**HOT)
+def support(row: FloatArray, n: int) -> int:
+    """Return one more than the last bin of `row[:n]` that is not empty."""
+    while n > 0 and row[n - 1] == 0.0:
+        n -= 1
+    return n
+
+
+@njit(**HOT)
+def smoothed(row: FloatArray, n: int, half_width: int, out: FloatArray) -> None:
+    """Set `out[:n]` to `row` under a triangular kernel of `2 · half_width + 1` bins.
+
+    The row must go on for `half_width` bins beyond `n`; before its start there is nothing: the bin
+    that holds the mark is empty, and mass beyond it belongs to the other side.
+    """
+    peak = 1.0 / (half_width + 1)
+    for j in range(n):
+        out[j] = row[j] * peak
+    for d in range(1, half_width + 1):
+        weight = (half_width + 1 - d) * peak * peak
+        outward, inward = row[d : n + d], out[d:n]
+        for j in range(n):
+            out[j] += weight * outward[j]
+        for j in range(n - d):
+            inward[j] += weight * row[j]
+
+
+@njit(**HOT)
+def peaks_and_valleys(y: FloatArray, n: int, peaks: IntArray, valleys: FloatArray) -> int:
+    """Find the local maxima of `y[:n]`, knowing `y[n]` and taking 0 before `y[0]`.
+
+    A plateau counts once, at its middle (the lower of two), if it is strictly above both of its
+    neighbours. `valleys[k]` is the lowest value between the peaks `k - 1` and `k`, with 0 before
+    the first and the lowest value up to `y[n]` after the last. Returns the number of peaks.
+    """
+    count, lowest = 0, 0.0
+    risen = 0 if y[0] > 0.0 else -1  # where the plateau began that was last risen to, or -1
+    for j in range(1, n + 1):
+        if y[j] > y[j - 1]:
+            if risen < 0:
+                lowest = y[j - 1]
+            risen = j
+        elif y[j] < y[j - 1] and risen >= 0:
+            peaks[count] = (risen + j - 1) // 2
+            valleys[count] = lowest
+            count += 1
+            risen = -1
+    valleys[count] = lowest if risen >= 0 else y[n]
+    return count
+
+
+@njit(**HOT)
+def prominences(
+    y: FloatArray, count: int, peaks: IntArray, valleys: FloatArray, work: FloatArray
+) -> None:
+    """Set `work[2, :count]` to the prominence of each peak.
+
+    Height above the higher of the two lowest values met on the way, on either side, to a strictly
+    higher peak or the end (as `scipy.signal.peak_prominences`, here in linear time with a stack).
+    """
+    left, base, stack = work[0], work[1], work[2]
+    for sweep in range(2):
+        top = 0
+        for step in range(count):
+            k = step if sweep == 0 else count - 1 - step
+            lowest = valleys[k + sweep]
+            while top > 0 and y[peaks[int(stack[top - 1])]] <= y[peaks[k]]:
+                top -= 1
+                seen = int(stack[top])
+                lowest = min(lowest, left[seen] if sweep == 0 else base[seen])
+            stack[top] = k
+            top += 1
+            if sweep == 0:
+                left[k] = lowest
+            else:
+                base[k] = lowest
+    for k in range(count):
+        work[2, k] = y[peaks[k]] - max(left[k], base[k])
+
+
+@njit(**HOT)
+def accepted_peaks(
+    y: FloatArray, n: int, prominence: float, peaks: IntArray, heights: FloatArray
+) -> int:
+    """Find the peaks that stand out by `prominence` times the highest of `y[:n]`.
+
+    They are left in `peaks[0]`, their prominences in `heights[3]`. Returns how many.
+    """
+    count = peaks_and_valleys(y, n, peaks[0], heights[0])
+    if count == 0:
+        return 0
+    highest = y[n - 1]  # any higher bin is a peak
+    for k in range(count):
+        highest = max(highest, y[peaks[0, k]])
+    prominences(y, count, peaks[0], heights[0], heights[1:])
+    kept = 0
+    for k in range(count):
+        if heights[3, k] >= prominence * highest:
+            peaks[0, kept] = peaks[0, k]
+            heights[3, kept] = heights[3, k]
+            kept += 1
+    return kept
+
+
+@njit(**HOT)
+def bands(y: FloatArray, n: int, count: int, peaks: IntArray, heights: FloatArray) -> None:
+    """Set `peaks[1:3]` to the first and last bin of the band around each accepted peak.
+
+    A band goes on while `y` is at least the peak less half of its prominence. Bands are cut at the
+    lowest bin between neighbouring accepted peaks (the nearest to the mark of equal ones), which
+    stays with the inner of the two: they are disjoint.
+    """
+    start = 0
+    for k in range(count):
+        stop = n - 1
+        if k + 1 < count:
+            stop = peaks[0, k]
+            for j in range(peaks[0, k] + 1, peaks[0, k + 1]):
+                if y[j] < y[stop]:
+                    stop = j
+        level = y[peaks[0, k]] - 0.5 * heights[3, k]
+        first = last = peaks[0, k]
+        while first > start and y[first - 1] >= level:
+            first -= 1
+        while last < stop and y[last + 1] >= level:
+            last += 1
+        peaks[1, k] = first
+        peaks[2, k] = last
+        start = stop + 1
+
+
+@njit(**HOT)
+def band_starts(
+    base: float, step: float, sigma_h: float, edges: FloatArray, n: int, starts: IntArray
+) -> None:
+    """Set `starts` to the first bin of each distance band: band `k` is `[starts[k], starts[k+1])`.
+
+    Bin `j` is as far from the mark as its near edge, `base + j · step`; band 0 begins at the mark,
+    the last one ends at `n`.
+    """
+    starts[0] = 0
+    for k in range(len(edges)):
+        j = min(max(math.ceil((edges[k] * sigma_h - base) / step), 0), n)
+        while j > 0 and base + (j - 1) * step >= edges[k] * sigma_h:
+            j -= 1
+        while j < n and base + j * step < edges[k] * sigma_h:
+            j += 1
+        starts[k + 1] = j
+    starts[len(edges) + 1] = n
+
+
+@njit(**HOT)
+def density_rank(y: FloatArray, m: int, first: int, last: int, starts: IntArray) -> float:
+    """Return the share of the bins of a band's distance band that are no denser than its mean.
+
+    Bins from `m` on are empty. At least one bin is counted, so that the rank is in (0, 1].
+    """
+    mean = 0.0
+    for j in range(first, last + 1):
+        mean += y[j]
+    mean /= last + 1 - first
+    k = 0
+    while starts[k + 1] <= first:
+        k += 1
+    band = y[starts[k] : min(starts[k + 1], m)]
+    below = starts[k + 1] - starts[k] - len(band)
+    for j in range(len(band)):
+        below += band[j] <= mean
+    return float(max(below, 1) / (starts[k + 1] - starts[k]))
+
+
+@njit(**HOT)
+def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int:
+    """Find the clusters of both sides in `scratch.rows`; returns how many are in `clusters`.
+
+    Shorts come first, then longs, each from the mark outward. A near edge lies strictly beyond the
+    mark even where the mark is an edge of the grid.
+    """
+    head, rules = market.head[0], market.rules[0]
+    edges, found = market.edges, 0
+    y, peaks, heights = scratch.smooth, scratch.peaks, scratch.heights
+    for side in (1, 0):
+        row = scratch.rows[side]
+        sign = 1 if side == 1 else -1
+        nearest = head.mark_bin + side
+        m = min(support(row, n + rules.half_width + 1) + rules.half_width, n)
+        smoothed(row, m + 1, rules.half_width, y)
+        count = accepted_peaks(y, m, rules.prominence, peaks, heights)
+        bands(y, m, count, peaks, heights)
+        base = abs(math.log(edges[nearest] / head.mark))
+        sigma_h = sigma * math.sqrt(rules.band_days)
+        band_starts(base, rules.step, sigma_h, scratch.band_edges, n, scratch.starts)
+        for k in range(count):
+            first, last = peaks[1, k], peaks[2, k]
+            near = edges[min(max(nearest + sign * first, 0), len(edges) - 1)]
+            far = edges[min(max(nearest + sign * (last + 1), 0), len(edges) - 1)]
+            if near == head.mark:
+                near = np.nextafter(near, far)
+            cluster = scratch.clusters[found]
+            cluster.side = -sign
+            cluster.low = min(near, far)
+            cluster.high = max(near, far)
+            centre = head.mark_bin + sign * (peaks[0, k] + 1)
+            cluster.peak = market.centres[min(max(centre, 0), len(market.centres) - 1)]
+            mass = 0.0
+            for j in range(first, last + 1):
+                mass += row[j]
+            cluster.notional_usd = mass
+            cluster.density_rank = density_rank(y, m, first, last, scratch.starts)
+            found += 1
+    return found
+
+
+@njit(**HOT)
+def asymmetry(market: Market, n: int, rows: FloatArray) -> float:
+    """Return (below − above) / (below + above) of the notional within reach, 0 where none is."""
+    below, above = 0.0, 0.0
+    for j in range(min(market.rules[0].asymmetry_bins, n)):
+        below += rows[0, j]
+        above += rows[1, j]
+    if below + above <= 0.0:
+        return 0.0
+    return (below - above) / (below + above)
+
+
+@njit(cache=True)
+def coarsened(market: Market, n: int, rows: FloatArray) -> npt.NDArray[np.float32]:
+    """Return the rows as a forecast gives them: fine bins one by one, then sums of `coarse`."""
+    fine, coarse = market.rules[0].fine_bins, market.rules[0].coarse
+    groups = (n - fine) // coarse
+    out = np.empty((2, fine + groups), dtype=np.float32)
+    for side in range(2):
+        row, sums = rows[side, fine:], out[side, fine:]
+        for j in range(fine):
+            out[side, j] = rows[side, j]
+        for g in range(groups):
+            total = 0.0
+            for j in range(coarse):
+                total += row[g * coarse + j]
+            sums[g] = total
+    return out
+
+
+@njit(cache=True)
+def emitted(
+    market: Market, at: int, sigma: float, n: int, scratch: Scratch
+) -> tuple[int, npt.NDArray[np.float32], float, float, float]:
+    """Return what a forecast says about `scratch.rows`, of which `n` bins are within reach.
+
+    The number of clusters in `scratch.clusters`, the densities, the asymmetry, and the evidence:
+    observed USD of longs and of shorts.
+    """
+    found = find_clusters(market, sigma, n, scratch)
+    long, short = observed(market, at)
+    rows = scratch.rows
+    return found, coarsened(market, n, rows), asymmetry(market, n, rows), long, short

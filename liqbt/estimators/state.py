@@ -1,0 +1,136 @@
+"""The arrays that an estimator's state is made of: their layout, and how they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.errors import DataError
+from liqbt.estimators.config import MapConfig, rules
+from liqbt.estimators.kernels import Market
+from liqbt.types import Events
+
+__all__ = [
+    "EVIDENCE_DTYPE",
+    "HEAD_DTYPE",
+    "SLOT_DTYPE",
+    "State",
+    "market_arrays",
+    "read_only",
+    "restored",
+]
+
+State = Mapping[str, npt.NDArray[Any]]
+
+
+class Head(NamedTuple):
+    """Scalars of what is known of a market, as `HEAD_DTYPE` holds them: times in ns.
+
+    Attributes
+    ----------
+    latest_known : int
+        `ts_known` of the last event.
+    n_prices, n_open_interest, n_singles, n_totals : int
+        Events taken: prices, snapshots, single liquidations, buckets of liquidations.
+    anchor, mark : float
+        First and last price, USD.
+    mark_ts, mark_bin, slot : int
+        `ts_event` of the mark, its bin counted from the grid's lowest, its σ slot.
+    n_slots : int
+        σ slots closed.
+    open_interest_ts, open_interest_known : int
+        Both times of the last snapshot.
+    open_interest_coins : float
+        Its value, one side.
+    """
+
+    latest_known: int
+    n_prices: int
+    anchor: float
+    mark: float
+    mark_ts: int
+    mark_bin: int
+    slot: int
+    n_slots: int
+    n_open_interest: int
+    open_interest_ts: int
+    open_interest_known: int
+    open_interest_coins: float
+    n_singles: int
+    n_totals: int
+
+
+HEAD_DTYPE: Final = np.dtype(
+    [
+        (name, "<f8" if name in ("anchor", "mark", "open_interest_coins") else "<i8")
+        for name in Head._fields
+    ]
+)
+"""`Head` as one record of an array."""
+
+SLOT_DTYPE: Final = np.dtype([("slot", "<i8"), ("ts_event", "<i8"), ("log_price", "<f8")])
+"""One closed σ slot: its index, the time of its last price, ln(that price / anchor)."""
+
+EVIDENCE_DTYPE: Final = np.dtype(
+    [
+        ("hour", "<i8"),
+        ("single_long_usd", "<f8"),
+        ("single_short_usd", "<f8"),
+        ("total_long_usd", "<f8"),
+        ("total_short_usd", "<f8"),
+    ]
+)
+"""Observed liquidations of one hour (counted from 1970), by source and side."""
+
+
+def market_arrays(config: MapConfig) -> Market:
+    """Return the state of a market of which nothing is known."""
+    constants = rules(config)
+    half = int(constants["half"][0])
+    steps = np.arange(-half, half + 1)
+    relative = np.ones((2, 2 * half + 1))
+    relative[0] = np.exp(steps * config.step)
+    relative[1, :-1] = np.exp((steps[:-1] + 0.5) * config.step)
+    evidence = np.zeros(24, dtype=EVIDENCE_DTYPE)
+    evidence["hour"] = -1
+    return Market(
+        rules=constants,
+        head=np.zeros(1, dtype=HEAD_DTYPE),
+        slots=np.zeros(config.price.n_slots, dtype=SLOT_DTYPE),
+        evidence=evidence,
+        relative=relative,
+        edges=np.zeros(2 * half + 1),
+        centres=np.zeros(2 * half),
+    )
+
+
+def restored(into: Mapping[str, npt.NDArray[Any]], state: State) -> None:
+    """Copy the arrays of `state` over those of `into`, name by name.
+
+    Raises
+    ------
+    DataError
+        If an array is missing, unknown, or of another shape or type; names it.
+    """
+    if set(into) != set(state):
+        names = ", ".join(sorted(set(into) ^ set(state)))
+        raise DataError(f"the saved state is of another estimator: {names} do not match")
+    for name, target in into.items():
+        saved = np.asarray(state[name])
+        if saved.shape != target.shape or saved.dtype != target.dtype:
+            raise DataError(
+                f"the saved state is of another configuration: {name} is {saved.dtype.name}"
+                f"{list(saved.shape)}, {target.dtype.name}{list(target.shape)} is expected"
+            )
+        target[...] = saved
+
+
+def read_only(events: Events) -> Events:
+    """Return events as kernels are compiled for: contiguous and read-only."""
+    if events.flags.writeable or not events.flags.c_contiguous:
+        events = np.ascontiguousarray(events).view()
+        events.setflags(write=False)
+    return events

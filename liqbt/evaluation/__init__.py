@@ -1,0 +1,42 @@
+"""Outcomes, nulls, scores, inference and claims: pure functions on arrays."""
+
+from liqbt.evaluation.claims import CLAIMS, Claim, verdict, verdicts
+from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
+from liqbt.evaluation.evaluate import (
+    Evaluation,
+    FlowRow,
+    LandmarkRow,
+    Observed,
+    evaluate,
+    observe,
+    score,
+)
+from liqbt.evaluation.first_side import FIRST_SIDE_DTYPE
+from liqbt.evaluation.outcomes import OUTCOME_DTYPE
+from liqbt.evaluation.path import Censor, PricePath, price_path
+from liqbt.evaluation.scores import POOLED, BandRow, ScoreDetail
+
+__all__ = [
+    "CLAIMS",
+    "FIRST_SIDE_DTYPE",
+    "OUTCOME_DTYPE",
+    "POOLED",
+    "BandRow",
+    "Censor",
+    "Claim",
+    "Evaluation",
+    "EvaluationConfig",
+    "FlowRow",
+    "LandmarkRow",
+    "MarketInput",
+    "Observed",
+    "PricePath",
+    "ScoreDetail",
+    "evaluate",
+    "horizon_name",
+    "observe",
+    "price_path",
+    "score",
+    "verdict",
+    "verdicts",
+]

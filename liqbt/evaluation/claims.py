@@ -1,0 +1,241 @@
+"""Claims as data, and the rule that turns a score into one of METHOD's six words.
+
+The order of the rule, each word only where none above it applies:
+
+1. *not testable on this data*: too few episodes or days, or no interval;
+2. *withheld*: the claim's test has not passed the validity gate;
+3. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
+   positive and smaller than that is refuted too: it is too small to matter);
+4. *supported*: the 97.5 % lower bound lies above the null and the estimate reaches what the pass
+   rule asks of it;
+5. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
+   interest, so that the smallest effect would have been missed more than one time in five;
+6. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
+   or HAC and bootstrap do not agree.
+
+Where HAC and bootstrap disagree, 3 and 4 cannot be reached.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from scipy.special import ndtr, ndtri
+
+from liqbt.evaluation.inference import MDE_FACTOR
+from liqbt.evaluation.scores import POOLED, ScoreDetail
+from liqbt.types import Verdict, VerdictWord
+
+__all__ = ["CLAIMS", "Claim", "find_score", "power_at", "verdict", "verdicts"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claim, fixed before the run.
+
+    Attributes
+    ----------
+    id : str
+        Identifier, as in `Score.claim`.
+    words : str
+        What is claimed, in plain words.
+    estimand, null : str
+        What is estimated, and what no information would give.
+    statistic, symbol, horizon, side : str
+        The score that decides.
+    unit : str
+        Of the statistic and the effects: `share` or `nats`.
+    smallest_effect : float
+        Smallest effect of interest.
+    least_value : float
+        What the estimate itself must reach to be supported, besides its lower bound.
+    alpha : float
+        One-sided size; the bounds are those of `Score.ci_low` and `ci_high`.
+    min_episodes, min_days : int
+        Below these it is not testable.
+    pass_rule : str
+        When it is supported, in words.
+    """
+
+    id: str
+    words: str
+    estimand: str
+    null: str
+    statistic: str
+    symbol: str = POOLED
+    horizon: str = "24h"
+    side: str = "both"
+    unit: str
+    smallest_effect: float
+    least_value: float = 0.0
+    alpha: float = 0.025
+    min_episodes: int = 30
+    min_days: int = 20
+    pass_rule: str
+
+
+CLAIMS: Final = (
+    Claim(
+        id="visit",
+        words="Prices visit the estimated clusters more often than a price without memory would.",
+        estimand="mean(Y − q): visits of episodes within 24 h, less their Brownian probability",
+        null="0: driftless Brownian motion at the past volatility, over the time watched",
+        statistic="brownian_lift",
+        unit="share",
+        smallest_effect=0.02,
+        pass_rule="97.5 % lower bound above 0",
+    ),
+    Claim(
+        id="magnet",
+        words="Estimated clusters attract the price.",
+        estimand="mean(Y − Y_mirror): visits of episodes within 24 h, less those of their mirrors",
+        null="0: the mirror image at the same distance on the other side is visited as often",
+        statistic="mirror_lift",
+        unit="share",
+        smallest_effect=0.02,
+        least_value=0.02,
+        pass_rule="97.5 % lower bound above 0 and a lift of 2 points or more",
+    ),
+    Claim(
+        id="direction",
+        words="The crowded side tells which side the price reaches first.",
+        estimand="mean(ln p − ln q) of {up, down, neither} at landmarks 24 h apart",
+        null="0: two-barrier Brownian probabilities, which know the distances and nothing else",
+        statistic="first_side_skill",
+        unit="nats",
+        smallest_effect=0.005,
+        pass_rule="97.5 % lower bound above 0",
+    ),
+)
+"""The claims that this version computes; later versions test *magnet* by its dose–response."""
+
+
+def find_score(claim: Claim, details: Sequence[ScoreDetail]) -> ScoreDetail | None:
+    """Return the row that decides `claim`, or None."""
+    for detail in details:
+        row = detail.score
+        if (row.statistic, row.symbol, row.horizon, row.side) == (
+            claim.statistic,
+            claim.symbol,
+            claim.horizon,
+            claim.side,
+        ):
+            return detail
+    return None
+
+
+def power_at(effect: float, mde: float, *, alpha: float = 0.025) -> float:
+    """Return the power of a one-sided normal test against `effect`.
+
+    Parameters
+    ----------
+    effect : float
+        In the units of `mde`.
+    mde : float
+        Minimum detectable effect, 2.8 standard errors.
+    alpha : float
+        One-sided size.
+
+    Examples
+    --------
+    >>> round(power_at(0.05, 0.05), 2), round(power_at(0.0, 0.05), 3)
+    (0.8, 0.025)
+    """
+    return float(ndtr(effect * MDE_FACTOR / mde + ndtri(alpha)))
+
+
+def verdict(claim: Claim, detail: ScoreDetail | None, *, gate_passed: bool) -> Verdict:
+    """Decide what is said about `claim`.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    detail : ScoreDetail or None
+        Its score and the making of its interval; None where there is no such row.
+    gate_passed : bool
+        Whether the claim's test has shown its size and power at the validity gate.
+    """
+    lacking = _lacking(claim, detail)
+    if detail is None or lacking is not None:
+        reason = lacking or "no score"
+        return Verdict(claim=claim.id, word=VerdictWord.NOT_TESTABLE, reason=reason, score=None)
+    word, reason = _decide(claim, detail) if gate_passed else (VerdictWord.WITHHELD, _WITHHELD)
+    return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
+
+
+_WITHHELD: Final = (
+    "its test has not passed the validity gate (size and power on markets whose truth is known), "
+    "so that its figures are shown and nothing is concluded from them"
+)
+
+
+def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
+    """Return why the claim cannot be tested, or None."""
+    if detail is None:
+        return f"there is no {claim.statistic} for {claim.symbol} at {claim.horizon} here"
+    row = detail.score
+    if row.n_episodes < claim.min_episodes or row.n_days < claim.min_days:
+        return (
+            f"{row.n_episodes} episodes on {row.n_days} days; "
+            f"at least {claim.min_episodes} on {claim.min_days} days are needed"
+        )
+    if not all(map(math.isfinite, (row.value, row.ci_low, row.ci_high, row.mde))) or row.mde <= 0:
+        return (
+            f"{row.n_episodes} episodes on {row.n_days} days give no interval: their scores are "
+            "all equal, or the record is no longer than the dependence to be allowed for"
+        )
+    return None
+
+
+def _decide(claim: Claim, detail: ScoreDetail) -> tuple[VerdictWord, str]:
+    """Apply the rule to a score that can be tested and whose test has passed the gate."""
+    row, agree = detail.score, detail.estimate.agree
+    show = _formatter(claim)
+    effect, low, high = row.value - row.null, row.ci_low - row.null, row.ci_high - row.null
+    power = power_at(claim.smallest_effect, row.mde, alpha=claim.alpha)
+    smallest = show(claim.smallest_effect)
+    interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
+    tail = f"({interval}; power against {smallest}: {power:.0%})"
+    if agree and high < claim.smallest_effect:
+        return VerdictWord.REFUTED, f"an effect of {smallest} or more is excluded {tail}"
+    if agree and low > 0.0 and effect >= claim.least_value:
+        return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
+    if row.mde > claim.smallest_effect:
+        return VerdictWord.UNDERPOWERED, (
+            f"only effects of {show(row.mde)} or more could have been found, and {smallest} "
+            f"would matter {tail}"
+        )
+    if not agree:
+        return VerdictWord.INCONCLUSIVE, f"HAC and bootstrap intervals do not agree {tail}"
+    if low > 0.0:
+        return VerdictWord.INCONCLUSIVE, (
+            f"above its null, and its estimate of {show(effect)} is short of the pass rule {tail}"
+        )
+    return VerdictWord.INCONCLUSIVE, (
+        f"the interval holds both no effect and the smallest that would matter {tail}"
+    )
+
+
+def _formatter(claim: Claim) -> Callable[[float], str]:
+    if claim.unit == "share":
+        return lambda x: f"{100.0 * x:.2g} points"
+    return lambda x: f"{x:.2g} {claim.unit}"
+
+
+def verdicts(details: Sequence[ScoreDetail], *, gate_passed: bool) -> tuple[Verdict, ...]:
+    """Decide all claims of this version.
+
+    Parameters
+    ----------
+    details : sequence of ScoreDetail
+        The scores of an evaluation.
+    gate_passed : bool
+        Whether their tests have passed the validity gate.
+    """
+    return tuple(
+        verdict(claim, find_score(claim, details), gate_passed=gate_passed) for claim in CLAIMS
+    )

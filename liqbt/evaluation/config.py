@@ -1,0 +1,111 @@
+"""What evaluation needs to be told, and the two small values that it is told it with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from liqbt.errors import ConfigError
+from liqbt.evaluation.path import PricePath
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Forecast, Ns
+
+__all__ = ["EvaluationConfig", "MarketInput", "horizon_name"]
+
+_UNITS: Final = (("d", DAY_NS, 2), ("h", HOUR_NS, 1), ("min", MINUTE_NS, 1))
+
+
+def horizon_name(horizon_ns: Ns) -> str:
+    """Return how a horizon is written in a score.
+
+    Examples
+    --------
+    >>> [horizon_name(h * HOUR_NS) for h in (4, 24, 168)]
+    ['4h', '24h', '7d']
+    """
+    for unit, length, least in _UNITS:
+        if horizon_ns % length == 0 and horizon_ns >= least * length:
+            return f"{horizon_ns // length}{unit}"
+    return f"{horizon_ns / SECOND_NS:g}s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationConfig:
+    """The protocol of one evaluation; the defaults are METHOD's.
+
+    Attributes
+    ----------
+    horizons_ns : tuple of int
+        Horizons, increasing.
+    latency_ns : int
+        From issue to the first moment that is watched.
+    floor, ceiling : float
+        An eligible cluster's near edge lies between these distances, in σ_h (closed).
+    iou : float
+        Intersection over union in log price from which on two clusters are one.
+    bands : tuple of float
+        Edges of the distance bands in σ_h: half-open, the last one closed.
+    dense_rank : float
+        A cluster is dense where its density rank is above this (0.8: the top fifth).
+    bootstrap_reps : int
+        Replications of the stationary bootstrap of days.
+    """
+
+    horizons_ns: tuple[int, ...] = (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
+    latency_ns: Ns = MINUTE_NS
+    floor: float = 0.25
+    ceiling: float = 2.5
+    iou: float = 0.5
+    bands: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.5)
+    dense_rank: float = 0.8
+    bootstrap_reps: int = 2000
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be right.
+
+        Raises
+        ------
+        ConfigError
+            Names the key, what was found and what is expected.
+        """
+        if not self.horizons_ns or any(h <= self.latency_ns for h in self.horizons_ns):
+            raise ConfigError(
+                f"evaluation.horizons: found {[horizon_name(h) for h in self.horizons_ns]}; "
+                f"expected at least one, each longer than the latency of {self.latency_ns} ns"
+            )
+        if list(self.horizons_ns) != sorted(set(self.horizons_ns)):
+            raise ConfigError("evaluation.horizons: expected increasing values without repeats")
+        if self.latency_ns < 0:
+            raise ConfigError(f"evaluation.latency: found {self.latency_ns} ns; expected 0 or more")
+        if not 0 <= self.floor < self.ceiling:
+            raise ConfigError(
+                f"evaluation.distance_floor: found {self.floor:g}; "
+                f"expected 0 or more and below the ceiling of {self.ceiling:g}"
+            )
+        if not 0 < self.iou <= 1:
+            raise ConfigError(f"evaluation.iou: found {self.iou:g}; expected it in (0, 1]")
+        if len(self.bands) < 2 or list(self.bands) != sorted(set(self.bands)):
+            raise ConfigError("evaluation.bands: expected two or more increasing edges")
+        if self.bootstrap_reps < 100:
+            raise ConfigError(
+                f"evaluation.bootstrap_reps: found {self.bootstrap_reps}; expected 100 or more"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketInput:
+    """One market to evaluate.
+
+    Attributes
+    ----------
+    symbol : str
+        The experiment's name of the market; not `pooled`, which is all of them together.
+    forecasts : sequence of Forecast
+        Those to be scored (after the warm-up), in order of issue.
+    path : PricePath
+        The prices that decide outcomes.
+    """
+
+    symbol: str
+    forecasts: Sequence[Forecast]
+    path: PricePath

@@ -1,0 +1,71 @@
+"""Experiments: configuration, composition, run folders. The only room that joins all the others.
+
+What the floors above (audits, benchmarks, report, command line) need of the rooms below is
+re-exported here.
+"""
+
+from __future__ import annotations
+
+from liqbt.experiment.build import build_estimator, default_estimator
+from liqbt.experiment.compose import run_experiment
+from liqbt.experiment.describe import describe_log, iso, log_info, log_verify
+from liqbt.experiment.events import (
+    IngestReport,
+    describe_ingest,
+    ingest_files,
+    load_world,
+    market_tape,
+    open_events,
+    open_log,
+    simulate_world,
+)
+from liqbt.experiment.identity import code_digest, sha256_file
+from liqbt.experiment.pipeline import Issued, issue
+from liqbt.experiment.schema import (
+    Experiment,
+    demo_experiment,
+    duration_ns,
+    format_duration,
+    instant_ns,
+    load_experiment,
+    with_estimator,
+)
+from liqbt.experiment.store import Run, load_run
+from liqbt.replay import forecasts_digest, replay, schedule
+from liqbt.tape import Tape, tape_from_events
+
+__all__ = [
+    "Experiment",
+    "IngestReport",
+    "Issued",
+    "Run",
+    "Tape",
+    "build_estimator",
+    "code_digest",
+    "default_estimator",
+    "demo_experiment",
+    "describe_ingest",
+    "describe_log",
+    "duration_ns",
+    "forecasts_digest",
+    "format_duration",
+    "ingest_files",
+    "instant_ns",
+    "iso",
+    "issue",
+    "load_experiment",
+    "load_run",
+    "load_world",
+    "log_info",
+    "log_verify",
+    "market_tape",
+    "open_events",
+    "open_log",
+    "replay",
+    "run_experiment",
+    "schedule",
+    "sha256_file",
+    "simulate_world",
+    "tape_from_events",
+    "with_estimator",
+]

@@ -1,0 +1,116 @@
+"""From a configuration to an estimator: the built-ins by name, anybody's own by `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from liqbt.errors import ConfigError
+from liqbt.estimators import (
+    DistanceKernel,
+    Mirror,
+    OIFlow,
+    OIFlowConfig,
+    PriceConfig,
+    TimeShift,
+    Uniform,
+    VolumeProfile,
+)
+from liqbt.experiment.schema import EstimatorConfig, Experiment
+from liqbt.experiment.tiers import margin_tiers, shipped_tiers
+from liqbt.experiment.yaml import nearest
+from liqbt.replay import Estimator
+from liqbt.types import HOUR_NS, Kind
+
+__all__ = ["ESTIMATORS", "build_estimator", "default_estimator", "estimator_config"]
+
+
+def estimator_config(experiment: Experiment, symbol: str) -> OIFlowConfig:
+    """Return what the estimator of `symbol` is configured with.
+
+    Weights are rescaled to sum to one.
+
+    Raises
+    ------
+    ConfigError, MarginError
+        If a value is out of range, the margin tiers are not known, or a bracket is not allowed.
+    """
+    market = experiment.symbols[symbol]
+    chosen = experiment.estimator_of(symbol)
+    total = math.fsum(bracket.weight for bracket in chosen.brackets)
+    if not total > 0:
+        raise ConfigError(f"{experiment.name}: the brackets of {symbol} have no positive weight")
+    return OIFlowConfig(
+        symbol=symbol,
+        price=price_config(chosen, market.price_kind),
+        step=chosen.step,
+        reach=chosen.reach,
+        smoothing=chosen.smoothing_bins,
+        prominence=chosen.prominence,
+        asymmetry_reach=chosen.asymmetry_reach,
+        tiers=margin_tiers(market.margin, experiment.name),
+        leverages=tuple(bracket.leverage for bracket in chosen.brackets),
+        weights=tuple(bracket.weight / total for bracket in chosen.brackets),
+        half_lives_h=tuple(bracket.half_life / HOUR_NS for bracket in chosen.brackets),
+        position_notional_usd=tuple(b.position_notional_usd for b in chosen.brackets),
+    )
+
+
+def price_config(chosen: EstimatorConfig, price_kind: Kind) -> PriceConfig:
+    """Return how the mark and σ are taken."""
+    return PriceConfig(
+        price_kind=price_kind,
+        sigma_window_ns=chosen.sigma_window,
+        sigma_sampling_ns=chosen.sigma_sampling,
+        sigma_min_coverage=chosen.sigma_min_coverage,
+    )
+
+
+ESTIMATORS: dict[str, Callable[[OIFlowConfig, EstimatorConfig], Estimator]] = {
+    "oi_flow": lambda config, _: OIFlow(config),
+    "uniform": lambda config, _: Uniform(config),
+    "distance_kernel": lambda config, _: DistanceKernel(config),
+    "volume_profile": lambda config, _: VolumeProfile(config),
+    "mirror": lambda config, _: Mirror(OIFlow(config)),
+    "time_shift": lambda config, chosen: TimeShift(OIFlow(config), days=chosen.shift_days),
+}
+"""The built-in estimators; the last two are nulls that emit a map of the reference estimator."""
+
+
+def build_estimator(experiment: Experiment, symbol: str) -> Estimator:
+    """Return a fresh estimator for `symbol`.
+
+    A name with a colon, `module:Class`, is imported and called with the `OIFlowConfig` that the
+    reference estimator would get.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such estimator; names the nearest one.
+    """
+    chosen = experiment.estimator_of(symbol)
+    config = estimator_config(experiment, symbol)
+    if ":" in chosen.name:
+        made: Estimator = _imported(chosen.name)(config)
+        return made
+    if chosen.name not in ESTIMATORS:
+        raise ConfigError(
+            f"{experiment.name}: no estimator is called '{chosen.name}'; "
+            f"{nearest(chosen.name, ESTIMATORS)} - or name your own as module:Class"
+        )
+    return ESTIMATORS[chosen.name](config, chosen)
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"estimator '{name}' cannot be imported: {error}") from error
+
+
+def default_estimator(symbol: str) -> Estimator:
+    """Return the reference estimator with the published brackets and the shipped BTC tiers."""
+    return OIFlow(OIFlowConfig(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"]))

@@ -1,0 +1,248 @@
+"""The composition root: from an experiment's file to a run folder.
+
+events → tapes → replay → forecasts → observed outcomes → calibrated probabilities → scores →
+verdicts → run. Nothing here computes; it hands over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from liqbt.evaluation import CLAIMS, Evaluation, MarketInput, evaluate, verdicts
+from liqbt.experiment.build import build_estimator
+from liqbt.experiment.describe import describe_market, versions
+from liqbt.experiment.events import Origin, Stage, market_tape, open_events, silent
+from liqbt.experiment.identity import code_digest, lock_digest, run_identity
+from liqbt.experiment.pipeline import (
+    calibration,
+    evaluation_config,
+    forecast_times,
+    market_input,
+    outcome_path,
+)
+from liqbt.experiment.schema import Experiment, format_duration, load_experiment
+from liqbt.experiment.store import (
+    Run,
+    forecast_table,
+    load_run,
+    run_lock,
+    structured_table,
+    write_run,
+)
+from liqbt.replay import forecasts_digest, replay
+from liqbt.tape import Tape
+from liqbt.types import DAY_NS, Forecast, Kind
+
+__all__ = ["run_experiment"]
+
+
+def run_experiment(
+    path: Path,
+    results: Path = Path("results"),
+    *,
+    finish: Callable[[Run, Path], object] | None = None,
+    stage: Stage = silent,
+) -> Run:
+    """Run an experiment's file, or return the finished run of the same identity.
+
+    Parameters
+    ----------
+    path : Path
+        The experiment's YAML.
+    results : Path
+        Folder of all runs, and of caches that can be thrown away.
+    finish : callable, optional
+        Adds the report to the run's folder before it becomes visible.
+    stage : callable
+        Progress: called with a name, how many are done, and of how many.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    LiqbtError
+        If the configuration or the data cannot be used. Nothing is left behind.
+    """
+    experiment = load_experiment(path)
+    origin = open_events(experiment, path, results / ".cache", stage)
+    tapes = {
+        symbol: market_tape(origin, experiment, symbol, results / ".cache")
+        for symbol in experiment.symbols
+    }
+    config = experiment.model_dump(mode="json")
+    hashes = {
+        "config": run_identity(_without_places(config)),
+        "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
+        "code": code_digest(),
+        "lock": lock_digest(),
+    }
+    run_id = run_identity(hashes)
+    final = results / experiment.name / run_id
+    with run_lock(final):
+        if (final / "manifest.json").is_file():
+            return load_run(final)
+        work = _Work(
+            experiment=experiment, origin=origin, tapes=tapes, hashes=hashes, run_id=run_id
+        )
+        return _execute(work, final, finish, stage)
+
+
+def _without_places(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop where the data lie: the tape's digest says what they are."""
+    data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
+    return {**config, "data": data}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What one execution works with."""
+
+    experiment: Experiment
+    origin: Origin
+    tapes: Mapping[str, Tape]
+    hashes: Mapping[str, Any]
+    run_id: str
+
+
+def _execute(
+    work: _Work, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+) -> Run:
+    experiment = work.experiment
+    forecasts = {symbol: _replay(work, symbol, stage) for symbol in experiment.symbols}
+    markets = [
+        market_input(experiment, symbol, forecasts[symbol], tape)
+        for symbol, tape in work.tapes.items()
+    ]
+    streams = np.random.SeedSequence(experiment.seed).spawn(2)
+    stage("score", 0, 2)
+    evaluation = evaluate(
+        markets,
+        evaluation_config(experiment),
+        calibrate=calibration(experiment),
+        rng=np.random.default_rng(streams[0]),
+    )
+    stage("score", 1, 2)
+    sensitivities = _sensitivities(work, markets, streams[1])
+    stage("score", 2, 2)
+    return write_run(
+        final,
+        manifest=_manifest(work, forecasts),
+        config=experiment.model_dump(mode="json"),
+        scores=evaluation.scores,
+        verdicts=verdicts(evaluation.details, gate_passed=False),
+        tables={
+            "flow": [asdict(row) for row in evaluation.flow],
+            "landmarks": [asdict(row) for row in evaluation.landmarks],
+            "bands": [asdict(row) for row in evaluation.bands],
+            "sensitivities": sensitivities,
+            "inference": [asdict(detail.estimate) for detail in evaluation.details],
+        },
+        parquet=_parquet(work, forecasts, markets, evaluation),
+        finish=finish,
+    )
+
+
+def _replay(work: _Work, symbol: str, stage: Stage) -> list[Forecast]:
+    tape = work.tapes[symbol]
+    times = forecast_times(work.experiment, tape)
+    name = f"replay {symbol}"
+    return replay(
+        tape,
+        build_estimator(work.experiment, symbol),
+        times,
+        progress=lambda done: stage(name, done, len(times)) if done % 100 == 0 else None,
+    )
+
+
+def _sensitivities(
+    work: _Work, markets: Sequence[MarketInput], seed: np.random.SeedSequence
+) -> list[dict[str, Any]]:
+    """Score the 24-hour horizon again under other latencies and, where there are any, on bars."""
+    experiment = work.experiment
+    primary = replace(evaluation_config(experiment), horizons_ns=(DAY_NS,))
+    variants = {
+        f"watched from {format_duration(latency)} after issue": (
+            replace(primary, latency_ns=latency),
+            list(markets),
+        )
+        for latency in experiment.evaluation.latencies
+    }
+    barred = [
+        replace(market, path=outcome_path(experiment, market.symbol, tape, Kind.BAR))
+        for market, tape in zip(markets, work.tapes.values(), strict=True)
+        if experiment.symbols[market.symbol].price_kind != Kind.BAR and len(tape.of(Kind.BAR))
+    ]
+    if barred:
+        variants["highs and lows of the bars instead of mark points"] = (primary, barred)
+    rows = []
+    for name, (config, inputs) in variants.items():
+        result = evaluate(
+            inputs,
+            config,
+            calibrate=calibration(experiment),
+            rng=np.random.default_rng(seed),
+        )
+        rows += [{"name": name, **asdict(s)} for s in result.scores if s.side == "both"]
+    return rows
+
+
+def _manifest(work: _Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[str, Any]:
+    experiment = work.experiment
+    return {
+        "run_id": work.run_id,
+        "experiment": experiment.name,
+        "description": experiment.description,
+        "simulated": experiment.data.world is not None,
+        "planted": work.origin.planted,
+        "seed": experiment.seed,
+        "hashes": dict(work.hashes),
+        "forecasts": {symbol: forecasts_digest(issued) for symbol, issued in forecasts.items()},
+        "versions": versions(),
+        "sources": list(work.origin.sources),
+        "claims": {claim.id: asdict(claim) for claim in CLAIMS},
+        "symbols": {
+            symbol: describe_market(experiment.symbols[symbol], tape, work.origin.log)
+            for symbol, tape in work.tapes.items()
+        },
+    }
+
+
+def _parquet(
+    work: _Work,
+    forecasts: Mapping[str, Sequence[Forecast]],
+    markets: Sequence[MarketInput],
+    evaluation: Evaluation,
+) -> dict[str, pa.Table]:
+    names = np.array(list(work.tapes))
+    prices = [
+        pa.table(
+            {
+                "symbol": pa.array([market.symbol] * len(market.path), pa.string()),
+                "ts": market.path.end_ns,
+                "low": market.path.low,
+                "high": market.path.high,
+                "close": market.path.close,
+            }
+        )
+        for market in markets
+    ]
+    tables = {
+        name: structured_table(rows, {"market": names[rows["symbol"]]})
+        for name, rows in (
+            ("outcomes.parquet", evaluation.outcomes),
+            ("first_sides.parquet", evaluation.first_sides),
+        )
+    }
+    return {
+        "forecasts.parquet": forecast_table([f for issued in forecasts.values() for f in issued]),
+        "prices.parquet": pa.concat_tables(prices),
+        **tables,
+    }

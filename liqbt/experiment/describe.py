@@ -1,0 +1,178 @@
+"""What a run says about its data: completeness, gaps, latency, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from liqbt.experiment.schema import MarketConfig
+from liqbt.log import EventLog
+from liqbt.tape import Tape
+from liqbt.types import SECOND_NS, Instrument, Kind, Ns
+
+__all__ = ["describe_log", "describe_market", "iso", "log_info", "log_verify", "versions"]
+
+_PERIODIC: Final = (
+    Kind.BAR,
+    Kind.MARK,
+    Kind.OPEN_INTEREST,
+    Kind.LIQUIDATION_TOTAL,
+    Kind.FUNDING,
+    Kind.DEPTH,
+)
+_PACKAGES: Final = ("arch", "numba", "numpy", "pandas", "pyarrow", "scipy", "statsmodels")
+_LATE: Final = 1.5
+
+
+def iso(ns: Ns) -> str:
+    """Return a time as ISO 8601 in UTC, to the second.
+
+    Examples
+    --------
+    >>> iso(1_764_547_500_000_000_000)
+    '2025-12-01T00:05:00Z'
+    """
+    return datetime.fromtimestamp(ns // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computes."""
+    return {name: metadata.version(name) for name in ("liqbt", *_PACKAGES)}
+
+
+def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str, Any]:
+    """Return what a run's manifest says about one market's events.
+
+    Parameters
+    ----------
+    market : MarketConfig
+        Which instrument gives which kind.
+    tape : Tape
+        Its events.
+    log : EventLog
+        Where the sources declared their latencies.
+    """
+    kind = market.price_kind
+    instrument = market.events[kind][0]
+    events = tape.of(kind)
+    points = len(events) > 0 and int(events["span_s"][0]) == 0
+    shape = {Kind.MARK: "mark points" if points else "mark bars", Kind.BAR: "last-price bars"}
+    price = f"{shape.get(kind, 'trades')} of {instrument}"
+    return {
+        "price": price,
+        "price_stand_in": None if kind == Kind.MARK else price,
+        "margin": market.margin.model_dump(mode="json"),
+        "tape": tape.digest,
+        "events": {k.name.lower(): len(tape.of(k)) for k in Kind if len(tape.of(k))},
+        "instruments": [str(i) for i in tape.instruments],
+        "first": iso(int(tape.events["ts_known"][0])),
+        "last": iso(int(tape.events["ts_known"][-1])),
+        "gaps": [
+            _gaps(tape, k, i)
+            for k, chosen in market.events.items()
+            if k in _PERIODIC
+            for i in chosen
+        ],
+        "latency": _latencies(tape, market, log),
+    }
+
+
+def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:
+    """Return how complete one periodic feed is, from the spacing of its own events."""
+    rows = tape.of(kind)
+    code = tape.instruments.index(instrument) if instrument in tape.instruments else -1
+    at = np.unique(rows["ts_event"][rows["instrument"] == code])
+    spacing = np.diff(at)
+    typical = float(np.median(spacing)) if len(spacing) else float("nan")
+    late = spacing > _LATE * typical
+    expected = 1 + float(spacing.sum()) / typical if len(spacing) else float(len(at))
+    return {
+        "kind": kind.name.lower(),
+        "instrument": str(instrument),
+        "n": len(at),
+        "typical_spacing_s": typical / SECOND_NS,
+        "n_gaps": int(late.sum()),
+        "longest_s": float(spacing.max()) / SECOND_NS if len(spacing) else float("nan"),
+        "missing_share": max(0.0, 1.0 - len(at) / expected) if expected else float("nan"),
+    }
+
+
+def _latencies(tape: Tape, market: MarketConfig, log: EventLog) -> list[dict[str, Any]]:
+    """Return the latency of each feed as it is in the tape, and whether it was observed."""
+    observed = {
+        (segment.kind, instrument): str(commit.source.get("latency_is", "modelled"))
+        for commit in log.commits()
+        for segment in commit.segments
+        for instrument in segment.instruments
+    }
+    result = []
+    for kind, chosen in market.events.items():
+        rows = tape.of(kind)
+        for instrument in chosen:
+            if instrument not in tape.instruments:
+                continue
+            mine = rows[rows["instrument"] == tape.instruments.index(instrument)]
+            late = mine["ts_known"] - mine["ts_event"]
+            result.append(
+                {
+                    "instrument": str(instrument),
+                    "kind": kind.name.lower(),
+                    "latency_s": float(np.median(late)) / SECOND_NS if len(late) else float("nan"),
+                    "is": observed.get((kind, instrument), "modelled"),
+                }
+            )
+    return result
+
+
+def log_info(path: Path) -> dict[str, Any]:
+    """Return what the event log at `path` holds, as plain values.
+
+    Raises
+    ------
+    LogError
+        If there is none, or its commits are damaged.
+    """
+    info = EventLog.open(path).info()
+    return {
+        "path": str(path),
+        "digest": info.digest,
+        "commits": info.commits,
+        "segments": info.segments,
+        "bytes": info.size,
+        "quarantined_rows": info.quarantined,
+        "leftovers": list(info.leftovers),
+        "kinds": {
+            kind.name.lower(): {
+                "events": count,
+                "instruments": [str(i) for i in info.instruments[kind]],
+                "first": iso(info.event_ns[kind][0]),
+                "last": iso(info.event_ns[kind][1]),
+            }
+            for kind, count in info.events.items()
+        },
+    }
+
+
+def describe_log(info: Mapping[str, Any]) -> str:
+    """Return `log_info` as a table for people."""
+    lines = [
+        f"{info['path']}: {info['commits']} commits, {info['segments']} segments, "
+        f"{info['bytes'] / 1e6:.1f} MB, {info['quarantined_rows']} rows quarantined",
+        f"{'kind':<18}{'events':>12}  {'first':<22}{'last':<22}instruments",
+    ]
+    lines += [
+        f"{kind:<18}{row['events']:>12,}  {row['first']:<22}{row['last']:<22}"
+        + ", ".join(row["instruments"])
+        for kind, row in info["kinds"].items()
+    ]
+    return "\n".join(lines)
+
+
+def log_verify(path: Path) -> list[str]:
+    """Read the log at `path` anew; return one sentence on each thing wrong."""
+    return EventLog(path).verify()

@@ -1,0 +1,300 @@
+"""Where a run's events come from: files through column maps, an event log, or a simulated world."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from liqbt.errors import ConfigError, DataError
+from liqbt.experiment.identity import canonical_json, code_digest, sha256_file
+from liqbt.experiment.schema import Experiment, MarketConfig, data_root
+from liqbt.experiment.tiers import shipped_tiers
+from liqbt.experiment.truth import write_truth
+from liqbt.experiment.yaml import nearest, read_yaml
+from liqbt.log import EventLog
+from liqbt.simulate import World, simulate
+from liqbt.sources.tabular import ColumnMap, ingest_file, load_map
+from liqbt.tape import Selection, Tape, build_tape
+
+__all__ = [
+    "IngestReport",
+    "Origin",
+    "Stage",
+    "describe_ingest",
+    "ingest_files",
+    "load_world",
+    "market_tape",
+    "open_events",
+    "open_log",
+    "silent",
+    "simulate_world",
+]
+
+Stage: TypeAlias = Callable[[str, int, int], None]
+"""Progress: a name, how many are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What became of one file.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    rows, events, quarantined : int
+        Rows read, events written, rows put aside with a reason.
+    quarantine : Path or None
+        Where those rows and their reasons are.
+    added : bool
+        False where the log held this very file already.
+    """
+
+    file: str
+    rows: int
+    events: int
+    quarantined: int
+    quarantine: Path | None
+    added: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The events of an experiment, and what is known about how they were made.
+
+    Attributes
+    ----------
+    log : EventLog
+        Holds every event that the run may use.
+    sources : tuple of mapping
+        One per commit: file name, digests, latency and whether it was observed or modelled.
+    planted : mapping or None
+        The truth that a simulated world states; None for anything real.
+    """
+
+    log: EventLog
+    sources: tuple[Mapping[str, Any], ...]
+    planted: Mapping[str, Any] | None
+
+
+def silent(_stage: str, _done: int, _total: int) -> None:
+    """Report no progress."""
+
+
+def ingest_files(
+    map_path: Path,
+    files: Sequence[Path],
+    log_dir: Path,
+    *,
+    max_bad: float = 0.001,
+    root: Path | None = None,
+    stage: Stage = silent,
+) -> list[IngestReport]:
+    """Read files through one column map into an event log; the same file twice adds nothing.
+
+    Parameters
+    ----------
+    map_path : Path
+        The column map.
+    files : sequence of Path
+        What it reads.
+    log_dir : Path
+        The log; made where there is none.
+    max_bad : float
+        A file in which a larger share of rows cannot be right is refused whole.
+    root : Path, optional
+        Folder below which a map's second file lies; by default `LIQBT_DATA`, or the file's own.
+    stage : callable
+        Progress: called with a name, how many are done, and of how many.
+
+    Returns
+    -------
+    list of IngestReport
+        One per file.
+
+    Raises
+    ------
+    LiqbtError
+        If the map or a file cannot be used; the files before it are in the log, whole.
+    """
+    column_map = load_map(map_path)
+    log = EventLog.open_or_create(log_dir)
+    reports = []
+    for i, path in enumerate(files):
+        stage("ingest", i, len(files))
+        reports.append(_ingest(log, column_map, path, max_bad=max_bad, root=root))
+    stage("ingest", len(files), len(files))
+    return reports
+
+
+def _ingest(
+    log: EventLog, column_map: ColumnMap, path: Path, *, max_bad: float, root: Path | None
+) -> IngestReport:
+    ingested = ingest_file(column_map, path, max_bad=max_bad, root=root)
+    commit = log.append(
+        ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
+    )
+    return IngestReport(
+        file=path.name,
+        rows=ingested.summary.rows,
+        events=sum(table.num_rows for table in ingested.tables.values()),
+        quarantined=len(ingested.quarantined),
+        quarantine=None if commit is None else log.quarantine_path(commit),
+        added=commit is not None,
+    )
+
+
+def describe_ingest(report: IngestReport) -> str:
+    """Return what became of one file as a sentence."""
+    if not report.added:
+        return f"{report.file}: already in the log, nothing added"
+    text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"
+    if report.quarantined:
+        text += f", {report.quarantined:,} rows quarantined in {report.quarantine}"
+    return text
+
+
+def open_log(path: Path) -> EventLog:
+    """Return the event log at `path`.
+
+    Raises
+    ------
+    LogError
+        If there is none, or its commits are damaged.
+    """
+    return EventLog.open(path)
+
+
+def load_world(path: Path) -> World:
+    """Read a simulated world's YAML; `tiers` may name a symbol of the shipped margin tiers."""
+    raw = read_yaml(path)
+    name = raw.get("tiers")
+    if isinstance(name, str):
+        tables = shipped_tiers()
+        if name not in tables:
+            raise ConfigError(f"{path}: no margin tiers for '{name}'; {nearest(name, tables)}")
+        raw = {**raw, "tiers": tables[name]}
+    return World.from_mapping(raw, source=str(path))
+
+
+def simulate_world(
+    path: Path, *, seed: int, log_dir: Path, truth_dir: Path | None = None
+) -> EventLog:
+    """Simulate the world in a YAML file into an event log, and its truth into a folder."""
+    market = simulate(load_world(path), seed=seed)
+    log = EventLog.open_or_create(log_dir)
+    log.append(market.tables.items(), _world_source(path, seed))
+    if truth_dir is not None:
+        write_truth(market, truth_dir)
+    return log
+
+
+def _world_source(path: Path, seed: int) -> dict[str, Any]:
+    return {
+        "file": path.name,
+        "file_sha256": sha256_file(path),
+        "map_sha256": f"seed {seed}",
+        "reader": f"simulate {code_digest()[:16]}",
+    }
+
+
+def open_events(experiment: Experiment, path: Path, cache: Path, stage: Stage = silent) -> Origin:
+    """Return the events of an experiment, ingested or simulated into a cache where need be.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Its configuration.
+    path : Path
+        Its file: relative names in it are relative to that.
+    cache : Path
+        Folder for logs and tapes that can be made again.
+    stage : callable
+        Progress.
+
+    Raises
+    ------
+    ConfigError, DataError, LogError
+        If a map, a file, the world or the log cannot be used.
+    """
+    data = experiment.data
+    if data.log is not None:
+        log = EventLog.open(path.parent / data.log)
+        return Origin(log=log, sources=_sources(log), planted=None)
+    if data.world is not None:
+        world_path = path.parent / data.world
+        world = load_world(world_path)
+        key = _key(_world_source(world_path, data.seed))
+        log = EventLog.open_or_create(cache / "logs" / key)
+        if not log.commits():
+            stage("simulate", 0, 1)
+            simulate_world(world_path, seed=data.seed, log_dir=log.path)
+            stage("simulate", 1, 1)
+        planted = {"world": world.name, "seed": data.seed, "magnet": world.magnet}
+        return Origin(log=log, sources=_sources(log), planted=planted)
+    log = _ingested(experiment, path, cache, stage)
+    return Origin(log=log, sources=_sources(log), planted=None)
+
+
+def _ingested(experiment: Experiment, path: Path, cache: Path, stage: Stage) -> EventLog:
+    """Return the cached log of an experiment's files, reading those that it lacks."""
+    root = data_root(experiment, path)
+    if not root.is_dir():
+        raise ConfigError(
+            f"{path}: its data root {root} is not a folder; set LIQBT_DATA, or data.root"
+        )
+    wanted = [
+        (path.parent / source.map, root / name, source.max_bad)
+        for source in experiment.data.sources
+        for name in source.files
+    ]
+    for map_path, file, _ in wanted:
+        for needed in (map_path, file):
+            if not needed.is_file():
+                raise DataError(f"{needed}: no such file, which {path} names")
+    identity = [[sha256_file(m), sha256_file(f), bad] for m, f, bad in wanted]
+    identity += [[sha256_file(path)] for path in _second_files(wanted, root)]
+    key = _key({"files": identity, "code": code_digest()})
+    done = cache / "logs" / f"{key}.complete"
+    log = EventLog.open_or_create(cache / "logs" / key)
+    if not done.exists():
+        for i, (map_path, file, max_bad) in enumerate(wanted):
+            stage("ingest", i, len(wanted))
+            _ingest(log, load_map(map_path), file, max_bad=max_bad, root=root)
+        stage("ingest", len(wanted), len(wanted))
+        done.touch()
+    return log
+
+
+def _second_files(wanted: Sequence[tuple[Path, Path, float]], root: Path) -> list[Path]:
+    """Return the second files that column maps join, where they are."""
+    joins = [load_map(map_path).join for map_path, _, _ in wanted]
+    return [root / join.file for join in joins if join and (root / join.file).is_file()]
+
+
+def _key(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def _sources(log: EventLog) -> tuple[Mapping[str, Any], ...]:
+    return tuple(dict(commit.source) for commit in log.commits())
+
+
+def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path) -> Tape:
+    """Return the tape of one market: the events that its configuration selects.
+
+    Raises
+    ------
+    DataError
+        If an instrument has no events in the log, or none is left in the period.
+    """
+    market: MarketConfig = experiment.symbols[symbol]
+    selection = Selection(
+        kinds=dict(market.events),
+        start_ns=experiment.schedule.start,
+        end_ns=experiment.schedule.end,
+    )
+    return build_tape(origin.log, selection, cache / "tapes")

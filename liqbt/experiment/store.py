@@ -1,0 +1,335 @@
+"""Run folders: written whole under a temporary name, renamed once, read back as values.
+
+`results/<experiment>/<run_id>/` holds
+
+- `manifest.json`: identity, provenance, data completeness, SHA-256 of every other file;
+- `config.yaml`: the configuration with every default filled in;
+- `metrics.json`: the scores, rows of the one schema of `Score`;
+- `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
+- `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
+- what the report adds: `report.html`, `report.md`, `figures/`.
+
+Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from liqbt.errors import AlreadyRunningError, DataError
+from liqbt.experiment.identity import sha256_file
+from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
+
+__all__ = ["Run", "forecast_table", "load_run", "run_lock", "structured_table", "write_run"]
+
+Rows: TypeAlias = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run, read from its folder.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    manifest, config : mapping
+        Provenance, and the configuration with its defaults.
+    scores : tuple of Score
+        Rows of `metrics.json`.
+    verdicts : tuple of Verdict
+        One for each claim that this version tests.
+    flow, landmarks, bands, sensitivities : tuple of mapping
+        Counts from snapshots to scored episodes, and of landmarks; rates by distance band; scores
+        under other choices (`name` and the fields of `Score`).
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    scores: tuple[Score, ...]
+    verdicts: tuple[Verdict, ...]
+    flow: Rows
+    landmarks: Rows
+    bands: Rows
+    sensitivities: Rows
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return str(self.manifest["run_id"])
+
+    def forecasts(self, symbol: str) -> list[Forecast]:
+        """Return the forecasts of `symbol`, in order of issue."""
+        table = _read_table(self.path / "forecasts.parquet")
+        return _forecasts(table.filter(pa.compute.equal(table["symbol"], symbol)))
+
+    def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
+
+        `ts` is the end of a bar, or the time of a point.
+        """
+        table = _read_table(self.path / "prices.parquet")
+        table = table.filter(pa.compute.equal(table["symbol"], symbol)).drop_columns(["symbol"])
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    def outcomes(self) -> pa.Table:
+        """Return the outcome table: one row per horizon and eligible (forecast, cluster)."""
+        return _read_table(self.path / "outcomes.parquet")
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
+
+
+def structured_table(
+    rows: npt.NDArray[Any], extra: Mapping[str, Sequence[Any]] | None = None
+) -> pa.Table:
+    """Return a structured array as a table, a column per field, `extra` columns first."""
+    columns: dict[str, Any] = dict(extra or {})
+    names = rows.dtype.names or ()
+    columns.update({name: np.ascontiguousarray(rows[name]) for name in names})
+    return pa.table(columns)
+
+
+def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
+    """Return forecasts as a table: scalars, two density lists, a list of clusters."""
+    clusters = (
+        np.concatenate([f.clusters for f in forecasts]) if forecasts else np.empty(0, CLUSTER_DTYPE)
+    )
+    ends = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int32)
+    struct = pa.StructArray.from_arrays(
+        [np.ascontiguousarray(clusters[name]) for name in CLUSTER_DTYPE.names or ()],
+        names=list(CLUSTER_DTYPE.names or ()),
+    )
+    columns: dict[str, Any] = {
+        "symbol": pa.array([f.symbol for f in forecasts], pa.string()),
+    }
+    for name in ("at", "latest_known", "mark_ts", "mark_bin"):
+        columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.int64())
+    for name in _FLOATS:
+        columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.float64())
+    for name in ("anchor", "step"):
+        columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.float64())
+    for name in ("fine_bins", "coarse"):
+        columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.int64())
+    widths = np.cumsum([0, *(f.density_usd.shape[1] for f in forecasts)], dtype=np.int32)
+    for row, name in enumerate(("density_long_usd", "density_short_usd")):
+        values = np.concatenate([f.density_usd[row] for f in forecasts] or [np.empty(0, "<f4")])
+        columns[name] = pa.ListArray.from_arrays(widths, values)
+    columns["clusters"] = pa.ListArray.from_arrays(ends, struct)
+    return pa.table(columns)
+
+
+_FLOATS = (
+    "mark",
+    "sigma_1d",
+    "asymmetry",
+    "asymmetry_reach",
+    "open_interest_usd",
+    "observed_long_usd",
+    "observed_short_usd",
+)
+
+
+def _forecasts(table: pa.Table) -> list[Forecast]:
+    columns = {
+        name: table[name].to_pylist()
+        for name in table.column_names
+        if name not in {"clusters", "density_long_usd", "density_short_usd"}
+    }
+    lists = table["clusters"].combine_chunks()
+    struct = lists.flatten()
+    clusters = np.empty(len(struct), CLUSTER_DTYPE)
+    for name in CLUSTER_DTYPE.names or ():
+        clusters[name] = struct.field(name).to_numpy(zero_copy_only=False)
+    clusters.setflags(write=False)
+    ends = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))])
+    density = [table[f"density_{side}_usd"].combine_chunks() for side in ("long", "short")]
+    widths = np.concatenate(
+        [[0], np.cumsum(density[0].value_lengths().to_numpy(zero_copy_only=False))]
+    ).astype(int)
+    flat = np.stack([d.flatten().to_numpy(zero_copy_only=False) for d in density])
+    flat.setflags(write=False)
+    result = []
+    for i in range(table.num_rows):
+        grid = DensityGrid(
+            anchor=columns["anchor"][i],
+            step=columns["step"][i],
+            fine_bins=columns["fine_bins"][i],
+            coarse=columns["coarse"][i],
+        )
+        result.append(
+            Forecast(
+                symbol=columns["symbol"][i],
+                at=columns["at"][i],
+                latest_known=columns["latest_known"][i],
+                mark_ts=columns["mark_ts"][i],
+                mark_bin=columns["mark_bin"][i],
+                grid=grid,
+                density_usd=flat[:, widths[i] : widths[i + 1]],
+                clusters=clusters[int(ends[i]) : int(ends[i + 1])],
+                **{name: columns[name][i] for name in _FLOATS},
+            )
+        )
+    return result
+
+
+def write_run(
+    final: Path,
+    *,
+    manifest: Mapping[str, Any],
+    config: Mapping[str, Any],
+    scores: Sequence[Score],
+    verdicts: Sequence[Verdict],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    parquet: Mapping[str, pa.Table],
+    finish: Callable[[Run, Path], object] | None = None,
+) -> Run:
+    """Write a run's folder whole, or leave nothing.
+
+    Parameters
+    ----------
+    final : Path
+        The folder to be; it must not exist.
+    manifest, config, scores, verdicts, tables, parquet
+        The contents; `parquet` maps file names to tables.
+    finish : callable, optional
+        Called with the run and its temporary folder before the rename, to add the report.
+
+    Returns
+    -------
+    Run
+        As read back from `final`.
+    """
+    partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        for name, table in parquet.items():
+            pq.write_table(table, partial / name, compression="zstd")
+        _write_json(partial / "metrics.json", [_plain(asdict(score)) for score in scores])
+        verdict_rows = [_plain(asdict(verdict)) for verdict in verdicts]
+        _write_json(partial / "tables.json", {"verdicts": verdict_rows, **_plain(tables)})
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        (partial / "config.yaml").write_text(text, encoding="utf-8")
+        _write_json(partial / "manifest.json", manifest)
+        if finish is not None:
+            finish(load_run(partial), partial)
+        files = sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "manifest.json")
+        digests = {p.relative_to(partial).as_posix(): sha256_file(p) for p in files}
+        _write_json(partial / "manifest.json", {**manifest, "files": digests})
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return load_run(final)
+
+
+def load_run(path: Path) -> Run:
+    """Read a run's folder.
+
+    Raises
+    ------
+    DataError
+        If it is not one; names what is missing or unreadable.
+    """
+    manifest = _read_json(path / "manifest.json")
+    tables = _read_json(path / "tables.json")
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(
+            f"{path / 'config.yaml'}: cannot be read; run the experiment again"
+        ) from error
+    return Run(
+        path=path,
+        manifest=manifest,
+        config=config,
+        scores=tuple(_score(row) for row in _read_json(path / "metrics.json")),
+        verdicts=tuple(_verdict(row) for row in tables["verdicts"]),
+        flow=tuple(tables["flow"]),
+        landmarks=tuple(tables["landmarks"]),
+        bands=tuple(_numbers(row) for row in tables["bands"]),
+        sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
+    )
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    return Score(**_numbers(row))
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    score = None if row["score"] is None else _score(row["score"])
+    return Verdict(
+        claim=row["claim"], word=VerdictWord(row["word"]), reason=row["reason"], score=score
+    )
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: null stands for it in a row of numbers."""
+    return {key: math.nan if value is None else value for key, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; is {path.parent} the folder of a run?") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON; run the experiment again") from error
+
+
+@contextmanager
+def run_lock(final: Path) -> Iterator[None]:
+    """Hold the right to write `final`; it ends with the process, however that ends.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If another process is writing this very run.
+    """
+    path = final.parent / ".locks" / final.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(
+                f"{final}: another process is writing this run; wait for it to end"
+            ) from None
+        yield

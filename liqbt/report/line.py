@@ -1,0 +1,119 @@
+"""The one line that a trading report would carry: what the map says, and nothing more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from liqbt.errors import ConfigError
+from liqbt.report import words
+from liqbt.report.levels import LevelRow, nearest
+from liqbt.types import Forecast, Ns, Side, Verdict
+
+if TYPE_CHECKING:
+    from liqbt.experiment.store import Run
+
+__all__ = ["cascade_note", "forecast_line", "latest_forecast", "line"]
+
+
+def latest_forecast(forecasts: list[Forecast], at: Ns | None) -> Forecast | None:
+    """Return the last forecast issued at or before `at` (the last of all where it is None)."""
+    issued = [f for f in forecasts if at is None or f.at <= at]
+    return max(issued, key=lambda f: f.at) if issued else None
+
+
+def cascade_note(verdicts: tuple[Verdict, ...]) -> str:
+    """Return what may be said of a cascade's direction: the verdict's word, or that none exists."""
+    for verdict in verdicts:
+        if verdict.claim == "cascade":
+            return f"cascade direction: verdict {verdict.word.value}"
+    return "cascade direction not tested"
+
+
+def _side_words(row: LevelRow | None, side: Side) -> str:
+    where = "above" if side == Side.SHORT else "below"
+    if row is None:
+        return f"no cluster {where}"
+    owner = "shorts" if side == Side.SHORT else "longs"
+    band = f"{words.price(row.cluster.low)}–{words.price(row.cluster.high)}"
+    far = f"{words.percent(row.distance, signed=True)}, {words.fixed(row.distance_sigma, 2)} σ"
+    return f"nearest {where} {band} ({owner}, {words.usd(row.cluster.notional_usd)}, {far})"
+
+
+def _crowd_words(forecast: Forecast) -> str:
+    reach = words.percent(forecast.asymmetry_reach, 0)
+    side = forecast.crowded_side
+    who = {Side.LONG: "longs", Side.SHORT: "shorts", Side.NONE: "neither"}[side]
+    asymmetry = words.fixed(forecast.asymmetry, 2, signed=True)
+    return f"crowded side {who} (asymmetry {asymmetry} within {reach})"
+
+
+def forecast_line(
+    forecast: Forecast, verdicts: tuple[Verdict, ...], *, price_stand_in: str | None
+) -> str:
+    """Write one forecast as one line.
+
+    Parameters
+    ----------
+    forecast : Forecast
+        What is written down.
+    verdicts : tuple of Verdict
+        The run's; only a verdict on cascades changes the cascade note.
+    price_stand_in : str or None
+        What stands in for the mark price; None where the run has one.
+
+    Returns
+    -------
+    str
+        Without a line break. σ is the standard deviation of one day's log return, distances are
+        to the near edge.
+    """
+    mark_word = "mark" if price_stand_in is None else "price in place of mark"
+    head = (
+        f"{words.one_line(forecast.symbol)} {words.instant(forecast.at)}, "
+        f"{mark_word} {words.price(forecast.mark)}"
+    )
+    parts = [
+        head,
+        _side_words(nearest(forecast, Side.SHORT), Side.SHORT),
+        _side_words(nearest(forecast, Side.LONG), Side.LONG),
+        _crowd_words(forecast),
+        cascade_note(verdicts),
+    ]
+    return "; ".join(parts)
+
+
+def line(run: Run, symbol: str | None = None, at: Ns | None = None) -> str:
+    """Write the last forecast issued at or before `at`, one line a symbol.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    symbol : str, optional
+        One of the run's symbols; all of them where it is left out.
+    at : int, optional
+        Time in ns UTC; the end of the run where it is left out.
+
+    Raises
+    ------
+    ConfigError
+        If the run has no such symbol, or no forecast of it by then.
+    """
+    known = list(run.manifest["symbols"])
+    if symbol is not None and symbol not in known:
+        names = ", ".join(words.one_line(name) for name in known)
+        raise ConfigError(f"symbol {words.one_line(symbol)} is not in this run, which has: {names}")
+    lines = []
+    for name in known if symbol is None else [symbol]:
+        forecasts = run.forecasts(name)
+        found = latest_forecast(forecasts, at)
+        if found is None:
+            shown = words.one_line(name)
+            if not forecasts:
+                raise ConfigError(f"the run holds no forecast of {shown}")
+            when = words.instant(at if at is not None else 0)
+            first = words.instant(min(f.at for f in forecasts))
+            raise ConfigError(f"no forecast of {shown} at or before {when}: the first is {first}")
+        stand_in = run.manifest["symbols"][name].get("price_stand_in")
+        lines.append(forecast_line(found, run.verdicts, price_stand_in=stand_in))
+    return "\n".join(lines)

@@ -1,0 +1,193 @@
+"""The page's fixed words: definitions, limits, and what is true of this run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from liqbt.report import words
+
+if TYPE_CHECKING:
+    from liqbt.experiment.store import Run
+
+__all__ = [
+    "command",
+    "definitions",
+    "estimator",
+    "limits",
+    "period",
+    "planted_truth",
+    "price_words",
+]
+
+
+def _configured(run: Run, key: str, otherwise: str) -> str:
+    """Return an evaluation setting as text, or words where the run does not state it."""
+    evaluation = run.config.get("evaluation") or {}
+    value = evaluation.get(key)
+    return otherwise if value is None else words.one_line(str(value))
+
+
+def definitions(run: Run) -> list[tuple[str, str]]:
+    """Return the terms that the page uses, with this run's settings in them."""
+    floor = _configured(run, "distance_floor", "a configured floor of")
+    ceiling = _configured(run, "distance_ceiling", "a configured ceiling of")
+    latency = _configured(run, "latency", "the configured latency")
+    overlap = _configured(run, "iou", "the configured share")
+    return [
+        (
+            "Level, cluster",
+            "A level is a price with estimated notional that would be force-closed there; a "
+            "cluster is a band [low, high) of dense levels. Longs lie below the "
+            "price, shorts above.",
+        ),
+        (
+            "Distance",
+            "From the mark at issue to the cluster's near edge, as |ln(edge / mark)|, in units of "
+            "σ_h = σ·√h with σ from past returns only.",
+        ),
+        (
+            "Eligible",
+            f"Near edge beyond the price, {floor} to {ceiling} σ_h away.",
+        ),
+        (
+            "Visit",
+            "The price touches the near edge within the horizon, watched from the first full bar "
+            f"or point after issue plus latency ({latency}). A price already inside is never "
+            "a hit.",
+        ),
+        (
+            "Episode",
+            "Successive clusters of one side that overlap (intersection over union at least "
+            f"{overlap}) are one, with one outcome, counted from birth.",
+        ),
+        (
+            "Null",
+            "What no information would have scored: the chance that a driftless random walk of the "
+            "same volatility touches the same level in the time actually watched.",
+        ),
+        (
+            "Mirror",
+            "The same cluster reflected to the other side of the price at the same distance, over "
+            "the same time.",
+        ),
+        (
+            "Lift",
+            "The mean of visited minus null, or of visited minus mirror visited, in percentage "
+            "points. Zero means that clusters tell nothing.",
+        ),
+        (
+            "First-side skill",
+            "How much better than a two-barrier random walk the asymmetry foretells which nearest "
+            "cluster is reached first, in nats a landmark.",
+        ),
+        (
+            "Asymmetry",
+            "(longs below − shorts above) / (longs below + shorts above) of estimated notional "
+            "within a stated reach; positive: more longs below.",
+        ),
+        (
+            "Density rank",
+            "Share of the bins of the same forecast, side and distance band that are no denser.",
+        ),
+        (
+            "Interval",
+            "95%, by day: neighbouring episodes share one price path, so days and not episodes are "
+            "what repeats.",
+        ),
+        (
+            "Detectable effect",
+            "The smallest true effect that such a run would find four times in five: 2.8 standard "
+            "errors.",
+        ),
+        (
+            "Censored",
+            "The window runs into the end of the data or a gap; left out whether or not a visit "
+            "came first.",
+        ),
+    ]
+
+
+def limits(run: Run) -> list[str]:
+    """Return what the page must not be used for, with what is special about this run first."""
+    markets: Mapping[str, Mapping[str, Any]] = run.manifest["symbols"]
+    out = []
+    if run.manifest.get("simulated"):
+        out.append("The market is simulated: nothing here is about a real one.")
+    if any(market.get("price_stand_in") for market in markets.values()):
+        out.append(
+            "No mark price was at hand for every market: venues liquidate on the mark, so touches "
+            "and consumption are measured on a price that can differ from it."
+        )
+    if any(row["is"] == "modelled" for m in markets.values() for row in m.get("latency", ())):
+        out.append(
+            "When a live reader would have known an event is modelled, not observed, where "
+            "marked so."
+        )
+    return [
+        *out,
+        "The map is an estimate, not observed positions: entries and leverage are assumed, and "
+        "positions that were open at the start are unknown and are not placed.",
+        "A hit rate means nothing without its null: any level near the price is usually reached.",
+        "The random walk errs with volatility; the mirror errs when prices trend, and is itself "
+        "dense where the map is two-sided, which hides part of an effect.",
+        "Whether clusters foretell the direction of a cascade is not tested here.",
+        "Not for placing stops, choosing leverage or sizing a position, and not evidence of "
+        "profit: no cost, fill or slippage is modelled. It speaks of the markets and "
+        "the time shown.",
+    ]
+
+
+def estimator(run: Run) -> str:
+    """Return the names of the estimators that made the maps."""
+    default = (run.config.get("estimator") or {}).get("name", words.DASH)
+    own = [(m or {}).get("estimator") or {} for m in (run.config.get("symbols") or {}).values()]
+    names = [str(one.get("name", default)) for one in own] or [str(default)]
+    return ", ".join(words.one_line(name) for name in dict.fromkeys(names))
+
+
+def price_words(market: Mapping[str, Any]) -> str:
+    """Return which price was used, and what stands in for the mark where there is none."""
+    price = words.one_line(str(market.get("price", words.DASH)), 200)
+    stand_in = market.get("price_stand_in")
+    if stand_in is None:
+        return f"{price}."
+    instead = words.one_line(str(stand_in), 200)
+    return f"{price}. In place of the mark, which this run lacks: {instead}."
+
+
+def planted_truth(run: Run) -> str | None:
+    """Return what is known to be true of a simulated market, or None for a real one.
+
+    Of what the manifest says was planted, `world` and `seed` name the market; every other entry is
+    the strength of a mechanism.
+    """
+    if not run.manifest.get("simulated"):
+        return None
+    stated = dict(run.manifest.get("planted") or {})
+    named = [f"{k} {words.one_line(str(stated.pop(k)))}" for k in ("world", "seed") if k in stated]
+    market = "Simulated market" + (f" ({', '.join(named)})" if named else "")
+    strengths = {str(k): float(v) for k, v in stated.items() if v}
+    if not strengths:
+        return f"{market}, nothing planted: the true effect is zero, any lift here is chance."
+    shown = ", ".join(f"{words.one_line(k)} {v:g}" for k, v in strengths.items())
+    return (
+        f"{market} with a planted effect: {shown} (a setting of the simulator, not the size of the "
+        "effect). A test that finds none here has missed it."
+    )
+
+
+def period(market: Mapping[str, Any]) -> str:
+    """Return the first and last event of a market, as days."""
+    first, last = (
+        words.one_line(str(market.get(key, words.DASH)))[:10] for key in ("first", "last")
+    )
+    return f"{first} to {last}"
+
+
+def command(run: Run) -> str:
+    """Return the command that makes the run again."""
+    stated = run.manifest.get("command")
+    if stated:
+        return words.one_line(str(stated), 400)
+    return f"liqbt run experiments/{words.one_line(str(run.manifest['experiment']))}.yaml"

@@ -1,0 +1,126 @@
+"""A Brownian market with levels that know nothing, for the tests of evaluation."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from liqbt.calibrate import calibrate_landmarks
+from liqbt.evaluation.config import MarketInput
+from liqbt.evaluation.path import PricePath
+from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast
+
+START = 19_700 * DAY_NS
+STEP_S = 300
+CALIBRATE = partial(calibrate_landmarks, ridge=25.0)
+
+
+def clusters_at(mark, bands, *, rank=1.0):
+    """Clusters of one forecast from `(low, high)` price bands, in canonical order."""
+    rows = np.zeros(len(bands), CLUSTER_DTYPE)
+    for i, (low, high) in enumerate(bands):
+        side = -1 if low > mark else 1
+        rows[i] = (side, low, high, (low + high) / 2, 1e6, rank)
+    outward = np.where(rows["side"] < 0, rows["low"], -rows["high"])
+    return rows[np.lexsort((outward, rows["side"]))]
+
+
+def forecast(at, mark, clusters, *, mark_ts=None, sigma_1d=0.02, asymmetry=0.0, symbol="A"):
+    return Forecast(
+        symbol=symbol,
+        at=at,
+        latest_known=at - 1,
+        mark=mark,
+        mark_ts=at if mark_ts is None else mark_ts,
+        sigma_1d=sigma_1d,
+        grid=DensityGrid(anchor=100.0),
+        mark_bin=0,
+        density_usd=np.zeros((2, 3), np.float32),
+        clusters=clusters,
+        asymmetry=asymmetry,
+        asymmetry_reach=0.1,
+    )
+
+
+def points(ts, prices, *, spacing_ns=STEP_S * SECOND_NS, max_gap_ns=None):
+    ts, prices = np.asarray(ts, np.int64), np.asarray(prices, np.float64)
+    return PricePath(
+        start_ns=ts,
+        end_ns=ts.copy(),
+        low=prices,
+        high=prices.copy(),
+        close=prices.copy(),
+        spacing_ns=spacing_ns,
+        max_gap_ns=max_gap_ns or 3 * spacing_ns,
+    )
+
+
+def bars(start, length, low, high, *, max_gap_ns=None):
+    start = np.asarray(start, np.int64)
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    return PricePath(
+        start_ns=start,
+        end_ns=start + length,
+        low=low,
+        high=high,
+        close=(low + high) / 2,
+        spacing_ns=0,
+        max_gap_ns=max_gap_ns or length,
+    )
+
+
+def brownian_path(rng, days, sigma_1d):
+    """Log price at 5-minute steps, and the exact highs and lows of the bridges between them."""
+    n = days * DAY_NS // (STEP_S * SECOND_NS)
+    variance = sigma_1d**2 * STEP_S / 86_400
+    log_price = np.concatenate([[0.0], np.cumsum(rng.normal(0.0, np.sqrt(variance), n))])
+    a, b = log_price[:-1], log_price[1:]
+    reach = [np.sqrt((b - a) ** 2 - 2 * variance * np.log(rng.random(n))) for _ in range(2)]
+    return log_price, 0.5 * (a + b - reach[0]), 0.5 * (a + b + reach[1])
+
+
+def brownian_market(rng, *, days, kind, sigma_1d=0.025, symbol="A", per_side=6, clairvoyant=False):
+    """Hourly forecasts of random bands (drawn anew each 12 hours) on a Brownian path.
+
+    `kind`: 5-minute points, or hourly bars with true highs and lows. A clairvoyant market adds, at
+    each forecast, the level that the price will reach farthest within a day: a look-ahead.
+    """
+    log_price, low, high = brownian_path(rng, days, sigma_1d)
+    step = STEP_S * SECOND_NS
+    ts = START + np.arange(len(log_price)) * step
+    prices = 100.0 * np.exp(log_price)
+    if kind == "points":
+        path = points(ts, prices)
+    else:
+        hourly = (100.0 * np.exp(x.reshape(-1, 12)) for x in (low, high))
+        lows, highs = next(hourly).min(axis=1), next(hourly).max(axis=1)
+        path = bars(ts[:-1:12], HOUR_NS, lows, highs)
+    forecasts = []
+    for i in range(0, len(low), 12):
+        if i % 144 == 0:
+            centre = np.sort(rng.uniform(-0.12, 0.12, 2 * per_side))
+            half = min(0.001, 0.4 * np.diff(centre).min())
+            edges = 100.0 * np.exp(log_price[i] + centre[:, None] + [-half, half])
+            rank = rng.random(len(edges))
+        mark = prices[i]
+        bands = [tuple(e) for e in edges if e[0] > mark or e[1] < mark]
+        if clairvoyant:
+            ahead = prices[i + 1 : i + 276]
+            if len(ahead):
+                reached = ahead.max() if ahead.max() / mark > mark / ahead.min() else ahead.min()
+                bands = [(reached * 0.9999, reached * 1.0001)]
+                bands = [b for b in bands if b[0] > mark or b[1] < mark]
+        rows = clusters_at(mark, bands)
+        rows["density_rank"] = rank[0] if clairvoyant else rng.random(len(rows))
+        forecasts.append(
+            forecast(
+                int(ts[i]),
+                float(mark),
+                rows,
+                sigma_1d=sigma_1d,
+                asymmetry=float(rng.uniform(-1, 1)),
+                symbol=symbol,
+            )
+        )
+    return MarketInput(symbol=symbol, forecasts=forecasts, path=path)

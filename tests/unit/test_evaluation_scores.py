@@ -1,0 +1,285 @@
+"""Statistics, claims and verdicts; the evaluation from end to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from evaluation_world import CALIBRATE, brownian_market
+
+from liqbt.errors import ConfigError
+from liqbt.evaluation.claims import CLAIMS, find_score, power_at, verdict, verdicts
+from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.evaluate import evaluate, observe
+from liqbt.evaluation.inference import Estimate, draw
+from liqbt.evaluation.scores import (
+    ScoreDetail,
+    band_rows,
+    crowded_lift,
+    episode_scores,
+    first_side_skill,
+    scored_births,
+)
+from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
+
+CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
+DRAWS = draw(np.random.default_rng(3), reps=200, n_days=10)
+MAGNET = next(claim for claim in CLAIMS if claim.id == "magnet")
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    rng = np.random.default_rng(21)
+    markets = [
+        brownian_market(rng, days=30, kind="points", symbol="A"),
+        brownian_market(rng, days=30, kind="bars", symbol="B"),
+    ]
+    return evaluate(markets, CONFIG, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+
+
+def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
+    (found,) = (
+        s
+        for s in evaluation.scores
+        if (s.statistic, s.symbol, s.horizon, s.side) == (statistic, symbol, horizon, side)
+    )
+    return found
+
+
+def test_every_statistic_once_per_symbol_horizon_and_side(evaluation):
+    keys = [(s.statistic, s.symbol, s.horizon, s.side) for s in evaluation.scores]
+    assert len(keys) == len(set(keys))
+    assert len(keys) == 3 * 2 * 3 * 9 + 3 * 2 * 4
+    assert [d.score for d in evaluation.details] == list(evaluation.scores)
+
+
+def test_scores_by_hand_from_the_outcome_table(evaluation):
+    births = evaluation.outcomes
+    births = births[births["birth"] & (births["censor"] == 0) & (births["horizon_ns"] == DAY_NS)]
+    mine = births[(births["symbol"] == 1) & (births["side"] == 1)]
+    y, q, m = (mine[n].astype(float) for n in ("visited", "brownian", "mirror_visited"))
+    found = [
+        row(evaluation, s, "B", "24h", "long") for s in ("hit_rate", "brownian_lift", "mirror_lift")
+    ]
+    assert found[0].value == pytest.approx(y.mean())
+    assert found[0].null == pytest.approx(q.mean())
+    assert found[1].value == pytest.approx((y - q).mean())
+    assert found[2].value == pytest.approx((y - m).mean())
+    assert found[0].n_episodes == len(mine)
+    dense = mine[mine["density_rank"] > 0.8]
+    assert row(evaluation, "mirror_lift_dense", "B", "24h", "long").n_episodes == len(dense)
+    assert {s.claim for s in found} == {"visit", "magnet"}
+
+
+def test_pooled_holds_all_symbols_and_both_holds_all_sides(evaluation):
+    for horizon in ("4h", "24h"):
+        counts = {
+            (symbol, side): row(evaluation, "hit_rate", symbol, horizon, side).n_episodes
+            for symbol in ("A", "B", "pooled")
+            for side in ("long", "short", "both")
+        }
+        for side in ("long", "short", "both"):
+            assert counts["pooled", side] == counts["A", side] + counts["B", side]
+        assert counts["pooled", "both"] == counts["pooled", "long"] + counts["pooled", "short"]
+
+
+def test_flow_adds_up(evaluation):
+    for flow in evaluation.flow:
+        assert flow.scored == flow.episodes - flow.censored
+        assert flow.clusters >= flow.eligible >= flow.episodes > 0
+        assert row(evaluation, "hit_rate", flow.symbol, flow.horizon).n_episodes == flow.scored
+    for counted in evaluation.landmarks:
+        assert counted.landmarks == counted.one_sided + counted.censored + counted.scored
+        skill = row(evaluation, "first_side_skill", counted.symbol, counted.horizon)
+        assert skill.n_episodes == counted.scored
+
+
+def test_bands_partition_the_scored_episodes(evaluation):
+    for symbol in ("A", "B", "pooled"):
+        for horizon in ("4h", "24h"):
+            mine = [b for b in evaluation.bands if (b.symbol, b.horizon) == (symbol, horizon)]
+            total = row(evaluation, "hit_rate", symbol, horizon)
+            assert [b.band_low for b in mine] == [0.25, 0.5, 1.0, 1.5]
+            assert sum(b.n_episodes for b in mine) == total.n_episodes
+            hits = sum(b.n_episodes * b.hit_rate for b in mine)
+            assert hits == pytest.approx(total.value * total.n_episodes)
+            assert [b.null for b in mine] == sorted((b.null for b in mine), reverse=True)
+
+
+def test_the_last_band_is_closed():
+    market = brownian_market(np.random.default_rng(0), days=3, kind="points")
+    found = observe([market], CONFIG)
+    rows = scored_births(found.outcomes).copy()
+    rows["distance_sigma"] = 2.5
+    bands = band_rows(rows, ("A",), CONFIG, DRAWS)
+    assert all(b.n_episodes > 0 for b in bands if b.band_high == 2.5)
+    assert all(b.n_episodes == 0 and math.isnan(b.hit_rate) for b in bands if b.band_high < 2.5)
+
+
+def test_the_seed_moves_only_the_bootstrap():
+    markets = [brownian_market(np.random.default_rng(4), days=20, kind="points")]
+    runs = [
+        evaluate(markets, CONFIG, calibrate=CALIBRATE, rng=np.random.default_rng(seed))
+        for seed in (1, 1, 2)
+    ]
+    assert repr(runs[0].scores) == repr(runs[1].scores)
+    assert repr(runs[0].scores) != repr(runs[2].scores)
+    assert [repr(s.value) for s in runs[0].scores] == [repr(s.value) for s in runs[2].scores]
+    assert runs[0].outcomes.tobytes() == runs[2].outcomes.tobytes()
+
+
+def test_without_an_episode_everything_is_missing():
+    market = brownian_market(np.random.default_rng(4), days=3, kind="points")
+    found = observe([market], CONFIG)
+    details = episode_scores(found.outcomes[:0], ("A",), CONFIG, DRAWS)
+    for detail in details:
+        assert math.isnan(detail.score.value)
+        assert detail.score.n_episodes == 0
+        assert math.isnan(detail.score.ci_low)
+    hit = [d.score for d in details if d.score.statistic == "hit_rate"]
+    assert all(math.isnan(s.null) for s in hit)
+
+
+def test_first_side_skill_by_hand():
+    p = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    q = np.array([[0.4, 0.4, 0.2]] * 4)
+    outcome = np.array([1, -1, 0, 0], np.int8)
+    tie = np.array([False, False, False, True])
+    mid, low, high = first_side_skill(p, q, outcome, tie)
+    up, down = math.log(0.5 / 0.4), math.log(0.3 / 0.4)
+    assert mid.tolist() == pytest.approx([up, down, 0.0, (up + down) / 2])
+    assert low.tolist() == pytest.approx([up, down, 0.0, down])
+    assert high.tolist() == pytest.approx([up, down, 0.0, up])
+
+
+def test_crowded_lift_by_hand():
+    """More longs below (positive): the crowded side is down."""
+    q = np.array([[0.5, 0.3, 0.2]] * 5)
+    outcome = np.array([-1, 1, 0, -1, 1], np.int8)
+    tie = np.array([False, False, True, False, False])
+    lift = crowded_lift(q, outcome, tie, np.array([0.4, 0.4, 0.4, -0.4, 0.0]))
+    assert lift[:4].tolist() == pytest.approx([0.6, -0.4, 0.1, -0.6])
+    assert math.isnan(lift[4])
+
+
+def test_crowded_lift_cancels_what_errs_on_both_sides_alike():
+    """Nothing is ever touched although q says 0.8: no lift on a random side."""
+    rng = np.random.default_rng(0)
+    q = np.tile([0.4, 0.4, 0.2], (1000, 1))
+    zero = np.zeros(1000, np.int8)
+    lift = crowded_lift(q, zero, zero.astype(bool), rng.uniform(-1, 1, 1000))
+    np.testing.assert_allclose(lift, 0.0, atol=1e-15)
+
+
+def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.0):
+    score = Score(
+        claim="magnet",
+        symbol="pooled",
+        horizon="24h",
+        side="both",
+        statistic="mirror_lift",
+        value=value,
+        null=null,
+        ci_low=value - half,
+        ci_high=value + half,
+        n_episodes=n,
+        n_days=days,
+        mde=mde,
+    )
+    return ScoreDetail(score=score, estimate=Estimate(value=value, agree=agree))
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({}, VerdictWord.SUPPORTED),
+        ({"value": 0.015, "half": 0.01}, VerdictWord.INCONCLUSIVE),  # above 0, short of 2 points
+        ({"value": 0.005}, VerdictWord.REFUTED),
+        ({"value": -0.05}, VerdictWord.REFUTED),
+        ({"value": 0.0, "half": 0.019}, VerdictWord.REFUTED),
+        ({"value": 0.012, "half": 0.004}, VerdictWord.REFUTED),  # real and too small to matter
+        ({"value": 0.012, "half": 0.014, "mde": 0.0199}, VerdictWord.INCONCLUSIVE),
+        ({"value": 0.012, "half": 0.05, "mde": 0.07}, VerdictWord.UNDERPOWERED),
+        ({"value": 0.06, "half": 0.05, "mde": 0.07}, VerdictWord.SUPPORTED),
+        ({"agree": False}, VerdictWord.INCONCLUSIVE),
+        ({"value": -0.05, "agree": False}, VerdictWord.INCONCLUSIVE),
+        ({"mde": 0.07, "agree": False}, VerdictWord.UNDERPOWERED),
+        ({"n": 29}, VerdictWord.NOT_TESTABLE),
+        ({"days": 19}, VerdictWord.NOT_TESTABLE),
+        ({"half": math.nan, "mde": math.nan}, VerdictWord.NOT_TESTABLE),
+    ],
+)
+def test_the_six_words(given, word):
+    found = verdict(MAGNET, detail(**given), gate_passed=True)
+    assert found.word == word
+    assert found.claim == "magnet"
+    assert (found.score is None) == (word == VerdictWord.NOT_TESTABLE)
+
+
+def test_before_the_gate_everything_testable_is_withheld():
+    for given in ({}, {"value": -0.05}, {"half": 0.05, "mde": 0.07}):
+        found = verdict(MAGNET, detail(**given), gate_passed=False)
+        assert found.word == VerdictWord.WITHHELD
+        assert found.score is not None
+    assert verdict(MAGNET, detail(n=3), gate_passed=False).word == VerdictWord.NOT_TESTABLE
+
+
+def test_reasons_say_what_is_needed():
+    few = verdict(MAGNET, detail(n=3, days=2), gate_passed=True)
+    assert "3 episodes on 2 days; at least 30 on 20 days are needed" in few.reason
+    assert "there is no mirror_lift" in verdict(MAGNET, None, gate_passed=True).reason
+    weak = verdict(MAGNET, detail(value=0.012, half=0.05, mde=0.07), gate_passed=True)
+    assert "7 points" in weak.reason
+    assert "12%" in weak.reason
+
+
+def test_the_null_of_a_score_is_what_bounds_are_held_against():
+    shifted = detail(value=0.53, null=0.5)
+    assert verdict(MAGNET, shifted, gate_passed=True).word == VerdictWord.SUPPORTED
+    assert (
+        verdict(MAGNET, detail(value=0.53, null=0.6), gate_passed=True).word == VerdictWord.REFUTED
+    )
+
+
+def test_power():
+    assert power_at(0.02, 0.02) == pytest.approx(0.80, abs=0.001)
+    assert power_at(0.0, 0.02) == pytest.approx(0.025, abs=1e-9)
+
+
+def test_each_claim_finds_its_row_and_is_withheld(evaluation):
+    found = verdicts(evaluation.details, gate_passed=False)
+    assert [v.claim for v in found] == [c.id for c in CLAIMS]
+    for claim in CLAIMS:
+        mine = find_score(claim, evaluation.details)
+        assert mine is not None
+        assert mine.score.claim == claim.id
+    by_claim = {v.claim: v.word for v in found}
+    assert by_claim["visit"] == by_claim["magnet"] == VerdictWord.WITHHELD
+    released = verdicts(evaluation.details, gate_passed=True)
+    assert VerdictWord.WITHHELD not in {v.word for v in released}
+
+
+def test_claims_are_frozen_and_distinct():
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CLAIMS[0].alpha = 0.5  # type: ignore[misc]
+
+
+def test_a_calibration_that_forgets_rows_is_refused(evaluation):
+    markets = [brownian_market(np.random.default_rng(0), days=10, kind="points")]
+    with pytest.raises(ConfigError, match="calibrate returned"):
+        evaluate(markets, CONFIG, calibrate=lambda rows: rows[:-1], rng=np.random.default_rng(0))
+    with pytest.raises(ConfigError, match="without probabilities"):
+        evaluate(markets, CONFIG, calibrate=lambda rows: rows, rng=np.random.default_rng(0))
+
+
+def test_a_planted_look_ahead_is_seen_by_the_scores():
+    """The oracle: levels placed where the price will go score far above every null."""
+    market = brownian_market(np.random.default_rng(5), days=30, kind="points", clairvoyant=True)
+    config = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=200)
+    found = evaluate([market], config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+    for name in ("brownian_lift", "mirror_lift"):
+        lift = row(found, name)
+        assert lift.ci_low > 0.1
