@@ -496,14 +496,15 @@ class OIFlowTwin:
             for side, k, i in self.coins:
                 self.coins[side, k, i] *= 0.5 ** (age / self.half_lives_ns[k])
             for side in (0, 1):
-                net = coins - self.oi[2] + self.consumed[side]
-                self.consumed[side] = 0.0
-                if net < 0:
+                gained = coins - self.oi[2]
+                taken, self.consumed[side] = self.consumed[side], 0.0
+                if gained > 0:
+                    self.open(side, gained)
+                exits = max(-gained - taken, 0.0)
+                if exits > 0:
                     for key in self.coins:
                         if key[0] == side:
-                            self.coins[key] *= max(1 + net / self.oi[2], 0.0)
-                elif net > 0:
-                    self.open(side, net)
+                            self.coins[key] *= max(1 - exits / self.oi[2], 0.0)
             here = self.bin(self.mark)
             self.consume(here, here)
         self.oi = (e["ts_event"], e["ts_known"], coins)

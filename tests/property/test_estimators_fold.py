@@ -55,13 +55,19 @@ def test_the_book_is_that_of_the_twin(case):
 
 @given(tapes())
 def test_without_ageing_both_sides_hold_what_open_interest_gained(case):
-    """Opened − closed − consumed = change, per side, while nothing old was there to be closed."""
+    """Both sides open what open interest gained: all of it is held, consumed or outside."""
     kind, tape = case
     snapshots = tape["kind"] == Kind.OPEN_INTEREST
     rising = tape.copy()
     rising["p0"][snapshots] = np.cumsum(tape["p0"][snapshots])
     estimator = OIFlow(small_config(kind, half_lives_h=(1e15, 1e15, 1e15)))
-    estimator.update(rising)
+    gone = np.zeros(2)
+    for i in range(len(rising)):
+        before = estimator.state()
+        estimator.update(rising[i : i + 1])
+        after = estimator.state()
+        if after["head"]["n_open_interest"] > before["head"]["n_open_interest"]:
+            gone += before["counts"][0]  # a snapshot forgets what was consumed before it
     state = estimator.state()
     taken, first, last, seen = 0, 0.0, 0.0, -1
     priced = False
@@ -73,7 +79,8 @@ def test_without_ageing_both_sides_hold_what_open_interest_gained(case):
     for side in range(2):
         held = (state["coins"][side] * state["scale"][side][:, None]).sum()
         consumed, outside = state["counts"][:, side]
-        assert held + consumed + outside == pytest.approx(last - first, rel=1e-9, abs=1e-6)
+        everything = held + gone[side] + consumed + outside
+        assert everything == pytest.approx(last - first, rel=1e-9, abs=1e-6)
 
 
 @given(tapes(), st.data())

@@ -297,6 +297,26 @@ def test_asking_twice_changes_nothing():
     assert all(before[k].tobytes() == v.tobytes() for k, v in estimator.state().items())
 
 
+def test_nulls_nest_and_keep_long_names():
+    name = "a very long name of a market, longer than any fixed field would hold: " + "é" * 40
+    tape = market(seed=8, days=8)
+    times = at(0) + np.arange(1, 8 * 12) * 2 * HOUR_NS
+
+    def make():
+        inner = OIFlow(OIFlowConfig(symbol=name, tiers=TIERS))
+        return TimeShift(Mirror(TimeShift(inner, days=1)), days=1)
+
+    whole, _ = run(make(), tape, times)
+    first, rest = make(), make()
+    _, cut = run(first, tape, times[:70])
+    rest.restore(first.state())
+    out, _ = run(rest, tape, times[70:], start=cut)
+    assert out[-1].symbol == name
+    for one, other in zip(whole[70:], out, strict=True):
+        assert one.clusters.tobytes() == other.clusters.tobytes()
+        assert (one.symbol, one.mark_bin, one.grid) == (other.symbol, other.mark_bin, other.grid)
+
+
 def test_the_time_shift_does_not_bridge_a_gap_of_days():
     tape = market(seed=8, days=8)
     early = at(0) + np.arange(1, 30) * 2 * HOUR_NS

@@ -183,9 +183,9 @@ def test_a_price_that_is_older_than_the_mark_is_ignored():
     assert estimator.state()["head"]["mark"][0] == 101.0
 
 
-def test_open_interest_that_fell_by_less_than_was_consumed_was_opened_anew():
-    # 80 longs consumed, open interest fell by 30: 50 longs opened where the price is now, and of
-    # the shorts, none of which was consumed, 30 of 1,080 are closed: 80 · (1 - 30/1080) = 77.777
+def test_nothing_is_opened_where_more_was_consumed_than_open_interest_fell():
+    # 80 longs consumed, open interest fell by 30: nothing is left to be closed nor opened; of the
+    # shorts, none of which was consumed, 30 of 1,080 are closed: 80 · (1 - 30/1080) = 77.777
     estimator = fed(
         mark(0, 100.0),
         open_interest(0, 1000.0),
@@ -194,7 +194,19 @@ def test_open_interest_that_fell_by_less_than_was_consumed_was_opened_anew():
         trade(3, p(DOWN - 4.5), 1.0),
         open_interest(4, 1050.0),
     )
-    assert coins(estimator) == [{2 * DOWN - 5: 50.0}, {UP: 80 * (1 - 30 / 1080)}]
+    assert coins(estimator) == [{}, {UP: 80 * (1 - 30 / 1080)}]
+
+
+def test_a_rise_opens_the_same_coins_on_both_sides_whatever_was_consumed():
+    estimator = fed(
+        mark(0, 100.0),
+        open_interest(0, 1000.0),
+        open_interest(1, 1080.0),
+        mark(2, p(DOWN - 4.5)),
+        trade(3, p(DOWN - 4.5), 1.0),
+        open_interest(4, 1100.0),
+    )
+    assert coins(estimator) == [{2 * DOWN - 5: 20.0}, {DOWN - 5 + UP: 20.0, UP: 80.0}]
 
 
 def test_consumption_lowers_the_decline_that_is_left_for_exits():
@@ -225,9 +237,10 @@ def test_what_is_placed_beyond_the_mark_is_consumed_at_once_and_counted_next():
     ]
     estimator = fed(*rows)
     assert coins(estimator) == [{}, {UP: 80.0}]
-    # the next snapshot is unchanged: they were replaced
-    estimator = fed(*rows, trade(301, p(-15.5), 1.0), open_interest(600, 1080.0))
-    assert coins(estimator) == [{-16 + DOWN: 80.0}, {UP: 80.0}]
+    assert estimator.state()["counts"][0].tolist() == [80.0, 0.0]
+    # open interest falls by 100: 80 longs are gone already, but no short is
+    estimator = fed(*rows, trade(301, p(-15.5), 1.0), open_interest(600, 980.0))
+    assert coins(estimator) == [{}, {UP: 80.0 * (1 - 100 / 1080)}]
 
 
 def test_a_bracket_halves_with_its_half_life_at_snapshots():
@@ -432,6 +445,37 @@ def test_sigma_by_hand():
     marks = [mark(0, 100.0), mark(300, p(1)), mark(600, p(-1))]
     forecast = fed(*marks, open_interest(0, 1.0)).forecast(at(661))
     assert forecast.sigma_1d == pytest.approx(math.sqrt(0.072), rel=1e-12)
+
+
+def test_the_window_of_sigma_is_whole_slots_up_to_the_instant_before():
+    # slots of 300 s begin at 100 s after START, 400 s, …; six of them end at 1,900 s
+    price = PriceConfig(sigma_window_ns=30 * MINUTE_NS, sigma_min_coverage=1.0)
+    marks = [mark(110 + 300 * i, 100.0 + i) for i in range(6)]
+    estimator = fed(*marks, open_interest(0, 1.0), price=price)
+    six = estimator.forecast(at(1900))
+    assert six is not None
+    assert estimator.forecast(at(1900) + 1) is None
+    # the slot before the window gives no return into it
+    estimator = fed(mark(0, 50.0), *marks, open_interest(0, 1.0), price=price)
+    assert estimator.forecast(at(1900)).sigma_1d == six.sigma_1d
+
+
+def test_a_forecast_ages_the_book_to_its_time():
+    # 40 coins of 1 h and 40 of 1,000 h, in bins -10 and -2; two hours after the snapshot a quarter
+    # of the former is left, and survivors are scaled to the open interest of 1,080
+    rows = [mark(300 * i, 100.0 + 1e-3 * (i % 2)) for i in range(60)]
+    estimator = fed(
+        *rows,
+        open_interest(0, 1000.0),
+        open_interest(10_800, 1080.0),
+        leverages=(10.0, 50.0),
+        weights=(0.5, 0.5),
+        half_lives_h=(1.0, 1e12),
+    )
+    below = estimator.forecast(at(10_800 + 60 + 7200)).density_usd[0]
+    values = below[below > 0]
+    assert len(values) == 2
+    assert values[1] / values[0] == pytest.approx(0.25 * math.exp(-0.08), rel=1e-6)
 
 
 def test_observed_liquidations_of_the_last_day_are_evidence():

@@ -254,17 +254,18 @@ def clear_entries(book: Book) -> None:
 def settle(market: Market, book: Book, plan: Plan, date: int, after: float) -> None:
     """Account for open interest that is now `after` coins, on each side.
 
-    Opened − closed − consumed = change: the smallest flow that satisfies it opens
-    `change + consumed` where that is positive, and closes its negative otherwise.
+    A rise is opened, the same coins on both sides. Of a fall, what the mark has consumed on a side
+    is taken off first; the rest of it is closed there in proportion.
     """
     head = market.head[0]
+    change = after - head.open_interest_coins
     for side in range(2):
-        net = after - head.open_interest_coins + book.counts[CONSUMED, side]
+        left = change + book.counts[CONSUMED, side]
         book.counts[CONSUMED, side] = 0.0
-        if net > 0.0:
-            place(market, book, plan, date, side, net)
-        elif net < 0.0:
-            kept = max(1.0 + net / head.open_interest_coins, 0.0)
+        if change > 0.0:
+            place(market, book, plan, date, side, change)
+        elif left < 0.0:
+            kept = max(1.0 + left / head.open_interest_coins, 0.0)
             for k in range(len(plan.weights)):
                 book.scale[side, k] *= kept
     consume(book, head.mark_bin, head.mark_bin)
