@@ -275,23 +275,26 @@ def forecasts_digest(forecasts: Sequence[Forecast]) -> str:
     Processors may differ in the last bit of a sum; a digest that is recorded must not.
     """
     digest = hashlib.sha256()
-    for forecast in forecasts:
-        digest.update(forecast.symbol.encode())
-        anchor, step = forecast.grid.anchor, forecast.grid.step
-        clusters = forecast.clusters
-        digest.update(
-            np.array(
-                [forecast.at, forecast.latest_known, forecast.mark_ts, forecast.mark_bin], "<i8"
-            ).tobytes()
-        )
-        quantised = (
-            np.array([forecast.mark * 100, forecast.sigma_1d * 1e6, forecast.asymmetry * 1e6]),
-            clusters["side"],
-            *(np.log(clusters[name] / anchor) / step * 2 for name in ("low", "high", "peak")),
-            clusters["notional_usd"],
-            clusters["density_rank"] * 1e3,
-        )
-        for part in quantised:
-            rounded = np.rint(np.nan_to_num(part.astype("<f8"), nan=-1.0))
-            digest.update(rounded.astype("<i8").tobytes())
+    if not forecasts:
+        return digest.hexdigest()
+    for symbol in dict.fromkeys(forecast.symbol for forecast in forecasts):
+        digest.update(symbol.encode())
+    sizes = np.array([len(forecast.clusters) for forecast in forecasts])
+    clusters = np.concatenate([forecast.clusters for forecast in forecasts])
+    anchor = np.repeat([forecast.grid.anchor for forecast in forecasts], sizes)
+    step = np.repeat([forecast.grid.step for forecast in forecasts], sizes)
+    exact = [[f.at, f.latest_known, f.mark_ts, f.mark_bin, len(f.clusters)] for f in forecasts]
+    digest.update(np.array(exact, "<i8").tobytes())
+    quantised = (
+        np.array([f.mark for f in forecasts]) * 100,
+        np.array([f.sigma_1d for f in forecasts]) * 1e6,
+        np.array([f.asymmetry for f in forecasts]) * 1e6,
+        clusters["side"],
+        *(np.log(clusters[name] / anchor) / step * 2 for name in ("low", "high", "peak")),
+        clusters["notional_usd"],
+        clusters["density_rank"] * 1e3,
+    )
+    for part in quantised:
+        rounded = np.rint(np.nan_to_num(part.astype("<f8"), nan=-1.0))
+        digest.update(rounded.astype("<i8").tobytes())
     return digest.hexdigest()

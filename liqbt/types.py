@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -222,8 +223,7 @@ class DensityGrid:
         >>> DensityGrid(anchor=1.0, fine_bins=2, coarse=10).outward_edges(4).tolist()
         [0, 1, 2, 12, 22]
         """
-        j = np.arange(n + 1, dtype=np.int64)
-        return np.where(j <= self.fine_bins, j, self.fine_bins + (j - self.fine_bins) * self.coarse)
+        return _outward_edges(self.fine_bins, self.coarse, n)
 
     def prices(self, mark_bin: int, side: Side, n: int) -> FloatArray:
         """Return the `n + 1` edge prices of a density row in USD, outward from the mark's bin.
@@ -241,6 +241,14 @@ class DensityGrid:
         edges = mark_bin - out if side == Side.LONG else mark_bin + 1 + out
         prices: FloatArray = self.anchor * np.exp(edges * self.step)
         return prices
+
+
+@lru_cache(maxsize=64)
+def _outward_edges(fine_bins: int, coarse: int, n: int) -> IntArray:
+    j = np.arange(n + 1, dtype=np.int64)
+    edges = np.where(j <= fine_bins, j, fine_bins + (j - fine_bins) * coarse)
+    edges.setflags(write=False)
+    return edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

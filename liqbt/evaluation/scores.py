@@ -139,8 +139,9 @@ def episode_scores(
 ) -> list[ScoreDetail]:
     """Score episodes: hit rate, Brownian lift and mirror lift.
 
-    Three times: for all; for the dense ones (suffix `_dense`: the top fifth of their side and
-    distance band); for those that the densest eligible cluster of a forecast began (`_densest`).
+    For all, by side and together; and, both sides together, for the dense ones (suffix `_dense`:
+    the top fifth of their side and distance band) and for those that the densest eligible cluster
+    of a forecast began (`_densest`).
 
     Parameters
     ----------
@@ -159,12 +160,11 @@ def episode_scores(
             for side, code in _SIDES:
                 mine = rows if code == 0 else rows[rows["side"] == code]
                 where = (symbol, horizon_name(horizon_ns), side)
-                births = mine[mine["birth"]]
-                details += _group(births, where, "", horizon_ns, draws)
-                dense = births[births["density_rank"] > config.dense_rank]
-                details += _group(dense, where, "_dense", horizon_ns, draws)
-                top = mine[mine["densest_birth"]]
-                details += _group(top, where, "_densest", horizon_ns, draws)
+                details += _group(mine[mine["birth"]], where, "", horizon_ns, draws)
+            where = (symbol, horizon_name(horizon_ns), "both")
+            dense = rows[rows["birth"] & (rows["density_rank"] > config.dense_rank)]
+            details += _group(dense, where, "_dense", horizon_ns, draws)
+            details += _group(rows[rows["densest_birth"]], where, "_densest", horizon_ns, draws)
     return details
 
 

@@ -165,7 +165,7 @@ def _replay(work: _Work, symbol: str, stage: Stage) -> list[Forecast]:
 def _sensitivities(
     work: _Work, markets: Sequence[MarketInput], seed: np.random.SeedSequence
 ) -> list[dict[str, Any]]:
-    """Score the 24-hour horizon again under other latencies and, where there are any, on bars."""
+    """Score the 24-hour horizon again under other latencies and, where there are bars, on them."""
     experiment = work.experiment
     primary = replace(evaluation_config(experiment), horizons_ns=(DAY_NS,))
     variants = {
@@ -174,6 +174,7 @@ def _sensitivities(
             list(markets),
         )
         for latency in experiment.evaluation.latencies
+        if latency != experiment.evaluation.latency
     }
     barred = [
         replace(market, path=outcome_path(experiment, market.symbol, tape, Kind.BAR))

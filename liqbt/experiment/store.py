@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, Ve
 
 __all__ = ["Run", "forecast_table", "load_run", "run_lock", "structured_table", "write_run"]
 
+_GROUP: Final = 4096
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
 
@@ -76,16 +77,14 @@ class Run:
 
     def forecasts(self, symbol: str) -> list[Forecast]:
         """Return the forecasts of `symbol`, in order of issue."""
-        table = _read_table(self.path / "forecasts.parquet")
-        return _forecasts(table.filter(pa.compute.equal(table["symbol"], symbol)))
+        return _forecasts(_read_table(self.path / "forecasts.parquet", symbol))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
 
         `ts` is the end of a bar, or the time of a point.
         """
-        table = _read_table(self.path / "prices.parquet")
-        table = table.filter(pa.compute.equal(table["symbol"], symbol)).drop_columns(["symbol"])
+        table = _read_table(self.path / "prices.parquet", symbol).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
     def outcomes(self) -> pa.Table:
@@ -93,9 +92,9 @@ class Run:
         return _read_table(self.path / "outcomes.parquet")
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     try:
-        return pq.read_table(path)
+        return pq.read_table(path, filters=None if symbol is None else [("symbol", "=", symbol)])
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
 
@@ -225,7 +224,7 @@ def write_run(
     partial.mkdir(parents=True)
     try:
         for name, table in parquet.items():
-            pq.write_table(table, partial / name, compression="zstd")
+            pq.write_table(table, partial / name, compression="zstd", row_group_size=_GROUP)
         _write_json(partial / "metrics.json", [_plain(asdict(score)) for score in scores])
         verdict_rows = [_plain(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **_plain(tables)})

@@ -122,7 +122,7 @@ def figure(rows: list[dict[str, float | int | str]], path: Path) -> None:
         "mirror lift of the densest cluster\nat 24 h, percentage points (95 % interval)"
     )
     axes.set_title("Simulated markets with a planted magnet and without one, whole pipeline")
-    axes.legend(title="world", frameon=False)
+    drawn.legend(title="world", frameon=False, loc="outside right upper")
     drawn.savefig(path, dpi=150, metadata={"Software": None})
 
 

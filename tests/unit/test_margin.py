@@ -122,6 +122,24 @@ def test_steps_without_amounts_are_closed_where_the_margin_first_falls_short():
     assert liquidation_price(100, 8, Side.LONG, 10.5, tiers) == pytest.approx(1020.8333333 / 10.5)
 
 
+def test_a_long_that_falls_short_exactly_at_a_floor_is_closed_there():
+    # rates of 1/4 and 1/2 without amounts: 80 (1 - .6) / .5 = 64, the floor, which is in its tier;
+    # the tier below would close it at 32/.75 = 42.67
+    tiers = tier_table(
+        "X",
+        effective_ns=[0, 0],
+        floor_usd=[0, 64],
+        cap_usd=[64, 1024],
+        rate=[0.25, 0.5],
+        max_leverage=[4, 2],
+    ).at(0)
+    columns = tiers.floor_usd, tiers.cap_usd, tiers.rate, tiers.amount_usd
+    one, leverage = np.ones(1), np.full(1, 1 / 0.6)
+    assert liquidation_price(80.0, leverage[0], Side.LONG, 1.0, tiers) == 64.0
+    assert liquidation_prices(80.0, leverage, 1, 1.0, tiers)[0] == 64.0
+    assert liquidation_prices_kernel(80 * one, leverage, np.ones(1, int), one, *columns)[0] == 64.0
+
+
 def test_a_long_at_1x_has_no_liquidation_price():
     assert liquidation_price(100, 1, Side.LONG, 1, flat_tiers("X", 0.01, 10).at(0)) == 0.0
 

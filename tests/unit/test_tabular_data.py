@@ -20,7 +20,8 @@ FEEDS = [
     ("binance-spot-candles-1h", "candles/ETHUSDT-1h.csv.gz", 24327, 24327),
     ("perp-candles-1h", "candles/perp-1h-multi-venue.parquet", 49264, 49264),
     ("hyperliquid-open-interest-1h", "hyperliquid/open-interest-1h.parquet", 21293, 21136),
-    ("hyperliquid-funding", "hyperliquid/funding.parquet", 45727, 45727),
+    ("hyperliquid-funding", "hyperliquid/funding.parquet", 45727, 17472),
+    ("venue-funding", "hyperliquid/funding.parquet", 45727, 28255),
     ("hyperliquid-context-1m", "hyperliquid/context-1m-2026-06.csv.gz", 14481, 43443),
     ("okx-liquidations", "okx/swap-liquidations-2026-03-04.csv.gz", 3243, 3243),
     ("binance-um-force-orders", "binance-um/force-orders.csv.gz", 2941, 2941),
@@ -32,10 +33,10 @@ def ingested(root, data_root):
     cache = {}
 
     def get(name, file):
-        if file not in cache:
+        if (name, file) not in cache:
             mapping = load_map(root / "experiments" / "sources" / f"{name}.yaml")
-            cache[file] = ingest_file(mapping, data_root / file, root=data_root)
-        return cache[file]
+            cache[name, file] = ingest_file(mapping, data_root / file, root=data_root)
+        return cache[name, file]
 
     return get
 
@@ -145,7 +146,9 @@ def test_a_sell_closed_a_long_at_binance(table):
 
 
 def test_funding_intervals_are_those_of_the_stamps(table):
-    funding = table("hyperliquid-funding", Kind.FUNDING)
+    funding = pd.concat(
+        [table(name, Kind.FUNDING) for name in ("hyperliquid-funding", "venue-funding")]
+    )
     for (_, _), rows in funding.groupby(["venue", "symbol"], observed=True):
         spacing = np.median(np.diff(np.sort(rows["ts_event"].to_numpy()))) / HOUR
         assert spacing == pytest.approx(rows["interval_hours"].iloc[0], abs=0.01)

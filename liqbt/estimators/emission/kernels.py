@@ -25,6 +25,7 @@ __all__ = [
     "coarsened",
     "emitted",
     "find_clusters",
+    "highest_of",
     "n_bins",
     "peaks_and_valleys",
     "prominences",
@@ -104,26 +105,46 @@ def smoothed(row: FloatArray, n: int, half_width: int, out: FloatArray) -> None:
 
 
 @njit(**HOT)
-def peaks_and_valleys(y: FloatArray, n: int, peaks: IntArray, valleys: FloatArray) -> int:
+def highest_of(row: FloatArray) -> float:
+    """Return the largest of a row of at least one value, in four lanes."""
+    lanes = len(row) // 4
+    a, b, c, d = row[0], row[0], row[0], row[0]
+    for i in range(lanes):
+        a = max(a, row[4 * i])
+        b = max(b, row[4 * i + 1])
+        c = max(c, row[4 * i + 2])
+        d = max(d, row[4 * i + 3])
+    for i in range(4 * lanes, len(row)):
+        a = max(a, row[i])
+    return float(max(max(a, b), max(c, d)))
+
+
+@njit(**HOT)
+def peaks_and_valleys(
+    y: FloatArray, n: int, least: float, peaks: IntArray, valleys: FloatArray
+) -> int:
     """Find the local maxima of `y[:n]`, knowing `y[n]` and taking 0 before `y[0]`.
 
     A plateau counts once, at its middle (the lower of two), if it is strictly above both of its
-    neighbours. `valleys[k]` is the lowest value between the peaks `k - 1` and `k`, with 0 before
-    the first and the lowest value up to `y[n]` after the last. Returns the number of peaks.
+    neighbours. Peaks below `least` are passed over. `valleys[k]` is the lowest value between the
+    peaks `k - 1` and `k`, with 0 before the first and the lowest value up to `y[n]` after the last.
+    Returns the number of peaks.
     """
     count, lowest = 0, 0.0
     risen = 0 if y[0] > 0.0 else -1  # where the plateau began that was last risen to, or -1
     for j in range(1, n + 1):
         if y[j] > y[j - 1]:
             if risen < 0:
-                lowest = y[j - 1]
+                lowest = min(lowest, y[j - 1])
             risen = j
         elif y[j] < y[j - 1] and risen >= 0:
-            peaks[count] = (risen + j - 1) // 2
-            valleys[count] = lowest
-            count += 1
+            if y[j - 1] >= least:
+                peaks[count] = (risen + j - 1) // 2
+                valleys[count] = lowest
+                count += 1
+                lowest = math.inf
             risen = -1
-    valleys[count] = lowest if risen >= 0 else y[n]
+    valleys[count] = lowest if risen >= 0 else min(lowest, y[n])
     return count
 
 
@@ -164,16 +185,12 @@ def accepted_peaks(
 
     They are left in `peaks[0]`, their prominences in `heights[3]`. Returns how many.
     """
-    count = peaks_and_valleys(y, n, peaks[0], heights[0])
-    if count == 0:
-        return 0
-    highest = y[n - 1]  # any higher bin is a peak
-    for k in range(count):
-        highest = max(highest, y[peaks[0, k]])
+    least = prominence * highest_of(y[:n])
+    count = peaks_and_valleys(y, n, least, peaks[0], heights[0])
     prominences(y, count, peaks[0], heights[0], heights[1:])
     kept = 0
     for k in range(count):
-        if heights[3, k] >= prominence * highest:
+        if heights[3, k] >= least:
             peaks[0, kept] = peaks[0, k]
             heights[3, kept] = heights[3, k]
             kept += 1
@@ -261,7 +278,8 @@ def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int
         row = scratch.rows[side]
         sign = 1 if side == 1 else -1
         nearest = head.mark_bin + side
-        m = min(support(row, n + rules.half_width + 1) + rules.half_width, n)
+        m = support(row, n + rules.half_width + 1) + rules.half_width
+        m = min(max(m, 1), n)
         smoothed(row, m + 1, rules.half_width, y)
         count = accepted_peaks(y, m, rules.prominence, peaks, heights)
         bands(y, m, count, peaks, heights)

@@ -382,9 +382,13 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
         lowest = here + 1 + start if side == SHORTS else here - stop
         coins = mix[lowest : lowest + stop - start]
         prices = market.centres[lowest : lowest + stop - start]
-        filled = row[start:stop] if side == SHORTS else row[start:stop][::-1]
-        for i in range(len(filled)):
-            filled[i] = coins[i] * factor * prices[i]
+        filled = row[start:stop]
+        if side == SHORTS:
+            for i in range(len(filled)):
+                filled[i] = coins[i] * factor * prices[i]
+        else:
+            for i in range(len(filled)):
+                filled[len(filled) - 1 - i] = coins[i] * factor * prices[i]
 
 
 @njit(cache=True)
