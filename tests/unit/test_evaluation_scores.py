@@ -68,8 +68,15 @@ def test_scores_by_hand_from_the_outcome_table(evaluation):
     assert found[1].value == pytest.approx((y - q).mean())
     assert found[2].value == pytest.approx((y - m).mean())
     assert found[0].n_episodes == len(mine)
-    dense = mine[mine["density_rank"] > 0.8]
-    assert row(evaluation, "mirror_lift_dense", "B", "24h", "long").n_episodes == len(dense)
+    both = births[births["symbol"] == 1]
+    dense = both[both["density_rank"] > 0.8]
+    assert row(evaluation, "mirror_lift_dense", "B").n_episodes == len(dense)
+    tops = evaluation.outcomes
+    tops = tops[tops["densest_birth"] & (tops["censor"] == 0) & (tops["horizon_ns"] == DAY_NS)]
+    tops = tops[tops["symbol"] == 1]
+    lift = (tops["visited"].astype(float) - tops["mirror_visited"]).mean()
+    assert 0 < len(tops) < len(both)
+    assert row(evaluation, "mirror_lift_densest", "B").value == pytest.approx(lift)
     assert {s.claim for s in found} == {"visit", "magnet"}
 
 
