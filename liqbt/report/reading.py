@@ -107,6 +107,13 @@ def _visit_sentences(run: Run, symbol: str, horizon: str) -> list[str]:
         f"Against mirror images at the same distance the difference is {_points(mirror)}. "
         + _effect(mirror, verdict_of(run, mirror), unit="points", scale=100)
     )
+    top = find(run.scores, "mirror_lift_densest", symbol, horizon)
+    if top is not None and _known(top):
+        out.append(
+            f"The densest cluster of each forecast alone ({words.count(top.n_episodes)} episodes) "
+            f"differs from its mirror by {_points(top)}. "
+            + _effect(top, verdict_of(run, top), unit="points", scale=100)
+        )
     if walk is not None and _excludes(walk) and not _excludes(mirror):
         out.append(
             f"The difference from the random walk, {_points(walk)}, excludes zero while that from "

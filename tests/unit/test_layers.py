@@ -1,0 +1,57 @@
+"""The layers are in force: the tree keeps its contracts, and planted imports break them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = "from importlinter.cli import lint_imports_command as c; c()"
+    return subprocess.run(
+        [sys.executable, "-c", program, "--config", ".importlinter.toml", "--no-cache"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "liqbt", tmp_path / "liqbt", ignore=ignored)
+    shutil.copy(ROOT / ".importlinter.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        (None, "", ""),
+        ("estimators/nulls.py", "from liqbt.log import EventLog", "see a prefix only BROKEN"),
+        ("simulate/market.py", "from liqbt.estimators import OIFlow", "floors BROKEN"),
+        ("report/page.py", "from liqbt.evaluation import evaluate", "skips no floor BROKEN"),
+        ("experiment/store.py", "import matplotlib", "matplotlib in report BROKEN"),
+        ("new_room.py", "", "floors"),
+    ],
+)
+def test_contracts(tree, module, line, contract):
+    if module is not None:
+        path = tree / "liqbt" / module
+        path.write_text((path.read_text() if path.exists() else "") + f"\n{line}\n")
+    result = lint(tree)
+    if module is None:
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "0 broken" in result.stdout
+    else:
+        assert result.returncode != 0
+        assert contract in result.stdout + result.stderr
