@@ -88,16 +88,17 @@ def __getattr__(name: str) -> Any:
 
 
 def _key_kernel_cache() -> None:
-    """Point numba's cache at a folder keyed by all kernels' sources.
+    """Point numba's cache at a folder keyed by the package's sources.
 
-    numba looks at a kernel's own file only, and keeps a stale answer when a helper in another file
-    changes. Whoever has set `NUMBA_CACHE_DIR`, or imported numba before, is left alone.
+    numba looks at a kernel's own file only, and keeps a stale answer when a helper or a constant in
+    another file changes. Whoever has set `NUMBA_CACHE_DIR`, or imported numba before, is left
+    alone.
     """
     if "NUMBA_CACHE_DIR" in os.environ or "numba" in sys.modules:
         return
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*kernels.py")):
+    for path in sorted(package.rglob("*.py")):
         digest.update(path.read_bytes())
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ["NUMBA_CACHE_DIR"] = str(base / "liqbt" / f"numba-{digest.hexdigest()[:16]}")

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.errors import DataError
 from liqbt.experiment import (
     Experiment,
     Issued,
@@ -24,6 +25,7 @@ from liqbt.experiment import (
     iso,
     issue,
     load_experiment,
+    make_importable,
     market_tape,
     open_events,
     tape_from_events,
@@ -107,6 +109,11 @@ def lookahead(
     -------
     AuditResult
 
+    Raises
+    ------
+    DataError
+        If nothing is issued at all: that is no pass.
+
     Notes
     -----
     The pipeline should hand the estimator *views* of the tape, not copies: copies starve one that
@@ -117,7 +124,7 @@ def lookahead(
     times = np.array(sorted({item.at for item in honest}), dtype=np.int64)
     del tape
     if len(times) == 0:
-        return AuditResult(passed=True, cuts=0, compared=0, first=None)
+        raise DataError("nothing was issued, so there is nothing to audit")
     chosen = _choose(times, cuts, rng)
     compared = 0
     first = None
@@ -254,6 +261,7 @@ def audit_lookahead(
     experiment = load_experiment(path)
     if estimator is not None:
         experiment = with_estimator(experiment, estimator)
+    make_importable(path.parent)
     cache = results / ".cache"
     origin = open_events(experiment, path, cache, tell)
     seeds = np.random.SeedSequence(seed).spawn(len(experiment.symbols))

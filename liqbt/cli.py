@@ -88,6 +88,8 @@ def _run(experiment: Path, results: Path, as_json: bool) -> None:
 
     with _progress() as stage:
         finished = run_experiment(experiment, results, finish=write_report, stage=stage)
+        if not (finished.path / "report.html").is_file():  # made from Python, without a report
+            write_report(finished, finished.path)
     value = {
         "run_id": finished.run_id,
         "path": str(finished.path),

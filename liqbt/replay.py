@@ -184,12 +184,25 @@ def replay_from(
             position = stop
         at = int(times[i])
         forecast = estimator.forecast(at)
-        if forecast is not None and not forecast.latest_known < at:
-            raise DataError(
-                f"the forecast of {forecast.symbol} at {at} claims to know an event of "
-                f"{forecast.latest_known}; only events with ts_known < at may be used"
-            )
+        if forecast is not None:
+            _check(forecast, at)
         yield position, forecast
+
+
+def _check(forecast: Forecast, at: Ns) -> None:
+    """Refuse a forecast that dates itself otherwise than it was asked for."""
+    if forecast.at != at:
+        raise DataError(
+            f"the forecast of {forecast.symbol} that was asked for at {at} says it was issued at "
+            f"{forecast.at}; it must say when it was issued"
+        )
+    for name in ("latest_known", "mark_ts"):
+        value = getattr(forecast, name)
+        if not value < at:
+            raise DataError(
+                f"the forecast of {forecast.symbol} at {at} claims to know an event of {value} "
+                f"({name}); only events with ts_known < at may be used"
+            )
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

@@ -135,13 +135,13 @@ def spread(
     head, rules, n = market.head[0], market.rules[0], rows.shape[1]
     first = locate(low, market.edges, head.mark_bin)
     last = locate(high, market.edges, first)
-    if first == last:
-        if 0 <= first < n:
-            rows[row, first] += weight
-            return first, last
-        return 0, -1
     start = math.log(low / head.anchor) / rules.step + rules.half
     end = math.log(high / head.anchor) / rules.step + rules.half
+    if first == last or not end > start:  # they may straddle an edge by the last bit alone
+        if 0 <= last < n:
+            rows[row, last] += weight
+            return last, last
+        return 0, -1
     each = weight / (end - start)
     if first >= 0:
         rows[row, first] += each * max(first + 1 - start, 0.0)

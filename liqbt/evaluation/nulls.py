@@ -30,6 +30,8 @@ SPACING_CORRECTION: Final = 0.5825971579390106
 Broadie, Glasserman, Kou (1997), A continuity correction for discrete barrier options, Theorem 1.1.
 """
 
+_LEAST: Final = 1e-13
+"""Least probability of *neither*: below it the difference from one is rounding."""
 _NODES: Final = 64
 _REACH: Final = 8.5
 _ArrayLike = npt.ArrayLike
@@ -188,9 +190,9 @@ def two_barrier_probabilities(
     place = x + (d + shift)[..., None]
     p_up = above + (mass * _exit_up(place, width, left)).sum(-1)
     p_down = below + (mass * _exit_up(width - place, width, left)).sum(-1)
-    over = np.maximum(p_up + p_down, 1.0)
+    over = np.maximum((p_up + p_down) / (1.0 - _LEAST), 1.0)
     p_up, p_down = p_up / over, p_down / over
-    neither = np.where(np.isnan(over), np.nan, np.maximum(1.0 - p_up - p_down, 0.0))
+    neither = np.where(np.isnan(over), np.nan, np.maximum(1.0 - p_up - p_down, _LEAST))
     return np.asarray(p_up), np.asarray(p_down), neither
 
 

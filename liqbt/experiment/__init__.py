@@ -6,7 +6,7 @@ re-exported here.
 
 from __future__ import annotations
 
-from liqbt.experiment.build import build_estimator, default_estimator
+from liqbt.experiment.build import build_estimator, default_estimator, make_importable
 from liqbt.experiment.compose import run_experiment
 from liqbt.experiment.describe import describe_log, iso, log_info, log_verify
 from liqbt.experiment.events import (
@@ -58,6 +58,7 @@ __all__ = [
     "load_world",
     "log_info",
     "log_verify",
+    "make_importable",
     "market_tape",
     "open_events",
     "open_log",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from liqbt.errors import ConfigError
@@ -18,13 +21,21 @@ from liqbt.estimators import (
     Uniform,
     VolumeProfile,
 )
+from liqbt.experiment.identity import sha256_file
 from liqbt.experiment.schema import EstimatorConfig, Experiment
 from liqbt.experiment.tiers import margin_tiers, shipped_tiers
 from liqbt.experiment.yaml import nearest
 from liqbt.replay import Estimator
 from liqbt.types import HOUR_NS, Kind
 
-__all__ = ["ESTIMATORS", "build_estimator", "default_estimator", "estimator_config"]
+__all__ = [
+    "ESTIMATORS",
+    "build_estimator",
+    "default_estimator",
+    "estimator_config",
+    "estimator_sources",
+    "make_importable",
+]
 
 
 def estimator_config(experiment: Experiment, symbol: str) -> OIFlowConfig:
@@ -93,7 +104,12 @@ def build_estimator(experiment: Experiment, symbol: str) -> Estimator:
     chosen = experiment.estimator_of(symbol)
     config = estimator_config(experiment, symbol)
     if ":" in chosen.name:
-        made: Estimator = _imported(chosen.name)(config)
+        try:
+            made: Estimator = _imported(chosen.name)(config)
+        except TypeError as error:
+            raise ConfigError(
+                f"estimator '{chosen.name}' cannot be built from its configuration alone: {error}"
+            ) from error
         return made
     if chosen.name not in ESTIMATORS:
         raise ConfigError(
@@ -107,8 +123,28 @@ def _imported(name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
         raise ConfigError(f"estimator '{name}' cannot be imported: {error}") from error
+
+
+def make_importable(folder: Path) -> None:
+    """Let estimators be named that lie beside an experiment's file."""
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.insert(0, place)
+
+
+def estimator_sources(experiment: Experiment) -> dict[str, str]:
+    """Return the SHA-256 of the file of every estimator that is not a built-in.
+
+    What such a file imports in turn is not looked at.
+    """
+    names = {experiment.estimator_of(symbol).name for symbol in experiment.symbols}
+    found = {}
+    for name in sorted(name for name in names if ":" in name):
+        file = inspect.getsourcefile(_imported(name))
+        found[name] = sha256_file(Path(file)) if file else "built in"
+    return found
 
 
 def default_estimator(symbol: str) -> Estimator:

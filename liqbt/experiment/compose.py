@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.evaluation import CLAIMS, Evaluation, MarketInput, evaluate, verdicts
-from liqbt.experiment.build import build_estimator
+from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
 from liqbt.experiment.describe import describe_market, versions
 from liqbt.experiment.events import Origin, Stage, market_tape, open_events, silent
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
@@ -30,8 +30,10 @@ from liqbt.experiment.schema import Experiment, format_duration, load_experiment
 from liqbt.experiment.store import (
     Run,
     forecast_table,
+    is_intact,
     load_run,
     run_lock,
+    set_aside,
     structured_table,
     write_run,
 )
@@ -72,14 +74,16 @@ def run_experiment(
         If the configuration or the data cannot be used. Nothing is left behind.
     """
     experiment = load_experiment(path)
+    make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = {
         symbol: market_tape(origin, experiment, symbol, results / ".cache")
-        for symbol in experiment.symbols
+        for symbol in sorted(experiment.symbols)
     }
-    config = experiment.model_dump(mode="json")
     hashes = {
-        "config": run_identity(_without_places(config)),
+        "config": run_identity(_without_places(experiment)),
+        "sources": run_identity({"sources": origin.sources}),
+        "estimators": estimator_sources(experiment),
         "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
         "code": code_digest(),
         "lock": lock_digest(),
@@ -87,16 +91,18 @@ def run_experiment(
     run_id = run_identity(hashes)
     final = results / experiment.name / run_id
     with run_lock(final):
-        if (final / "manifest.json").is_file():
+        if is_intact(final):
             return load_run(final)
+        set_aside(final)
         work = _Work(
             experiment=experiment, origin=origin, tapes=tapes, hashes=hashes, run_id=run_id
         )
         return _execute(work, final, finish, stage)
 
 
-def _without_places(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop where the data lie: the tape's digest says what they are."""
+def _without_places(experiment: Experiment) -> dict[str, Any]:
+    """Return the configuration without where the data lie: the tape's digest says what they are."""
+    config = experiment.model_dump(mode="json")
     data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
     return {**config, "data": data}
 
@@ -116,7 +122,7 @@ def _execute(
     work: _Work, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
     experiment = work.experiment
-    forecasts = {symbol: _replay(work, symbol, stage) for symbol in experiment.symbols}
+    forecasts = {symbol: _replay(work, symbol, stage) for symbol in work.tapes}
     markets = [
         market_input(experiment, symbol, forecasts[symbol], tape)
         for symbol, tape in work.tapes.items()
@@ -135,7 +141,7 @@ def _execute(
     return write_run(
         final,
         manifest=_manifest(work, forecasts),
-        config=experiment.model_dump(mode="json"),
+        config=_without_places(experiment),
         scores=evaluation.scores,
         verdicts=verdicts(evaluation.details, gate_passed=False),
         tables={
@@ -182,7 +188,8 @@ def _sensitivities(
         if experiment.symbols[market.symbol].price_kind != Kind.BAR and len(tape.of(Kind.BAR))
     ]
     if barred:
-        variants["highs and lows of the bars instead of mark points"] = (primary, barred)
+        names = {str(experiment.symbols[m.symbol].events[Kind.BAR][0]) for m in barred}
+        variants[f"highs and lows of {', '.join(sorted(names))} bars"] = (primary, barred)
     rows = []
     for name, (config, inputs) in variants.items():
         result = evaluate(

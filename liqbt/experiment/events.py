@@ -297,4 +297,4 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
         start_ns=experiment.schedule.start,
         end_ns=experiment.schedule.end,
     )
-    return build_tape(origin.log, selection, cache / "tapes")
+    return build_tape(origin.log, selection, cache / "tapes" / code_digest()[:16])

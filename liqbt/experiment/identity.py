@@ -37,19 +37,18 @@ def code_digest() -> str:
 
 
 def lock_digest() -> str:
-    """Return a digest of the pinned dependencies.
+    """Return a digest of the dependencies: names and versions as installed, and the lock file.
 
-    In a checkout that is `requirements.lock`. An installed package has no lock file: there it is
-    the names and versions of what liqbt requires, as installed.
+    An installed package has no lock file; a checkout's environment may have drifted from its own.
     """
-    lock = _PACKAGE.parent / "requirements.lock"
-    if lock.is_file():
-        return sha256_file(lock)
     required = (text for text in metadata.requires("liqbt") or [] if "extra ==" not in text)
     names = sorted(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in required)
     digest = hashlib.sha256()
     for name in names:
         digest.update(f"{name}=={metadata.version(name)}\n".encode())
+    lock = _PACKAGE.parent / "requirements.lock"
+    if lock.is_file():
+        digest.update(lock.read_bytes())
     return digest.hexdigest()
 
 

@@ -80,9 +80,15 @@ def evaluation_config(experiment: Experiment) -> EvaluationConfig:
     )
 
 
-def scored_from(experiment: Experiment, tape: Tape) -> Ns:
-    """Return the first time whose forecasts are scored: the tape's start and the warm-up."""
-    return int(tape.events["ts_known"][0]) + experiment.schedule.warm_up
+def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
+    """Return the first time whose forecasts are scored.
+
+    The warm-up is counted from when both a price and open interest are known: a map without open
+    interest does not warm up.
+    """
+    kinds = (experiment.symbols[symbol].price_kind, Kind.OPEN_INTEREST)
+    firsts = [int(tape.of(kind)["ts_known"][0]) for kind in kinds if len(tape.of(kind))]
+    return max(firsts) + experiment.schedule.warm_up
 
 
 def calibration(experiment: Experiment) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
@@ -94,7 +100,10 @@ def market_input(
     experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape
 ) -> MarketInput:
     """Return what evaluation needs of one market: the forecasts after the warm-up, the prices."""
-    start = scored_from(experiment, tape)
+    start = scored_from(experiment, symbol, tape)
+    foreign = {f.symbol for f in forecasts} - {symbol}
+    if foreign:
+        raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],

@@ -35,7 +35,16 @@ from liqbt.errors import AlreadyRunningError, DataError
 from liqbt.experiment.identity import sha256_file
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
 
-__all__ = ["Run", "forecast_table", "load_run", "run_lock", "structured_table", "write_run"]
+__all__ = [
+    "Run",
+    "forecast_table",
+    "is_intact",
+    "load_run",
+    "run_lock",
+    "set_aside",
+    "structured_table",
+    "write_run",
+]
 
 _GROUP: Final = 4096
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
@@ -236,10 +245,42 @@ def write_run(
         files = sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "manifest.json")
         digests = {p.relative_to(partial).as_posix(): sha256_file(p) for p in files}
         _write_json(partial / "manifest.json", {**manifest, "files": digests})
+        for path in (*files, partial / "manifest.json"):
+            _sync(path)
         partial.rename(final)
+        _sync(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_intact(path: Path) -> bool:
+    """Return whether `path` is a run's folder whose files are as they were written."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return bool(manifest["files"]) and all(
+            sha256_file(path / name) == digest for name, digest in manifest["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged run's folder out of the way; nothing happens where there is none."""
+    if not path.exists():
+        return
+    n = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
+        n += 1
+    path.rename(aside)
 
 
 def load_run(path: Path) -> Run:

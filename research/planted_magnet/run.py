@@ -130,10 +130,12 @@ def main() -> None:
     """Run, print the table, write it and the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--worlds", nargs="+", default=["baseline", "magnet"])
     arguments = parser.parse_args()
-    jobs = [(name, seed) for name in arguments.worlds for seed in range(arguments.seeds)]
+    first = arguments.first
+    jobs = [(name, seed) for name in arguments.worlds for seed in range(first, first + arguments.seeds)]
     rows = []
     with ProcessPoolExecutor(arguments.processes) as pool:
         for done, row in enumerate(pool.map(one, jobs)):

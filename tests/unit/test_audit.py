@@ -11,6 +11,7 @@ from cheaters import CapturedTape, FullSampleConstants, Honest, ThroughBase, tap
 from toys import toy_tape
 
 from liqbt.audit import lookahead, poisoned
+from liqbt.errors import DataError
 from liqbt.estimators import OIFlowConfig
 from liqbt.experiment.pipeline import Issued, forecast_fields
 from liqbt.margin import flat_tiers
@@ -70,6 +71,15 @@ def test_no_tape_but_the_poisoned_one_is_left_to_be_found():
     before = len(tapes_in_memory())
     audit(Counting)
     assert max(found) == before + 1
+
+
+def test_nothing_issued_is_no_pass():
+    class Silent(Honest):
+        def forecast(self, at):
+            return None
+
+    with pytest.raises(DataError, match="nothing to audit"):
+        audit(Silent)
 
 
 def test_poison_keeps_the_prefix_and_changes_the_rest():

@@ -194,3 +194,19 @@ def test_figures_of_the_method():
     assert touch(0.19, 0, FOUR) == pytest.approx(0.85, abs=0.005)
     assert 1 - sides(0.76, 0.76, 0, FOUR)[2] == pytest.approx(0.85, abs=0.01)
     assert DAY_NS == 6 * FOUR
+
+
+def test_neither_is_never_impossible_however_near_the_barriers():
+    day = 24 * 3600 * 10**9
+    p = np.stack(
+        two_barrier_probabilities(
+            up=np.array([0.05, 0.15, 1e-4]),
+            down=np.array([0.05, 0.15, 1e-4]),
+            sigma_1d=1.0,
+            from_ns=np.zeros(3, np.int64),
+            until_ns=np.full(3, day),
+            spacing_ns=0,
+        )
+    )
+    assert (p > 0).all()
+    np.testing.assert_allclose(p.sum(axis=0), 1.0, atol=1e-9)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from toys import toy_tape
 
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
 from liqbt.experiment import (
@@ -21,9 +22,11 @@ from liqbt.experiment import (
     with_estimator,
 )
 from liqbt.experiment.build import ESTIMATORS, build_estimator
+from liqbt.experiment.pipeline import scored_from
 from liqbt.experiment.store import run_lock
 from liqbt.replay import forecast_bytes, forecasts_digest
-from liqbt.types import DAY_NS, Score
+from liqbt.tape import tape_from_events
+from liqbt.types import DAY_NS, Kind, Score
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
@@ -121,6 +124,46 @@ def test_the_same_run_elsewhere_has_the_same_bytes(home, run, tmp_path):
     other = run_experiment(tmp_path / "small.yaml", tmp_path / "elsewhere")
     assert other.run_id == run.run_id
     assert files(other.path) == files(run.path)
+
+
+def test_a_damaged_run_is_set_aside_and_made_again(home, tmp_path):
+    first = run_experiment(home / "small.yaml", tmp_path)
+    metrics = first.path / "metrics.json"
+    honest = metrics.read_bytes()
+    metrics.write_bytes(honest.replace(b'"value": 0.', b'"value": 0.9', 1))
+    again = run_experiment(home / "small.yaml", tmp_path)
+    assert (again.path / "metrics.json").read_bytes() == honest
+    assert (again.path.parent / f"{first.run_id}.damaged-1").is_dir()
+    (again.path / "manifest.json").write_text("{")
+    assert files(run_experiment(home / "small.yaml", tmp_path).path) == files(again.path)
+
+
+def test_an_estimator_beside_the_experiment_is_part_of_the_identity(tmp_path):
+    (tmp_path / "world.yaml").write_text(WORLD)
+    (tmp_path / "small.yaml").write_text(EXPERIMENT + 'estimator: {name: "own_estimator:Mine"}\n')
+    module = tmp_path / "own_estimator.py"
+    module.write_text("from liqbt.estimators import OIFlow\nclass Mine(OIFlow): pass\n")
+    first = run_experiment(tmp_path / "small.yaml", tmp_path / "r")
+    module.write_text("from liqbt.estimators import OIFlow\nclass Mine(OIFlow): changed = 1\n")
+    assert run_experiment(tmp_path / "small.yaml", tmp_path / "r").run_id != first.run_id
+
+
+def test_an_estimator_that_cannot_be_built_is_one_sentence(tmp_path):
+    (tmp_path / "world.yaml").write_text(WORLD)
+    (tmp_path / "small.yaml").write_text(EXPERIMENT + 'estimator: {name: "own_two:Mine"}\n')
+    (tmp_path / "own_two.py").write_text("class Mine:\n    pass\n")
+    with pytest.raises(ConfigError, match="cannot be built from its configuration"):
+        run_experiment(tmp_path / "small.yaml", tmp_path / "r")
+
+
+def test_the_warm_up_begins_with_open_interest(home):
+    experiment = load_experiment(home / "small.yaml")
+    events = toy_tape(600).events
+    later = events[(events["kind"] == Kind.MARK) | (events["ts_known"] >= events["ts_known"][800])]
+    tape = tape_from_events(later, toy_tape(1).instruments)
+    start = scored_from(experiment, "SIM", tape)
+    assert start == int(tape.of(Kind.OPEN_INTEREST)["ts_known"][0]) + 5 * DAY_NS
+    assert start > int(tape.events["ts_known"][0]) + 5 * DAY_NS
 
 
 def test_another_seed_is_another_run(home, run, tmp_path):

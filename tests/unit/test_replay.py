@@ -75,6 +75,15 @@ def test_a_forecast_that_claims_to_know_the_future_is_refused():
         replay(toy_tape(), Liar(), TIMES)
 
 
+def test_a_forecast_that_dates_itself_back_is_refused():
+    class Late(Toy):
+        def forecast(self, at):
+            return super().forecast(at - 12 * HOUR_NS)
+
+    with pytest.raises(DataError, match="must say when it was issued"):
+        replay(toy_tape(), Late(), TIMES)
+
+
 @pytest.mark.parametrize("stop", [0, 1, 20, 49])
 def test_a_checkpoint_goes_on_bit_for_bit(tmp_path, stop):
     tape = toy_tape()
