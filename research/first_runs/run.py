@@ -31,7 +31,8 @@ def row(run: liqbt.Run, symbol: str, horizon: str) -> str:
     return (
         f"| {run.manifest['experiment']} | {symbol} | {horizon} | {100 * hit.value:.1f} % "
         f"| {100 * hit.null:.1f} % | {points(lift)} | {points(mirror)} | {100 * mirror.mde:.1f} "
-        f"| {points(top)} | {1000 * skill.value:+.1f} [{1000 * skill.ci_low:+.1f}, "
+        f"| {points(top)} | {100 * top.mde:.1f} "
+        f"| {1000 * skill.value:+.1f} [{1000 * skill.ci_low:+.1f}, "
         f"{1000 * skill.ci_high:+.1f}] | {hit.n_episodes:,} | {hit.n_days} |"
     )
 
@@ -43,9 +44,9 @@ def main() -> None:
     arguments = parser.parse_args()
     lines = [
         "| experiment | market | horizon | hit rate | Brownian null | lift over Brownian, points "
-        "| mirror lift, points | its MDE | mirror lift of the densest, points "
+        "| mirror lift, points | its MDE | mirror lift of the densest, points | its MDE "
         "| first-side skill, millinats | episodes | days |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name in NAMES:
         path = ROOT / "experiments" / f"{name}.yaml"

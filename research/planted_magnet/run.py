@@ -135,7 +135,8 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="+", default=["baseline", "magnet"])
     arguments = parser.parse_args()
     first = arguments.first
-    jobs = [(name, seed) for name in arguments.worlds for seed in range(first, first + arguments.seeds)]
+    seeds = range(first, first + arguments.seeds)
+    jobs = [(name, seed) for name in arguments.worlds for seed in seeds]
     rows = []
     with ProcessPoolExecutor(arguments.processes) as pool:
         for done, row in enumerate(pool.map(one, jobs)):
