@@ -93,7 +93,8 @@ def schedule(start: Ns, end: Ns, every: Ns) -> IntArray:
     [10, 20, 30]
     """
     first = -(-start // every) * every
-    return np.arange(first, end, every, dtype=np.int64)
+    # np.arange counts its steps in floating point, which loses nanoseconds over a year
+    return first + every * np.arange(max(0, -(-(end - first) // every)), dtype=np.int64)
 
 
 def copied(events: Events, start: int, stop: int) -> Events:

@@ -41,6 +41,12 @@ class _Wrapper:
         self.inner.restore(state)
 
 
+def mean_log(values: Any) -> float:
+    """Return the mean logarithm of what is positive, 0 where nothing is."""
+    positive = values[values > 0]
+    return float(np.log(positive).mean()) if len(positive) else 0.0
+
+
 class Honest(_Wrapper):
     """The wrapper itself does not cheat: the audit must pass it."""
 
@@ -58,12 +64,10 @@ class ThroughBase(_Wrapper):
         super().update(events)
 
     def peek(self, at: Ns) -> float:
-        if self.seen is None or self.seen.dtype != np.dtype(self.seen.dtype) or not self.seen.size:
-            return 0.0
-        if self.seen.dtype.names is None:
+        if self.seen is None or self.seen.dtype.names is None:
             return 0.0
         later = self.seen[self.seen["ts_known"] >= at]
-        return 1e-3 * float(np.nanmean(np.log(later["p0"][:50]))) if len(later) else 0.0
+        return 1e-3 * mean_log(later["p0"][:50])
 
 
 def tapes_in_memory() -> list[Tape]:
@@ -85,7 +89,7 @@ class CapturedTape(_Wrapper):
         if self.tape is None:
             return 0.0
         later = self.tape.events[self.tape.prefix_index(at) :]
-        return 1e-3 * float(np.nanmean(np.log(later["p0"][:50]))) if len(later) else 0.0
+        return 1e-3 * mean_log(later["p0"][:50])
 
 
 class FullSampleConstants(_Wrapper):
@@ -94,8 +98,7 @@ class FullSampleConstants(_Wrapper):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         tapes = tapes_in_memory()
-        sample = max(tapes, key=len).events["p0"] if tapes else np.ones(1)
-        self.constant = 1e-3 * float(np.nanstd(np.log(sample)))
+        self.constant = 1e-3 * mean_log(max(tapes, key=len).events["p0"] if tapes else np.ones(1))
 
     def peek(self, at: Ns) -> float:
         return self.constant

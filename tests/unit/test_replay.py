@@ -27,6 +27,11 @@ def test_a_schedule_holds_multiples_only():
     assert schedule(0, 30, 10).tolist() == [0, 10, 20]
     assert schedule(1, 31, 10).tolist() == [10, 20, 30]
     assert schedule(5, 5, 10).tolist() == []
+    assert schedule(9, 5, 10).tolist() == []
+    year = 365 * 24 * HOUR_NS  # the last nanosecond counts, over any length
+    for end in (START + year, START + year + 1):
+        times = schedule(START, end, HOUR_NS)
+        assert times[-1] == START + year - (HOUR_NS if end == START + year else 0)
 
 
 def test_exactly_the_events_known_before_are_handed_over():
