@@ -190,8 +190,13 @@ def replay_from(
         yield position, forecast
 
 
-def _check(forecast: Forecast, at: Ns) -> None:
-    """Refuse a forecast that dates itself otherwise than it was asked for."""
+def _check(forecast: object, at: Ns) -> None:
+    """Refuse what is no forecast, or dates itself otherwise than it was asked for."""
+    if not isinstance(forecast, Forecast):
+        raise DataError(
+            f"the estimator's forecast() returned {type(forecast).__name__}; expected a Forecast "
+            "or None"
+        )
     if forecast.at != at:
         raise DataError(
             f"the forecast of {forecast.symbol} that was asked for at {at} says it was issued at "

@@ -121,19 +121,19 @@ def ingest_files(
         If the map or a file cannot be used; the files before it are in the log, whole.
     """
     column_map = load_map(map_path)
-    log = EventLog.open_or_create(log_dir)
     reports = []
     for i, path in enumerate(files):
         stage("ingest", i, len(files))
-        reports.append(_ingest(log, column_map, path, max_bad=max_bad, root=root))
+        reports.append(_ingest(log_dir, column_map, path, max_bad=max_bad, root=root))
     stage("ingest", len(files), len(files))
     return reports
 
 
 def _ingest(
-    log: EventLog, column_map: ColumnMap, path: Path, *, max_bad: float, root: Path | None
+    log_dir: Path, column_map: ColumnMap, path: Path, *, max_bad: float, root: Path | None
 ) -> IngestReport:
     ingested = ingest_file(column_map, path, max_bad=max_bad, root=root)
+    log = EventLog.open_or_create(log_dir)
     commit = log.append(
         ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
     )
@@ -263,7 +263,7 @@ def _ingested(experiment: Experiment, path: Path, cache: Path, stage: Stage) -> 
     if not done.exists():
         for i, (map_path, file, max_bad) in enumerate(wanted):
             stage("ingest", i, len(wanted))
-            _ingest(log, load_map(map_path), file, max_bad=max_bad, root=root)
+            _ingest(log.path, load_map(map_path), file, max_bad=max_bad, root=root)
         stage("ingest", len(wanted), len(wanted))
         done.touch()
     return log

@@ -124,6 +124,12 @@ def _to_kind(name: Any) -> Kind:
 Duration = Annotated[
     int, BeforeValidator(duration_ns), PlainSerializer(format_duration, return_type=str)
 ]
+PositiveDuration = Annotated[
+    int,
+    BeforeValidator(duration_ns),
+    Field(gt=0),
+    PlainSerializer(format_duration, return_type=str),
+]
 Instant = Annotated[
     int, BeforeValidator(instant_ns), PlainSerializer(_format_instant, return_type=str)
 ]
@@ -189,7 +195,7 @@ class BracketConfig(_Frozen):
 
     leverage: Annotated[float, Field(gt=1)]
     weight: Annotated[float, Field(ge=0)]
-    half_life: Duration
+    half_life: PositiveDuration
     position_notional_usd: Positive = 10_000.0
 
 
@@ -210,8 +216,8 @@ class EstimatorConfig(_Frozen):
 
     name: str = "oi_flow"
     brackets: tuple[BracketConfig, ...] = _PUBLISHED
-    sigma_window: Duration = 3 * DAY_NS
-    sigma_sampling: Duration = 5 * MINUTE_NS
+    sigma_window: PositiveDuration = 3 * DAY_NS
+    sigma_sampling: PositiveDuration = 5 * MINUTE_NS
     sigma_min_coverage: Share = 0.5
     step: Annotated[float, Field(gt=0, le=0.01)] = 5e-4
     reach: Annotated[float, Field(gt=0.02, le=2)] = 0.92
@@ -254,7 +260,7 @@ class MarketConfig(_Frozen):
 class ScheduleConfig(_Frozen):
     """When forecasts are issued, and from when on they are scored."""
 
-    every: Duration = HOUR_NS
+    every: PositiveDuration = HOUR_NS
     warm_up: Duration = 14 * DAY_NS
     start: Instant | None = None
     end: Instant | None = None

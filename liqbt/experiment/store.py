@@ -245,25 +245,18 @@ def write_run(
         files = sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "manifest.json")
         digests = {p.relative_to(partial).as_posix(): sha256_file(p) for p in files}
         _write_json(partial / "manifest.json", {**manifest, "files": digests})
-        for path in (*files, partial / "manifest.json"):
-            _sync(path)
         partial.rename(final)
-        _sync(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def is_intact(path: Path) -> bool:
-    """Return whether `path` is a run's folder whose files are as they were written."""
+    """Return whether `path` is a run's folder whose files are as they were written.
+
+    A run can be made again, so its files are not forced to the disk when they are written; what a
+    power cut has torn is found here.
+    """
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         return bool(manifest["files"]) and all(

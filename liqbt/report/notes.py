@@ -190,4 +190,4 @@ def command(run: Run) -> str:
     stated = run.manifest.get("command")
     if stated:
         return words.one_line(str(stated), 400)
-    return f"liqbt run experiments/{words.one_line(str(run.manifest['experiment']))}.yaml"
+    return f"liqbt run {words.one_line(str(run.manifest['experiment']))}.yaml"

@@ -80,6 +80,15 @@ def test_a_forecast_that_claims_to_know_the_future_is_refused():
         replay(toy_tape(), Liar(), TIMES)
 
 
+def test_what_is_no_forecast_is_refused():
+    class Lists(Toy):
+        def forecast(self, at):
+            return []
+
+    with pytest.raises(DataError, match="returned list; expected a Forecast or None"):
+        replay(toy_tape(), Lists(), TIMES)
+
+
 def test_a_forecast_that_dates_itself_back_is_refused():
     class Late(Toy):
         def forecast(self, at):

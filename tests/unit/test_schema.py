@@ -70,6 +70,7 @@ def test_defaults_are_the_methods():
         ("symbols.BTC.events.mark", "BTC", "'BTC' is not an instrument; write venue/symbol"),
         ("symbols.BTC.events.mark", ["a/b", "a/c"], "only liquidation_total may have several"),
         ("schedule.every", "1 hour", "'1 hour' is not a duration"),
+        ("schedule.every", "0h", "key 'schedule.every': Input should be greater than 0"),
         ("schedule.start", "yesterday", "'yesterday' is not a time"),
         ("name", "../up", "'../up' cannot be a name"),
         ("seed", -1, "key 'seed'"),
