@@ -211,12 +211,9 @@ def bootstrap_ratios(
         sum_total = sum_count = 0.0
         day = 0
         for k in range(n):
-            if k == 0 or renew[rep, k] <= chance:
-                day = int(place[rep, k] * np.float64(n))
-            else:
-                day += 1
-                if day == n:
-                    day = 0
+            jump = int(k == 0 or renew[rep, k] <= chance)  # a choice, not a branch: it is a coin
+            following = (day + 1) * int(day + 1 < n)
+            day = jump * int(place[rep, k] * np.float64(n)) + (1 - jump) * following
             sum_total += total[day]
             sum_count += count[day]
         out[rep] = sum_total / sum_count if sum_count > 0.0 else np.nan
