@@ -103,7 +103,7 @@ def canvas(width: float, height: float) -> Canvas:
     return Canvas(figsize=(width, height), layout="constrained")
 
 
-def as_png(figure: Canvas, dpi: int = 130) -> bytes:
+def as_png(figure: Canvas, dpi: int = 110) -> bytes:
     """Return the figure as PNG, without metadata.
 
     Drawn by the canvas itself: `savefig` would draw everything twice.
