@@ -16,7 +16,7 @@ from liqbt.experiment.truth import write_truth
 from liqbt.experiment.yaml import nearest, read_yaml
 from liqbt.log import EventLog
 from liqbt.simulate import World, simulate
-from liqbt.sources.tabular import ColumnMap, ingest_file, load_map
+from liqbt.tabular import ColumnMap, ingest_file, load_map
 from liqbt.tape import Selection, Tape, build_tape
 
 __all__ = [

@@ -28,11 +28,13 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
 from liqbt.errors import AlreadyRunningError, DataError
 from liqbt.experiment.identity import sha256_file
+from liqbt.log import read_parquet
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
 
 __all__ = [
@@ -103,9 +105,10 @@ class Run:
 
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     try:
-        return pq.read_table(path, filters=None if symbol is None else [("symbol", "=", symbol)])
+        table = read_parquet(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
+    return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
 
 
 def structured_table(

@@ -8,6 +8,7 @@ names exists; whatever a crash left behind is ignored by readers and removed by 
 from __future__ import annotations
 
 from liqbt.log.commits import Commit, Segment
+from liqbt.log.disk import read_parquet
 from liqbt.log.identity import logical_hash
 from liqbt.log.info import LogInfo
 from liqbt.log.order import lexicographic_order, number_repeats, same_as_previous
@@ -42,6 +43,7 @@ __all__ = [
     "name_codes",
     "number_repeats",
     "order_keys",
+    "read_parquet",
     "row_faults",
     "same_as_previous",
     "table_columns",

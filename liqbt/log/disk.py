@@ -8,10 +8,23 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from liqbt.errors import AlreadyRunningError
 
-__all__ = ["TEMPORARY", "locked", "publish_new", "replace", "sha256", "sync_folder", "write_synced"]
+__all__ = [
+    "TEMPORARY",
+    "locked",
+    "publish_new",
+    "read_parquet",
+    "replace",
+    "sha256",
+    "sync_folder",
+    "write_synced",
+]
 
 TEMPORARY = ".tmp"
 """Suffix of files that nobody has committed to yet."""
@@ -68,6 +81,23 @@ def publish_new(path: Path, data: bytes | memoryview) -> None:
     else:
         temporary.unlink()
     sync_folder(path.parent)
+
+
+def read_parquet(source: Path | bytes, columns: list[str] | None = None) -> pa.Table:
+    """Read a whole Parquet file, or its bytes, on the calling thread alone.
+
+    pyarrow's pools may still hold the last reference to a Python buffer when the interpreter ends;
+    giving it back then needs the interpreter, and the process dies with SIGABRT after its work was
+    done (about one in thirty short commands on a busy machine).
+
+    Raises
+    ------
+    pyarrow.ArrowException, OSError, ValueError
+        What pyarrow finds wrong.
+    """
+    opened: Any = pa.BufferReader(source) if isinstance(source, bytes) else source
+    with pq.ParquetFile(opened, pre_buffer=False) as file:
+        return file.read(columns=columns, use_threads=False)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from liqbt.errors import LogError
 from liqbt.log.commits import Segment
-from liqbt.log.disk import sha256
+from liqbt.log.disk import read_parquet, sha256
 from liqbt.log.identity import logical_hash
 from liqbt.log.schema import event_schema, name_codes
 from liqbt.types import Instrument, Kind
@@ -69,7 +69,7 @@ def load(folder: Path, segment: Segment) -> pa.Table:
     if sha256(data) != segment.file_sha256:
         raise LogError(f"segment {path} is damaged: its SHA-256 is not the committed one")
     try:
-        table = pq.read_table(pa.BufferReader(data)).cast(event_schema(segment.kind))
+        table = read_parquet(data).cast(event_schema(segment.kind))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise LogError(f"segment {path} is not a table of {segment.kind.name}: {error}") from None
     if table.num_rows != segment.rows:

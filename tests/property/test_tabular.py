@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from liqbt.errors import DataError, LiqbtError
 from liqbt.log import row_faults, table_columns
-from liqbt.sources.tabular import ingest_file, parse_map
-from liqbt.sources.tabular.expressions import evaluate, parse_expression
-from liqbt.sources.tabular.faults import going_back
+from liqbt.tabular import ingest_file, parse_map
+from liqbt.tabular.expressions import evaluate, parse_expression
+from liqbt.tabular.faults import going_back
 
 T0 = 1_767_225_600
 VALUES = {"a": 3.5, "b": -2.0, "c c": 0.25}

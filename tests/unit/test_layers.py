@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,29 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_parquet_and_csv_are_read_without_threads():
+    """A pool's thread that outlives the interpreter aborts a process that has done its work."""
+    for path in (ROOT / "liqbt").rglob("*.py"):
+        text = path.read_text()
+        assert "pq.read_table(" not in text, path
+        assert "pd.read_parquet(" not in text, path
+        for found in re.finditer(r"pa_csv\.read_csv\(|ParquetFile\(", text):
+            call = text[found.start() : found.start() + 900]
+            assert "use_threads=False" in call, (path, call)
+
+
+def test_every_data_file_is_shipped():
+    """What the package reads beside itself must be in a wheel, not only in a checkout."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    shipped = {p for g in patterns["package-data"]["liqbt"] for p in (ROOT / "liqbt").glob(g)}
+    files = {
+        p
+        for p in (ROOT / "liqbt").rglob("*")
+        if p.is_file() and p.suffix not in {".py", ".pyc", ".nbi", ".nbc"}
+    }
+    assert files <= shipped, sorted(files - shipped)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from liqbt.errors import DataError
 from liqbt.log import EventLog
-from liqbt.sources.tabular import ingest_file, parse_map
+from liqbt.tabular import ingest_file, parse_map
 from liqbt.types import Kind
 
 T0 = 1_767_225_600  # 2026-01-01T00:00:00Z

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liqbt.sources.tabular import ingest_file, load_map
+from liqbt.tabular import ingest_file, load_map
 from liqbt.types import Kind
 
 pytestmark = pytest.mark.data

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.sources.tabular import ingest_file, parse_map
+from liqbt.tabular import ingest_file, parse_map
 
 T0 = 1_767_225_600
 MAP = parse_map(

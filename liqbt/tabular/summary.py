@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from liqbt.sources.tabular.rows import Latency
+from liqbt.tabular.rows import Latency
 
 __all__ = ["Summary"]
 

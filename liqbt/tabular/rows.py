@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.log import event_table, row_faults
-from liqbt.sources.tabular.cells import as_times, as_words
-from liqbt.sources.tabular.colmap import ColumnMap, Emit, Name, SideRule
-from liqbt.sources.tabular.columns import passes
-from liqbt.sources.tabular.expressions import evaluate
-from liqbt.sources.tabular.faults import Faults
-from liqbt.sources.tabular.files import RawTable
+from liqbt.tabular.cells import as_times, as_words
+from liqbt.tabular.colmap import ColumnMap, Emit, Name, SideRule
+from liqbt.tabular.columns import passes
+from liqbt.tabular.expressions import evaluate
+from liqbt.tabular.faults import Faults
+from liqbt.tabular.files import RawTable
 from liqbt.types import PAYLOAD, FloatArray, IntArray, Kind, Side
 
 __all__ = ["EventRows", "Latency", "event_rows", "join_tables"]

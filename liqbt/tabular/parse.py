@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from liqbt.errors import ConfigError
-from liqbt.sources.tabular.colmap import ColumnMap, Emit, Join, Stamp
-from liqbt.sources.tabular.expressions import Expression
-from liqbt.sources.tabular.mapfile import allowed, duration_ns, read_mapping, text_of
-from liqbt.sources.tabular.parts import (
+from liqbt.tabular.colmap import ColumnMap, Emit, Join, Stamp
+from liqbt.tabular.expressions import Expression
+from liqbt.tabular.mapfile import allowed, duration_ns, read_mapping, text_of
+from liqbt.tabular.parts import (
     SIDE_OF,
     parse_arrival,
     parse_constants,

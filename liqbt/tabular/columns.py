@@ -13,11 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.sources.tabular.cells import as_numbers, as_times, as_words
-from liqbt.sources.tabular.colmap import ColumnMap, Filter, Join, Lookup, Stamp
-from liqbt.sources.tabular.expressions import Expression, evaluate
-from liqbt.sources.tabular.faults import Faults
-from liqbt.sources.tabular.files import read_columns
+from liqbt.tabular.cells import as_numbers, as_times, as_words
+from liqbt.tabular.colmap import ColumnMap, Filter, Join, Lookup, Stamp
+from liqbt.tabular.expressions import Expression, evaluate
+from liqbt.tabular.faults import Faults
+from liqbt.tabular.files import read_columns
 from liqbt.types import SECOND_NS, FloatArray, IntArray
 
 __all__ = ["Wanted", "event_times", "joined_columns", "number_columns", "passes", "wanted_columns"]

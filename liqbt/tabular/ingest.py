@@ -14,19 +14,19 @@ import pandas as pd
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.sources.tabular.cells import as_integers
-from liqbt.sources.tabular.colmap import ColumnMap
-from liqbt.sources.tabular.columns import (
+from liqbt.tabular.cells import as_integers
+from liqbt.tabular.colmap import ColumnMap
+from liqbt.tabular.columns import (
     event_times,
     joined_columns,
     number_columns,
     passes,
     wanted_columns,
 )
-from liqbt.sources.tabular.faults import Faults, going_back
-from liqbt.sources.tabular.files import MAX_BYTES, RawTable, read_columns, sha256_file
-from liqbt.sources.tabular.rows import EventRows, event_rows, join_tables
-from liqbt.sources.tabular.summary import Summary
+from liqbt.tabular.faults import Faults, going_back
+from liqbt.tabular.files import MAX_BYTES, RawTable, read_columns, sha256_file
+from liqbt.tabular.rows import EventRows, event_rows, join_tables
+from liqbt.tabular.summary import Summary
 from liqbt.types import FloatArray, IntArray, Kind
 
 __all__ = ["Ingested", "ingest_file"]

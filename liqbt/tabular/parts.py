@@ -9,11 +9,11 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from liqbt.errors import ConfigError
-from liqbt.sources.tabular.cells import UNIT_NS
-from liqbt.sources.tabular.colmap import Arrival, Filter, Lookup, Name, SideRule, Stamp
-from liqbt.sources.tabular.expressions import Expression, parse_expression
-from liqbt.sources.tabular.files import CsvShape
-from liqbt.sources.tabular.mapfile import allowed, duration_ns, text_of
+from liqbt.tabular.cells import UNIT_NS
+from liqbt.tabular.colmap import Arrival, Filter, Lookup, Name, SideRule, Stamp
+from liqbt.tabular.expressions import Expression, parse_expression
+from liqbt.tabular.files import CsvShape
+from liqbt.tabular.mapfile import allowed, duration_ns, text_of
 from liqbt.types import SECOND_NS, Kind
 
 __all__ = [

@@ -54,11 +54,11 @@ An unknown key is an error that names the nearest known one.
 
 from __future__ import annotations
 
-from liqbt.sources.tabular.colmap import ColumnMap
-from liqbt.sources.tabular.ingest import Ingested, ingest_file
-from liqbt.sources.tabular.parse import load_map, parse_map
-from liqbt.sources.tabular.rows import Latency
-from liqbt.sources.tabular.summary import Summary
+from liqbt.tabular.colmap import ColumnMap
+from liqbt.tabular.ingest import Ingested, ingest_file
+from liqbt.tabular.parse import load_map, parse_map
+from liqbt.tabular.rows import Latency
+from liqbt.tabular.summary import Summary
 
 __all__ = [
     "ColumnMap",

@@ -16,7 +16,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from liqbt.errors import DataError
-from liqbt.sources.tabular.packed import BROKEN, Utf8Stream, first_line, opener_of
+from liqbt.tabular.packed import BROKEN, Utf8Stream, first_line, opener_of
 
 __all__ = ["MAX_BYTES", "CsvShape", "RawTable", "read_columns", "sha256_file"]
 
@@ -121,13 +121,13 @@ def read_columns(
 
 def _read_parquet(path: Path, wanted: Sequence[str], max_bytes: int) -> RawTable:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             groups = range(file.metadata.num_row_groups)
             size = sum(file.metadata.row_group(i).total_byte_size for i in groups)
             if size > max_bytes:
                 raise DataError(f"{path} expands to more than {max_bytes} bytes")
             _require(path, file.schema_arrow.names, wanted)
-            table = file.read(columns=list(dict.fromkeys(wanted)))
+            table = file.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no readable Parquet file: {first_line(error)}") from None
     return RawTable(file=path.name, table=table)
@@ -190,7 +190,7 @@ def _parse(
             return pa_csv.read_csv(
                 stream if ragged is None else io.BufferedReader(Utf8Stream(stream)),
                 read_options=pa_csv.ReadOptions(
-                    column_names=names, skip_rows=first, use_threads=ragged is None
+                    column_names=names, skip_rows=first, use_threads=False
                 ),
                 parse_options=pa_csv.ParseOptions(
                     delimiter=shape.delimiter,

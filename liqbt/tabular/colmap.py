@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from liqbt.sources.tabular.expressions import Expression
-from liqbt.sources.tabular.files import CsvShape
+from liqbt.tabular.expressions import Expression
+from liqbt.tabular.files import CsvShape
 from liqbt.types import Kind
 
 __all__ = ["Arrival", "ColumnMap", "Emit", "Filter", "Join", "Lookup", "Name", "SideRule", "Stamp"]
