@@ -184,16 +184,22 @@ def _verdict_words(verdicts: Sequence[Verdict]) -> str:
 
 
 def headline(run: Run) -> str:
-    """Return the run in one sentence: hit rate beside its null at 24 h, and the verdicts."""
+    """Return the run in one sentence: hit rate beside its null, and the verdicts.
+
+    It speaks of 24 h, or, where the run does not score that, of its shortest horizon.
+    """
     symbol = main_symbol(run)
+    scored = horizons(run.scores)
+    horizon = PRIMARY if PRIMARY in scored or not scored else scored[0]
     names = words.list_words([words.one_line(name) for name in run.manifest["symbols"]])
-    hit = find(run.scores, "hit_rate", symbol, PRIMARY)
-    mirror = find(run.scores, "mirror_lift", symbol, PRIMARY)
+    hit = find(run.scores, "hit_rate", symbol, horizon)
+    mirror = find(run.scores, "mirror_lift", symbol, horizon)
     verdicts = _verdict_words(run.verdicts)
+    where = f"{names}, {words.horizon_words(horizon)}"
     if hit is None or not _known(hit):
-        return f"{names}, 24 h: no episode could be scored; {verdicts}."
+        return f"{where}: no episode could be scored; {verdicts}."
     text = (
-        f"{names}, 24 h: {words.count(hit.n_episodes)} episodes, hit rate "
+        f"{where}: {words.count(hit.n_episodes)} episodes, hit rate "
         f"{words.percent(hit.value)} where a random walk gives {words.percent(hit.null)}"
     )
     if mirror is not None and _known(mirror):

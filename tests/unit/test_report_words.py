@@ -124,6 +124,16 @@ def test_headline_gives_the_null_and_the_verdicts(run: FakeRun) -> None:
     assert text.endswith("verdicts: magnet and direction withheld.")
 
 
+def test_headline_without_the_primary_horizon_speaks_of_the_shortest(run: FakeRun) -> None:
+    others = tuple(s for s in run.scores if s.horizon != "24h")
+    shortest = find(others, "hit_rate", "BTCUSDT", "4h")
+    assert shortest is not None
+    text = headline(replace(run, scores=others))
+    assert text.startswith("BTCUSDT, 4 h: ")
+    assert f"hit rate {percent(shortest.value)} where" in text
+    assert "24 h" not in text
+
+
 def test_ties_are_read_both_ways_where_they_matter(run: FakeRun) -> None:
     skill = find(run.scores, "first_side_skill", "BTCUSDT", "24h")
     assert skill is not None
