@@ -24,7 +24,8 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
 `side`
     `column`; `means`: `order_side` (the liquidating order's: a sell closed a long),
     `position_side`, `taker` (for trades) or `book_side` (for depth); `values`: the file's words
-    for `buy` and `sell`, `long` and `short`, or `bid` and `ask`, where they are other ones.
+    for `buy` and `sell` (and `none`: a trade whose taker is not told), `long` and `short`, or `bid`
+    and `ask`, where they are other ones.
 `id`
     The column with the venue's own number of each row, rising with time.
 `where`
@@ -50,22 +51,44 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
     `mark`, `last`, `spot`, `index`, `bankruptcy`, `order` or `average`: for the reader.
 
 An unknown key is an error that names the nearest known one.
+
+A vendor's module below `liqbt.sources` stands on the same engine and offers the same two names:
+`FORMATS`, the names of its formats, and `read(path, *, format=None, max_bad=0.001) -> Ingested`
+(`format=None`: told from the file's name or its header). It reads with `read_rows`, mends what a
+map cannot say (`SourceRows`), and converts with `ingest_rows`.
 """
 
 from __future__ import annotations
 
+from liqbt.tabular.cells import as_integers, as_numbers, as_words
 from liqbt.tabular.colmap import ColumnMap
-from liqbt.tabular.ingest import Ingested, ingest_file
+from liqbt.tabular.files import MAX_BYTES, CsvShape, RawTable, read_head, sha256_file
+from liqbt.tabular.ingest import Ingested, ingest_file, ingest_rows
+from liqbt.tabular.packed import open_stream
 from liqbt.tabular.parse import load_map, parse_map
 from liqbt.tabular.rows import Latency
+from liqbt.tabular.source import SourceRows, read_rows, read_table
 from liqbt.tabular.summary import Summary
 
 __all__ = [
+    "MAX_BYTES",
     "ColumnMap",
+    "CsvShape",
     "Ingested",
     "Latency",
+    "RawTable",
+    "SourceRows",
     "Summary",
+    "as_integers",
+    "as_numbers",
+    "as_words",
     "ingest_file",
+    "ingest_rows",
     "load_map",
+    "open_stream",
     "parse_map",
+    "read_head",
+    "read_rows",
+    "read_table",
+    "sha256_file",
 ]

@@ -20,6 +20,8 @@ __all__ = ["UNIT_NS", "as_integers", "as_numbers", "as_times", "as_words"]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 UNIT_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+_FIRST_LOCAL: Final = pd.Timestamp("2008-12-30")
+_LAST_LOCAL: Final = pd.Timestamp("2100-01-03")
 _WHOLE: Final = r"^[+-]?[0-9]{1,18}$|^[+-]?[0-9]{19}$"
 
 
@@ -141,7 +143,10 @@ def _iso(column: pa.ChunkedArray, zone: str, what: str) -> tuple[IntArray, Mask]
 def _series_ns(series: pd.Series[Any], zone: str) -> tuple[IntArray, Mask]:
     """Return ns since the epoch. pandas parses to microseconds: the unit is set here."""
     if series.dt.tz is None:
-        series = series.dt.tz_localize(ZoneInfo(zone), ambiguous="NaT", nonexistent="NaT")
+        writable = (series >= _FIRST_LOCAL) & (series < _LAST_LOCAL)  # Python knows few years
+        series = series.where(writable).dt.tz_localize(
+            ZoneInfo(zone), ambiguous="NaT", nonexistent="NaT"
+        )
     known = series.notna().to_numpy()
     low, high = (pd.Timestamp(ns, unit="ns", tz="UTC") for ns in (EARLIEST_NS, LATEST_NS))
     sane = known & ((series >= low) & (series < high)).to_numpy()

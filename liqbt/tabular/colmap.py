@@ -47,7 +47,7 @@ class Arrival:
     feed : str
         `polled` or `pushed`.
     latency_ns : int
-        Added to the time of the event; 0 where `column` is given.
+        Added to the time of the event, or to the time in `column` (a map gives 0 there).
     observed : bool
         Whether that was measured; otherwise it is modelled.
     column, unit : str or None

@@ -162,7 +162,7 @@ def _constant(table: pa.Table, name: str, constant: float | Lookup, faults: Faul
     out: FloatArray = values[codes] if len(words) else np.empty(0)
     for i, word in enumerate(words):
         if np.isnan(values[i]):
-            faults.add(f"constant {name!r} has no value for {word!r}", codes == i)
+            faults.add(f"constant {name!r} has no value for {word[:40]!r}", codes == i)
     return out
 
 

@@ -6,6 +6,7 @@ import csv
 import difflib
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,23 @@ import pyarrow.parquet as pq
 from liqbt.errors import DataError
 from liqbt.tabular.packed import BROKEN, Utf8Stream, first_line, opener_of
 
-__all__ = ["MAX_BYTES", "CsvShape", "RawTable", "read_columns", "sha256_file"]
+__all__ = ["MAX_BYTES", "CsvShape", "RawTable", "read_columns", "read_head", "sha256_file"]
 
 MAX_BYTES: Final = 2 << 30
 """The most that a file may hold once it is unpacked."""
 _HEADER_BYTES: Final = 1 << 20
+_PLAIN: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
+    pa.types.is_integer,
+    pa.types.is_float32,
+    pa.types.is_float64,
+    pa.types.is_decimal,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_boolean,
+    pa.types.is_timestamp,
+    pa.types.is_date,
+    pa.types.is_null,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +48,13 @@ class CsvShape:
         One character.
     columns : tuple of str
         The names of its columns where it has no header; empty where the first row has them.
+    skip : int
+        Lines before the first row where `columns` are given: 1 puts them in a header's place.
     """
 
     delimiter: str = ","
     columns: tuple[str, ...] = ()
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +67,6 @@ class RawTable:
         The file's name, for messages.
     table : pyarrow.Table
         Numbers, text or timestamps; null where a cell is empty.
-    row : ndarray-like of int
-        Number of each row in the file, from 1; the header is not counted.
     ragged : tuple of (int, str)
         Rows with another number of cells: row number and text. They are not in `table`.
     """
@@ -127,7 +141,8 @@ def _read_parquet(path: Path, wanted: Sequence[str], max_bytes: int) -> RawTable
             if size > max_bytes:
                 raise DataError(f"{path} expands to more than {max_bytes} bytes")
             _require(path, file.schema_arrow.names, wanted)
-            table = file.read(columns=list(dict.fromkeys(wanted)), use_threads=False)
+            _require_plain(path, file.schema_arrow, wanted)
+            table = _in_utc(file.read(columns=list(dict.fromkeys(wanted)), use_threads=False))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no readable Parquet file: {first_line(error)}") from None
     return RawTable(file=path.name, table=table)
@@ -178,7 +193,7 @@ def _parse(
     shape: CsvShape,
     ragged: list[tuple[int, str]] | None,
 ) -> pa.Table:
-    first = 0 if shape.columns else 1
+    first = shape.skip if shape.columns else 1
 
     def skip(row: Any) -> str:
         if ragged is not None:
@@ -207,22 +222,53 @@ def _parse(
             raise DataError(f"{path} is truncated or damaged: {first_line(error)}") from None
 
 
-def _header(path: Path, opener: Callable[[], Any], shape: CsvShape) -> list[str]:
+def read_head(
+    path: Path, *, lines: int = 2, delimiter: str = ",", max_bytes: int = MAX_BYTES
+) -> list[list[str]]:
+    """Return the cells of the first lines of a CSV, to tell a header from a row.
+
+    Raises
+    ------
+    DataError
+        The file is missing, empty, packed badly, or its first line is no text.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        if not magic:
+            raise DataError(f"{path} is empty")
+        if magic == b"PAR1":
+            raise DataError(f"{path} is a Parquet file: a CSV is expected")
+        return _head(path, opener_of(path, magic, max_bytes), delimiter, lines)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _head(path: Path, opener: Callable[[], Any], delimiter: str, lines: int) -> list[list[str]]:
     try:
         with opener() as stream:
-            head = stream.readline(_HEADER_BYTES)
-        line = head.decode("utf-8-sig")
+            head = [stream.readline(_HEADER_BYTES) for _ in range(lines)]
+        first = head[0].decode("utf-8-sig")
     except BROKEN as error:
         raise DataError(f"{path} is truncated or damaged: {first_line(error)}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is no CSV: its first line is not UTF-8 text") from None
-    if not line.strip():
+    if not first.strip():
         raise DataError(f"{path} is empty or starts with an empty line: a header is expected")
+    texts = [first, *(line.decode("utf-8", "replace") for line in head[1:])]
     try:
-        names = next(csv.reader([line.rstrip("\r\n")], delimiter=shape.delimiter))
+        return [
+            next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter))
+            for text in texts
+            if text.strip()
+        ]
     except csv.Error as error:
         raise DataError(f"{path} has no readable header: {error}") from None
-    twice = sorted({n for n in names if names.count(n) > 1})
+
+
+def _header(path: Path, opener: Callable[[], Any], shape: CsvShape) -> list[str]:
+    names = _head(path, opener, shape.delimiter, 1)[0]
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise DataError(f"{path} has the column {twice[0]!r} twice")
     return names
@@ -235,3 +281,27 @@ def _require(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
             hint = f"; nearest: {near[0]!r}" if near else ""
             has = [n[:40] for n in names[:20]]
             raise DataError(f"{path} has no column {name!r}{hint}; it has {has}")
+
+
+def _require_plain(path: Path, schema: pa.Schema, wanted: Sequence[str]) -> None:
+    """Refuse a column that is there twice, or holds neither numbers nor text nor times."""
+    for name in dict.fromkeys(wanted):
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1:
+            raise DataError(f"{path} has the column {name!r} twice")
+        kind = schema.field(places[0]).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not any(test(kind) for test in _PLAIN):
+            raise DataError(
+                f"{path}: column {name!r} holds {str(kind)[:40]}: numbers, text or times are "
+                "expected"
+            )
+
+
+def _in_utc(table: pa.Table) -> pa.Table:
+    """Return `table` with instants in UTC: the same instants, whatever zone a column names."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is not None:
+            utc = pa.timestamp(field.type.unit, "UTC")
+            table = table.set_column(i, field.name, table.column(i).cast(utc))
+    return table

@@ -14,22 +14,18 @@ import pandas as pd
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.tabular.cells import as_integers
-from liqbt.tabular.colmap import ColumnMap
-from liqbt.tabular.columns import (
-    event_times,
-    joined_columns,
-    number_columns,
-    passes,
-    wanted_columns,
-)
+from liqbt.log import EARLIEST_NS, LATEST_NS
+from liqbt.tabular.cells import UNIT_NS, as_integers
+from liqbt.tabular.colmap import ColumnMap, Stamp
+from liqbt.tabular.columns import event_times, joined_columns, number_columns
 from liqbt.tabular.faults import Faults, going_back
-from liqbt.tabular.files import MAX_BYTES, RawTable, read_columns, sha256_file
+from liqbt.tabular.files import MAX_BYTES, RawTable, sha256_file
 from liqbt.tabular.rows import EventRows, event_rows, join_tables
-from liqbt.tabular.summary import Summary
+from liqbt.tabular.source import SourceRows, read_rows
+from liqbt.tabular.summary import READER, Summary
 from liqbt.types import FloatArray, IntArray, Kind
 
-__all__ = ["Ingested", "ingest_file"]
+__all__ = ["Ingested", "ingest_file", "ingest_rows"]
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -97,13 +93,50 @@ def ingest_file(
     """
     path = Path(path)
     second = _second_file(mapping, path, root)
-    raw, kept, rows = _read(mapping, path, max_bytes)
-    faults = Faults(len(kept))
-    parts, matched = _convert(mapping, raw, second, faults)
-    _refuse_above(path, kept, faults, raw, max_bad, matched=matched)
+    return ingest_rows(
+        mapping, read_rows(mapping, path, max_bytes=max_bytes), path, max_bad=max_bad, second=second
+    )
+
+
+def ingest_rows(
+    mapping: ColumnMap,
+    rows: SourceRows,
+    path: Path,
+    *,
+    max_bad: float = 0.001,
+    second: Path | None = None,
+    reader: str = READER,
+) -> Ingested:
+    """Convert rows that were read, and perhaps mended by a vendor's reader, to event tables.
+
+    Parameters
+    ----------
+    mapping : ColumnMap
+        What the columns mean.
+    rows : SourceRows
+        From `read_rows`, or made by a vendor's reader.
+    path : Path
+        The file that they come from.
+    max_bad : float
+        The largest share of rows that may be put aside; above it the file is refused whole.
+    second : Path, optional
+        The map's second file.
+    reader : str
+        Which code made the events, for their provenance.
+
+    Raises
+    ------
+    DataError
+        As `ingest_file`.
+    """
+    faults = Faults(len(rows.number))
+    for reason, mask in rows.bad.items():
+        faults.add(reason, mask)
+    parts, matched = _convert(mapping, rows, second, faults)
+    _refuse_above(path, rows.number, faults, rows.raw, max_bad, matched=matched)
     good = matched & ~faults.mask
     tables = join_tables(parts, good)
-    quarantined = _quarantined(raw, kept, faults)
+    quarantined = _quarantined(rows.raw, rows.number, faults)
     summary = Summary(
         file=path.name,
         file_sha256=sha256_file(path),
@@ -111,8 +144,8 @@ def ingest_file(
         map_sha256=mapping.sha256,
         join_file=mapping.join.file if mapping.join else "",
         join_sha256=sha256_file(second) if second else "",
-        rows=rows,
-        filtered=rows - len(kept) - len(raw.ragged),
+        rows=rows.total,
+        filtered=rows.total - len(rows.number) - len(rows.raw.ragged),
         unmatched=int((~matched & ~faults.mask).sum()),
         quarantined=len(quarantined),
         reasons=dict(Counter(quarantined["reason"].tolist()).most_common()),
@@ -120,15 +153,19 @@ def ingest_file(
         events={k.name.lower(): t.num_rows for k, t in tables.items()},
         latency=tuple(sorted({x for p in parts for x in p.latencies(good)})),
         price_is={e.kind.name.lower(): e.price_is for e in mapping.emit if e.price_is},
+        notes=rows.notes,
+        reader=reader,
     )
     return Ingested(tables=tables, quarantined=quarantined, summary=summary)
 
 
 def _convert(
-    mapping: ColumnMap, raw: RawTable, second: Path | None, faults: Faults
+    mapping: ColumnMap, rows: SourceRows, second: Path | None, faults: Faults
 ) -> tuple[list[EventRows], Mask]:
     """Return the events of each rule, and the rows that have a partner if they need one."""
+    raw = rows.raw
     times, bad = event_times(raw.table, mapping.stamp, raw.file)
+    _refuse_mixed_units(mapping.stamp, rows, bad)
     faults.add(f"{mapping.stamp.column!r} is no time from 2009 to 2100", bad)
     joined: dict[str, FloatArray] = {}
     known, matched = times, np.ones(len(times), dtype=bool)
@@ -149,29 +186,19 @@ def _convert(
     return parts, matched
 
 
-def _read(mapping: ColumnMap, path: Path, max_bytes: int) -> tuple[RawTable, IntArray, int]:
-    """Return the rows that pass the map's filter, their numbers, and how many rows there are."""
-    wanted = wanted_columns(mapping)
-    raw = read_columns(
-        path,
-        numbers=wanted.numbers,
-        integers=wanted.integers,
-        texts=wanted.texts,
-        shape=mapping.shape,
-        max_bytes=max_bytes,
-    )
-    rows = raw.table.num_rows + len(raw.ragged)
-    if rows == 0:
-        raise DataError(f"{path} has a header but no rows")
-    number = np.arange(1, rows + 1, dtype=np.int64)
-    if raw.ragged:
-        number = np.setdiff1d(number, [row for row, _ in raw.ragged])
-    keep = passes(raw.table, mapping.where)
-    if not keep.any():
-        rule = {column: list(values) for column, values in mapping.where.items()}
-        raise DataError(f"{path} has no row where {rule}")
-    table = raw.table if keep.all() else raw.table.filter(pa.array(keep))
-    return RawTable(file=raw.file, table=table, ragged=raw.ragged), number[keep], rows
+def _refuse_mixed_units(stamp: Stamp, rows: SourceRows, bad: Mask) -> None:
+    """Refuse a file in which some times are counted in another unit than the rest."""
+    if stamp.unit not in UNIT_NS or not bad.any():
+        return
+    counts, none = as_integers(rows.raw.table[stamp.column].filter(pa.array(bad)))
+    for unit, factor in UNIT_NS.items():
+        sane = (counts >= EARLIEST_NS // factor) & (counts < LATEST_NS // factor) & ~none
+        if unit != stamp.unit and sane.any():
+            row = int(rows.number[np.flatnonzero(bad)[np.flatnonzero(sane)[0]]])
+            raise DataError(
+                f"{rows.raw.file} mixes units of time: {stamp.column!r} counts {stamp.unit}, "
+                f"but row {row} counts {unit}"
+            )
 
 
 def _second_file(mapping: ColumnMap, path: Path, root: Path | None) -> Path | None:
@@ -235,7 +262,7 @@ def _refuse_above(
 
 def _quarantined(raw: RawTable, kept: IntArray, faults: Faults) -> pd.DataFrame:
     bad = raw.table.filter(pa.array(faults.mask))
-    cells = {name: [_text(v) for v in bad[name].to_pylist()] for name in bad.schema.names}
+    cells = {name: _texts(bad[name]) for name in bad.schema.names}
     frame = pd.DataFrame({"row": kept[faults.mask], "reason": faults.reasons(), **cells})
     if raw.ragged:
         rows = [row for row, _ in raw.ragged]
@@ -245,5 +272,7 @@ def _quarantined(raw: RawTable, kept: IntArray, faults: Faults) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    if pa.types.is_temporal(column.type):  # Python's own types cannot hold all of them
+        column = column.cast(pa.string())
+    return ["" if value is None else str(value) for value in column.to_pylist()]

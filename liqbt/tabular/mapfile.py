@@ -23,6 +23,8 @@ _DURATION_NS: Final = {
     "h": 3_600_000_000_000,
     "d": 86_400_000_000_000,
 }
+_LONGEST_NS: Final = 3653 * _DURATION_NS["d"]
+"""Ten years: a time of 2099 and a few durations still fit in int64."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -140,4 +142,7 @@ def duration_ns(value: Any, where: str) -> int:
     match = _DURATION.match(value) if isinstance(value, str) else None
     if match is None:
         raise ConfigError(f"{where}: expected a duration such as 60s, 5m or 1h, got {value!r}")
-    return round(float(match.group(1)) * _DURATION_NS[match.group(2)])
+    duration = float(match.group(1)) * _DURATION_NS[match.group(2)]
+    if duration > _LONGEST_NS:
+        raise ConfigError(f"{where}: {value!r} is longer than ten years")
+    return round(duration)

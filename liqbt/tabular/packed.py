@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,9 +15,9 @@ from typing import IO, Any, Final, cast
 
 from liqbt.errors import DataError
 
-__all__ = ["BROKEN", "Utf8Stream", "first_line", "opener_of"]
+__all__ = ["BROKEN", "Utf8Stream", "first_line", "open_stream", "opener_of"]
 
-BROKEN: Final = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+BROKEN: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 """What reading a truncated or damaged stream raises."""
 
 
@@ -38,6 +39,29 @@ def opener_of(path: Path, magic: bytes, max_bytes: int) -> Callable[[], Any]:
 
 
 @contextmanager
+def open_stream(path: Path, max_bytes: int) -> Iterator[Any]:
+    """Open what a plain, gzipped or zipped file holds as one stream of at most `max_bytes`.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is empty, packed badly, truncated or damaged, or larger than that;
+        also while the stream is read inside the `with` block.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        if not magic:
+            raise DataError(f"{path} is empty")
+        with opener_of(path, magic, max_bytes)() as stream:
+            yield stream
+    except BROKEN as error:
+        raise DataError(f"{path} is truncated or damaged: {first_line(error)}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
 def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -53,7 +77,7 @@ def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
                 raise DataError(f"{path} expands to more than {max_bytes} bytes")
             with archive.open(members[0]) as member, _limited(member, path, max_bytes) as stream:
                 yield stream
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as error:
         raise DataError(f"{path} is a damaged or locked zip: {first_line(error)}") from None
 
 

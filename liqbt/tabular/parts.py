@@ -35,7 +35,7 @@ _UNITS: Final = {"percent": 0.01, "basis_points": 1e-4, "thousand": 1e3, "millio
 _MEANS: Final = {
     "order_side": ("buy", "sell"),
     "position_side": ("long", "short"),
-    "taker": ("buy", "sell"),
+    "taker": ("buy", "sell", "none"),
     "book_side": ("bid", "ask"),
 }
 SIDE_OF: Final = {

@@ -31,6 +31,7 @@ _SIDES = {
     ("position_side", "short"): Side.SHORT,
     ("taker", "buy"): Side.LONG,
     ("taker", "sell"): Side.SHORT,
+    ("taker", "none"): Side.NONE,
     ("book_side", "bid"): Side.LONG,
     ("book_side", "ask"): Side.SHORT,
 }
@@ -183,6 +184,7 @@ def _known(emit: Emit, raw: RawTable, times: IntArray, given: Mask, faults: Faul
     what = f"column {arrival.column!r} of {raw.file}"
     known, bad = as_times(raw.table[arrival.column], arrival.unit, "UTC", what)
     faults.add(f"{arrival.column!r} is no time from 2009 to 2100", bad & given)
+    known = known + arrival.latency_ns
     faults.add(f"{arrival.column!r} lies before the event", ~bad & given & (known < times))
     return known
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from liqbt.tabular.rows import Latency
 
-__all__ = ["Summary"]
+__all__ = ["READER", "Summary"]
 
 READER: Final = "tabular 1"
 """Goes up when the same file and map would give other events."""
@@ -40,6 +40,10 @@ class Summary:
         By instrument and kind: when an event is known, and whether that was observed.
     price_is : mapping of str to str
         By kind: what the price is, where the map says it.
+    notes : mapping of str to str, int or float
+        What a vendor's reader says about the file, such as `throttle` or `doubled_rows`.
+    reader : str
+        Which code made the events; goes up when the same file and map would give other events.
     """
 
     file: str
@@ -57,14 +61,18 @@ class Summary:
     events: Mapping[str, int]
     latency: tuple[Latency, ...]
     price_is: Mapping[str, str]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    reader: str = READER
 
     def source(self) -> dict[str, Any]:
         """Return the summary as the plain mapping that a log's commit carries."""
         latency = [x._asdict() for x in self.latency]
         said = {x.latency_is for x in self.latency}
+        value = asdict(self)
+        if not self.notes:
+            del value["notes"]
         return {
-            **asdict(self),
+            **value,
             "latency": latency,
             "latency_is": "observed" if said == {"observed"} else "modelled",
-            "reader": READER,
         }

@@ -1,0 +1,192 @@
+"""Recorded `forceOrder` pushes: a JSON line each, with or without a receive time, or CSV."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from liqbt.errors import DataError
+from liqbt.log import EARLIEST_NS, LATEST_NS
+from liqbt.sources.binance.liquidations import THROTTLE
+from liqbt.sources.binance.names import VENUES, face_usd
+from liqbt.tabular import (
+    ColumnMap,
+    CsvShape,
+    RawTable,
+    SourceRows,
+    as_words,
+    open_stream,
+    parse_map,
+    read_head,
+    read_table,
+)
+from liqbt.types import SECOND_NS
+
+__all__ = ["push_rows"]
+
+_MAX_LINE: Final = 1 << 16
+_RECEIVED: Final = ("received", "received_at", "receive_time", "local_timestamp", "ts")
+_BODY: Final = ("data", "msg", "message", "payload")
+_ORDER: Final = {"symbol": "s", "side": "S", "avg_price": "ap", "filled_qty": "z"}
+
+
+def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, SourceRows]:
+    """Return a recording of pushes as rows, and what they mean.
+
+    A JSON line is the push (`{"e": "forceOrder", "E": ..., "o": {...}}`), the combined stream's
+    wrapper (`{"stream": ..., "data": push}`), or a recorder's wrapper with the receive time beside
+    it (`received`, `local_timestamp` or `ts`, in any unit of time). With a receive time the latency
+    is observed; else a push is taken as known a second after the venue's event time `E`. A CSV has
+    `symbol, side, avg_price, filled_qty, trade_time_ms` and no event time: known after 2 s.
+
+    The stream gives at most one push per symbol and second (once its latest, later its largest).
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or some of its lines have a receive time and others none.
+    """
+    with open_stream(path, max_bytes) as stream:
+        first = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if first == b"{":
+        rows, observed = _json_rows(path, max_bytes)
+        mapping = _map(market, {"received": {"column": "known", "unit": "ns"}})
+        if not observed:
+            (emit,) = mapping.emit
+            arrival = replace(emit.arrival, latency_ns=SECOND_NS, observed=False)
+            mapping = replace(mapping, emit=(replace(emit, arrival=arrival),))
+    else:
+        columns = tuple(cell.strip() for cell in read_head(path, max_bytes=max_bytes)[0])
+        rows = read_table(
+            path,
+            numbers=("avg_price", "filled_qty"),
+            integers=("trade_time_ms",),
+            texts=("symbol", "side"),
+            shape=CsvShape(columns=columns, skip=1),
+            max_bytes=max_bytes,
+        )
+        mapping = _map(market, {"latency": "2s"})
+    return mapping, _with_face(replace(rows, notes={"throttle": THROTTLE}))
+
+
+def _map(market: str, arrival: dict[str, Any]) -> ColumnMap:
+    size = "filled_qty" if market == "um" else "filled_qty * face_usd / avg_price"
+    content: dict[str, Any] = {
+        "name": f"{VENUES[market]}/forceOrder",
+        "time": {"column": "trade_time_ms", "unit": "ms"},
+        "stamp": "instant",
+        "feed": "pushed",
+        "venue": VENUES[market],
+        "symbol": {"column": "symbol"},
+        "side": {"column": "side", "means": "order_side"},
+        "price_is": "average",
+        "emit": [{"kind": "liquidation", "fields": {"price": "avg_price", "size_coins": size}}],
+        **arrival,
+    }
+    return parse_map(content, content["name"])
+
+
+def _with_face(rows: SourceRows) -> SourceRows:
+    words, codes = as_words(rows.raw.table["symbol"])
+    faces = np.array([face_usd(word) for word in words], dtype=np.float64)
+    table = rows.raw.table.append_column("face_usd", pa.array(faces[codes]))
+    return replace(rows, raw=replace(rows.raw, table=table))
+
+
+def _json_rows(path: Path, max_bytes: int) -> tuple[SourceRows, bool]:
+    """Return the pushes of a file of JSON lines, and whether they carry a receive time."""
+    columns: dict[str, list[Any]] = {k: [] for k in (*_ORDER, "trade_time_ms", "known", "line")}
+    torn: list[tuple[int, str]] = []
+    observed: set[bool] = set()
+    for line, text in _lines(path, max_bytes):
+        push = _push(text)
+        if push is None:
+            torn.append((line, text[:200]))
+            continue
+        observed.add(push.pop("observed"))
+        for name, value in {**push, "line": line}.items():
+            columns[name].append(value)
+    if len(observed) > 1:
+        raise DataError(f"{path}: some pushes have a receive time and others none")
+    if not columns["line"]:
+        raise DataError(f"{path} holds {len(torn)} lines, none of them a forceOrder push")
+    number = np.array(columns.pop("line"), dtype=np.int64)
+    table = pa.table(
+        {k: pa.array(v, pa.string() if k in _ORDER else pa.int64()) for k, v in columns.items()}
+    )
+    raw = RawTable(file=path.name, table=table, ragged=tuple(torn))
+    rows = SourceRows(raw=raw, number=number, total=len(number) + len(torn))
+    return rows, observed == {True}
+
+
+def _lines(path: Path, max_bytes: int) -> Iterator[tuple[int, str]]:
+    with open_stream(path, max_bytes) as stream:
+        number = 0
+        while data := stream.readline(_MAX_LINE):
+            number += 1
+            text = data.decode("utf-8-sig", "replace").strip()
+            if text:
+                yield number, text
+
+
+def _push(text: str) -> dict[str, Any] | None:
+    """Return the cells of one line, None where it is no push."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    received = None
+    for _ in range(3):
+        if not isinstance(value, dict):
+            return None
+        if value.get("e") == "forceOrder" and isinstance(value.get("o"), dict):
+            return _cells(value, received)
+        found = [value[key] for key in _RECEIVED if key in value]
+        received = _time_ns(found[0]) if found else received
+        if found and received is None:
+            return None
+        value = next((value[key] for key in _BODY if key in value), None)
+    return None
+
+
+def _cells(push: Mapping[str, Any], received: int | None) -> dict[str, Any] | None:
+    order = push["o"]
+    happened, sent = _time_ns(order.get("T")), _time_ns(push.get("E"))
+    cells = {name: order.get(key) for name, key in _ORDER.items()}
+    if happened is None or (sent is None and received is None):
+        return None
+    if not all(isinstance(v, str | int | float) for v in cells.values()):
+        return None
+    known = received if received is not None else max(happened, sent or 0)
+    if happened - SECOND_NS <= known < happened:  # the recorder's clock was a little behind
+        known = happened
+    clean = {name: _clean(str(value)) for name, value in cells.items()}
+    return {
+        **clean,
+        "trade_time_ms": happened // 1_000_000,
+        "known": known,
+        "observed": received is not None,
+    }
+
+
+def _time_ns(value: Any) -> int | None:
+    """Return a count of time in any unit as ns, None where it is none from 2009 to 2100."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        return None
+    for factor in (1, 1_000, 1_000_000, SECOND_NS):
+        if EARLIEST_NS <= value * factor < LATEST_NS:
+            return int(value * factor)
+    return None
+
+
+def _clean(text: str) -> str:
+    """Return text without lone surrogates, which no file can hold."""
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

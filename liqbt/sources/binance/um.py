@@ -1,0 +1,21 @@
+"""Binance USDⓈ-M futures: files of the public archive, and recorded pushes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from liqbt.sources.binance.reader import FORMATS, read_market
+from liqbt.tabular import MAX_BYTES, Ingested
+
+__all__ = ["FORMATS", "read"]
+
+
+def read(
+    path: Path | str,
+    *,
+    format: str | None = None,
+    max_bad: float = 0.001,
+    max_bytes: int = MAX_BYTES,
+) -> Ingested:
+    """Read one file of USDⓈ-M; the parameters are those of `liqbt.sources.binance.read_market`."""
+    return read_market(path, "um", format=format, max_bad=max_bad, max_bytes=max_bytes)
