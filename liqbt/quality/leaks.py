@@ -1,4 +1,4 @@
-"""Quality of feeds: whether a value answers returns that came after its stamp.
+"""Whether a feed's value answers returns that came after its stamp.
 
 An aggregate that is stamped at the open of its bucket is look-ahead that no audit of code can see:
 the code uses it honestly, the stamp lies. Returns are close to unpredictable, so a feed whose
@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
 
 from liqbt.errors import DataError
 from liqbt.types import FloatArray, IntArray, Ns
@@ -91,6 +90,8 @@ def leak_profile(
     Ordinary least squares of the standardised change on all standardised returns at once, with
     Newey–West covariance (Newey & West 1987, eq. 5) over one bucket's worth of lags.
     """
+    import statsmodels.api as sm  # a second to import, and only needed here
+
     offsets = np.arange(-before, after, dtype=np.int64) * step_ns
     edges = np.arange(-before, after + 1, dtype=np.int64) * step_ns
     at = stamp_ns[:, None] + edges[None, :]

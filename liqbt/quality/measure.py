@@ -1,0 +1,145 @@
+"""How good the feeds of an event log are: everything that a table or a page says of them."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from liqbt.errors import DataError
+from liqbt.experiment import open_log
+from liqbt.log import EventLog
+from liqbt.quality.coverage import FeedCoverage, Overlap, feed_coverages, overlaps
+from liqbt.quality.feeds import FeedQuality, measure_feed
+from liqbt.quality.rows import feed_rows
+from liqbt.types import Kind, Ns
+
+__all__ = ["LogQuality", "log_quality", "plain"]
+
+Stage: TypeAlias = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuality:
+    """How good the feeds of a log are.
+
+    Attributes
+    ----------
+    name : str
+        The log folder's name.
+    digest : str
+        The log's digest.
+    start_ns, end_ns : int
+        First and last event.
+    feeds : tuple of FeedQuality
+        By kind, venue, symbol and span.
+    coverage : tuple of FeedCoverage
+        Liquidations against open interest.
+    overlaps : tuple of Overlap
+        Feeds of one kind and coin.
+    notes : tuple of (str, str, str)
+        What the readers said of files: file, what, value; such as a cap or a throttle.
+    quarantined : int
+        Rows that were not believed.
+    """
+
+    name: str
+    digest: str
+    start_ns: Ns
+    end_ns: Ns
+    feeds: tuple[FeedQuality, ...]
+    coverage: tuple[FeedCoverage, ...]
+    overlaps: tuple[Overlap, ...]
+    notes: tuple[tuple[str, str, str], ...]
+    quarantined: int
+
+
+def log_quality(path: Path, *, stage: Stage | None = None) -> LogQuality:
+    """Measure every feed of the event log at `path`.
+
+    Parameters
+    ----------
+    path : Path
+        The log's folder.
+    stage : callable, optional
+        Progress: called with a name, how many are done, and of how many.
+
+    Raises
+    ------
+    LogError
+        There is no log, or it is damaged.
+    DataError
+        The log is empty.
+    """
+    log = open_log(path)
+    info = log.info()
+    if not info.events:
+        raise DataError(f"the log {path} has no events: there is nothing to measure")
+    start = min(first for first, _ in info.event_ns.values())
+    end = max(last for _, last in info.event_ns.values())
+    said = _latencies(log)
+    least = sum(len(instruments) for instruments in info.instruments.values())
+    feeds, kept = [], []
+    for i, feed in enumerate(feed_rows(log)):
+        if stage is not None:
+            stage("feeds", i, max(least, i + 1))
+        key = (feed.kind.name.lower(), *feed.instrument)
+        feeds.append(measure_feed(feed, said.get(key, "modelled"), start, end))
+        if feed.kind != Kind.TRADE:  # nothing below needs them, and they are most of the rows
+            kept.append(feed)
+    if stage is not None:
+        stage("feeds", len(feeds), len(feeds))
+    return LogQuality(
+        name=path.resolve().name,
+        digest=info.digest,
+        start_ns=start,
+        end_ns=end,
+        feeds=tuple(feeds),
+        coverage=tuple(feed_coverages(kept)),
+        overlaps=tuple(overlaps(kept)),
+        notes=tuple(_notes(log)),
+        quarantined=info.quarantined,
+    )
+
+
+def plain(quality: LogQuality) -> dict[str, Any]:
+    """Return everything as JSON would have it: no NaN, no infinity; ratios written out."""
+    value = asdict(quality)
+    for row, feed in zip(value["feeds"], quality.feeds, strict=True):
+        row["complete"] = feed.complete
+    for row, pair in zip(value["coverage"], quality.coverage, strict=True):
+        row["ratio"] = pair.ratio
+    cleaned: dict[str, Any] = _clean(value)
+    return cleaned
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
+    """Return by kind, venue and symbol how the latency is known."""
+    found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
+    for commit in log.commits():
+        listed = commit.source.get("latency")
+        for row in listed if isinstance(listed, list) else []:
+            key = (str(row["kind"]), str(row["venue"]), str(row["symbol"]))
+            found[key].add(str(row["latency_is"]))
+    return {key: "both" if len(said) > 1 else min(said) for key, said in found.items()}
+
+
+def _notes(log: EventLog) -> list[tuple[str, str, str]]:
+    return [
+        (str(commit.source.get("file", "")), str(name), str(text))
+        for commit in log.commits()
+        for name, text in sorted(dict(commit.source.get("notes") or {}).items())
+    ]
