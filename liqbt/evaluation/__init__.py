@@ -1,6 +1,14 @@
 """Outcomes, nulls, scores, inference and claims: pure functions on arrays."""
 
-from liqbt.evaluation.claims import CLAIMS, Claim, verdict, verdicts
+from liqbt.evaluation.claims import (
+    CLAIMS,
+    REGISTER,
+    Claim,
+    ClaimStatus,
+    describe_claims,
+    verdict,
+    verdicts,
+)
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.evaluate import (
     Evaluation,
@@ -21,9 +29,11 @@ __all__ = [
     "FIRST_SIDE_DTYPE",
     "OUTCOME_DTYPE",
     "POOLED",
+    "REGISTER",
     "BandRow",
     "Censor",
     "Claim",
+    "ClaimStatus",
     "Evaluation",
     "EvaluationConfig",
     "FlowRow",
@@ -32,6 +42,7 @@ __all__ = [
     "Observed",
     "PricePath",
     "ScoreDetail",
+    "describe_claims",
     "evaluate",
     "horizon_name",
     "observe",

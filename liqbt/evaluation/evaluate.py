@@ -2,13 +2,13 @@
 
 Three steps, so that calibration can stand between them: `observe` decides what happened, the
 caller calibrates (`evaluation` does not know how), `score` draws the statistics. `evaluate` is the
-three of them in a row.
+three of them in a row, and the dose–response after them, which reads the forecasts' densities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ from liqbt.evaluation.first_side import market_first_sides
 from liqbt.evaluation.inference import draw
 from liqbt.evaluation.outcomes import MarketClusters, flatten, market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
+from liqbt.evaluation.response import response_scores
 from liqbt.evaluation.scores import (
     POOLED,
     BandRow,
@@ -313,7 +314,18 @@ def evaluate(
     for horizon_ns in config.horizons_ns:
         mine = first_sides["horizon_ns"] == horizon_ns
         first_sides[mine] = _checked(calibrate(first_sides[mine]), int(mine.sum()))
-    return score(observed, first_sides, config, rng)
+    evaluation = score(observed, first_sides, config, rng)
+    n_days = _days_spanned(observed.outcomes, first_sides)
+    responses = response_scores(
+        [(market.symbol, market.forecasts, market.path) for market in markets],
+        config,
+        draw(rng, reps=config.bootstrap_reps, n_days=n_days),
+    )
+    return replace(
+        evaluation,
+        scores=(*evaluation.scores, *(detail.score for detail in responses)),
+        details=(*evaluation.details, *responses),
+    )
 
 
 def _checked(rows: npt.NDArray[Any], expected: int) -> npt.NDArray[Any]:

@@ -10,7 +10,16 @@ import pytest
 from evaluation_world import CALIBRATE, brownian_market
 
 from liqbt.errors import ConfigError
-from liqbt.evaluation.claims import CLAIMS, find_score, power_at, verdict, verdicts
+from liqbt.evaluation.claims import (
+    CLAIMS,
+    REGISTER,
+    ClaimStatus,
+    describe_claims,
+    find_score,
+    power_at,
+    verdict,
+    verdicts,
+)
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.evaluate import evaluate, observe
 from liqbt.evaluation.inference import Estimate, draw
@@ -26,7 +35,8 @@ from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
 
 CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
 DRAWS = draw(np.random.default_rng(3), reps=200, n_days=10)
-MAGNET = next(claim for claim in CLAIMS if claim.id == "magnet")
+REGISTERED = next(claim for claim in CLAIMS if claim.id == "magnet")
+MAGNET = dataclasses.replace(REGISTERED, also_above=(), also_positive=())
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +61,7 @@ def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
 def test_every_statistic_once_per_symbol_horizon_and_side(evaluation):
     keys = [(s.statistic, s.symbol, s.horizon, s.side) for s in evaluation.scores]
     assert len(keys) == len(set(keys))
-    assert len(keys) == 3 * 2 * (3 * 3 + 2 * 3) + 3 * 2 * 4
+    assert len(keys) == 3 * 2 * (3 * 3 + 2 * 3) + 3 * 2 * 4 + 3 * 2 * 2
     assert [d.score for d in evaluation.details] == list(evaluation.scores)
 
 
@@ -180,13 +190,13 @@ def test_crowded_lift_cancels_what_errs_on_both_sides_alike():
     np.testing.assert_allclose(lift, 0.0, atol=1e-15)
 
 
-def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.0):
+def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.0, **named):
     score = Score(
         claim="magnet",
         symbol="pooled",
         horizon="24h",
         side="both",
-        statistic="mirror_lift",
+        statistic=named.get("statistic", "dose_response"),
         value=value,
         null=null,
         ci_low=value - half,
@@ -236,7 +246,7 @@ def test_before_the_gate_everything_testable_is_withheld():
 def test_reasons_say_what_is_needed():
     few = verdict(MAGNET, detail(n=3, days=2), gate_passed=True)
     assert "3 episodes on 2 days; at least 30 on 20 days are needed" in few.reason
-    assert "there is no mirror_lift" in verdict(MAGNET, None, gate_passed=True).reason
+    assert "there is no dose_response" in verdict(MAGNET, None, gate_passed=True).reason
     weak = verdict(MAGNET, detail(value=0.012, half=0.05, mde=0.07), gate_passed=True)
     assert "7 points" in weak.reason
     assert "12%" in weak.reason
@@ -248,6 +258,51 @@ def test_the_null_of_a_score_is_what_bounds_are_held_against():
     assert (
         verdict(MAGNET, detail(value=0.53, null=0.6), gate_passed=True).word == VerdictWord.REFUTED
     )
+
+
+def beside(**values):
+    """The magnet claim's further rows: (value, half width) by statistic."""
+    return [
+        detail(value=value, half=half, statistic=name) for name, (value, half) in values.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("structures", "mirror", "word", "says"),
+    [
+        ((0.03, 0.01), (0.01, 0.5), VerdictWord.SUPPORTED, "met"),
+        ((0.03, 0.04), (0.01, 0.5), VerdictWord.INCONCLUSIVE, "holds its null"),
+        ((-0.01, 0.04), (0.01, 0.5), VerdictWord.INCONCLUSIVE, "not above its null"),
+        ((0.03, 0.01), (-0.01, 0.5), VerdictWord.INCONCLUSIVE, "mirror_lift_densest"),
+    ],
+)
+def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, word, says):
+    rows = beside(dose_response_beside_structures=structures, mirror_lift_densest=mirror)
+    found = verdict(REGISTERED, detail(), gate_passed=True, beside=rows)
+    assert found.word == word
+    assert says in found.reason
+
+
+def test_a_condition_that_was_not_computed_is_not_met():
+    found = verdict(REGISTERED, detail(), gate_passed=True)
+    assert found.word == VerdictWord.INCONCLUSIVE
+    assert "not computed" in found.reason
+    refuted = verdict(REGISTERED, detail(value=-0.05), gate_passed=True)
+    assert refuted.word == VerdictWord.REFUTED
+
+
+def test_the_register_holds_every_claim_once():
+    assert [claim.number for claim in REGISTER if claim.number] == [
+        *("1", "2", "3", "4", "4b", "5", "6", "7", "8", "9", "10")
+    ]
+    assert len({claim.id for claim in REGISTER}) == len(REGISTER)
+    assert set(CLAIMS) <= set(REGISTER)
+    testable = {claim.id for claim in REGISTER if claim.status == ClaimStatus.TESTABLE}
+    assert testable == {claim.id for claim in CLAIMS}
+    assert {claim.id for claim in REGISTER if claim.primary} == {"magnet", "direction"}
+    assert all(claim.smallest_effect > 0 and claim.alpha == 0.025 for claim in REGISTER)
+    text = describe_claims(REGISTER)
+    assert all(claim.words in text and claim.pass_rule in text for claim in REGISTER)
 
 
 def test_power():
@@ -263,7 +318,8 @@ def test_each_claim_finds_its_row_and_is_withheld(evaluation):
         assert mine is not None
         assert mine.score.claim == claim.id
     by_claim = {v.claim: v.word for v in found}
-    assert by_claim["visit"] == by_claim["magnet"] == VerdictWord.WITHHELD
+    assert by_claim["visit"] == by_claim["direction"] == VerdictWord.WITHHELD
+    assert by_claim["magnet"] == VerdictWord.NOT_TESTABLE  # this market's maps have no density
     released = verdicts(evaluation.details, gate_passed=True)
     assert VerdictWord.WITHHELD not in {v.word for v in released}
 

@@ -1,4 +1,4 @@
-"""Claims as data, and the rule that turns a score into one of METHOD's six words.
+"""The rule that turns a score into one of the six words of a verdict.
 
 The order of the rule, each word only where none above it applies:
 
@@ -6,8 +6,8 @@ The order of the rule, each word only where none above it applies:
 2. *withheld*: the claim's test has not passed the validity gate;
 3. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
    positive and smaller than that is refuted too: it is too small to matter);
-4. *supported*: the 97.5 % lower bound lies above the null and the estimate reaches what the pass
-   rule asks of it;
+4. *supported*: the 97.5 % lower bound lies above the null, the estimate reaches what the pass rule
+   asks of it, and so do the claim's further conditions (`also_above`, `also_positive`);
 5. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
 6. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
@@ -20,105 +20,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from scipy.special import ndtr, ndtri
 
+from liqbt.evaluation.claims.register import CLAIMS, Claim
 from liqbt.evaluation.inference import MDE_FACTOR
-from liqbt.evaluation.scores import POOLED, ScoreDetail
+from liqbt.evaluation.scores import ScoreDetail
 from liqbt.types import Verdict, VerdictWord
 
-__all__ = ["CLAIMS", "Claim", "find_score", "power_at", "verdict", "verdicts"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """One claim, fixed before the run.
-
-    Attributes
-    ----------
-    id : str
-        Identifier, as in `Score.claim`.
-    words : str
-        What is claimed, in plain words.
-    estimand, null : str
-        What is estimated, and what no information would give.
-    statistic, symbol, horizon, side : str
-        The score that decides.
-    unit : str
-        Of the statistic and the effects: `share` or `nats`.
-    smallest_effect : float
-        Smallest effect of interest.
-    least_value : float
-        What the estimate itself must reach to be supported, besides its lower bound.
-    alpha : float
-        One-sided size; the bounds are those of `Score.ci_low` and `ci_high`.
-    min_episodes, min_days : int
-        Below these it is not testable.
-    pass_rule : str
-        When it is supported, in words.
-    """
-
-    id: str
-    words: str
-    estimand: str
-    null: str
-    statistic: str
-    symbol: str = POOLED
-    horizon: str = "24h"
-    side: str = "both"
-    unit: str
-    smallest_effect: float
-    least_value: float = 0.0
-    alpha: float = 0.025
-    min_episodes: int = 30
-    min_days: int = 20
-    pass_rule: str
-
-
-CLAIMS: Final = (
-    Claim(
-        id="visit",
-        words="Prices visit the estimated clusters more often than a price without memory would.",
-        estimand="mean(Y − q): visits of episodes within 24 h, less their Brownian probability",
-        null="0: driftless Brownian motion at the past volatility, over the time watched",
-        statistic="brownian_lift",
-        unit="share",
-        smallest_effect=0.02,
-        pass_rule="97.5 % lower bound above 0",
-    ),
-    Claim(
-        id="magnet",
-        words="Estimated clusters attract the price.",
-        estimand="mean(Y − Y_mirror): visits of episodes within 24 h, less those of their mirrors",
-        null="0: the mirror image at the same distance on the other side is visited as often",
-        statistic="mirror_lift",
-        unit="share",
-        smallest_effect=0.02,
-        least_value=0.02,
-        pass_rule="97.5 % lower bound above 0 and a lift of 2 points or more",
-    ),
-    Claim(
-        id="direction",
-        words="The crowded side tells which side the price reaches first.",
-        estimand="mean(ln p − ln q) of {up, down, neither} at landmarks 24 h apart",
-        null="0: two-barrier Brownian probabilities, which know the distances and nothing else",
-        statistic="first_side_skill",
-        unit="nats",
-        smallest_effect=0.005,
-        pass_rule="97.5 % lower bound above 0",
-    ),
-)
-"""The claims that this version computes; later versions test *magnet* by its dose–response."""
+__all__ = ["find_score", "power_at", "verdict", "verdicts"]
 
 
 def find_score(claim: Claim, details: Sequence[ScoreDetail]) -> ScoreDetail | None:
     """Return the row that decides `claim`, or None."""
+    return _row(claim, claim.statistic, details)
+
+
+def _row(claim: Claim, statistic: str, details: Sequence[ScoreDetail]) -> ScoreDetail | None:
     for detail in details:
         row = detail.score
         if (row.statistic, row.symbol, row.horizon, row.side) == (
-            claim.statistic,
+            statistic,
             claim.symbol,
             claim.horizon,
             claim.side,
@@ -147,7 +70,13 @@ def power_at(effect: float, mde: float, *, alpha: float = 0.025) -> float:
     return float(ndtr(effect * MDE_FACTOR / mde + ndtri(alpha)))
 
 
-def verdict(claim: Claim, detail: ScoreDetail | None, *, gate_passed: bool) -> Verdict:
+def verdict(
+    claim: Claim,
+    detail: ScoreDetail | None,
+    *,
+    gate_passed: bool,
+    beside: Sequence[ScoreDetail] = (),
+) -> Verdict:
     """Decide what is said about `claim`.
 
     Parameters
@@ -158,12 +87,17 @@ def verdict(claim: Claim, detail: ScoreDetail | None, *, gate_passed: bool) -> V
         Its score and the making of its interval; None where there is no such row.
     gate_passed : bool
         Whether the claim's test has shown its size and power at the validity gate.
+    beside : sequence of ScoreDetail
+        All scores of the evaluation: those that the claim's further conditions ask for.
     """
     lacking = _lacking(claim, detail)
     if detail is None or lacking is not None:
         reason = lacking or "no score"
         return Verdict(claim=claim.id, word=VerdictWord.NOT_TESTABLE, reason=reason, score=None)
-    word, reason = _decide(claim, detail) if gate_passed else (VerdictWord.WITHHELD, _WITHHELD)
+    unmet = _unmet(claim, beside)
+    word, reason = VerdictWord.WITHHELD, _WITHHELD
+    if gate_passed:
+        word, reason = _decide(claim, detail, unmet)
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
@@ -191,7 +125,21 @@ def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
     return None
 
 
-def _decide(claim: Claim, detail: ScoreDetail) -> tuple[VerdictWord, str]:
+def _unmet(claim: Claim, beside: Sequence[ScoreDetail]) -> str | None:
+    """Return the first further condition that is not met, in words, or None."""
+    for statistic in (*claim.also_above, *claim.also_positive):
+        found = _row(claim, statistic, beside)
+        if found is None:
+            return f"its further condition {statistic} was not computed here"
+        row = found.score
+        if not row.value > row.null:
+            return f"its further condition fails: {statistic} is not above its null"
+        if statistic in claim.also_above and not row.ci_low > row.null:
+            return f"its further condition is undecided: the interval of {statistic} holds its null"
+    return None
+
+
+def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tuple[VerdictWord, str]:
     """Apply the rule to a score that can be tested and whose test has passed the gate."""
     row, agree = detail.score, detail.estimate.agree
     show = _formatter(claim)
@@ -202,8 +150,11 @@ def _decide(claim: Claim, detail: ScoreDetail) -> tuple[VerdictWord, str]:
     tail = f"({interval}; power against {smallest}: {power:.0%})"
     if agree and high < claim.smallest_effect:
         return VerdictWord.REFUTED, f"an effect of {smallest} or more is excluded {tail}"
-    if agree and low > 0.0 and effect >= claim.least_value:
+    enough = agree and low > 0.0 and effect >= claim.least_value
+    if enough and unmet is None:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
+    if enough and unmet is not None:
+        return VerdictWord.INCONCLUSIVE, f"above its null, but {unmet} {tail}"
     if row.mde > claim.smallest_effect:
         return VerdictWord.UNDERPOWERED, (
             f"only effects of {show(row.mde)} or more could have been found, and {smallest} "
@@ -237,5 +188,6 @@ def verdicts(details: Sequence[ScoreDetail], *, gate_passed: bool) -> tuple[Verd
         Whether their tests have passed the validity gate.
     """
     return tuple(
-        verdict(claim, find_score(claim, details), gate_passed=gate_passed) for claim in CLAIMS
+        verdict(claim, find_score(claim, details), gate_passed=gate_passed, beside=details)
+        for claim in CLAIMS
     )

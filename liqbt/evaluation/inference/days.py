@@ -28,6 +28,7 @@ __all__ = [
     "day_sums",
     "draw",
     "estimate",
+    "estimate_days",
     "fixed_b_critical",
     "hac_lag",
     "hac_se",
@@ -246,13 +247,47 @@ def estimate(
     if not len(scores):
         return Estimate(value=math.nan)
     days = day_sums(scores, born_ns)
+    if np.ptp(scores) == 0.0:
+        n_days = int(np.count_nonzero(days.count))
+        return Estimate(value=days.ratio, n_episodes=len(scores), n_days=n_days)
+    scale = float(np.abs(scores).max()) * float(days.count.max())
+    return estimate_days(
+        days, horizon_ns, draws, n_episodes=len(scores), scale=scale, bounds=bounds
+    )
+
+
+def estimate_days(
+    days: DaySums,
+    horizon_ns: Ns,
+    draws: Draws,
+    *,
+    n_episodes: int,
+    scale: float,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
+    """Estimate a ratio of day sums, with its interval: a mean score, or a regression's slope.
+
+    Parameters
+    ----------
+    days : DaySums
+        Sums of scores and of what they are divided by.
+    horizon_ns : int
+        Over which the scores of neighbours depend on each other.
+    draws : Draws
+        Of the bootstrap; at least as many days as there are.
+    n_episodes : int
+        Independent units, as reported.
+    scale : float
+        Size of a day's sum: residuals below 1e-12 of it are rounding, and give no interval.
+    bounds : tuple of float
+        What the statistic cannot leave: the interval is cut there.
+    """
     n, n_days = len(days.count), int(np.count_nonzero(days.count))
     lag = hac_lag(n, horizon_ns)
-    plain = Estimate(value=days.ratio, n_episodes=len(scores), n_days=n_days)
-    if n_days < 2 or n <= lag + 1 or np.ptp(scores) == 0.0:
+    plain = Estimate(value=days.ratio, n_episodes=n_episodes, n_days=n_days)
+    if n_days < 2 or n <= lag + 1:
         return plain
     residual = days.residual
-    scale = float(np.abs(scores).max()) * float(days.count.max())
     if float(np.abs(residual).max()) <= 1e-12 * scale:
         return plain
     se = hac_se(days, lag)
@@ -272,7 +307,7 @@ def estimate(
         lag_days=lag,
         block_days=block,
         agree=bool(max(se, spread) <= AGREEMENT_FACTOR * min(se, spread)),
-        n_episodes=len(scores),
+        n_episodes=n_episodes,
         n_days=n_days,
         mde=MDE_FACTOR * larger,
     )

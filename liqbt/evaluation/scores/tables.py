@@ -26,6 +26,7 @@ __all__ = [
     "ScoreDetail",
     "band_rows",
     "crowded_lift",
+    "detail",
     "episode_scores",
     "first_side_scores",
     "first_side_skill",
@@ -111,9 +112,10 @@ def _mean(values: FloatArray) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def _detail(
+def detail(
     claim: str, symbol: str, horizon: str, side: str, statistic: str, null: float, found: Estimate
 ) -> ScoreDetail:
+    """Return an estimate as a row of the one score schema, with what its interval was made of."""
     score = Score(
         claim=claim,
         symbol=symbol,
@@ -184,7 +186,7 @@ def _group(
         ("magnet", "mirror_lift", hit - mirror, 0.0, _FREE),
     )
     return [
-        _detail(
+        detail(
             claim,
             *where,
             name + suffix,
@@ -261,7 +263,7 @@ def first_side_scores(
             for name, values in zip(_FIRST_SIDE, columns, strict=True):
                 use = ~np.isnan(values)
                 found = estimate(values[use], rows["at"][use], horizon_ns, draws)
-                details.append(_detail("direction", *where, name, 0.0, found))
+                details.append(detail("direction", *where, name, 0.0, found))
     return details
 
 

@@ -1,0 +1,57 @@
+"""Inference: intervals from day sums, many claims at once, searches, monitoring."""
+
+from __future__ import annotations
+
+from liqbt.evaluation.inference.betting import (
+    betting_process,
+    likelihood_process,
+)
+from liqbt.evaluation.inference.days import (
+    AGREEMENT_FACTOR,
+    MDE_FACTOR,
+    DaySums,
+    Draws,
+    Estimate,
+    day_sums,
+    draw,
+    estimate,
+    estimate_days,
+    fixed_b_critical,
+    hac_lag,
+    hac_se,
+)
+from liqbt.evaluation.inference.multiple import (
+    SuperiorAbility,
+    holm,
+    model_confidence_set,
+    step_superior,
+    superior_ability,
+)
+from liqbt.evaluation.inference.overfitting import (
+    Overfitting,
+    backtest_overfitting,
+)
+
+__all__ = [
+    "AGREEMENT_FACTOR",
+    "MDE_FACTOR",
+    "DaySums",
+    "Draws",
+    "Estimate",
+    "Overfitting",
+    "SuperiorAbility",
+    "backtest_overfitting",
+    "betting_process",
+    "day_sums",
+    "draw",
+    "estimate",
+    "estimate_days",
+    "fixed_b_critical",
+    "hac_lag",
+    "hac_se",
+    "holm",
+    "likelihood_process",
+    "model_confidence_set",
+    "step_superior",
+    "superior_ability",
+]
