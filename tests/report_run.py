@@ -46,6 +46,8 @@ class FakeRun:
     maps: dict[str, list[Forecast]] = field(default_factory=dict)
     paths: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     table: Any = None
+    known: dict[str, Any] | None = None
+    true_maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def forecasts(self, symbol: str) -> list[Forecast]:
         return self.maps[symbol]
@@ -55,6 +57,12 @@ class FakeRun:
 
     def outcomes(self) -> Any:
         return self.table
+
+    def truth(self) -> dict[str, Any] | None:
+        return self.known
+
+    def true_map(self, symbol: str) -> dict[str, np.ndarray]:
+        return self.true_maps[symbol]
 
 
 def _peaks(density: np.ndarray) -> list[tuple[int, int]]:

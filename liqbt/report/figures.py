@@ -16,6 +16,7 @@ from liqbt.report.profile import profile_figure
 from liqbt.report.raster import issue_spacing
 from liqbt.report.select import main_symbol, score_symbols, smallest_effect
 from liqbt.report.style import Figure, drawing
+from liqbt.report.true_map import true_map_figure
 from liqbt.types import DAY_NS, Forecast
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def slug(index: int, symbol: str) -> str:
 def market_figures(
     run: Run, index: int, symbol: str, forecasts: Sequence[Forecast]
 ) -> dict[str, Figure]:
-    """Draw one market: `map`, `recent` (where the run is longer than two weeks) and `profile`.
+    """Draw one market: `map`, `recent` (a run of over two weeks), `profile`, `truth`.
 
     Parameters
     ----------
@@ -87,6 +88,10 @@ def market_figures(
             name=f"levels-{part}.svg",
             price_word="mark" if stand_in is None else "price",
         )
+        if run.truth() is not None:
+            figures["truth"] = true_map_figure(
+                forecasts[-1], run.true_map(symbol), name=f"truth-{part}.svg"
+            )
     return figures
 
 

@@ -20,12 +20,13 @@ from liqbt.report.line import forecast_line
 from liqbt.report.reading import VERDICT_WORDS, headline, reading
 from liqbt.report.select import in_nats
 from liqbt.report.style import Figure
+from liqbt.report.truth import truth_section
 from liqbt.types import Forecast, Score, Verdict
 
 if TYPE_CHECKING:
     from liqbt.experiment.store import Run
 
-__all__ = ["write_report"]
+__all__ = ["page_environment", "write_report"]
 
 _HERE = Path(__file__).resolve().parent
 _MARKDOWN_SPECIAL = "\\`*_[]#|~$"
@@ -51,7 +52,8 @@ def _code(value: object) -> markupsafe.Markup:
     return markupsafe.Markup("`" + text.replace("<", "‹").replace(">", "›") + "`")
 
 
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Return how templates become pages: escaped, strict about names, with the page's filters."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -135,6 +137,7 @@ def _context(run: Run) -> dict[str, Any]:
         "estimator": notes.estimator(run),
         "headline": headline(run),
         "planted": notes.planted_truth(run),
+        "truth": truth_section(run),
         "verdicts": [_verdict(run, verdict) for verdict in run.verdicts],
         "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
         "scores": tables.score_table(run),
@@ -191,7 +194,7 @@ def write_report(run: Run, out_dir: Path) -> Path:
     folder.mkdir(exist_ok=True)
     for figure in pictures:
         (folder / figure.name).write_bytes(figure.data)
-    environment = _environment()
+    environment = page_environment()
     css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
     page = environment.get_template("report.html.j2").render(css=css, **context)
     text = environment.get_template("report.md.j2").render(**context)

@@ -1,195 +1,218 @@
-"""Everything that chance decides in a market, drawn before it starts, from streams of its own.
+"""Everything that chance decides about traders, drawn before the market starts.
 
-The price's stream and the traders' stream are separate children of the root seed, so that neither
-the number of traders nor anything they do changes a price without a planted mechanism.
+The price's streams and the traders' are separate children of the root seed, so that neither the
+number of traders nor anything they do changes a price without a planted mechanism.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from liqbt.simulate.kernels import autoregression
-from liqbt.simulate.layout import NEWCOMER_DTYPE, Rules, Script
+from liqbt.simulate.layout import (
+    NEWCOMER_DTYPE,
+    PAIR_DTYPE,
+    TRANSFER_DTYPE,
+    Arrivals,
+    Script,
+    Structured,
+)
+from liqbt.simulate.prices import PricePath, stationary, stream
+from liqbt.simulate.rules import oversample_of
 from liqbt.simulate.world import World
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["PricePath", "draw_price", "draw_script", "rules_of", "stream"]
+__all__ = ["draw_script"]
 
-OVERSAMPLE = 1.5
-"""Candidate pairs per pair wanted at the level: as far as low open interest can raise entries."""
-BIN_STEP = 5e-4
-"""Width of a bin of the true map in log price, as the estimators' grid."""
-HALF_BINS = 8000
-"""The grid reaches ±4 in log price, a factor of 55."""
-SPREAD_DAYS = 5.0
+SPREAD_DAYS: Final = 5.0
 """The first positions were entered as far from the price as it moves in so many days."""
+TREND_H: Final = 24.0
+"""Half-life of the trend that crowding follows, in hours."""
+Seed = int | np.random.SeedSequence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PricePath:
-    """The price's own chance.
-
-    Attributes
-    ----------
-    sigma_1d : ndarray of float64, shape (steps,)
-        Volatility per square root of a day that holds in each step, warm-up included.
-    noise : ndarray of float64, shape (steps · substeps,)
-        Log return of each substep.
-    """
-
-    sigma_1d: FloatArray
-    noise: FloatArray
-
-
-def stream(seed: int | np.random.SeedSequence, *key: int) -> np.random.Generator:
-    """Return the generator of one child of the root seed; asking twice gives it twice.
-
-    Examples
-    --------
-    >>> bool(stream(1, 0).random() == stream(1, 0).random())
-    True
-    >>> bool(stream(1, 0).random() == stream(1, 1).random())
-    False
-    """
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    child = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key))
-    return np.random.Generator(np.random.PCG64(child))
-
-
-def draw_price(world: World, rng: np.random.Generator, common: FloatArray | None) -> PricePath:
-    """Draw volatility and returns; `common` holds the shocks that all symbols share."""
-    steps = world.warmup_steps + world.steps
-    slow = _stationary(
-        world, rng, steps, world.volatility_slow_sd, world.volatility_slow_half_life_h
+def draw_script(world: World, price: PricePath, seed: Seed, symbol: int) -> Script:
+    """Draw what the traders of one symbol do, and put it beside the price."""
+    steps = price.sigma_1d.size
+    warm = world.warmup_steps * world.substeps
+    transfer_from, transfers = _transfers(world, stream(seed, 2, symbol, 3), steps)
+    return Script(
+        start=-float(np.sum(price.noise[:warm])),
+        noise=price.noise,
+        sigma=price.sigma_1d,
+        arrivals=_arrivals(world, price, seed, symbol),
+        transfer_from=transfer_from,
+        transfers=transfers,
+        premium=_premium(world, stream(seed, 2, symbol, 2), steps),
+        jumps=price.jumps,
+        wall_draw=_wall_draw(world, stream(seed, 2, symbol, 4), steps),
     )
-    fast = _stationary(
-        world, rng, steps, world.volatility_fast_sd, world.volatility_fast_half_life_h
+
+
+def _arrivals(world: World, price: PricePath, seed: Seed, symbol: int) -> Arrivals:
+    """Draw who comes when, how large, how levered, how patient."""
+    t, steps = world.traders, price.sigma_1d.size
+    rng = stream(seed, 2, symbol)
+    entries, exits = (_intensity(world, rng, price.sigma_1d) for _ in range(2))
+    entries *= t.entries_per_day * world.step_s / world.substeps / 86_400 * oversample_of(world)
+    counts = rng.poisson(np.repeat(entries, world.substeps))
+    first = max(round(t.entries_per_day / t.turnover_per_day), 1)
+    pair_from = np.empty(counts.size + 1, dtype=np.int32)
+    pair_from[0] = 0
+    np.cumsum(counts, out=pair_from[1:])
+    pair_from += first
+    n = int(pair_from[-1])
+    exits *= world.step_s / 3600
+    spread = world.price.daily_volatility * math.sqrt(SPREAD_DAYS)
+    return Arrivals(
+        clock_h=np.concatenate([[0.0], np.cumsum(exits)]),
+        edges=_edges(world, price, seed, symbol),
+        first_offset=rng.standard_normal(first) * spread,
+        pair_from=pair_from,
+        pairs=_pairs(world, rng, n),
+        newcomers=_newcomers(world, rng, seed, (symbol, 0), (n, 2)),
+        churn=_newcomers(world, rng, seed, (symbol, 1), (steps,)),
     )
-    variance = world.volatility_slow_sd**2 + world.volatility_fast_sd**2
-    sigma = world.daily_volatility * np.exp(slow + fast - variance)
-    shocks = draw_shocks(world, rng)
-    if common is not None:
-        own = math.sqrt(1.0 - world.common_factor)
-        shocks = math.sqrt(world.common_factor) * common + own * shocks
-    days = world.step_s / world.substeps / 86_400
-    noise = np.repeat(sigma, world.substeps) * math.sqrt(days) * shocks
-    return PricePath(sigma_1d=sigma, noise=noise)
 
 
-def draw_shocks(world: World, rng: np.random.Generator) -> FloatArray:
-    """Draw Student-t shocks of unit variance, one per substep."""
-    n = (world.warmup_steps + world.steps) * world.substeps
-    scale = math.sqrt((world.shock_df - 2.0) / world.shock_df)
-    return np.asarray(rng.standard_t(world.shock_df, n) * scale)
+def _pairs(world: World, rng: np.random.Generator, n: int) -> Structured:
+    """Draw sizes, who is kept, and who initiates."""
+    out = np.zeros(n, dtype=PAIR_DTYPE)
+    out["lots"] = _sizes_lots(world, rng, n)
+    out["keep"] = rng.random(n, dtype=np.float32)
+    out["buys"] = rng.integers(0, 2, n, dtype=np.int8)
+    return out
 
 
-def _stationary(
-    world: World, rng: np.random.Generator, n: int, sd: float, half_life_h: float
-) -> FloatArray:
-    """Draw a stationary autoregression of `n` steps with deviation `sd`."""
-    keep = 0.5 ** (world.step_s / 3600 / half_life_h)
-    shocks = rng.standard_normal(n)
-    path: FloatArray = autoregression(
-        shocks[1:], sd * shocks[0], keep, sd * math.sqrt(1.0 - keep**2)
-    )
-    return path
+def _hours(world: World, steps: int) -> int:
+    """How many hours the market lasts, the last one begun."""
+    return -(-steps * world.step_s // 3600)
 
 
 def _intensity(world: World, rng: np.random.Generator, sigma_1d: FloatArray) -> FloatArray:
     """Draw how busy each step is, mean one: volatility, a slow autoregression, and bursts."""
-    n = sigma_1d.size
-    slow = _stationary(world, rng, n, world.activity_sd, world.activity_half_life_h)
-    power = world.activity_volatility
-    variance = world.volatility_slow_sd**2 + world.volatility_fast_sd**2
-    level = math.exp((power**2 / 2 - power) * variance)
-    base = np.exp(slow - world.activity_sd**2 / 2)
-    base *= (sigma_1d / world.daily_volatility) ** power / level
-    starts = rng.poisson(world.bursts_per_day * world.step_s / 86_400, n)
-    sizes = np.where(starts > 0, rng.gamma(np.maximum(starts, 1)) * world.burst_size, 0.0)
-    keep = math.exp(-world.step_s / 60 / world.burst_minutes)
-    bursts = autoregression(sizes, 0.0, keep, 1.0)[1:]
-    mean = world.bursts_per_day * world.burst_size * world.step_s / 86_400 / (1.0 - keep)
-    return np.asarray((base + bursts) / (1.0 + mean))
+    t, n = world.traders, sigma_1d.size
+    base = stationary(rng, n, t.activity_sd, t.activity_half_life_h, world.step_s)
+    base -= t.activity_sd**2 / 2
+    np.exp(base, out=base)
+    if t.activity_volatility > 0:
+        busy = sigma_1d**t.activity_volatility
+        base *= busy
+        base /= float(busy.mean())
+    starts = rng.poisson(t.bursts_per_day * world.step_s / 86_400, n)
+    sizes = np.zeros(n)
+    begun = np.flatnonzero(starts)
+    sizes[begun] = rng.gamma(starts[begun]) * t.burst_size
+    keep = math.exp(-world.step_s / 60 / t.burst_minutes)
+    base += autoregression(sizes, 0.0, keep, 1.0)[1:]
+    mean = t.bursts_per_day * t.burst_size * world.step_s / 86_400 / (1.0 - keep)
+    base /= 1.0 + mean
+    return base
 
 
 def _sizes_lots(world: World, rng: np.random.Generator, n: int) -> IntArray:
     """Draw Pareto sizes, capped, whose mean is turnover over entries; at least one lot."""
-    tail, cap = world.position_tail, world.position_cap
-    mean = world.turnover_per_day / world.entries_per_day
+    tail, cap = world.traders.position_tail, world.traders.position_cap
+    mean = world.traders.turnover_per_day / world.traders.entries_per_day
     least = mean * (tail - 1) / tail
     for _ in range(50):  # E min(X, cap) = least·(tail − (least/cap)^(tail − 1))/(tail − 1)
         least = mean * (tail - 1) / (tail - (least / cap) ** (tail - 1))
-    share = np.minimum(least * (1.0 - rng.random(n)) ** (-1.0 / tail), cap)
-    return np.maximum(np.rint(share * world.level_lots), 1.0).astype(np.int64)
+    share = 1.0 - rng.random(n)
+    np.power(share, -1.0 / tail, out=share)
+    np.minimum(share * least, cap, out=share)
+    share *= world.level_lots
+    return np.maximum(np.rint(share), 1.0).astype(np.int64)
 
 
-def _newcomers(world: World, rng: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Draw leverage brackets by their weights (0 is unlevered), and patience in mean lives."""
-    out = np.empty(shape, dtype=NEWCOMER_DTYPE)
-    levered = (1.0 - world.unlevered_share) * np.array(world.weights)
-    edges = world.unlevered_share + np.concatenate([[0.0], np.cumsum(levered)[:-1]])
-    out["bracket"] = np.searchsorted(edges, rng.random(shape), side="right")
-    out["life"] = rng.standard_exponential(shape)
+def _newcomers(
+    world: World,
+    rng: np.random.Generator,
+    seed: Seed,
+    key: tuple[int, int],
+    shape: tuple[int, ...],
+) -> Structured:
+    """Draw what chance gives newcomers; what a world does not use is not drawn."""
+    out = np.zeros(shape, dtype=NEWCOMER_DTYPE)
+    out["mix"] = rng.random(shape, dtype=np.float32)
+    out["life"] = rng.standard_exponential(shape, dtype=np.float32)
+    own = (2, key[0], 5 + key[1])
+    if world.traders.cross_share > 0:
+        more = stream(seed, *own, 0)
+        out["cross"] = more.random(shape, dtype=np.float32)
+        out["extra"] = more.standard_exponential(shape, dtype=np.float32)
+    if world.mechanisms.placement > 0:
+        out["place"] = stream(seed, *own, 1).random(shape, dtype=np.float32)
+    if world.mechanisms.stops > 0:
+        out["stop"] = stream(seed, *own, 2).random(shape, dtype=np.float32)
     return out
 
 
-def draw_script(world: World, price: PricePath, rng: np.random.Generator) -> Script:
-    """Draw what the traders do, and put it beside the price."""
-    steps = price.sigma_1d.size
-    entries, exits = (_intensity(world, rng, price.sigma_1d) for _ in range(2))
-    per_substep = world.entries_per_day * world.step_s / world.substeps / 86_400 * OVERSAMPLE
-    arrivals = rng.poisson(np.repeat(entries * per_substep, world.substeps))
-    first = max(round(world.entries_per_day / world.turnover_per_day), 1)
-    n = first + int(arrivals.sum())
-    step_days = world.step_s / 86_400
-    pull = world.magnet * price.sigma_1d * step_days / world.substeps
-    pull[: world.warmup_steps] = 0.0
-    warm = world.warmup_steps * world.substeps
-    return Script(
-        start=-float(np.sum(price.noise[:warm])),
-        noise=price.noise,
-        pull=pull,
-        clock_h=np.concatenate([[0.0], np.cumsum(exits) * world.step_s / 3600]),
-        first_offset=rng.standard_normal(first) * world.daily_volatility * math.sqrt(SPREAD_DAYS),
-        pair_from=first + np.concatenate([[0], np.cumsum(arrivals)]).astype(np.int64),
-        pair_lots=_sizes_lots(world, rng, n),
-        pair_keep=rng.random(n),
-        pair=_newcomers(world, rng, (n, 2)),
-        churn=_newcomers(world, rng, (steps,)),
-    )
+def _edges(world: World, price: PricePath, seed: Seed, symbol: int) -> FloatArray:
+    """Return the lower edges of the levered brackets by hour and side, in the unit interval."""
+    t, hours = world.traders, price.tilt.size
+    tilt = price.tilt.copy()
+    rng = stream(seed, 2, symbol, 1)
+    if t.tilt_sd > 0:
+        tilt += stationary(rng, hours, t.tilt_sd, t.tilt_half_life_h, 3600)
+    crowd = np.zeros(hours)
+    if t.crowding_sd > 0:
+        crowd += stationary(rng, hours, t.crowding_sd, t.crowding_half_life_h, 3600)
+    if t.crowding_trend != 0:
+        crowd += t.crowding_trend * _trend(world, price.noise, hours)
+    centred = np.linspace(-1.0, 1.0, len(t.weights)) if len(t.weights) > 1 else np.zeros(1)
+    both = np.stack([tilt + crowd, tilt - crowd], axis=1)
+    weights = np.array(t.weights) * np.exp(both[:, :, None] * centred)
+    weights *= (1.0 - t.unlevered_share) / weights.sum(axis=2, keepdims=True)
+    edges = np.empty_like(weights)
+    edges[:, :, 0] = t.unlevered_share
+    edges[:, :, 1:] = t.unlevered_share + np.cumsum(weights, axis=2)[:, :, :-1]
+    return edges
 
 
-def rules_of(world: World) -> Rules:
-    """Return what is fixed in `world`, in the kernel's units."""
-    if world.tiers is None:
-        infinite, none = np.array([np.inf]), np.zeros(1)
-        tiers = (none, infinite, np.array([world.maintenance_rate]), none, infinite)
-    else:
-        t = world.tiers.at(world.start_ns)
-        tiers = (t.floor_usd, t.cap_usd, t.rate, t.amount_usd, t.max_leverage)
-    floor, cap, rate, amount, leverage = (np.array(a, dtype=np.float64) for a in tiers)
-    return Rules(
-        anchor=float(world.initial_price_usd),
-        bin_step=BIN_STEP,
-        half_bins=HALF_BINS,
-        substeps=world.substeps,
-        warmup_steps=world.warmup_steps,
-        lot_coins=float(world.lot_coins),
-        level_lots=float(world.level_lots),
-        pull_power=float(world.open_interest_pull),
-        oversample=OVERSAMPLE,
-        life_h=float(world.exit_half_life_h / math.log(2)),
-        loser_wait=float(1.0 / world.loser_exit_ratio - 1.0),
-        reach_bins=max(math.ceil(world.magnet_reach_sigma * world.daily_volatility / BIN_STEP), 1),
-        leverages=np.array([1.0, *world.leverages]),
-        tier_floor=floor,
-        tier_cap=cap,
-        tier_rate=rate,
-        tier_amount=amount,
-        tier_leverage=leverage,
-    )
+def _trend(world: World, noise: FloatArray, hours: int) -> FloatArray:
+    """Return the trailing latent return at each hour's start, in daily deviations."""
+    width = max(3600 // world.step_s, 1) * world.substeps
+    padded = np.zeros(hours * width)
+    used = min(noise.size, padded.size)
+    padded[:used] = noise[:used]
+    hourly = padded.reshape(hours, width).sum(axis=1)
+    keep = 0.5 ** (1.0 / TREND_H)
+    path: FloatArray = autoregression(hourly, 0.0, keep, 1.0)[:-1]
+    return np.asarray(path / world.price.daily_volatility)
+
+
+def _transfers(world: World, rng: np.random.Generator, steps: int) -> tuple[IntArray, Structured]:
+    """Draw changes of collateral at a constant rate per account, over more accounts than exist."""
+    t = world.traders
+    if t.transfers_per_day == 0 or t.cross_share == 0:
+        return np.zeros(steps + 1, dtype=np.int64), np.zeros(0, dtype=TRANSFER_DTYPE)
+    days = t.exit_half_life_h / 24 / math.log(2) / t.loser_exit_ratio
+    accounts = max(math.ceil(4 * t.entries_per_day * max(days, 2.0) * t.cross_share), 1)
+    count = rng.poisson(t.transfers_per_day * accounts * world.step_s / 86_400, steps)
+    start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    out = np.empty(int(start[-1]), dtype=TRANSFER_DTYPE)
+    out["account"] = rng.integers(0, accounts, out.size)
+    out["share"] = rng.standard_normal(out.size, dtype=np.float32) * np.float32(t.transfer_sd)
+    return start, out
+
+
+def _premium(world: World, rng: np.random.Generator, steps: int) -> FloatArray:
+    """Draw the funding's noise, one value per settlement."""
+    e = world.exchange
+    if e.funding_every_h == 0:
+        return np.zeros(0)
+    n = steps * world.step_s // (e.funding_every_h * 3600)
+    if n == 0:
+        return np.zeros(0)
+    return e.funding_noise * stationary(rng, n, 1.0, 24.0, e.funding_every_h * 3600)
+
+
+def _wall_draw(world: World, rng: np.random.Generator, steps: int) -> npt.NDArray[np.float32]:
+    """Draw which hours and sides get a wall."""
+    if world.mechanisms.walls == 0:
+        return np.zeros((0, 2), dtype=np.float32)
+    return rng.random((_hours(world, steps), 2), dtype=np.float32)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from liqbt.simulate.faults import apply_faults
+from liqbt.simulate.prices import stationary, stream
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, FloatArray, IntArray, Kind
@@ -14,27 +18,57 @@ __all__ = ["Columns", "event_columns"]
 
 Columns = dict[str, Any]
 
+DEPTH_BANDS: Final = (0.0, 0.002, 0.01, 0.02, 0.03, 0.04, 0.05)
+"""Edges of the published depth bands, as distances from the price."""
 
-def event_columns(world: World, truth: Truth, churn: FloatArray) -> dict[Kind, Columns]:
+FAULTS: Final[Mapping[Kind, str]] = {
+    Kind.MARK: "mark_faults",
+    Kind.BAR: "bar_faults",
+    Kind.TRADE: "trade_faults",
+    Kind.OPEN_INTEREST: "oi_faults",
+    Kind.LIQUIDATION: "liquidation_faults",
+    Kind.LIQUIDATION_TOTAL: "totals_faults",
+    Kind.FUNDING: "funding_faults",
+    Kind.DEPTH: "depth_faults",
+}
+
+
+def event_columns(
+    world: World, truth: Truth, seed: int | np.random.SeedSequence, symbol: int
+) -> dict[Kind, Columns]:
     """Return the columns of every kind that the world publishes, without venue and symbol.
 
     Parameters
     ----------
     world : World
-        Which feeds, how often, how late.
+        Which feeds, how often, how late, and what goes wrong.
     truth : Truth
         The market.
-    churn : ndarray of float64, shape (steps,)
-        Unit-mean factors of the volume that opens and closes nothing.
+    seed : int or SeedSequence
+        Root seed: idle volume, depth and faults have streams of their own.
+    symbol : int
+        The symbol's place in `world.symbols`.
     """
-    out = {Kind.MARK: _mark_bars(world, truth) if world.mark_bars else _mark_points(world, truth)}
-    if world.bars_every_s:
-        out[Kind.BAR] = _bars(world, truth, churn)
+    feed = world.feed
+    out = {Kind.MARK: _mark_bars(world, truth) if feed.mark_bars else _mark_points(world, truth)}
+    if feed.bars_every_s or feed.trades:
+        bought, sold = _taken(world, truth, stream(seed, 3, symbol))
+        if feed.bars_every_s:
+            out[Kind.BAR] = _bars(world, truth, bought + sold)
+        if feed.trades:
+            out[Kind.TRADE] = _trades(world, truth, bought, sold)
     out[Kind.OPEN_INTEREST] = _open_interest(world, truth)
-    if world.liquidations:
+    if feed.liquidations:
         out[Kind.LIQUIDATION] = _liquidations(world, truth)
-    if world.totals_every_s:
+    if feed.totals_every_s:
         out[Kind.LIQUIDATION_TOTAL] = _totals(world, truth)
+    if feed.funding and len(truth.funding):
+        out[Kind.FUNDING] = _funding(world, truth)
+    if feed.depth_every_s:
+        out[Kind.DEPTH] = _depth(world, truth, stream(seed, 3, symbol, 1))
+    for kind, columns in out.items():
+        faults = getattr(feed, FAULTS[kind])
+        out[kind] = apply_faults(columns, faults, world, stream(seed, 4, symbol, int(kind)))
     return out
 
 
@@ -54,7 +88,7 @@ def _mark_points(world: World, truth: Truth) -> Columns:
     price = truth.path_price[:: world.substeps]
     ts = _edges(world, world.step_s)
     ohlc = dict.fromkeys(("open", "high", "low", "close"), price)
-    return {**_clocks(ts, world.feed_latency_s), **ohlc}
+    return {**_clocks(ts, world.feed.feed_latency_s), **ohlc}
 
 
 def _ohlc(world: World, truth: Truth, every_s: int) -> Columns:
@@ -64,7 +98,7 @@ def _ohlc(world: World, truth: Truth, every_s: int) -> Columns:
     start = truth.path_price[:-1:width]
     ts = _edges(world, every_s)[1:]
     return {
-        **_clocks(ts, world.feed_latency_s),
+        **_clocks(ts, world.feed.feed_latency_s),
         "span_s": every_s,
         "open": start,
         "high": np.maximum(start, rows.max(axis=1)),
@@ -78,53 +112,153 @@ def _mark_bars(world: World, truth: Truth) -> Columns:
     return _ohlc(world, truth, world.step_s)
 
 
-def _bars(world: World, truth: Truth, churn: FloatArray) -> Columns:
+def _taken(world: World, truth: Truth, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return what takers bought and sold in each step, coins; idle volume is half of each."""
+    s, traders = truth.steps, world.traders
+    idle = rng.standard_exponential(world.steps)
+    idle *= truth.sigma_1d / world.price.daily_volatility * world.step_s / 86_400
+    idle *= traders.churn_per_day / 2 * traders.lot_coins * s["open_interest"]
+    return (
+        s["taker_bought"] * traders.lot_coins + idle,
+        s["taker_sold"] * traders.lot_coins + idle,
+    )
+
+
+def _bars(world: World, truth: Truth, traded: FloatArray) -> Columns:
     """Last-price bars; the last price is the mark. Volume is every contract that changed hands."""
-    s = truth.steps
-    traded = s["opened_long"] + s["left_short"] + s["liquidated_short"]
-    busy = truth.sigma_1d / world.daily_volatility * world.step_s / 86_400
-    idle = world.churn_per_day * s["open_interest"] * busy * churn
-    coins = (traded + idle) * world.lot_coins
-    volume = coins.reshape(-1, world.bars_every_s // world.step_s).sum(axis=1)
-    return {**_ohlc(world, truth, world.bars_every_s), "volume_coins": volume}
+    every = world.feed.bars_every_s
+    volume = traded.reshape(-1, every // world.step_s).sum(axis=1)
+    return {**_ohlc(world, truth, every), "volume_coins": volume}
+
+
+def _trades(world: World, truth: Truth, bought: FloatArray, sold: FloatArray) -> Columns:
+    """One print a step and side: all that takers bought, and all they sold, at its last price."""
+    price = np.repeat(truth.path_price[world.substeps :: world.substeps], 2)
+    size = np.stack([bought, sold], axis=1).ravel()
+    side = np.tile(np.array([1, -1], dtype=np.int8), world.steps)
+    ts = np.repeat(_edges(world, world.step_s)[1:], 2)
+    kept = size > 0
+    columns = {**_clocks(ts, world.feed.feed_latency_s), "side": side, "price": price}
+    columns |= {"size_coins": size, "seq": np.arange(size.size, dtype=np.int64)}
+    return {name: values[kept] for name, values in columns.items()}
 
 
 def _open_interest(world: World, truth: Truth) -> Columns:
     """Open interest, sampled, in coins and at the mark in USD; polled, so known late."""
-    every = world.oi_every_s // world.step_s
+    every = world.feed.oi_every_s // world.step_s
     lots = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])[::every]
-    coins = lots * world.lot_coins
+    coins = lots * world.traders.lot_coins
     mark = truth.path_price[:: world.substeps][::every]
     return {
-        **_clocks(_edges(world, world.oi_every_s), world.oi_latency_s),
+        **_clocks(_edges(world, world.feed.oi_every_s), world.feed.oi_latency_s),
         "open_interest_coins": coins,
         "open_interest_usd": coins * mark,
     }
 
 
 def _liquidations(world: World, truth: Truth) -> Columns:
-    """Every forced order, at the true mark that triggered it."""
-    forced = truth.liquidations
+    """Return forced orders as the venue tells of them: all, or at most one a second."""
+    forced, feed = truth.liquidations, world.feed
+    ts = _execution(forced["ts_ns"], feed.execution_s)
+    kept = _throttled(ts, forced["size_coins"], feed.throttle)
+    price = forced["bankruptcy_price"] if feed.bankruptcy_price else forced["mark"]
+    price = np.maximum(price, world.price.tick_usd)
     return {
-        **_clocks(forced["ts_ns"], world.feed_latency_s),
-        "seq": np.arange(len(forced), dtype=np.int64),
-        "side": forced["side"],
-        "price": forced["mark"],
-        "size_coins": forced["size_coins"],
+        **_clocks(ts[kept], feed.feed_latency_s),
+        "seq": np.arange(len(forced), dtype=np.int64)[kept],
+        "side": forced["side"][kept],
+        "price": price[kept],
+        "size_coins": forced["size_coins"][kept],
     }
+
+
+def _execution(ts: IntArray, seconds: int) -> IntArray:
+    """Spread the orders of one instant evenly over so many seconds after it, in order."""
+    if seconds == 0 or ts.size == 0:
+        return np.ascontiguousarray(ts)
+    first = np.flatnonzero(np.concatenate([[True], np.diff(ts) > 0]))
+    count = np.diff(np.append(first, ts.size))
+    place = np.arange(ts.size) - np.repeat(first, count)
+    late: IntArray = place * (seconds * SECOND_NS) // np.repeat(count, count)
+    return np.asarray(ts + late)
+
+
+def _throttled(ts: IntArray, size: FloatArray, rule: str) -> npt.NDArray[np.int64]:
+    """Return which orders are sent: with a throttle, the latest or the largest of each second."""
+    rows = np.arange(ts.size)
+    if rule == "none":
+        return rows
+    second = ts // SECOND_NS
+    rank = rows if rule == "latest" else size
+    order = np.lexsort((rows, rank, second))
+    last = np.append(np.diff(second[order]) > 0, True)[: order.size]
+    return np.sort(order[last])
 
 
 def _totals(world: World, truth: Truth) -> Columns:
     """Liquidated USD per bucket and side; a bucket holds (start, end], as the path's points do."""
-    forced = truth.liquidations
-    width = world.totals_every_s * SECOND_NS
-    n = world.days * 86_400 // world.totals_every_s
-    bucket = (forced["ts_ns"] - world.start_ns - 1) // width
+    forced, every = truth.liquidations, world.feed.totals_every_s
+    n = world.days * 86_400 // every
+    bucket = (forced["ts_ns"] - world.start_ns - 1) // (every * SECOND_NS)
     usd = forced["mark"] * forced["size_coins"]
     longs = forced["side"] > 0
     return {
-        **_clocks(_edges(world, world.totals_every_s)[1:], world.feed_latency_s),
-        "span_s": world.totals_every_s,
+        **_clocks(_edges(world, every)[1:], world.feed.feed_latency_s),
+        "span_s": every,
         "long_usd": np.bincount(bucket[longs], usd[longs], minlength=n),
         "short_usd": np.bincount(bucket[~longs], usd[~longs], minlength=n),
     }
+
+
+def _funding(world: World, truth: Truth) -> Columns:
+    """Funding rates, at each settlement."""
+    settled = truth.funding[truth.funding["ts_ns"] > world.start_ns]
+    return {
+        **_clocks(np.ascontiguousarray(settled["ts_ns"]), world.feed.feed_latency_s),
+        "rate": settled["rate"],
+        "interval_hours": float(world.exchange.funding_every_h),
+    }
+
+
+def _depth(world: World, truth: Truth, rng: np.random.Generator) -> Columns:
+    """Resting orders in bands about the price, thinner when volatility is high, walls included."""
+    feed, every = world.feed, world.feed.depth_every_s // world.step_s
+    ts = _edges(world, feed.depth_every_s)[1:]
+    price = truth.path_price[world.substeps :: world.substeps][every - 1 :: every]
+    calm = world.price.daily_volatility / truth.sigma_1d[every - 1 :: every]
+    noise = np.exp(stationary(rng, ts.size, 0.3, 4.0, feed.depth_every_s))
+    base = feed.depth_share * world.traders.open_interest_usd * calm * noise
+    near, far = np.array(DEPTH_BANDS[:-1]), np.array(DEPTH_BANDS[1:])
+    parts = []
+    for sign in (1, -1):
+        low = price[:, None] * (1 - far if sign > 0 else 1 + near)
+        high = price[:, None] * (1 - near if sign > 0 else 1 + far)
+        usd = base[:, None] * ((far - near) / 0.01)
+        usd = usd + _walls_usd(world, truth, ts, low, high, sign)
+        side = np.full(usd.size, sign, dtype=np.int8)
+        coins = usd / ((low + high) / 2)
+        parts.append((low.ravel(), high.ravel(), coins.ravel(), usd.ravel(), side))
+    low, high, coins, usd, side = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ts = np.tile(np.repeat(ts, near.size), 2)
+    clocks = _clocks(ts, feed.feed_latency_s)
+    return {**clocks, "side": side, "low": low, "high": high, "depth_coins": coins,
+            "depth_usd": usd}  # fmt: skip
+
+
+def _walls_usd(
+    world: World, truth: Truth, ts: IntArray, low: FloatArray, high: FloatArray, sign: int
+) -> FloatArray:
+    """USD of the walls that stand in each band; one absorbs what depth of its size would.
+
+    A wall's size in USD is what it absorbs in log price, at the depth of a calm book.
+    """
+    out = np.zeros_like(low)
+    size = world.mechanisms.walls * world.price.daily_volatility / 0.01
+    usd = size * world.feed.depth_share * world.traders.open_interest_usd
+    for wall in truth.walls:
+        if wall["side"] != -sign:
+            continue
+        first, last = np.searchsorted(ts, [wall["from_ns"], wall["until_ns"]])
+        rows = slice(first, last)
+        out[rows] += usd * ((low[rows] <= wall["price"]) & (wall["price"] < high[rows]))
+    return out

@@ -10,19 +10,14 @@ import pyarrow as pa
 
 from liqbt.errors import ConfigError
 from liqbt.log import event_table
-from liqbt.simulate.draws import draw_price, draw_script, draw_shocks, rules_of, stream
+from liqbt.simulate.accounts import empty_book, empty_record
+from liqbt.simulate.draws import draw_script
+from liqbt.simulate.engine.kernels import bin_values, run
 from liqbt.simulate.feed import Columns, event_columns
-from liqbt.simulate.kernels import run
-from liqbt.simulate.layout import (
-    BIN_DTYPE,
-    DUE_DTYPE,
-    PLACE_DTYPE,
-    SIDE_DTYPE,
-    Book,
-    Record,
-    Rules,
-    Script,
-)
+from liqbt.simulate.layout import Book, Record, Script
+from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.prices import draw_price, draw_shocks, stream
+from liqbt.simulate.rules import rules_of, tiers_of
 from liqbt.simulate.truth import Truth, truth_grid, truth_of
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, Kind
@@ -73,38 +68,34 @@ def simulate(world: World, *, seed: int | np.random.SeedSequence) -> Market:
     >>> bool((market.truth["SIM"].displacement == 0).all())
     True
     """
-    rules = rules_of(world)
     common = None
-    if world.common_factor > 0 and len(world.symbols) > 1:
+    if world.price.common_factor > 0 and len(world.symbols) > 1:
         common = draw_shocks(world, stream(seed, 0))
     truth: dict[str, Truth] = {}
     columns = []
     for i, symbol in enumerate(world.symbols):
-        price = draw_price(world, stream(seed, 1, i), common)
-        script = draw_script(world, price, stream(seed, 2, i))
-        book, record = _run(world, rules, script, symbol)
-        truth[symbol] = truth_of(world, rules, price, book, record, symbol)
-        churn = stream(seed, 3, i).standard_exponential(world.steps)
-        columns.append(event_columns(world, truth[symbol], churn))
+        price = draw_price(world, seed, i, common)
+        sigma_1d = price.sigma_1d
+        script = draw_script(world, price, seed, i)
+        del price
+        book, record = _run(world, script, symbol)
+        del script
+        truth[symbol] = truth_of(world, sigma_1d, book, record, symbol)
+        del book, record
+        columns.append(event_columns(world, truth[symbol], seed, i))
     return Market(world=world, tables=_tables(world, columns), truth=truth)
 
 
-def _run(world: World, rules: Rules, script: Script, symbol: str) -> tuple[Book, Record]:
+def _run(world: World, script: Script, symbol: str) -> tuple[Book, Record]:
     """Allocate the accounts, run the kernel, and refuse a price that ran away."""
-    steps = script.pull.size
+    fixed = rules_of(world)
     edges = truth_grid(world).outward_edges(_truth_entries(world))
     rows = -(-world.steps * world.step_s // world.truth_every_s)
-    book = empty_book(rules, 2 * script.pair_lots.size + steps, steps)
-    record = Record(
-        price=np.zeros(steps * rules.substeps + 1),
-        flow=np.zeros((steps, 2, 3), dtype=np.int64),
-        open_interest=np.zeros(steps, dtype=np.int64),
-        displaced=np.zeros(steps),
-        forced=np.empty((book.place.size, 3), dtype=np.int64),
-        forced_count=np.zeros(1, dtype=np.int64),
-        snapshot=np.zeros((rows, 2, edges.size - 1), dtype=np.float32),
-    )
-    failed = run(script, rules, book, record, edges, world.truth_every_s // world.step_s)
+    leverages = np.array([1.0, *world.traders.leverages])
+    book = empty_book(fixed, tiers_of(world), leverages, script)
+    record = empty_record(fixed, script, rows, edges.size - 1)
+    every = world.truth_every_s // world.step_s
+    failed = run(script, book, record, edges, bin_values(fixed[0]), every)
     if failed >= 0:
         raise ConfigError(_runaway(world, record, failed, symbol))
     return book, record
@@ -116,31 +107,21 @@ def _truth_entries(world: World) -> int:
     return grid.fine_bins + -(-(round(0.92 / grid.step) - grid.fine_bins) // grid.coarse)
 
 
-def empty_book(rules: Rules, positions: int, steps: int) -> Book:
-    """Accounts for so many positions; pages that are never reached cost nothing."""
-    bins = 2 * rules.half_bins + 1
-    side = np.zeros(2, dtype=SIDE_DTYPE)
-    side["near_bin"] = [0, bins - 1]
-    side["near_price"] = [-np.inf, np.inf]
-    grid = np.zeros((2, bins), dtype=BIN_DTYPE)
-    grid["head"] = -1
-    return Book(
-        place=np.empty(positions, dtype=PLACE_DTYPE),
-        side=side,
-        bins=grid,
-        due=np.full((2, steps + 1), -1, dtype=np.int64).repeat(2, axis=1).view(DUE_DTYPE),
-    )
-
-
 def _runaway(world: World, record: Record, index: int, symbol: str) -> str:
-    """Say where and why the price left the grid."""
+    """Say when, where and by which mechanism the price ran away."""
     seconds = index * world.step_s // world.substeps - world.warmup_days * 86_400
     when = np.datetime64(world.start_ns + seconds * SECOND_NS, "ns").astype("datetime64[s]")
     last = record.price[index - 1]
-    why = f"magnet {world.magnet:g}" if world.magnet > 0 else "no mechanism, only its volatility"
+    step = (index - 1) // world.substeps
+    recent = slice(max(step - 86_400 // world.step_s, 0), step + 1)
+    moved = np.abs(record.moved[:, recent]).sum(axis=1)
+    why, key = "no mechanism, only its volatility", "daily_volatility"
+    if moved.max() > 0:
+        key = MECHANISMS[int(moved.argmax())]
+        why = f"moved most by {key} {getattr(world.mechanisms, key):g}"
     return (
-        f"world {world.name}: the price of {symbol} ran off the grid at {when} from {last:g} USD "
-        f"({why}): lower daily_volatility or magnet, or simulate fewer days"
+        f"world {world.name}: the price of {symbol} ran away at {when} from {last:g} USD ({why}): "
+        f"lower {key}, or simulate fewer days"
     )
 
 
@@ -148,9 +129,10 @@ def _tables(world: World, parts: list[dict[Kind, Columns]]) -> dict[Kind, pa.Tab
     """Join the symbols' columns into one event table per kind."""
     out = {}
     for kind in parts[0]:
-        columns: Columns = {"venue": world.venue}
+        columns: Columns = {"venue": world.venue, "symbol": world.symbols[0]}
         rows = [len(part[kind]["ts_event"]) for part in parts]
-        columns["symbol"] = np.repeat(np.array(world.symbols, dtype=object), rows)
+        if len(parts) > 1:
+            columns["symbol"] = np.repeat(np.array(world.symbols, dtype=object), rows)
         for name, value in parts[0][kind].items():
             whole = np.ndim(value) > 0
             columns[name] = np.concatenate([p[kind][name] for p in parts]) if whole else value

@@ -2,70 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from liqbt.simulate.draws import BIN_STEP, PricePath
-from liqbt.simulate.layout import Book, Record, Rules
+from liqbt.simulate.layout import Book, Record
+from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.rules import BIN_STEP
+from liqbt.simulate.tables import (
+    CHANGE_DTYPE,
+    FUNDING_DTYPE,
+    LIQUIDATION_DTYPE,
+    POSITION_DTYPE,
+    STEP_DTYPE,
+    SWING_DTYPE,
+    WALL_DTYPE,
+)
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, DensityGrid, FloatArray, IntArray
 
 __all__ = [
+    "CHANGE_DTYPE",
+    "FUNDING_DTYPE",
     "LIQUIDATION_DTYPE",
     "POSITION_DTYPE",
     "STEP_DTYPE",
+    "SWING_DTYPE",
+    "WALL_DTYPE",
     "Truth",
     "truth_grid",
     "truth_of",
     "truth_tables",
 ]
 
-POSITION_DTYPE: Final = np.dtype(
-    [
-        ("side", "i1"),
-        ("fate", "i1"),
-        ("leverage", "<f8"),
-        ("size_coins", "<f8"),
-        ("liquidated_coins", "<f8"),
-        ("open_coins", "<f8"),
-        ("entry_price", "<f8"),
-        ("liquidation_price", "<f8"),
-        ("opened_ns", "<i8"),
-        ("closed_ns", "<i8"),
-    ]
-)
-"""One position, in order of opening. `fate`: 0 open at the end, 1 closed voluntarily, 2 liquidated;
-`closed_ns` is -1 while open. A position of leverage 1 has no liquidation price: it is written as 0
-for a long, infinity for a short. What is neither open nor liquidated was closed voluntarily."""
 
-STEP_DTYPE: Final = np.dtype(
-    [
-        ("end_ns", "<i8"),
-        ("opened_long", "<i8"),
-        ("left_long", "<i8"),
-        ("liquidated_long", "<i8"),
-        ("opened_short", "<i8"),
-        ("left_short", "<i8"),
-        ("liquidated_short", "<i8"),
-        ("open_interest", "<i8"),
-    ]
-)
-"""Flows of one step and the open interest at its end, in lots: exact."""
-
-LIQUIDATION_DTYPE: Final = np.dtype(
-    [
-        ("ts_ns", "<i8"),
-        ("position", "<i8"),
-        ("side", "i1"),
-        ("mark", "<f8"),
-        ("size_coins", "<f8"),
-    ]
-)
-"""One forced close: when, which position, its side, the true mark that triggered it, its size."""
+def _no_rows(dtype: np.dtype[Any]) -> Callable[[], npt.NDArray[Any]]:
+    """Return what makes an empty table."""
+    return lambda: _frozen(np.zeros(0, dtype=dtype))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +60,9 @@ class Truth:
     sigma_1d : ndarray of float64, shape (steps,)
         True volatility per square root of a day, by step.
     displacement : ndarray of float64, shape (steps,)
-        Log displacement that the planted magnet applied in each step; 0 where none is planted.
+        Log displacement that all planted mechanisms applied in each step; 0 where none is planted.
+    moved : mapping of str to ndarray of float64, shape (steps,)
+        The same by mechanism; those that are not planted are absent.
     open_interest_start : int
         Lots open at `start_ns`.
     steps : ndarray of STEP_DTYPE, shape (steps,)
@@ -91,7 +70,7 @@ class Truth:
     positions : ndarray of POSITION_DTYPE
         Every position, those of the warm-up included.
     liquidations : ndarray of LIQUIDATION_DTYPE
-        Every forced close of the published time, in order.
+        Every forced order of the published time, in order, with what triggered it.
     grid : DensityGrid
         The grid of `density_usd`; its anchor is the first published mark.
     snapshot_ns : ndarray of int64, shape (m,)
@@ -103,6 +82,14 @@ class Truth:
     density_usd : ndarray of float32, shape (m, 2, entries)
         True notional by liquidation price at a snapshot, valued at the bin's centre, outward from
         the mark's bin as in `Forecast.density_usd`: row 0 longs (below), row 1 shorts (above).
+    changes : ndarray of CHANGE_DTYPE
+        Changes of liquidation prices, those of the warm-up included.
+    funding : ndarray of FUNDING_DTYPE
+        Settlements, those of the warm-up included.
+    swings : ndarray of SWING_DTYPE
+        Confirmed swings; none where `placement` is 0.
+    walls : ndarray of WALL_DTYPE
+        Walls; none where `walls` is 0.
     """
 
     symbol: str
@@ -119,6 +106,11 @@ class Truth:
     snapshot_mark: FloatArray
     mark_bin: IntArray
     density_usd: npt.NDArray[np.float32]
+    moved: Mapping[str, FloatArray] = field(default_factory=dict)
+    changes: npt.NDArray[Any] = field(default_factory=_no_rows(CHANGE_DTYPE))
+    funding: npt.NDArray[Any] = field(default_factory=_no_rows(FUNDING_DTYPE))
+    swings: npt.NDArray[Any] = field(default_factory=_no_rows(SWING_DTYPE))
+    walls: npt.NDArray[Any] = field(default_factory=_no_rows(WALL_DTYPE))
 
 
 def truth_grid(world: World) -> DensityGrid:
@@ -126,32 +118,38 @@ def truth_grid(world: World) -> DensityGrid:
     return DensityGrid(anchor=float(world.initial_price_usd), step=BIN_STEP)
 
 
-def truth_of(
-    world: World, rules: Rules, price: PricePath, book: Book, record: Record, symbol: str
-) -> Truth:
-    """Read the truth off the kernel's accounts; every array is read-only."""
+def truth_of(world: World, sigma_1d: FloatArray, book: Book, record: Record, symbol: str) -> Truth:
+    """Read the truth off what the kernels recorded; every array is read-only."""
     warm, warm_index = world.warmup_steps, world.warmup_steps * world.substeps
-    path_price = record.price[warm_index:].copy()
-    path_ns = _time(world, np.arange(warm_index, record.price.size, dtype=np.int64))
+    path_price = record.price[warm_index:]
+    per_index = world.step_s * SECOND_NS // world.substeps
+    path_ns = world.start_ns + np.arange(path_price.size, dtype=np.int64) * per_index
     at = np.arange(len(record.snapshot)) * (world.truth_every_s // world.step_s) * world.substeps
     mark = path_price[at]
     grid = truth_grid(world)
-    positions = _positions(world, rules, book, record)
+    planted = [(i, n) for i, n in enumerate(MECHANISMS) if getattr(world.mechanisms, n) > 0]
+    moved = {name: _frozen(record.moved[i, warm:]) for i, name in planted}
+    steps, desk = record.steps[warm:], book.desk[0]
     return Truth(
         symbol=symbol,
         path_ns=_frozen(path_ns),
         path_price=_frozen(path_price),
-        sigma_1d=_frozen(price.sigma_1d[warm:].copy()),
-        displacement=_frozen(record.displaced[warm:].copy()),
-        open_interest_start=_open_at_start(record, book, warm),
-        steps=_frozen(_steps(world, record)),
-        positions=_frozen(positions),
-        liquidations=_frozen(_liquidations(world, rules, book, record)),
+        sigma_1d=_frozen(sigma_1d[warm:]),
+        displacement=_frozen(np.sum(list(moved.values()), axis=0) + np.zeros(len(steps))),
+        moved=moved,
+        open_interest_start=int(desk["open_at_start"]),
+        steps=_frozen(steps),
+        positions=_frozen(book.positions[: desk["n_positions"]]),
+        liquidations=_frozen(_liquidations(book)),
         grid=grid,
         snapshot_ns=_frozen(path_ns[at]),
         snapshot_mark=_frozen(mark),
         mark_bin=_frozen(np.array([grid.bin_of(p) for p in mark.tolist()], dtype=np.int64)),
         density_usd=_frozen(record.snapshot),
+        changes=_frozen(book.changes[: desk["n_changes"]]),
+        funding=_frozen(record.funding[: desk["n_fundings"]]),
+        swings=_frozen(record.swings[: desk["n_swings"]]),
+        walls=_frozen(_walls(world, record.walls[: desk["n_walls"]])),
     )
 
 
@@ -161,70 +159,19 @@ def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def _time(world: World, index: IntArray) -> IntArray:
-    """Return the time of path indices, ns UTC."""
-    per_index = world.step_s * SECOND_NS // world.substeps
-    return world.start_ns + (index - world.warmup_steps * world.substeps) * per_index
-
-
-def _open_at_start(record: Record, book: Book, warm: int) -> int:
-    """Lots open when publication begins."""
-    if warm > 0:
-        return int(record.open_interest[warm - 1])
-    place = _places(book)
-    return int(place["lots"][(place["opened"] == 0) & (place["side"] == 0)].sum())
-
-
-def _places(book: Book) -> npt.NDArray[Any]:
-    """Return the positions that were opened."""
-    return book.place[: int(book.side["count"][0])]
-
-
-def _steps(world: World, record: Record) -> npt.NDArray[Any]:
-    """Flows of the published steps."""
-    flow = record.flow[world.warmup_steps :]
-    out = np.zeros(len(flow), dtype=STEP_DTYPE)
-    ends = np.arange(1, len(flow) + 1, dtype=np.int64)
-    out["end_ns"] = world.start_ns + ends * world.step_s * SECOND_NS
-    for s, side in enumerate(("long", "short")):
-        for f, name in enumerate(("opened", "left", "liquidated")):
-            out[f"{name}_{side}"] = flow[:, s, f]
-    out["open_interest"] = record.open_interest[world.warmup_steps :]
+def _liquidations(book: Book) -> npt.NDArray[Any]:
+    """Return forced orders of the published time; links count from its first."""
+    before = int(book.desk["warm_forced"][0])
+    out = book.forced[before : int(book.desk["n_forced"][0])].copy()
+    for name in ("parent", "root"):
+        out[name] = np.where(out[name] >= before, out[name] - before, -1)
     return out
 
 
-def _positions(world: World, rules: Rules, book: Book, record: Record) -> npt.NDArray[Any]:
-    """Every position and its fate."""
-    place = _places(book)
-    out = np.zeros(place.size, dtype=POSITION_DTYPE)
-    out["side"] = 1 - 2 * place["side"].astype(np.int8)
-    out["fate"] = place["fate"]
-    out["leverage"] = rules.leverages[place["bracket"]]
-    out["size_coins"] = place["lots"] * rules.lot_coins
-    forced = record.forced[: int(record.forced_count[0])]
-    lots = np.zeros(place.size, dtype=np.int64)
-    lots[forced[:, 0]] = forced[:, 2]  # a position is liquidated once, whole
-    out["liquidated_coins"] = lots * rules.lot_coins
-    out["open_coins"] = place["left"] * rules.lot_coins
-    out["entry_price"] = place["entry"]
-    out["liquidation_price"] = place["trigger"]
-    out["opened_ns"] = _time(world, place["opened"].astype(np.int64))
-    out["closed_ns"] = np.where(
-        place["closed"] >= 0, _time(world, place["closed"].astype(np.int64)), -1
-    )
-    return out
-
-
-def _liquidations(world: World, rules: Rules, book: Book, record: Record) -> npt.NDArray[Any]:
-    """Every forced close of the published time."""
-    forced = record.forced[: int(record.forced_count[0])]
-    forced = forced[forced[:, 1] > world.warmup_steps * world.substeps]
-    out = np.zeros(len(forced), dtype=LIQUIDATION_DTYPE)
-    out["ts_ns"] = _time(world, forced[:, 1])
-    out["position"] = forced[:, 0]
-    out["side"] = 1 - 2 * book.place["side"][forced[:, 0]]
-    out["mark"] = record.price[forced[:, 1]]
-    out["size_coins"] = forced[:, 2] * rules.lot_coins
+def _walls(world: World, walls: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Walls; one that stood at the end was not seen to go."""
+    out = walls.copy()
+    out["until_ns"] = np.minimum(out["until_ns"], world.end_ns)
     return out
 
 
@@ -234,21 +181,18 @@ def truth_tables(truth: Truth) -> dict[str, pa.Table]:
     Returns
     -------
     dict of str to pyarrow.Table
-        `path` (time, price), `steps` (flows, volatility, displacement), `positions`, `liquidations`
-        and `snapshots` (time, mark, its bin, the density rows of both sides as lists).
+        `path` (time, price), `steps` (flows, money, volatility, displacement in all and by
+        mechanism), `positions`, `changes`, `liquidations`, `funding`, `swings`, `walls`, and
+        `snapshots` (time, mark, its bin, the density rows of both sides as lists).
     """
-    steps = {name: truth.steps[name] for name in STEP_DTYPE.names or ()}
-    steps |= {"sigma_1d": truth.sigma_1d, "displacement": truth.displacement}
+    more = {"sigma_1d": truth.sigma_1d, "displacement": truth.displacement}
+    more |= {f"moved_{name}": values for name, values in truth.moved.items()}
     width = truth.density_usd.shape[2]
+    names = ("positions", "changes", "liquidations", "funding", "swings", "walls")
     return {
         "path": pa.table({"ts_ns": truth.path_ns, "price": truth.path_price}),
-        "steps": pa.table(_columns(steps)),
-        "positions": pa.table(
-            _columns({n: truth.positions[n] for n in POSITION_DTYPE.names or ()})
-        ),
-        "liquidations": pa.table(
-            _columns({n: truth.liquidations[n] for n in LIQUIDATION_DTYPE.names or ()})
-        ),
+        "steps": pa.table(_columns(truth.steps) | more),
+        **{name: pa.table(_columns(getattr(truth, name))) for name in names},
         "snapshots": pa.table(
             {
                 "ts_ns": truth.snapshot_ns,
@@ -261,9 +205,9 @@ def truth_tables(truth: Truth) -> dict[str, pa.Table]:
     }
 
 
-def _columns(columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+def _columns(records: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     """Fields of records as contiguous columns."""
-    return {name: np.ascontiguousarray(values) for name, values in columns.items()}
+    return {name: np.ascontiguousarray(records[name]) for name in records.dtype.names or ()}
 
 
 def _lists(rows: npt.NDArray[np.float32], width: int) -> pa.Array:

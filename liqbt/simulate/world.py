@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from liqbt.errors import ConfigError
-from liqbt.margin import TierTable
 from liqbt.simulate.checks import check_world
+from liqbt.simulate.feeds import Faults, Feed
+from liqbt.simulate.mechanisms import Mechanisms
+from liqbt.simulate.sections import Exchange, Price, Traders
 from liqbt.types import DAY_NS, Ns
 
 __all__ = ["World"]
@@ -17,19 +19,38 @@ __all__ = ["World"]
 START_NS: Final = 1_735_689_600_000_000_000
 """2025-01-01 00:00 UTC, where a simulated market begins unless told otherwise."""
 
+Section: TypeAlias = Price | Traders | Exchange | Mechanisms | Feed
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+SECTIONS: Final[dict[str, type[Section]]] = {
+    "price": Price,
+    "traders": Traders,
+    "exchange": Exchange,
+    "mechanisms": Mechanisms,
+    "feed": Feed,
+}
+"""The sections of a world, in the order in which they are written."""
+
+HOMES: Final[dict[str, str]] = {
+    f.name: name for name, section in SECTIONS.items() for f in fields(section)
+}
+"""The section of each key; no two sections share one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class World:
-    """A leveraged market to be simulated; rates are per day, volatilities per square root of a day.
+    """A leveraged market to be simulated.
 
-    With `magnet = 0` the log price is a martingale with symmetric, mean-zero returns (no Itô term:
-    up and down are mirror images) and does not depend on the traders at all.
+    With every mechanism at zero (and `oi_volatility`) the price does not depend on the traders at
+    all, and without drift, momentum, mean reversion and regime drift the log price is a martingale
+    with symmetric returns (no Itô term: up and down are mirror images).
 
     The defaults are near BTC perpetual futures of December 2025 to March 2026 in volatility (level,
-    spread, clustering) and in open interest (deviation of 5-minute and daily changes, rises a day).
-    They differ where the leverage mix that estimators assume forces it: about 3 % of open interest
-    a day is liquidated on each side, against some 0.4 % in reported totals; daily returns have
-    thinner tails; there is no daily season.
+    spread, clustering, season), in open interest (deviation of 5-minute and daily changes) and in
+    the share of it that is liquidated; `research/simulated_market` says where they differ.
+
+    Any key of a section may also be given directly: `World(name="w", magnet=2)` is
+    `World(name="w", mechanisms=Mechanisms(magnet=2))`, and `dataclasses.replace(world, magnet=0)`
+    changes one key alone.
 
     Attributes
     ----------
@@ -45,72 +66,14 @@ class World:
     start_ns : int
         First published instant, ns UTC.
     step_s, substeps : int
-        Marks are published every `step_s` seconds; the one path that marks, bars and liquidations
-        share is drawn `substeps` times as finely.
+        Marks are published every `step_s` seconds; the one path that marks, bars, trades and
+        liquidations share is drawn `substeps` times as finely.
     initial_price_usd : float
         The price at `start_ns`.
-    daily_volatility : float
-        Root mean square of the daily log return.
-    volatility_slow_sd, volatility_slow_half_life_h, volatility_fast_sd, volatility_fast_half_life_h
-        Log volatility is the sum of two stationary autoregressions with these deviations.
-    shock_df : float
-        Degrees of freedom of the Student-t shocks, above 2 (variance is normalised).
-    common_factor : float
-        Correlation of the symbols' shocks, in [0, 1].
-    open_interest_usd : float
-        Level of open interest, one side, at the initial price.
-    open_interest_pull : float
-        Entries are scaled by (level / open interest) to this power.
-    lot_coins : float
-        The contract: every position is a whole number of lots, so accounts close exactly.
-    leverages, weights : tuple of float
-        Leverage brackets, ascending, and the share of levered entries in each; weights sum to one.
-    unlevered_share : float
-        Share of all entries that are backed in full and have no liquidation price, in [0, 1):
-        hedgers, spot-margined and well covered accounts.
-    entries_per_day, turnover_per_day : float
-        Pairs (one long, one short) opened a day at the level, and the share of open interest that
-        they make up; their ratio gives the mean size.
-    position_tail, position_cap : float
-        Pareto index of sizes (above 1), and the largest position as a share of open interest.
-    activity_sd, activity_half_life_h : float
-        Log intensity of entries, and of exits, is an autoregression with these.
-    activity_volatility : float
-        Power of volatility in both intensities.
-    bursts_per_day, burst_size, burst_minutes : float
-        Bursts of entries, and of exits: how many a day, by how many times the base rate each adds
-        on average (exponentially distributed), and for how long on average.
-    exit_half_life_h : float
-        Half-life of voluntary exits, in hours of the exits' own activity clock.
-    loser_exit_ratio : float
-        Losing positions leave at this fraction of the winners' rate, in (0, 1].
-    churn_per_day : float
-        Volume that opens and closes nothing, as a multiple of open interest a day.
-    maintenance_rate : float
-        The venue's one flat maintenance-margin rate, where `tiers` is None.
-    tiers : TierTable or None
-        Dated maintenance tiers; those of `start_ns` hold throughout. A position that is too large
-        for its bracket gets the highest bracket that its tier permits.
-    oi_every_s, oi_latency_s : int
-        Open interest is sampled and polled so.
-    bars_every_s, totals_every_s : int
-        Length of last-price bars and of liquidation totals; 0 leaves the feed out.
-    feed_latency_s : int
-        Latency of marks, bars, liquidations and totals.
-    mark_bars : bool
-        Publish the mark as bars of `step_s` with their highs and lows instead of points.
-    liquidations : bool
-        Publish every forced order.
     truth_every_s : int
         How often the true map is kept.
-    magnet : float
-        Strength of the planted magnet, in [0, 4]: the price drifts toward the densest true cluster
-        within `magnet_reach_sigma`, by `magnet` × σ per day, σ being the volatility per square root
-        of a day that holds at that step. The pull feeds on itself, since swept clusters lie behind
-        the price and full ones ahead: it makes momentum, too (at 1 and 2 daily volatility rises
-        from 2.7 % to 3.8 % and 5.3 %, and daily returns correlate by .3 and .4).
-    magnet_reach_sigma : float
-        How far the magnet reaches, in units of `daily_volatility`.
+    price, traders, exchange, mechanisms, feed : Price, Traders, Exchange, Mechanisms, Feed
+        The sections: see there.
 
     Raises
     ------
@@ -121,6 +84,8 @@ class World:
     --------
     >>> World(name="w", days=2).steps
     576
+    >>> World(name="w", magnet=1.0).mechanisms.magnet
+    1.0
     >>> World(name="w", weights=(0.5, 0.5, 0.5, 0.0, 0.0))
     Traceback (most recent call last):
     ...
@@ -128,55 +93,62 @@ class World:
     """
 
     name: str
-    symbols: tuple[str, ...] = ("SIM",)
-    venue: str = "simulated"
-    days: int = 120
-    warmup_days: int = 10
-    start_ns: Ns = START_NS
-    step_s: int = 300
-    substeps: int = 5
-    initial_price_usd: float = 50_000.0
-    daily_volatility: float = 0.027
-    volatility_slow_sd: float = 0.35
-    volatility_slow_half_life_h: float = 48.0
-    volatility_fast_sd: float = 0.45
-    volatility_fast_half_life_h: float = 2.0
-    shock_df: float = 4.5
-    common_factor: float = 0.0
-    open_interest_usd: float = 5e9
-    open_interest_pull: float = 2.0
-    lot_coins: float = 1e-3
-    leverages: tuple[float, ...] = (5.0, 10.0, 20.0, 50.0, 100.0)
-    weights: tuple[float, ...] = (0.08, 0.22, 0.32, 0.25, 0.13)
-    unlevered_share: float = 0.6
-    entries_per_day: float = 400.0
-    turnover_per_day: float = 0.15
-    position_tail: float = 1.7
-    position_cap: float = 0.005
-    activity_sd: float = 0.5
-    activity_half_life_h: float = 2.0
-    activity_volatility: float = 1.0
-    bursts_per_day: float = 8.0
-    burst_size: float = 6.0
-    burst_minutes: float = 10.0
-    exit_half_life_h: float = 96.0
-    loser_exit_ratio: float = 2 / 3
-    churn_per_day: float = 2.0
-    maintenance_rate: float = 0.004
-    tiers: TierTable | None = None
-    oi_every_s: int = 300
-    oi_latency_s: int = 60
-    bars_every_s: int = 3600
-    totals_every_s: int = 3600
-    feed_latency_s: int = 1
-    mark_bars: bool = False
-    liquidations: bool = True
-    truth_every_s: int = 3600
-    magnet: float = 0.0
-    magnet_reach_sigma: float = 1.5
+    symbols: tuple[str, ...]
+    venue: str
+    days: int
+    warmup_days: int
+    start_ns: Ns
+    step_s: int
+    substeps: int
+    initial_price_usd: float
+    truth_every_s: int
+    price: Price
+    traders: Traders
+    exchange: Exchange
+    mechanisms: Mechanisms
+    feed: Feed
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be right."""
+    def __init__(
+        self,
+        *,
+        name: str,
+        symbols: tuple[str, ...] = ("SIM",),
+        venue: str = "simulated",
+        days: int = 120,
+        warmup_days: int = 10,
+        start_ns: Ns = START_NS,
+        step_s: int = 300,
+        substeps: int = 5,
+        initial_price_usd: float = 50_000.0,
+        truth_every_s: int = 3600,
+        price: Price | None = None,
+        traders: Traders | None = None,
+        exchange: Exchange | None = None,
+        mechanisms: Mechanisms | None = None,
+        feed: Feed | None = None,
+        **keys: Any,
+    ) -> None:
+        given = {
+            "price": price,
+            "traders": traders,
+            "exchange": exchange,
+            "mechanisms": mechanisms,
+            "feed": feed,
+        }
+        plain: dict[str, Any] = {
+            "name": name,
+            "symbols": symbols,
+            "venue": venue,
+            "days": days,
+            "warmup_days": warmup_days,
+            "start_ns": start_ns,
+            "step_s": step_s,
+            "substeps": substeps,
+            "initial_price_usd": initial_price_usd,
+            "truth_every_s": truth_every_s,
+        }
+        for key, value in {**plain, **_sections(name, given, keys)}.items():
+            object.__setattr__(self, key, value)
         check_world(self)
 
     @classmethod
@@ -186,7 +158,7 @@ class World:
         Parameters
         ----------
         mapping : Mapping
-            Field name to value.
+            Top-level keys, sections (mappings of their keys), and keys of sections given directly.
         source : str
             What the mapping came from, for the message.
 
@@ -197,28 +169,23 @@ class World:
 
         Examples
         --------
-        >>> World.from_mapping({"name": "w", "magnett": 1}, source="w.yaml")
+        >>> World.from_mapping({"name": "w", "mechanisms": {"magnett": 1}}, source="w.yaml")
         Traceback (most recent call last):
         ...
         liqbt.errors.ConfigError: w.yaml: unknown key 'magnett', did you mean 'magnet'?
         """
-        if not isinstance(mapping, Mapping):
-            raise ConfigError(f"{source}: expected a mapping, found {type(mapping).__name__}")
-        known = [f.name for f in fields(cls)]
-        for key in mapping:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-                raise ConfigError(f"{source}: unknown key {key!r}, did you mean {near[0]!r}?")
-        if "name" not in mapping:
+        values = _flat(mapping, source)
+        if "name" not in values:
             raise ConfigError(f"{source}: key 'name' is missing")
-        values: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in mapping.items()
-        }
         try:
             return cls(**values)
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
+
+    @property
+    def magnet(self) -> float:
+        """Strength of the planted magnet: `mechanisms.magnet`."""
+        return self.mechanisms.magnet
 
     @property
     def steps(self) -> int:
@@ -233,9 +200,76 @@ class World:
     @property
     def level_lots(self) -> float:
         """The level of open interest in lots, one side."""
-        return self.open_interest_usd / self.initial_price_usd / self.lot_coins
+        traders = self.traders
+        return traders.open_interest_usd / self.initial_price_usd / traders.lot_coins
 
     @property
     def end_ns(self) -> Ns:
         """End of the published time, ns UTC (half-open)."""
         return self.start_ns + self.days * DAY_NS
+
+
+def _sections(
+    name: str, given: Mapping[str, Section | None], keys: Mapping[str, Any]
+) -> dict[str, Section]:
+    """Return the sections, with keys that were given directly put where they belong."""
+    for key in keys:
+        if key not in HOMES:
+            raise ConfigError(f"world {name}: {_unknown(key)}")
+    out: dict[str, Section] = {}
+    for section, kind in SECTIONS.items():
+        held = given[section]
+        if held is not None and not isinstance(held, kind):
+            raise ConfigError(f"world {name}: {section} is {held!r}, expected a {kind.__name__}")
+        values = {} if held is None else {f.name: getattr(held, f.name) for f in fields(kind)}
+        values |= {key: value for key, value in keys.items() if HOMES[key] == section}
+        out[section] = kind(**values)
+    return out
+
+
+def _unknown(key: object) -> str:
+    """Say which known key an unknown one is nearest to."""
+    known = [f.name for f in fields(World)] + list(HOMES)
+    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+    return f"unknown key {key!r}, did you mean {near[0]!r}?"
+
+
+def _flat(mapping: object, source: str) -> dict[str, Any]:
+    """Return every key of a mapping and of its sections; lists as tuples, faults as values."""
+    if not isinstance(mapping, Mapping):
+        raise ConfigError(f"{source}: expected a mapping, found {type(mapping).__name__}")
+    out: dict[str, Any] = {}
+    for key, value in mapping.items():
+        if key in SECTIONS:
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{source}: section {key!r} needs keys, found {value!r}")
+            for inner in value:
+                if inner not in HOMES:
+                    raise ConfigError(f"{source}: {_unknown(inner)}")
+                if HOMES[inner] != key:
+                    raise ConfigError(
+                        f"{source}: {inner!r} is in section {key!r}, expected {HOMES[inner]!r}"
+                    )
+        elif key not in HOMES and key not in {f.name for f in fields(World)}:
+            raise ConfigError(f"{source}: {_unknown(key)}")
+        for inner, item in value.items() if key in SECTIONS else ((key, value),):
+            if inner in out:
+                raise ConfigError(f"{source}: key {inner!r} is given twice")
+            out[inner] = _value(inner, item, source)
+    return out
+
+
+def _value(key: str, value: Any, source: str) -> Any:
+    """Return lists as tuples, a mapping of faults as `Faults`."""
+    if isinstance(value, list):
+        return tuple(value)
+    if not (key.endswith("_faults") and isinstance(value, Mapping)):
+        return value
+    known = [f.name for f in fields(Faults)]
+    for inner in value:
+        if inner not in known:
+            near = difflib.get_close_matches(str(inner), known, n=1, cutoff=0.0)
+            raise ConfigError(
+                f"{source}: unknown key {inner!r} in {key}, did you mean {near[0]!r}?"
+            )
+    return Faults(**value)

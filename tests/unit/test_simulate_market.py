@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import replace
 
@@ -11,9 +12,12 @@ import pytest
 from liqbt.errors import ConfigError
 from liqbt.log import event_schema, logical_hash
 from liqbt.simulate import Truth, World, magnet_effect, simulate, truth_tables
+from liqbt.simulate.feeds import Faults
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Kind, Side
 
 SMALL = World(name="small", days=3, warmup_days=2)
+PLAIN = replace(SMALL, cross_share=0.0, cut_above_usd=0.0, unlevered_share=0.4)
+"""Isolated positions alone, liquidated whole."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +80,9 @@ def test_the_magnet_displaces_the_same_path_by_what_the_truth_says(market):
     free = market.truth["SIM"]
     assert (free.displacement == 0).all()
     shift = np.log(pulled.path_price / free.path_price)[:: SMALL.substeps]
-    np.testing.assert_allclose(shift[1:], np.cumsum(pulled.displacement), atol=1e-10)
+    np.testing.assert_allclose(shift[1:], np.cumsum(pulled.displacement), atol=5e-7)  # two ticks
+    assert set(pulled.moved) == {"magnet"}
+    assert (pulled.moved["magnet"] == pulled.displacement).all()
     assert shift[0] == 0  # nothing of the magnet acts in the warm-up
     size = 2.0 * pulled.sigma_1d * SMALL.step_s / 86_400
     moved = pulled.displacement != 0
@@ -87,7 +93,8 @@ def test_the_magnet_displaces_the_same_path_by_what_the_truth_says(market):
 def test_the_magnet_pulls_toward_the_densest_true_level():
     world = replace(SMALL, magnet=1.0, truth_every_s=300)
     truth = simulate(world, seed=5).truth["SIM"]
-    reach = math.ceil(world.magnet_reach_sigma * world.daily_volatility / truth.grid.step)
+    reach = world.mechanisms.reach_sigma * world.price.daily_volatility
+    reach = math.ceil(reach / truth.grid.step)
     kernel = np.array([1, 2, 3, 4, 3, 2, 1])
     agree = []
     for row, moved in zip(truth.density_usd, truth.displacement, strict=True):
@@ -100,7 +107,8 @@ def test_the_magnet_pulls_toward_the_densest_true_level():
 
 def test_tables_are_events_for_the_log_with_their_latency(market):
     assert set(market.tables) == {
-        Kind.MARK, Kind.BAR, Kind.OPEN_INTEREST, Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL
+        Kind.MARK, Kind.BAR, Kind.OPEN_INTEREST, Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL,
+        Kind.FUNDING,
     }  # fmt: skip
     for kind, table in market.tables.items():
         assert table.schema.equals(event_schema(kind))
@@ -118,7 +126,8 @@ def test_tables_are_events_for_the_log_with_their_latency(market):
 
 
 def test_feed_switches(market):
-    world = replace(SMALL, bars_every_s=0, totals_every_s=0, liquidations=False, mark_bars=True)
+    less = {"bars_every_s": 0, "totals_every_s": 0, "liquidations": False, "funding": False}
+    world = replace(SMALL, mark_bars=True, **less)
     other = simulate(world, seed=3)
     assert set(other.tables) == {Kind.MARK, Kind.OPEN_INTEREST}
     mark = other.tables[Kind.MARK].to_pandas()
@@ -129,8 +138,8 @@ def test_feed_switches(market):
     assert (mark["low"] < mark[["open", "close"]].min(axis=1)).any()
 
 
-def test_the_true_map_holds_the_open_positions(market):
-    truth = market.truth["SIM"]
+def test_the_true_map_holds_the_open_positions():
+    truth = simulate(PLAIN, seed=3).truth["SIM"]
     edges = truth.grid.outward_edges(truth.density_usd.shape[2])
     for i in (0, 40, len(truth.snapshot_ns) - 1):
         at, mark_bin = truth.snapshot_ns[i], int(truth.mark_bin[i])
@@ -159,23 +168,28 @@ def test_truth_cannot_be_changed_and_is_in_no_table(market):
     names = {n for table in market.tables.values() for n in table.schema.names}
     assert not names & {"leverage", "liquidation_price", "entry_price", "displacement", "fate"}
     tables = truth_tables(truth)
-    assert set(tables) == {"path", "steps", "positions", "liquidations", "snapshots"}
+    assert set(tables) == {
+        "path", "steps", "positions", "changes", "liquidations", "funding", "swings", "walls",
+        "snapshots",
+    }  # fmt: skip
+    assert "moved_magnet" not in tables["steps"].schema.names
     assert tables["snapshots"]["long_usd"].type.list_size == truth.density_usd.shape[2]
     assert tables["positions"].num_rows == len(truth.positions)
 
 
-def test_positions_are_liquidated_at_the_projects_own_prices(market):
-    p = market.truth["SIM"].positions
+def test_positions_are_liquidated_at_the_projects_own_prices():
+    p = simulate(PLAIN, seed=3).truth["SIM"].positions
     for side in (Side.LONG, Side.SHORT):
         rows = p[p["side"] == side]
         levered = rows[rows["leverage"] > 1]
         move = 1 - side / levered["leverage"]
-        expected = levered["entry_price"] * move / (1 - side * SMALL.maintenance_rate)
-        np.testing.assert_allclose(levered["liquidation_price"], expected, rtol=1e-12)
+        expected = levered["entry_price"] * move / (1 - side * PLAIN.exchange.maintenance_rate)
+        # a margin is a whole number of units: of a lot of 50 USD it is known to a ten-thousandth %
+        np.testing.assert_allclose(levered["liquidation_price"], expected, rtol=1e-6)
         backed = rows[rows["leverage"] == 1]
         assert set(backed["liquidation_price"]) == {0.0 if side == Side.LONG else math.inf}
         assert (backed["fate"] != 2).all()
-    assert set(p["leverage"]) == {1.0, *SMALL.leverages}
+    assert set(p["leverage"]) == {1.0, *PLAIN.traders.leverages}
     assert (p["fate"] == 2).sum() > 50
 
 
@@ -205,8 +219,234 @@ def test_a_price_that_runs_away_is_stopped_with_time_price_and_reason():
         entries_per_day=20.0,
         turnover_per_day=0.05,
     )
-    with pytest.raises(ConfigError, match=r"price of SIM ran off the grid at 20\d\d-.* USD \(no "):
+    with pytest.raises(ConfigError, match=r"price of SIM ran away at 20\d\d-.* USD \(no "):
         simulate(wild, seed=1)
+
+
+def test_a_mechanism_that_runs_away_is_named():
+    """Where little is within reach at all, the check lets a strength pass that is too strong."""
+    few = {"weights": (1.0, 0.0, 0.0, 0.0, 0.0), "cross_share": 0.0}
+    world = replace(SMALL, days=60, fuel=15.0, **few)
+    stopped = []
+    for seed in range(20):
+        with contextlib.suppress(ConfigError):
+            simulate(world, seed=seed)
+            continue
+        with pytest.raises(
+            ConfigError, match=r"ran away at 2025-.*moved most by fuel .*lower fuel"
+        ):
+            simulate(world, seed=seed)
+        stopped.append(seed)
+        break
+    assert stopped
+
+
+def test_the_insurance_fund_takes_what_liquidations_leave():
+    """By hand: no fees, funding or transfers; wallets pay margins, the rest is conserved."""
+    still = {"taker_fee": 0.0, "maker_fee": 0.0, "liquidation_fee": 0.0, "funding_every_h": 0}
+    world = replace(PLAIN, warmup_days=0, **still)
+    truth = simulate(world, seed=3).truth["SIM"]
+    forced = truth.liquidations
+    owner = truth.positions[forced["position"]]
+    size, sign = forced["size_coins"], forced["side"]
+    margin = owner["entry_price"] * size / owner["leverage"]
+    left = margin + sign * size * (forced["mark"] - owner["entry_price"])
+    unit = world.traders.lot_coins * world.price.tick_usd
+    gained = truth.steps["insurance"][-1] * unit - world.exchange.insurance_usd
+    assert gained == pytest.approx(left.sum(), abs=unit * len(forced))
+    assert (truth.steps["fees"] == 0).all()
+    np.testing.assert_allclose(
+        forced["bankruptcy_price"], owner["entry_price"] * (1 - sign / owner["leverage"]), rtol=1e-6
+    )
+
+
+def test_funding_moves_cross_accounts_and_nothing_else():
+    still = {"transfers_per_day": 0.0, "cut_above_usd": 0.0, "funding_noise": 0.0}
+    one = replace(SMALL, cross_share=1.0, funding_crowding=0.0, funding_base=1e-3, **still)
+    truth = simulate(one, seed=2).truth["SIM"]
+    assert set(truth.funding["rate"]) == {1e-3}
+    p = truth.positions
+    until = np.where(p["fate"] == 0, 2**62, p["closed_ns"])
+    paid = [
+        truth.funding["paid_usd_per_coin"][
+            (truth.funding["ts_ns"] >= a) & (truth.funding["ts_ns"] <= b)
+        ].sum()
+        for a, b in zip(p["opened_ns"], until, strict=True)
+    ]
+    reachable = (p["first_liquidation_price"] > 0) & (p["fate"] == 0)
+    reachable &= (p["liquidation_price"] > 0) & np.isfinite(p["liquidation_price"])
+    # long: q·LP·(1 − m) = q·EP − margin + paid; short: q·LP·(1 + m) = q·EP + margin + received
+    rate = one.exchange.maintenance_rate
+    expected = p["first_liquidation_price"] + np.array(paid) / (1 - p["side"] * rate)
+    np.testing.assert_allclose(
+        p["liquidation_price"][reachable], expected[reachable], rtol=0, atol=0.05
+    )
+    alone = simulate(replace(one, cross_share=0.0), seed=2).truth["SIM"].positions
+    assert (alone["liquidation_price"] == alone["first_liquidation_price"]).all()
+
+
+def test_transfers_change_liquidation_prices_and_are_written_down():
+    world = replace(SMALL, cross_share=1.0, transfers_per_day=2.0, funding_every_h=0)
+    truth = simulate(world, seed=2).truth["SIM"]
+    moved = truth.changes[truth.changes["reason"] == 1]
+    assert len(moved) > 200
+    assert (truth.positions["margin"][moved["position"]] == 2).all()
+    last = {int(c["position"]): c["liquidation_price"] for c in truth.changes}
+    found = truth.positions["liquidation_price"][list(last)]
+    np.testing.assert_allclose(found, list(last.values()), atol=world.price.tick_usd)
+
+
+def test_large_positions_are_cut_in_steps():
+    cut = {"cut_above_usd": 5e6, "cut_cooldown_s": 120.0}
+    truth = simulate(replace(PLAIN, days=20, **cut), seed=4).truth["SIM"]
+    forced = truth.liquidations
+    first = forced[forced["whole"] == 0]
+    assert len(first) > 5
+    assert (first["mark"] * first["size_coins"] > 0.19 * 5e6).all()
+    owner = truth.positions[first["position"]]
+    assert (first["size_coins"] <= 0.2 * owner["size_coins"] + 0.001).all()
+    for position in np.unique(first["position"]):
+        times = forced["ts_ns"][forced["position"] == position]
+        assert (np.diff(times) >= 120 * SECOND_NS).all()
+    assert (truth.changes["reason"] == 2).sum() >= len(first) * 0.9
+
+
+def test_a_chain_reaction_has_links_and_a_world_without_fuel_has_none(market):
+    assert (market.truth["SIM"].liquidations["parent"] == -1).all()
+    truth = simulate(replace(PLAIN, days=30, fuel=0.08), seed=1).truth["SIM"]
+    forced = truth.liquidations
+    child = forced[forced["parent"] >= 0]
+    assert len(child) > 30
+    before = np.log(truth.path_price)[np.searchsorted(truth.path_ns, child["ts_ns"]) - 1]
+    owner = truth.positions[child["position"]]["liquidation_price"]
+    assert (child["side"] * (np.exp(before) - owner) > 0).all()  # not yet reached a point before
+    assert np.bincount(forced["root"]).max() > 3
+
+
+def test_placed_liquidation_prices_lie_just_beyond_swings():
+    truth = simulate(replace(SMALL, days=20, placement=1.0), seed=1).truth["SIM"]
+    p, swings = truth.positions, truth.swings
+    assert len(swings) > 20
+    odd = p[(p["margin"] == 1) & ~np.isin(p["leverage"], SMALL.traders.leverages)]
+    assert len(odd) > 0.5 * (p["margin"] == 1).sum()
+    for row in odd[::50]:
+        known = swings[
+            (swings["confirmed_ns"] <= row["opened_ns"]) & (swings["side"] == -row["side"])
+        ]
+        beyond = row["side"] * (1 - row["first_liquidation_price"] / known["price"])
+        assert ((beyond > -1e-6) & (beyond < 0.00401)).any()
+
+
+def test_stops_are_not_liquidations():
+    truth = simulate(replace(SMALL, days=20, stops=0.05), seed=1).truth["SIM"]
+    p = truth.positions
+    stopped = p[p["fate"] == 3]
+    assert len(stopped) > 50
+    nearer = stopped["side"] * (stopped["stop_price"] - stopped["first_liquidation_price"]) > 0
+    assert (nearer | np.isinf(stopped["first_liquidation_price"])).all()
+    whole = truth.liquidations[truth.liquidations["whole"] == 1]
+    assert (p["fate"][whole["position"]] == 2).all()
+    assert truth.steps["stopped_long"].sum() > 0
+
+
+def test_walls_hold_the_price_and_the_depth_shows_them():
+    world = replace(SMALL, days=20, walls=0.3, depth_every_s=300)
+    market = simulate(world, seed=1)
+    truth = market.truth["SIM"]
+    size = 0.3 * world.price.daily_volatility
+    assert len(truth.walls) > 10
+    assert (truth.walls["absorbed"] <= size * (1 + 1e-9)).all()
+    assert (truth.walls["absorbed"] > 0).sum() > 3
+    absorbed = np.abs(truth.moved["walls"]).sum()
+    assert absorbed == pytest.approx(truth.walls["absorbed"].sum())
+    depth = market.tables[Kind.DEPTH].to_pandas()
+    wall = truth.walls[np.argmax(truth.walls["until_ns"] - truth.walls["from_ns"])]
+    rows = depth[(depth["ts_event"] > wall["from_ns"]) & (depth["ts_event"] < wall["until_ns"])]
+    rows = rows[rows["side"] == -wall["side"]]
+    inside = (rows["low"] <= wall["price"]) & (wall["price"] < rows["high"])
+    assert inside.sum() > 3
+    per_width = rows["depth_usd"] / (rows["high"] - rows["low"])
+    assert per_width[inside].median() > 2 * per_width[~inside].median()
+
+
+def test_the_direction_of_jumps_leans_to_the_crowded_side():
+    keys = {"jumps_per_day": 20.0, "jump_sigma": 0.3, "jump_minutes": 0.0}
+    world = replace(SMALL, days=30, direction=1.0, truth_every_s=300, **keys)
+    truth = simulate(world, seed=1).truth["SIM"]
+    reach = math.ceil(world.mechanisms.reach_sigma * world.price.daily_volatility / truth.grid.step)
+    near = truth.density_usd[:, :, :reach].sum(axis=2)
+    crowd = np.sign(near[:, 0] - near[:, 1])  # more longs below: down
+    turned = truth.moved["direction"] != 0
+    assert turned.sum() > 50
+    assert (np.sign(truth.moved["direction"][turned]) == -crowd[turned]).mean() > 0.95
+
+
+def test_feeds_with_faults_keep_their_order_and_lose_what_they_say():
+    faults = Faults(missing=0.1, delayed=0.3, delay_s=60.0, duplicated=0.05)
+    gaps = Faults(gaps_per_day=2.0, gap_minutes=60.0)
+    world = replace(PLAIN, days=20, mark_faults=faults, oi_faults=gaps, totals_every_s=0)
+    clean, dirty = simulate(PLAIN, seed=3), simulate(world, seed=3)
+    n = world.steps + 1
+    marks = dirty.tables[Kind.MARK].to_pandas()
+    late = marks["ts_known"] - marks["ts_event"]
+    assert len(marks.drop_duplicates("ts_event")) == pytest.approx(0.9 * n, rel=0.02)
+    assert len(marks) == pytest.approx(0.9 * 1.05 * n, rel=0.02)
+    assert (late >= SECOND_NS).all()
+    assert (late > 3 * SECOND_NS).mean() == pytest.approx(0.3, abs=0.04)
+    interest = dirty.tables[Kind.OPEN_INTEREST].to_pandas()
+    holes = np.diff(interest["ts_event"]) > 600 * SECOND_NS
+    assert 10 < holes.sum() < 80
+    assert Kind.LIQUIDATION_TOTAL not in dirty.tables
+    assert clean.tables[Kind.MARK].num_rows == PLAIN.steps + 1
+    path = dirty.truth["SIM"].path_price[: 5 * PLAIN.steps]
+    assert (path == clean.truth["SIM"].path_price[:-1]).mean() < 1.1  # the truth knows no faults
+    assert set(marks["close"]) <= set(dirty.truth["SIM"].path_price[::5])
+
+
+@pytest.mark.parametrize("rule", ["latest", "largest"])
+def test_a_throttled_feed_sends_one_liquidation_a_second(rule):
+    world = replace(PLAIN, days=20, open_interest_usd=5e8, turnover_per_day=0.5)
+    every = simulate(replace(world, execution_s=3), seed=3).tables[Kind.LIQUIDATION].to_pandas()
+    sent = simulate(replace(world, throttle=rule, execution_s=3), seed=3)
+    sent = sent.tables[Kind.LIQUIDATION].to_pandas()
+    second = sent["ts_event"] // SECOND_NS
+    assert second.is_unique
+    groups = every.groupby(every["ts_event"] // SECOND_NS)
+    assert len(sent) == groups.ngroups < len(every)
+    expected = groups["size_coins"].max() if rule == "largest" else groups["size_coins"].last()
+    assert sent["size_coins"].tolist() == expected.tolist()
+
+
+def test_bankruptcy_prices_are_beyond_the_marks():
+    world = replace(PLAIN, days=10, bankruptcy_price=True)
+    market = simulate(world, seed=3)
+    sent = market.tables[Kind.LIQUIDATION].to_pandas()
+    truth = market.truth["SIM"].liquidations
+    assert sorted(sent["price"]) == sorted(truth["bankruptcy_price"])
+    assert (truth["side"] * (truth["mark"] - truth["bankruptcy_price"]) > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"jumps_per_day": 0.0}, {"season": 0.0}, {"drift_per_day": 0.01}, {"momentum": 0.3},
+     {"mean_reversion": 0.5}, {"regime_days": 1.0, "regime_volatility": 2.0}],
+)  # fmt: skip
+def test_what_the_latent_price_adds_leaves_the_shocks_alone(market, keys):
+    other = simulate(replace(SMALL, **keys), seed=3).truth["SIM"]
+    a = np.diff(np.log(market.truth["SIM"].path_price))
+    b = np.diff(np.log(other.path_price))
+    assert (a != b).any()
+    assert np.corrcoef(a, b)[0, 1] > 0.8
+    assert np.corrcoef(np.sign(a), np.sign(b))[0, 1] > 0.9
+
+
+def test_open_interest_may_move_volatility():
+    world = replace(SMALL, days=10, oi_volatility=2.0)
+    truth = simulate(world, seed=3).truth["SIM"]
+    free = simulate(replace(world, oi_volatility=0.0), seed=3).truth["SIM"]
+    ratio = truth.sigma_1d / free.sigma_1d
+    held = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"][:-1]])
+    np.testing.assert_allclose(ratio, (held / world.level_lots) ** 2.0, rtol=1e-9)
 
 
 def toy_truth(log_price, dense_below, dense_above, step=5e-4):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import yaml
@@ -11,6 +11,10 @@ import yaml
 from liqbt.errors import ConfigError
 from liqbt.margin import flat_tiers, tier_table
 from liqbt.simulate import World
+from liqbt.simulate.feeds import Faults
+from liqbt.simulate.mechanisms import MECHANISMS, Mechanisms
+from liqbt.simulate.sections import Price
+from liqbt.simulate.world import HOMES, SECTIONS
 
 GOOD = World(name="w")
 
@@ -27,6 +31,7 @@ GOOD = World(name="w")
         ({"maintenance_rate": 0.02}, "less than 1/100"),
         ({"entries_per_day": -1.0}, "entries_per_day is -1.0, expected a value above 0"),
         ({"churn_per_day": -0.1}, "0 or more"),
+        ({"cut_cooldown_s": -1.0}, "0 or more"),
         ({"exit_half_life_h": 0.0}, "a value above 0"),
         ({"daily_volatility": 2.7}, "30 % a day"),
         ({"daily_volatility": float("nan")}, "a finite number"),
@@ -54,6 +59,27 @@ GOOD = World(name="w")
         ({"liquidations": 1}, "true or false"),
         ({"tiers": "BTCUSDT"}, "a TierTable"),
         ({"tiers": flat_tiers("X", 0.004, 50.0)}, "at most the venue's maximum of 50"),
+        ({"magnett": 1.0}, "unknown key 'magnett', did you mean 'magnet'"),
+        ({"mechanisms": 3}, "mechanisms is 3, expected a Mechanisms"),
+        ({"fuel": 20.0}, "fuel is 20.0, expected at most .* force .* of itself by its impact"),
+        ({"stops": 5.0}, "stops is 5.0, expected at most .* the price runs away"),
+        ({"fuel": 1.0, "unlevered_share": 0.0, "cross_share": 0.0}, "the price runs away"),
+        ({"impact": 9.0}, "impact is 9.0, expected at most 5"),
+        ({"direction": 0.5, "jumps_per_day": 0.0}, "direction is 0.5, expected 0 where jumps"),
+        ({"direction": 1.5}, "at most 1"),
+        ({"placement": -0.1}, "0 or more"),
+        ({"mean_reversion": 1.2}, "at most 1"),
+        ({"ratio": 5.0}, "the price runs away"),
+        ({"walls": 50.0}, "would not be crossed"),
+        ({"tick_usd": 0.03}, "a whole number, or 1 over one"),
+        ({"tick_usd": 50.0}, "a ten-thousandth of the price"),
+        ({"funding_every_h": 7}, "hours that divide a day"),
+        ({"maker_fee": -0.01}, "no rebate above the taker's fee"),
+        ({"cut_share": 0.0}, "a value above 0"),
+        ({"throttle": "some"}, "none, latest or largest"),
+        ({"mark_faults": Faults(missing=1.0)}, "mark_faults: missing is 1.0"),
+        ({"mark_faults": Faults(gaps_per_day=100.0)}, "gaps that leave half of the time"),
+        ({"mark_faults": 0.5}, "mark_faults is 0.5, expected keys of faults"),
     ],
 )
 def test_what_cannot_be_right_is_refused_with_its_reason(change, expected):
@@ -68,7 +94,8 @@ def test_a_position_too_large_for_every_tier_is_refused():
     )
     with pytest.raises(ConfigError, match="lower position_cap"):
         replace(GOOD, tiers=small)
-    assert replace(GOOD, tiers=small, open_interest_usd=5e7, lot_coins=1e-5).tiers is small
+    held = replace(GOOD, tiers=small, open_interest_usd=5e7, lot_coins=1e-5)
+    assert held.exchange.tiers is small
 
 
 def test_mapping_is_strict_and_names_its_source():
@@ -85,16 +112,57 @@ def test_mapping_is_strict_and_names_its_source():
         World.from_mapping({"name": "w", "weights": 3}, source="a.yaml")
 
 
-def test_shipped_worlds_are_valid_and_differ_only_in_the_magnet(root):
+def test_keys_go_to_their_sections_however_they_are_given():
+    flat = World(name="w", magnet=2.0, daily_volatility=0.03)
+    nested = World(name="w", mechanisms=Mechanisms(magnet=2.0), price=Price(daily_volatility=0.03))
+    text = "name: w\nmagnet: 2\nprice: {daily_volatility: 0.03}\n"
+    assert flat == nested == World.from_mapping(yaml.safe_load(text), source="w.yaml")
+    assert flat.magnet == flat.mechanisms.magnet == 2.0
+    assert replace(flat, magnet=0.0).price.daily_volatility == 0.03
+    assert len(HOMES) == sum(len(fields(section)) for section in SECTIONS.values())  # none twice
+    assert set(MECHANISMS) <= {f.name for f in fields(Mechanisms)}
+    assert not set(HOMES) & {f.name for f in fields(World)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mechanisms: {magnett: 1}", "unknown key 'magnett', did you mean 'magnet'"),
+        ("mechanisms: {season: 1}", "'season' is in section 'mechanisms', expected 'price'"),
+        ("mechanisms: 3", "section 'mechanisms' needs keys, found 3"),
+        ("mechanisms: {magnet: 1}\nmagnet: 2", "key 'magnet' is given twice"),
+        ("feed: {mark_faults: {mising: 0.1}}", "unknown key 'mising' in mark_faults, .*'missing'"),
+    ],
+)
+def test_sections_in_a_file_are_strict(text, expected):
+    with pytest.raises(ConfigError, match=f"^w.yaml: {expected}"):
+        World.from_mapping(yaml.safe_load(f"name: w\n{text}\n"), source="w.yaml")
+
+
+def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(root):
     worlds = {}
     for path in sorted((root / "experiments" / "worlds").glob("*.yaml")):
         worlds[path.stem] = World.from_mapping(
             yaml.safe_load(path.read_text(encoding="utf-8")), source=path.name
         )
         assert worlds[path.stem].name == path.stem
-    assert worlds["baseline"].magnet == 0.0
-    assert worlds["magnet"].magnet > 0.0
-    assert replace(worlds["magnet"], name="baseline", magnet=0.0) == worlds["baseline"]
+    nuisances = {"gbm", "stochastic_volatility", "momentum", "mean_reversion", "jumps", "drift",
+                 "oi_linked_volatility", "regimes", "throttled", "delayed"}  # fmt: skip
+    assert set(worlds) == {"baseline", "placement"} | set(MECHANISMS) | nuisances
+    base = worlds["baseline"]
+    assert base == World(name="baseline")
+    for name, world in worlds.items():
+        planted = {n for n in (*MECHANISMS, "placement") if getattr(world.mechanisms, n) > 0}
+        expected = {name} if name in (*MECHANISMS, "placement") else set()
+        assert planted == (expected | {"fuel"} if name == "impact" else expected)
+        assert (world.mechanisms == base.mechanisms) == (not planted)
+        if planted and name not in ("direction", "walls"):  # these need jumps, and depth
+            assert replace(world, name="baseline", mechanisms=base.mechanisms) == base
+        if name in nuisances:
+            changed = world.price != base.price
+            assert changed == (name not in ("throttled", "delayed"))
+            assert (world.feed != base.feed) == (not changed)
+            assert (world.traders, world.exchange) == (base.traders, base.exchange)
 
 
 def test_clocks():
