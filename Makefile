@@ -2,7 +2,10 @@
 #   make demo    set up, run the main job on the embedded simulated market, end with a report
 #   make test    set up, run every test (those that need real data skip where LIQBT_DATA is absent)
 #   make check   format, lint, types, layers, docs
+#   make gate    run the experiments and hold their scores against results/baselines/
+#   make baselines REASON='...'   accept today's scores as the baselines, saying why
 #   make bench   speed, as ratios to a reference in the same process
+#   make soak    faults, kills and fuzz: what was tried and what was lost (hours; SHARE=0.01: minutes)
 #   make quick   the tests without the statistical and end-to-end ones
 #   make lock    pin the dependencies anew
 #   make clean   remove everything that can be made again
@@ -12,7 +15,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test quick check bench lock clean setup
+.PHONY: demo test quick check bench lock clean setup gate baselines soak
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -40,8 +43,27 @@ check: $(READY)
 	$(BIN)/lint-imports --config .importlinter.toml
 	$(BIN)/python -m pytest -q -p no:randomly --doctest-modules --doctest-glob='*.md' liqbt research/decisions
 
+REAL := btc-2025-12 eth-2025-12 hyperliquid-2025
+
+gate: $(READY)
+	$(BIN)/liqbt check experiments/demo.yaml --baseline results/baselines/demo.json
+	@if [ -d "$${LIQBT_DATA:-../shared/data}" ]; then for name in $(REAL); do \
+	    $(BIN)/liqbt check experiments/$$name.yaml --baseline results/baselines/$$name.json || exit $$?; \
+	  done; else echo "no real data: set LIQBT_DATA to hold $(REAL) too"; fi
+
+baselines: $(READY)
+	@test -n "$(REASON)" || { echo "say why: make baselines REASON='...'"; exit 2; }
+	@names=demo; [ ! -d "$${LIQBT_DATA:-../shared/data}" ] || names="demo $(REAL)"; for name in $$names; do \
+	    $(BIN)/liqbt check experiments/$$name.yaml --baseline results/baselines/$$name.json \
+	      --update --reason "$(REASON)" || exit $$?; done
+
 bench: $(READY)
 	$(BIN)/liqbt bench
+
+# about 4 hours on one idle core: 100,000 mutated inputs a reader take most of them
+SHARE ?= 1
+soak: $(READY)
+	cd tests && ../$(BIN)/python -m soak --share $(SHARE)
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv

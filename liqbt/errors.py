@@ -6,15 +6,21 @@ __all__ = [
     "AlreadyRunningError",
     "ConfigError",
     "DataError",
+    "EstimatorError",
     "LiqbtError",
     "LogError",
     "MarginError",
     "OrderError",
+    "first_line",
+    "one_line",
 ]
 
 
 class LiqbtError(Exception):
     """Base of every error that liqbt raises on purpose; its message is one clear sentence."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ConfigError(LiqbtError):
@@ -29,6 +35,10 @@ class OrderError(DataError):
     """Records are not in canonical order; names the offending rows."""
 
 
+class EstimatorError(DataError):
+    """An estimator failed, or returned what is no forecast; names it and the time."""
+
+
 class LogError(LiqbtError):
     """An event log is missing, damaged or written by something else; names the file."""
 
@@ -39,3 +49,27 @@ class MarginError(LiqbtError):
 
 class AlreadyRunningError(LiqbtError):
     """Somebody else is writing the same log or the same run; names the lock."""
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the kind and the first line of what an error says, for a sentence about it.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no\nmore"))
+    'ValueError: no'
+    """
+    return f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0][:200]
+
+
+def one_line(text: str) -> str:
+    r"""Return `text` with what is not printable escaped: a hostile name stays within its line.
+
+    Examples
+    --------
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

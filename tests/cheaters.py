@@ -1,6 +1,7 @@
-"""Deliberate cheaters, one for each way to see the future; every one must fail the audit.
+"""Deliberate cheaters, one for each way to break a promise; every one must fail its audit.
 
-They wrap the reference estimator and shift what it says by something that only the future knows.
+They wrap the reference estimator and shift what it says by something that it must not know: the
+future, the size of a batch, the schedule, the process, the order of loading, a coin.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from liqbt.estimators import OIFlow
+from liqbt.log import EventLog
 from liqbt.tape import Tape
-from liqbt.types import Events, Forecast, Ns
+from liqbt.types import Events, Forecast, Kind, Ns
 
 
 class _Wrapper:
@@ -102,3 +104,152 @@ class FullSampleConstants(_Wrapper):
 
     def peek(self, at: Ns) -> float:
         return self.constant
+
+
+class CountsQuestions(_Wrapper):
+    """Says something else the more often it was asked; confesses the count in its state."""
+
+    asked = 0
+
+    def peek(self, at: Ns) -> float:
+        self.asked += 1
+        return 1e-6 * self.asked
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "asked": np.array([self.asked])}
+
+    def restore(self, state: Any) -> None:
+        self.asked = int(state["asked"][0])
+        super().restore({k: v for k, v in state.items() if k != "asked"})
+
+
+class CountsUpdates(_Wrapper):
+    """Says something else the more calls brought the same events; confesses the count."""
+
+    calls = 0
+
+    def update(self, events: Events) -> None:
+        self.calls += 1
+        super().update(events)
+
+    def peek(self, at: Ns) -> float:
+        return 1e-6 * self.calls
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "calls": np.array([self.calls])}
+
+    def restore(self, state: Any) -> None:
+        self.calls = int(state["calls"][0])
+        super().restore({k: v for k, v in state.items() if k != "calls"})
+
+
+class HashOfAWord(_Wrapper):
+    """Follows `hash()` of a string, which every process salts anew."""
+
+    def peek(self, at: Ns) -> float:
+        return 1e-9 * (hash("liqbt") % 1_000_003)
+
+
+class HiddenState(_Wrapper):
+    """Remembers the first price, and forgets to say so in its state."""
+
+    first: float | None = None
+
+    def update(self, events: Events) -> None:
+        if self.first is None:
+            self.first = float(events["p0"][0])
+        super().update(events)
+
+    def peek(self, at: Ns) -> float:
+        return 1e-9 * (self.first or 0.0)
+
+
+class AliasedState(_Wrapper):
+    """Hands out the very array that it goes on writing to."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.count = np.zeros(1)
+
+    def update(self, events: Events) -> None:
+        self.count += len(events)
+        super().update(events)
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "count": self.count}
+
+    def restore(self, state: Any) -> None:
+        self.count = state["count"].copy()
+        super().restore({k: v for k, v in state.items() if k != "count"})
+
+
+class KeptState(AliasedState):
+    """Goes on writing to the array that it was given."""
+
+    def state(self) -> dict[str, Any]:
+        return {**_Wrapper.state(self), "count": self.count.copy()}
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self.count = state["count"]
+
+
+class NoRestore(_Wrapper):
+    """Cannot go on from a state at all."""
+
+    def restore(self, state: Any) -> None:
+        raise KeyError("position")
+
+
+class StateTouches(_Wrapper):
+    """Being asked for its state changes what it says."""
+
+    taken = 0
+
+    def state(self) -> dict[str, Any]:
+        self.taken += 1
+        return super().state()
+
+    def peek(self, at: Ns) -> float:
+        return 1e-6 * self.taken
+
+
+class ReadsLoadOrder(_Wrapper):
+    """Looks for logs in memory and counts their commits: how the events were loaded."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        logs = [thing for thing in gc.get_objects() if isinstance(thing, EventLog)]
+        self.commits = sum(len(log.commits()) for log in logs if log.path.exists())
+
+    def peek(self, at: Ns) -> float:
+        return 1e-4 * self.commits
+
+
+class LastOfTheInstant(_Wrapper):
+    """Takes the last liquidation that it was handed for the newest, also among those that tie."""
+
+    last = 0.0
+
+    def update(self, events: Events) -> None:
+        mine = events[events["kind"] == Kind.LIQUIDATION]
+        if len(mine):
+            self.last = float(mine["p1"][-1])
+        super().update(events)
+
+    def peek(self, at: Ns) -> float:
+        return 1e-3 * self.last
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "last": np.array([self.last])}
+
+    def restore(self, state: Any) -> None:
+        self.last = float(state["last"][0])
+        super().restore({k: v for k, v in state.items() if k != "last"})
+
+
+class Dice(_Wrapper):
+    """Rolls a die that nobody seeded."""
+
+    def peek(self, at: Ns) -> float:
+        return 1e-3 * float(np.random.default_rng().random())

@@ -7,10 +7,11 @@ import sys
 import click
 
 from liqbt.cli.audits import audit, bench
-from liqbt.cli.events import ingest, log, simulate
-from liqbt.cli.runs import demo, line, report, run
+from liqbt.cli.claims import claims
+from liqbt.cli.events import fetch, ingest, log, simulate
+from liqbt.cli.runs import check, compare, demo, line, report, run
 from liqbt.cli.words import examples
-from liqbt.errors import LiqbtError
+from liqbt.errors import LiqbtError, one_line
 
 __all__ = ["cli", "main"]
 
@@ -26,7 +27,21 @@ def cli(debug: bool) -> None:
     del debug  # read by main(), which handles errors
 
 
-for command in (run, demo, report, line, ingest, log, simulate, audit, bench):
+for command in (
+    run,
+    demo,
+    report,
+    line,
+    check,
+    compare,
+    claims,
+    fetch,
+    ingest,
+    log,
+    simulate,
+    audit,
+    bench,
+):
     cli.add_command(command)
 
 
@@ -50,5 +65,5 @@ def main() -> None:
 
 def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}"
-    return str(error) or type(error).__name__
+        return one_line(f"{error.filename or 'a file'}: {error.strerror}")
+    return one_line(str(error) or type(error).__name__)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,26 +17,86 @@ def audit() -> None:
     """Try to break what an experiment's estimator promises."""
 
 
-@audit.command(epilog=examples("liqbt audit lookahead experiments/btc-2025-12.yaml"))
-@click.argument("experiment", type=FILE)
-@click.option("--estimator", help="Audit this one instead: a built-in's name or module:Class.")
-@click.option("--cuts", type=click.IntRange(min=2), default=6, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@results_option
-@json_option
-def lookahead(
-    experiment: Path, estimator: str | None, cuts: int, seed: int, results: Path, as_json: bool
-) -> None:
-    """Poison the future at several cuts. Exit 1 if a forecast issued by then changed."""
-    from liqbt.audit import audit_lookahead
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give an audit the argument and options that all of them have."""
+    for option in (
+        json_option,
+        results_option,
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+        click.option("--days", type=click.IntRange(min=1), help="Only so many days, for speed."),
+        click.option(
+            "--estimator", help="Audit this one instead: a built-in's name or module:Class."
+        ),
+        click.argument("experiment", type=FILE),
+    ):
+        command = option(command)
+    return command
+
+
+def _audit(name: str, experiment: Path, results: Path, as_json: bool, /, **options: Any) -> None:
+    """Do one audit and say what it found; exit 1 if it failed."""
+    from liqbt.audit import AUDITS
 
     with progress() as stage:
-        found = audit_lookahead(
-            experiment, results, estimator=estimator, cuts=cuts, seed=seed, stage=stage
-        )
-    value = {"passed": found.passed, "details": found.details}
+        found = AUDITS[name](experiment, results, stage=stage, **options)
+    value = {"audit": name, "passed": found.passed, "details": found.details}
     say(value, as_json, found.sentence)
     sys.exit(0 if found.passed else 1)
+
+
+@audit.command(epilog=examples("liqbt audit lookahead experiments/btc-2025-12.yaml"))
+@_options
+@click.option("--cuts", type=click.IntRange(min=2), default=6, show_default=True)
+def lookahead(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
+    """Poison the future at several cuts. Exit 1 if a forecast issued by then changed."""
+    _audit("lookahead", experiment, results, as_json, **options)
+
+
+@audit.command(epilog=examples("liqbt audit chunks mine.yaml --estimator mymodule:MyClass"))
+@_options
+@click.option("--splits", type=click.IntRange(min=1), default=3, show_default=True)
+def chunks(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
+    """Hand the events over in other pieces, schedules and processes. Exit 1 on any change."""
+    _audit("chunks", experiment, results, as_json, **options)
+
+
+@audit.command(epilog=examples("liqbt audit order experiments/demo.yaml --days 30"))
+@_options
+def order(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
+    """Shuffle the files and the log. Exit 1 if the tape or a forecast changed."""
+    _audit("order", experiment, results, as_json, **options)
+
+
+@audit.command(epilog=examples("liqbt audit ties experiments/demo.yaml --strict"))
+@_options
+@click.option("--permutations", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--strict", is_flag=True, help="Fail where permuted ties change a forecast.")
+def ties(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
+    """Permute records of one instant, report what changes. Exit 1 if their order is not total."""
+    _audit("ties", experiment, results, as_json, **options)
+
+
+@audit.command(epilog=examples("liqbt audit checkpoint experiments/btc-2025-12.yaml --json"))
+@_options
+@click.option("--points", type=click.IntRange(min=1), default=4, show_default=True)
+def checkpoint(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
+    """Stop and resume, here and in a new process. Exit 1 if what follows changed."""
+    _audit("checkpoint", experiment, results, as_json, **options)
+
+
+@audit.command("all", epilog=examples("liqbt audit all mine.yaml --days 30"))
+@_options
+def all_audits(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
+    """Do all of them. Exit 1 if one failed."""
+    from liqbt.audit import AUDITS
+
+    with progress() as stage:
+        found = [do(experiment, results, stage=stage, **options) for do in AUDITS.values()]
+    passed = all(report.passed for report in found)
+    audits = {r.audit: {"passed": r.passed, "details": r.details} for r in found}
+    lines = [f"{r.audit:<11}{line}" for r in found for line in r.sentence.splitlines()]
+    say({"passed": passed, "audits": audits}, as_json, "\n".join(lines))
+    sys.exit(0 if passed else 1)
 
 
 @click.command(epilog=examples("liqbt bench --json"))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from liqbt.cli.words import FILE, examples, json_option, log_option, progress, say
 
+DAY = click.DateTime(["%Y-%m-%d"])
+
 
 @click.command(
-    epilog=examples("liqbt ingest experiments/sources/okx-liquidations.yaml *.csv.gz --log mylog")
+    epilog=examples(
+        "liqbt ingest experiments/sources/okx-liquidations.yaml *.csv.gz --log mylog",
+        "liqbt ingest binance-um BTCUSDT-metrics-2024-01-*.zip --log mylog",
+    )
 )
 @click.argument("column_map", metavar="MAP", type=FILE)
 @click.argument("files", nargs=-1, required=True, type=FILE)
@@ -27,7 +33,11 @@ def ingest(
     data_root: Path | None,
     as_json: bool,
 ) -> None:
-    """Read FILES through a column MAP into an event log. The same file twice adds nothing."""
+    """Read FILES into an event log. The same file twice adds nothing.
+
+    MAP is a column map's file, or a vendor: binance-um, binance-cm, tardis, okx, hyperliquid; or a
+    vendor and a format, such as binance-um/klines, where a file's name does not tell it.
+    """
     from liqbt.experiment import describe_ingest, ingest_files
 
     with progress() as stage:
@@ -46,6 +56,72 @@ def ingest(
         for r in reports
     ]
     say(value, as_json, "\n".join(describe_ingest(r) for r in reports))
+
+
+@click.command(
+    epilog=examples(
+        "liqbt fetch binance-um --symbols BTCUSDT --types metrics,markPriceKlines:1m "
+        "--from 2024-01-01 --to 2024-01-31 --log mylog"
+    )
+)
+@click.argument("venue", type=click.Choice(["binance-um", "binance-cm"]))
+@click.option("--symbols", required=True, help="Comma-separated, such as BTCUSDT,ETHUSDT.")
+@click.option("--types", required=True, help="Comma-separated, such as metrics,klines:1m.")
+@click.option("--from", "first", type=DAY, required=True, help="First UTC day.")
+@click.option("--to", "last", type=DAY, required=True, help="Last UTC day, included.")
+@log_option
+@click.option("--base", help="The archive's address.  [default: LIQBT_ARCHIVE, or the venue's own]")
+@click.option("--keep", type=FILE, help="Folder that files are kept in.  [default: LOG.archive]")
+@click.option("--jobs", type=click.IntRange(1, 16), default=4, show_default=True)
+@click.option("--max-bad", type=click.FloatRange(0, 1), default=0.001, show_default=True)
+@click.option("--strict", is_flag=True, help="Exit 1 if the archive lacks a file.")
+@json_option
+def fetch(
+    venue: str,
+    symbols: str,
+    types: str,
+    first: datetime,
+    last: datetime,
+    log_dir: Path,
+    base: str | None,
+    keep: Path | None,
+    jobs: int,
+    max_bad: float,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Fetch a period of a venue's public archive into an event log.
+
+    Checksums are verified before anything is believed; a file that is here already is not fetched
+    again, and one that was begun is continued. Interrupted, the command can be repeated.
+    """
+    from dataclasses import asdict
+
+    from liqbt.experiment import describe_fetch, fetch_archive
+
+    with progress() as stage:
+        report = fetch_archive(
+            venue,
+            log_dir,
+            symbols=[word.strip() for word in symbols.split(",") if word.strip()],
+            types=[word.strip() for word in types.split(",") if word.strip()],
+            first=first.date(),
+            last=last.date(),
+            base=base,
+            keep=keep,
+            jobs=jobs,
+            max_bad=max_bad,
+            stage=stage,
+        )
+    say(asdict(report), as_json, describe_fetch(report))
+    bad = len(report.failed) + len(report.refused)
+    if bad:
+        click.echo(
+            f"liqbt: {bad} of {report.files} files could not be had or read; the others are in "
+            f"{log_dir}: repeat the command",
+            err=True,
+        )
+    sys.exit(2 if bad else 1 if strict and report.missing else 0)
 
 
 @click.group()
@@ -78,6 +154,25 @@ def verify(log_dir: Path, as_json: bool) -> None:
         "\n".join(problems) or f"{log_dir}: every committed byte is as it was written",
     )
     sys.exit(1 if problems else 0)
+
+
+@log.command(epilog=examples("liqbt log quality mylog", "liqbt log quality mylog --out quality"))
+@click.argument("log_dir", metavar="DIR", type=FILE)
+@click.option("--out", type=FILE, help="Folder for quality.html and quality.json.")
+@json_option
+def quality(log_dir: Path, out: Path | None, as_json: bool) -> None:
+    """Measure the feeds of the event log in DIR: gaps, doubles, latency, odd values, coverage."""
+    from liqbt.quality import describe_quality, log_quality, plain
+
+    with progress() as stage:
+        found = log_quality(log_dir, stage=stage)
+    value = plain(found)
+    text = describe_quality(found)
+    if out is not None:
+        from liqbt.report.quality_page import write_quality_page
+
+        text += f"\n\npage: {write_quality_page(value, out)}"
+    say(value, as_json, text)
 
 
 @click.command(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,15 +23,22 @@ def run(experiment: Path, results: Path, as_json: bool) -> None:
     _run(experiment, results, as_json)
 
 
-def _run(experiment: Path, results: Path, as_json: bool) -> None:
+def _finished(experiment: Path, results: Path) -> Any:
+    """Return the finished run of an experiment, with its report."""
     from liqbt.experiment import run_experiment
     from liqbt.report.page import write_report
-    from liqbt.report.reading import headline
 
     with progress() as stage:
         finished = run_experiment(experiment, results, finish=write_report, stage=stage)
         if not (finished.path / "report.html").is_file():  # made from Python, without a report
             write_report(finished, finished.path)
+    return finished
+
+
+def _run(experiment: Path, results: Path, as_json: bool) -> None:
+    from liqbt.report.reading import headline
+
+    finished = _finished(experiment, results)
     value = {
         "run_id": finished.run_id,
         "path": str(finished.path),
@@ -77,3 +86,65 @@ def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) ->
         raise click.BadParameter(str(error), param_hint="--at") from None
     text = report_line(load_run(run_folder), symbol=symbol, at=moment)
     say({"lines": text.splitlines()}, as_json, text)
+
+
+@click.command(
+    epilog=examples(
+        "liqbt check results/demo/<run_id> --baseline results/baselines/demo.json",
+        "liqbt check mine.yaml --baseline mine.json --update --reason 'first accepted figures'",
+    )
+)
+@click.argument("run_or_experiment", metavar="RUN", type=FILE)
+@click.option("--baseline", required=True, type=FILE, help="The committed file.")
+@click.option("--update", is_flag=True, help="Make RUN the baseline; needs --reason.")
+@click.option("--reason", help="Why the new figures are right; kept in the file.")
+@click.option(
+    "--across-tapes", is_flag=True, help="Other events or configuration: let intervals decide."
+)
+@results_option
+@json_option
+def check(
+    run_or_experiment: Path,
+    baseline: Path,
+    update: bool,
+    reason: str | None,
+    across_tapes: bool,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Hold a RUN's scores against a baseline. Exit 1 on a regression.
+
+    RUN is the folder of a finished run, or an experiment's YAML, which is run first.
+    """
+    if update != (reason is not None):
+        raise click.UsageError("--update and --reason go together")
+    from liqbt.gate import check as hold
+    from liqbt.gate import load_baseline, open_run, report_text, report_value, update_baseline
+
+    if not update:
+        accepted = load_baseline(baseline)
+    is_yaml = run_or_experiment.suffix in {".yaml", ".yml"}
+    path = _finished(run_or_experiment, results).path if is_yaml else run_or_experiment
+    finished = open_run(path)
+    if update:
+        change = update_baseline(finished, baseline, str(reason))
+        value = {"baseline": str(baseline), **change.model_dump()}
+        text = f"{baseline}: {len(change.changed)} rows changed, from now on run {change.run_id}"
+        say(value, as_json, text)
+        return
+    report = hold(finished, accepted, across_tapes=across_tapes)
+    say(report_value(report), as_json, report_text(report))
+    sys.exit(0 if report.passed else 1)
+
+
+@click.command(epilog=examples("liqbt compare results/demo/<run_id> results/demo/<other_id>"))
+@click.argument("run_a", metavar="A", type=FILE)
+@click.argument("run_b", metavar="B", type=FILE)
+@json_option
+def compare(run_a: Path, run_b: Path, as_json: bool) -> None:
+    """Put two runs side by side: what they were made of, where they part, how scores differ."""
+    from liqbt.gate import compare as side_by_side
+    from liqbt.gate import comparison_text, comparison_value, open_run
+
+    found = side_by_side(open_run(run_a), open_run(run_b))
+    say(comparison_value(found), as_json, comparison_text(found))

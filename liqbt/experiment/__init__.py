@@ -6,6 +6,7 @@ re-exported here.
 
 from __future__ import annotations
 
+from liqbt.evaluation import REGISTER, describe_claims
 from liqbt.experiment.build import build_estimator, default_estimator, make_importable
 from liqbt.experiment.compose import run_experiment
 from liqbt.experiment.describe import describe_log, iso, log_info, log_verify
@@ -19,8 +20,10 @@ from liqbt.experiment.events import (
     open_log,
     simulate_world,
 )
+from liqbt.experiment.fetch import fetch_archive
+from liqbt.experiment.fetched import FetchReport, describe_fetch
 from liqbt.experiment.identity import code_digest, sha256_file
-from liqbt.experiment.pipeline import Issued, issue
+from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
 from liqbt.experiment.schema import (
     Experiment,
     demo_experiment,
@@ -35,7 +38,9 @@ from liqbt.replay import forecasts_digest, replay, schedule
 from liqbt.tape import Tape, tape_from_events
 
 __all__ = [
+    "REGISTER",
     "Experiment",
+    "FetchReport",
     "IngestReport",
     "Issued",
     "Run",
@@ -44,15 +49,21 @@ __all__ = [
     "code_digest",
     "default_estimator",
     "demo_experiment",
+    "describe_claims",
+    "describe_fetch",
     "describe_ingest",
     "describe_log",
     "duration_ns",
+    "fetch_archive",
+    "forecast_items",
+    "forecast_times",
     "forecasts_digest",
     "format_duration",
     "ingest_files",
     "instant_ns",
     "iso",
     "issue",
+    "issued_items",
     "load_experiment",
     "load_run",
     "load_world",

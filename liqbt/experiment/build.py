@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from liqbt.errors import ConfigError
+from liqbt.errors import ConfigError, LiqbtError, first_line
 from liqbt.estimators import (
     DistanceKernel,
     Mirror,
@@ -106,9 +106,12 @@ def build_estimator(experiment: Experiment, symbol: str) -> Estimator:
     if ":" in chosen.name:
         try:
             made: Estimator = _imported(chosen.name)(config)
-        except TypeError as error:
+        except LiqbtError:
+            raise
+        except Exception as error:
             raise ConfigError(
-                f"estimator '{chosen.name}' cannot be built from its configuration alone: {error}"
+                f"estimator '{chosen.name}' cannot be built from its configuration alone: "
+                f"{first_line(error)}"
             ) from error
         return made
     if chosen.name not in ESTIMATORS:
@@ -123,8 +126,10 @@ def _imported(name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise ConfigError(f"estimator '{name}' cannot be imported: {error}") from error
+    except Exception as error:  # a user's module may raise anything
+        raise ConfigError(
+            f"estimator '{name}' cannot be imported: {first_line(error)}"
+        ) from error
 
 
 def make_importable(folder: Path) -> None:

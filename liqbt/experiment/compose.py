@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.evaluation import CLAIMS, Evaluation, MarketInput, evaluate, verdicts
+from liqbt.experiment.beside import Beside, truth_beside
 from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
 from liqbt.experiment.describe import describe_market, versions
 from liqbt.experiment.events import Origin, Stage, market_tape, open_events, silent
@@ -138,6 +139,7 @@ def _execute(
     stage("score", 1, 2)
     sensitivities = _sensitivities(work, markets, streams[1])
     stage("score", 2, 2)
+    beside = _beside(work, markets, evaluation)
     return write_run(
         final,
         manifest=_manifest(work, forecasts),
@@ -151,9 +153,19 @@ def _execute(
             "sensitivities": sensitivities,
             "inference": [asdict(detail.estimate) for detail in evaluation.details],
         },
-        parquet=_parquet(work, forecasts, markets, evaluation),
+        parquet=_parquet(work, forecasts, markets, evaluation)
+        | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
+        truth=None if beside is None else beside.figures,
         finish=finish,
     )
+
+
+def _beside(work: _Work, markets: Sequence[MarketInput], evaluation: Evaluation) -> Beside | None:
+    """Return the truth beside a simulated market's figures; made after everything else."""
+    world, planted = work.origin.world, work.origin.planted
+    if world is None or planted is None:
+        return None
+    return truth_beside(work.experiment, world, planted, markets, evaluation.outcomes)
 
 
 def _replay(work: _Work, symbol: str, stage: Stage) -> list[Forecast]:

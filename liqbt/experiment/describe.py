@@ -79,6 +79,11 @@ def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str
             for i in chosen
         ],
         "latency": _latencies(tape, market, log),
+        "notes": {
+            place: words
+            for place, words in _notes(log).items()
+            if place in {_place(k, i) for k, chosen in market.events.items() for i in chosen}
+        },
     }
 
 
@@ -137,7 +142,8 @@ def log_info(path: Path) -> dict[str, Any]:
     LogError
         If there is none, or its commits are damaged.
     """
-    info = EventLog.open(path).info()
+    log = EventLog.open(path)
+    info = log.info()
     return {
         "path": str(path),
         "digest": info.digest,
@@ -155,7 +161,23 @@ def log_info(path: Path) -> dict[str, Any]:
             }
             for kind, count in info.events.items()
         },
+        "notes": _notes(log),
     }
+
+
+def _notes(log: EventLog) -> dict[str, list[str]]:
+    """Return by kind and venue what sources say of themselves in words, such as a throttle."""
+    said: dict[str, set[str]] = {}
+    for commit in log.commits():
+        words = [v for v in dict(commit.source.get("notes", {})).values() if isinstance(v, str)]
+        for segment in commit.segments:
+            for place in {_place(segment.kind, i) for i in segment.instruments}:
+                said.setdefault(place, set()).update(words)
+    return {place: sorted(words) for place, words in sorted(said.items()) if words}
+
+
+def _place(kind: Kind, instrument: Instrument) -> str:
+    return f"{kind.name.lower()} of {instrument.venue}"
 
 
 def describe_log(info: Mapping[str, Any]) -> str:
@@ -170,6 +192,7 @@ def describe_log(info: Mapping[str, Any]) -> str:
         + ", ".join(row["instruments"])
         for kind, row in info["kinds"].items()
     ]
+    lines += [f"{place}: {'; '.join(words)}" for place, words in info["notes"].items()]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Where a run's events come from: files through column maps, an event log, or a simulated world."""
+"""Where a run's events come from: files of one's own or a vendor's, a log, or a simulated world."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 
 from liqbt.errors import ConfigError, DataError
 from liqbt.experiment.identity import canonical_json, code_digest, sha256_file
-from liqbt.experiment.schema import Experiment, MarketConfig, data_root
+from liqbt.experiment.readers import Reader, map_reader, open_reader, vendor_reader
+from liqbt.experiment.schema import Experiment, MarketConfig, SourceConfig, data_root
 from liqbt.experiment.tiers import shipped_tiers
 from liqbt.experiment.truth import write_truth
 from liqbt.experiment.yaml import nearest, read_yaml
 from liqbt.log import EventLog
-from liqbt.simulate import World, simulate
-from liqbt.tabular import ColumnMap, ingest_file, load_map
+from liqbt.simulate import MECHANISMS, World, simulate
 from liqbt.tape import Selection, Tape, build_tape
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Stage",
     "describe_ingest",
     "ingest_files",
+    "ingest_one",
     "load_world",
     "market_tape",
     "open_events",
@@ -50,7 +51,7 @@ class IngestReport:
     quarantine : Path or None
         Where those rows and their reasons are.
     added : bool
-        False where the log held this very file already.
+        False where nothing was added: the log held these events already, or the file has none.
     """
 
     file: str
@@ -73,11 +74,14 @@ class Origin:
         One per commit: file name, digests, latency and whether it was observed or modelled.
     planted : mapping or None
         The truth that a simulated world states; None for anything real.
+    world : World or None
+        The simulated world that they come from; None for anything real.
     """
 
     log: EventLog
     sources: tuple[Mapping[str, Any], ...]
     planted: Mapping[str, Any] | None
+    world: World | None = None
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:
@@ -85,7 +89,7 @@ def silent(_stage: str, _done: int, _total: int) -> None:
 
 
 def ingest_files(
-    map_path: Path,
+    reader: Path | str,
     files: Sequence[Path],
     log_dir: Path,
     *,
@@ -93,12 +97,13 @@ def ingest_files(
     root: Path | None = None,
     stage: Stage = silent,
 ) -> list[IngestReport]:
-    """Read files through one column map into an event log; the same file twice adds nothing.
+    """Read files into an event log; the same file twice adds nothing.
 
     Parameters
     ----------
-    map_path : Path
-        The column map.
+    reader : Path or str
+        A column map's file, or a vendor (`binance-um`, which tells each file's format from its
+        name) or vendor and format (`binance-um/klines`).
     files : sequence of Path
         What it reads.
     log_dir : Path
@@ -120,19 +125,20 @@ def ingest_files(
     LiqbtError
         If the map or a file cannot be used; the files before it are in the log, whole.
     """
-    column_map = load_map(map_path)
+    chosen = open_reader(reader)
     reports = []
     for i, path in enumerate(files):
         stage("ingest", i, len(files))
-        reports.append(_ingest(log_dir, column_map, path, max_bad=max_bad, root=root))
+        reports.append(ingest_one(log_dir, chosen, path, max_bad=max_bad, root=root))
     stage("ingest", len(files), len(files))
     return reports
 
 
-def _ingest(
-    log_dir: Path, column_map: ColumnMap, path: Path, *, max_bad: float, root: Path | None
+def ingest_one(
+    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, root: Path | None = None
 ) -> IngestReport:
-    ingested = ingest_file(column_map, path, max_bad=max_bad, root=root)
+    """Read one file into an event log, all of it or nothing."""
+    ingested = reader.read(path, max_bad, root)
     log = EventLog.open_or_create(log_dir)
     commit = log.append(
         ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
@@ -149,6 +155,8 @@ def _ingest(
 
 def describe_ingest(report: IngestReport) -> str:
     """Return what became of one file as a sentence."""
+    if not report.events:
+        return f"{report.file}: holds no events"
     if not report.added:
         return f"{report.file}: already in the log, nothing added"
     text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"
@@ -201,7 +209,14 @@ def _world_source(path: Path, seed: int) -> dict[str, Any]:
     }
 
 
-def open_events(experiment: Experiment, path: Path, cache: Path, stage: Stage = silent) -> Origin:
+def open_events(
+    experiment: Experiment,
+    path: Path,
+    cache: Path,
+    stage: Stage = silent,
+    *,
+    root: Path | None = None,
+) -> Origin:
     """Return the events of an experiment, ingested or simulated into a cache where need be.
 
     Parameters
@@ -214,6 +229,8 @@ def open_events(experiment: Experiment, path: Path, cache: Path, stage: Stage = 
         Folder for logs and tapes that can be made again.
     stage : callable
         Progress.
+    root : Path, optional
+        Folder of the data files, in place of what `data_root` says.
 
     Raises
     ------
@@ -233,46 +250,59 @@ def open_events(experiment: Experiment, path: Path, cache: Path, stage: Stage = 
             stage("simulate", 0, 1)
             simulate_world(world_path, seed=data.seed, log_dir=log.path)
             stage("simulate", 1, 1)
-        planted = {"world": world.name, "seed": data.seed, "magnet": world.magnet}
-        return Origin(log=log, sources=_sources(log), planted=planted)
-    log = _ingested(experiment, path, cache, stage)
+        planted = _planted(world, data.seed)
+        return Origin(log=log, sources=_sources(log), planted=planted, world=world)
+    log = _ingested(experiment, path, root or data_root(experiment, path), cache, stage)
     return Origin(log=log, sources=_sources(log), planted=None)
 
 
-def _ingested(experiment: Experiment, path: Path, cache: Path, stage: Stage) -> EventLog:
+def _planted(world: World, seed: int) -> dict[str, Any]:
+    """Return what a simulated world states of itself: its name and seed, and what is planted."""
+    names = (*MECHANISMS, "placement")
+    strengths = {name: getattr(world.mechanisms, name) for name in names}
+    planted = {name: value for name, value in strengths.items() if value or name == "magnet"}
+    return {"world": world.name, "seed": seed, **planted}
+
+
+def _ingested(
+    experiment: Experiment, path: Path, root: Path, cache: Path, stage: Stage
+) -> EventLog:
     """Return the cached log of an experiment's files, reading those that it lacks."""
-    root = data_root(experiment, path)
     if not root.is_dir():
         raise ConfigError(
             f"{path}: its data root {root} is not a folder; set LIQBT_DATA, or data.root"
         )
     wanted = [
-        (path.parent / source.map, root / name, source.max_bad)
+        (_reader(source, path), root / name, source.max_bad)
         for source in experiment.data.sources
         for name in source.files
     ]
-    for map_path, file, _ in wanted:
-        for needed in (map_path, file):
-            if not needed.is_file():
-                raise DataError(f"{needed}: no such file, which {path} names")
-    identity = [[sha256_file(m), sha256_file(f), bad] for m, f, bad in wanted]
-    identity += [[sha256_file(path)] for path in _second_files(wanted, root)]
+    for _, file, _ in wanted:
+        if not file.is_file():
+            raise DataError(f"{file}: no such file, which {path} names")
+    identity = [[r.digest, f.name, sha256_file(f), bad] for r, f, bad in wanted]
+    seconds = [root / reader.join for reader, _, _ in wanted if reader.join]
+    identity += [[sha256_file(file)] for file in seconds if file.is_file()]
     key = _key({"files": identity, "code": code_digest()})
     done = cache / "logs" / f"{key}.complete"
     log = EventLog.open_or_create(cache / "logs" / key)
     if not done.exists():
-        for i, (map_path, file, max_bad) in enumerate(wanted):
+        for i, (reader, file, max_bad) in enumerate(wanted):
             stage("ingest", i, len(wanted))
-            _ingest(log.path, load_map(map_path), file, max_bad=max_bad, root=root)
+            ingest_one(log.path, reader, file, max_bad=max_bad, root=root)
         stage("ingest", len(wanted), len(wanted))
         done.touch()
     return log
 
 
-def _second_files(wanted: Sequence[tuple[Path, Path, float]], root: Path) -> list[Path]:
-    """Return the second files that column maps join, where they are."""
-    joins = [load_map(map_path).join for map_path, _, _ in wanted]
-    return [root / join.file for join in joins if join and (root / join.file).is_file()]
+def _reader(source: SourceConfig, path: Path) -> Reader:
+    """Return what reads a source of the experiment in `path`."""
+    if source.format is not None:
+        return vendor_reader(source.format)
+    column_map = path.parent / str(source.map)
+    if not column_map.is_file():
+        raise DataError(f"{column_map}: no such file, which {path} names")
+    return map_reader(column_map)
 
 
 def _key(value: Mapping[str, Any]) -> str:

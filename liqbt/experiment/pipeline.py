@@ -23,8 +23,10 @@ __all__ = [
     "Issued",
     "calibration",
     "evaluation_config",
+    "forecast_items",
     "forecast_times",
     "issue",
+    "issued_items",
     "market_input",
     "outcome_path",
     "scored_from",
@@ -145,10 +147,14 @@ def issue(
     """
     estimator = make(tape) if make else build_estimator(experiment, symbol)
     times = forecast_times(experiment, tape, until)
-    forecasts = replay(tape, estimator, times, slicer=slicer)
-    items = [
-        Issued(at=f.at, what=f"forecast {symbol}", fields=forecast_fields(f)) for f in forecasts
-    ]
+    return issued_items(experiment, symbol, replay(tape, estimator, times, slicer=slicer), tape)
+
+
+def issued_items(
+    experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape
+) -> list[Issued]:
+    """Return what follows from forecasts that were issued: they, and the calibrated tilts."""
+    items = forecast_items(symbol, forecasts)
     market = market_input(experiment, symbol, forecasts, tape)
     if market.forecasts:
         calibrate = calibration(experiment)
@@ -158,6 +164,12 @@ def issue(
             mine = observed.first_sides["horizon_ns"] == horizon_ns
             items += list(_tilts(calibrate(observed.first_sides[mine]), symbol, horizon_ns))
     return sorted(items, key=lambda item: (item.at, item.what))
+
+
+def forecast_items(symbol: str, forecasts: Sequence[Forecast]) -> list[Issued]:
+    """Return forecasts as items, in the order given."""
+    what = f"forecast {symbol}"
+    return [Issued(at=f.at, what=what, fields=forecast_fields(f)) for f in forecasts]
 
 
 def _tilts(rows: npt.NDArray[Any], symbol: str, horizon_ns: Ns) -> Iterator[Issued]:

@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 _UNITS: Final = {"s": SECOND_NS, "min": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS}
+_LONGEST_NS: Final = 3653 * DAY_NS
+_YEARS: Final = range(2009, 2100)
 
 
 def duration_ns(text: str | int) -> int:
@@ -61,7 +63,10 @@ def duration_ns(text: str | int) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)", str(text).strip())
     if match is None:
         raise ValueError(f"'{text}' is not a duration; write one such as 60s, 5min, 24h or 7d")
-    return round(float(match[1]) * _UNITS[match[2]])
+    duration = float(match[1]) * _UNITS[match[2]]
+    if duration > _LONGEST_NS:
+        raise ValueError(f"'{text}' is longer than ten years")
+    return round(duration)
 
 
 def format_duration(ns: int) -> str:
@@ -85,6 +90,8 @@ def instant_ns(value: Any) -> int:
     except ValueError:
         raise ValueError(f"'{value}' is not a time; write one such as 2025-12-01") from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.year not in _YEARS:
+        raise ValueError(f"'{value}' is no time from 2009 to 2100")
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * SECOND_NS
 
 
@@ -112,6 +119,12 @@ def _plain(name: str) -> str:
     return name
 
 
+def _place(name: str) -> str:
+    if not name or not name.isprintable() or len(name.encode(errors="replace")) > 4000:
+        raise ValueError(f"{name[:80]!r} cannot be the name of a file")
+    return name
+
+
 def _to_kind(name: Any) -> Kind:
     try:
         return Kind[str(name).upper()]
@@ -134,6 +147,7 @@ Instant = Annotated[
     int, BeforeValidator(instant_ns), PlainSerializer(_format_instant, return_type=str)
 ]
 Name = Annotated[str, AfterValidator(_plain)]
+Place = Annotated[str, AfterValidator(_place)]
 Instruments = Annotated[
     tuple[Instrument, ...],
     BeforeValidator(_instruments),
@@ -151,20 +165,27 @@ class _Frozen(BaseModel):
 
 
 class SourceConfig(_Frozen):
-    """One column map and the files that it reads, below the data root."""
+    """A column map, or a vendor's format, and the files that it reads, below the data root."""
 
-    map: str
-    files: tuple[str, ...] = Field(min_length=1)
+    map: Place | None = None
+    format: str | None = None
+    files: tuple[Place, ...] = Field(min_length=1)
     max_bad: Share = 0.001
+
+    @model_validator(mode="after")
+    def _one_reader(self) -> SourceConfig:
+        if (self.map is None) == (self.format is None):
+            raise ValueError("give either 'map' (a column map) or 'format' (vendor/format)")
+        return self
 
 
 class DataConfig(_Frozen):
     """Where the events come from: files with column maps, an event log, or a simulated world."""
 
-    root: str = "."
+    root: Place = "."
     sources: tuple[SourceConfig, ...] = ()
-    log: str | None = None
-    world: str | None = None
+    log: Place | None = None
+    world: Place | None = None
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@
 - `metrics.json`: the scores, rows of the one schema of `Score`;
 - `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
+- of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
 - what the report adds: `report.html`, `report.md`, `figures/`.
 
 Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
@@ -35,6 +36,7 @@ import yaml
 from liqbt.errors import AlreadyRunningError, DataError
 from liqbt.experiment.identity import sha256_file
 from liqbt.log import read_parquet
+from liqbt.replay import joined_clusters
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
 
 __all__ = [
@@ -98,9 +100,29 @@ class Run:
         table = _read_table(self.path / "prices.parquet", symbol).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
+    def truth(self) -> Mapping[str, Any] | None:
+        """Return the truth beside the figures (see `truth.json`); None for a real market."""
+        path = self.path / "truth.json"
+        return _read_json(path) if path.is_file() else None
+
+    def true_map(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the true map at the last forecast: `side`, `low`, `high`, `notional_usd`, `ts_ns`.
+
+        Raises
+        ------
+        DataError
+            If the run has none, as one of a real market.
+        """
+        table = _read_table(self.path / "truth_map.parquet", symbol).drop_columns(["symbol"])
+        return {name: table[name].to_numpy() for name in table.column_names}
+
     def outcomes(self) -> pa.Table:
         """Return the outcome table: one row per horizon and eligible (forecast, cluster)."""
         return _read_table(self.path / "outcomes.parquet")
+
+    def first_sides(self) -> pa.Table:
+        """Return the landmark table: one row per horizon and non-overlapping window."""
+        return _read_table(self.path / "first_sides.parquet")
 
 
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
@@ -123,9 +145,7 @@ def structured_table(
 
 def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
     """Return forecasts as a table: scalars, two density lists, a list of clusters."""
-    clusters = (
-        np.concatenate([f.clusters for f in forecasts]) if forecasts else np.empty(0, CLUSTER_DTYPE)
-    )
+    clusters = joined_clusters(forecasts)
     ends = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int32)
     struct = pa.StructArray.from_arrays(
         [np.ascontiguousarray(clusters[name]) for name in CLUSTER_DTYPE.names or ()],
@@ -213,6 +233,7 @@ def write_run(
     verdicts: Sequence[Verdict],
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
     parquet: Mapping[str, pa.Table],
+    truth: Mapping[str, Any] | None = None,
     finish: Callable[[Run, Path], object] | None = None,
 ) -> Run:
     """Write a run's folder whole, or leave nothing.
@@ -223,6 +244,8 @@ def write_run(
         The folder to be; it must not exist.
     manifest, config, scores, verdicts, tables, parquet
         The contents; `parquet` maps file names to tables.
+    truth : mapping, optional
+        Of a simulated market: the truth beside its figures.
     finish : callable, optional
         Called with the run and its temporary folder before the rename, to add the report.
 
@@ -231,8 +254,9 @@ def write_run(
     Run
         As read back from `final`.
     """
+    for killed in final.parent.glob(f".{final.name}.*.tmp"):  # the caller holds the run's lock
+        shutil.rmtree(killed, ignore_errors=True)
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         for name, table in parquet.items():
@@ -240,6 +264,8 @@ def write_run(
         _write_json(partial / "metrics.json", [_plain(asdict(score)) for score in scores])
         verdict_rows = [_plain(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **_plain(tables)})
+        if truth is not None:
+            _write_json(partial / "truth.json", truth)
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (partial / "config.yaml").write_text(text, encoding="utf-8")
         _write_json(partial / "manifest.json", manifest)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from liqbt.types import EVENT_DTYPE, Instrument
 __all__ = ["cache_key", "load_cached", "store_cached"]
 
 _VERSION: Final = 1
+_TEMPORARY: Final = ".tmp"
 _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
@@ -61,14 +64,25 @@ def store_cached(folder: Path, key: str, tape: Tape) -> None:
     sealed = json.dumps({**meta, "self": _self_digest(meta)}).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _publish(folder / f"{key}.events", tape.events.view(np.uint8).data)
-        _publish(folder / f"{key}.json", sealed)
+        with _turn(folder):
+            _publish(folder / f"{key}.events", tape.events.view(np.uint8).data)
+            _publish(folder / f"{key}.json", sealed)
     except OSError as error:
         raise DataError(f"cannot write the tape cache {folder}: {error.strerror}") from error
 
 
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait until nobody else writes to `folder`, and remove what killed writers left there."""
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for path in folder.glob(f"*{_TEMPORARY}"):
+            path.unlink()
+        yield
+
+
 def _publish(path: Path, data: bytes | memoryview) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(path.name + _TEMPORARY)
     try:
         with temporary.open("wb") as file:
             file.write(data)

@@ -1,0 +1,156 @@
+"""What an audit holds to its promise: one market of an experiment, ready to be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from liqbt.errors import DataError
+from liqbt.experiment import (
+    Experiment,
+    Issued,
+    Tape,
+    build_estimator,
+    forecast_times,
+    issued_items,
+    load_experiment,
+    make_importable,
+    market_tape,
+    open_events,
+    replay,
+    with_estimator,
+)
+from liqbt.experiment.events import Origin
+from liqbt.replay import Estimator
+from liqbt.types import DAY_NS, Forecast, IntArray
+
+__all__ = ["Opened", "Place", "Subject", "issued", "open_place", "shortened"]
+
+Stage = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One market, and how to replay it.
+
+    Attributes
+    ----------
+    symbol : str
+        The experiment's name of the market.
+    tape : Tape
+        Its events.
+    times : ndarray of int64, shape (n,)
+        When forecasts are asked for, ns.
+    make : callable
+        Returns a fresh estimator.
+    derive : callable
+        From forecasts and the tape to all that is issued: they, and what is calibrated from them.
+    """
+
+    symbol: str
+    tape: Tape
+    times: IntArray
+    make: Callable[[], Estimator]
+    derive: Callable[[Sequence[Forecast], Tape], list[Issued]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an audit's subjects come from: enough to open the very same ones in another process.
+
+    Attributes
+    ----------
+    path : Path
+        The experiment's YAML.
+    results : Path
+        Folder of runs; its cache is used.
+    estimator : str or None
+        In place of the configured one.
+    days : int or None
+        Only so many days from the first event on.
+    """
+
+    path: Path
+    results: Path
+    estimator: str | None = None
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An experiment that is open, without its tapes: look-ahead must not leave one in memory.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        The configuration, with another estimator and shortened where that was asked for.
+    origin : Origin
+        The log.
+    cache : Path
+        Folder of tapes that can be made again.
+    """
+
+    experiment: Experiment
+    origin: Origin
+    cache: Path
+
+    def tape(self, symbol: str) -> Tape:
+        """Return the tape of one market."""
+        return market_tape(self.origin, self.experiment, symbol, self.cache)
+
+    def subject(self, symbol: str) -> Subject:
+        """Return one market, ready to be replayed."""
+        tape = self.tape(symbol)
+        return Subject(
+            symbol=symbol,
+            tape=tape,
+            times=forecast_times(self.experiment, tape),
+            make=partial(build_estimator, self.experiment, symbol),
+            derive=partial(issued_items, self.experiment, symbol),
+        )
+
+
+def issued(
+    subject: Subject, *, estimator: Estimator | None = None, tape: Tape | None = None
+) -> list[Issued]:
+    """Replay one market and return all that is issued, each interval's events in one update."""
+    tape = subject.tape if tape is None else tape
+    made = subject.make() if estimator is None else estimator
+    forecasts = replay(tape, made, subject.times, batch=len(tape) + 1)
+    items = subject.derive(forecasts, tape)
+    if not items:
+        raise DataError(f"{subject.symbol}: nothing was issued, so there is nothing to audit")
+    return items
+
+
+def shortened(experiment: Experiment, tapes: Sequence[Tape], days: int) -> Experiment:
+    """Return the experiment of the first `days` days, counted from the first event."""
+    first = min(int(tape.events["ts_known"][0]) for tape in tapes)
+    end = first + days * DAY_NS
+    plan = experiment.schedule
+    update: dict[str, Any] = {"end": end if plan.end is None else min(plan.end, end)}
+    return experiment.model_copy(update={"schedule": plan.model_copy(update=update)})
+
+
+def open_place(place: Place, stage: Stage) -> Opened:
+    """Open an experiment for an audit.
+
+    Raises
+    ------
+    LiqbtError
+        If the configuration or the data cannot be used.
+    """
+    experiment = load_experiment(place.path)
+    if place.estimator is not None:
+        experiment = with_estimator(experiment, place.estimator)
+    make_importable(place.path.parent)
+    cache = place.results / ".cache"
+    origin = open_events(experiment, place.path, cache, stage)
+    opened = Opened(experiment=experiment, origin=origin, cache=cache)
+    if place.days is None:
+        return opened
+    tapes = [opened.tape(symbol) for symbol in experiment.symbols]
+    return replace(opened, experiment=shortened(experiment, tapes, place.days))

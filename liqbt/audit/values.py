@@ -1,0 +1,118 @@
+"""What audits say: whether everything stayed as it was, and if not, what differed first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from liqbt.experiment import Issued
+from liqbt.types import Ns
+
+__all__ = ["AuditResult", "Difference", "differences", "first_difference", "hashed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One issued item that changed although nothing that it may depend on did.
+
+    Attributes
+    ----------
+    trial : str
+        What had been changed.
+    at : int
+        Time of issue of the item, ns.
+    what, field : str
+        The item (such as `forecast BTC`) and its first field that differs; the field is `issued`
+        where an item is missing or new.
+    """
+
+    trial: str
+    at: Ns
+    what: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditResult:
+    """What an audit of one market found.
+
+    Attributes
+    ----------
+    audit : str
+        Its name.
+    passed : bool
+        True when nothing changed that must not.
+    trials : int
+        How many times something was changed.
+    compared : int
+        Number of issued items compared, over all trials.
+    first : Difference or None
+        The first difference that fails the audit.
+    reported : Difference or None
+        The first difference that is told and fails nothing.
+    counts : mapping of str to int
+        What was counted on the way, by name.
+    notes : tuple of str
+        Sentences for people.
+    """
+
+    audit: str
+    passed: bool
+    trials: int
+    compared: int
+    first: Difference | None = None
+    reported: Difference | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def differences(
+    expected: Sequence[Issued], again: Sequence[Issued], trial: str
+) -> Iterator[Difference]:
+    """Yield every item that differs, with its first field that does; ends where items part.
+
+    Examples
+    --------
+    >>> a = Issued(at=5, what="forecast BTC", fields={"mark": b"1", "clusters": b"2"})
+    >>> b = Issued(at=5, what="forecast BTC", fields={"mark": b"1", "clusters": b"3"})
+    >>> [d.field for d in differences([a], [b], "shuffled")]
+    ['clusters']
+    >>> [d.field for d in differences([a], [], "shuffled")]
+    ['issued']
+    """
+    for old, new in zip(expected, again, strict=False):
+        if (old.at, old.what) != (new.at, new.what):
+            earlier = old if old.at <= new.at else new
+            yield Difference(trial=trial, at=earlier.at, what=earlier.what, field="issued")
+            return
+        if old.fields != new.fields:
+            names = [
+                *old.fields,
+                *(name for name in new.fields if name not in old.fields),
+            ]
+            name = next(n for n in names if old.fields.get(n) != new.fields.get(n))
+            yield Difference(trial=trial, at=old.at, what=old.what, field=name)
+    if len(expected) != len(again):
+        longer = expected if len(expected) > len(again) else again
+        rest = longer[min(len(expected), len(again))]
+        yield Difference(trial=trial, at=rest.at, what=rest.what, field="issued")
+
+
+def first_difference(
+    expected: Sequence[Issued], again: Sequence[Issued], trial: str
+) -> Difference | None:
+    """Return the first item that differs, or None."""
+    return next(differences(expected, again, trial), None)
+
+
+def hashed(items: Sequence[Issued]) -> list[Issued]:
+    """Return items with a short hash in place of each field: small enough to leave a process."""
+    return [
+        Issued(
+            at=item.at,
+            what=item.what,
+            fields={k: blake2b(v, digest_size=8).digest() for k, v in item.fields.items()},
+        )
+        for item in items
+    ]

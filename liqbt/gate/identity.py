@@ -1,0 +1,165 @@
+"""In what two runs differ before any score is looked at: tape, configuration, code, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from liqbt.errors import DataError
+from liqbt.experiment import Run, load_run, sha256_file
+
+__all__ = ["Identity", "IdentityDifference", "identity_differences", "identity_of", "open_run"]
+
+_READ: Final = (
+    "config.yaml",
+    "first_sides.parquet",
+    "forecasts.parquet",
+    "metrics.json",
+    "outcomes.parquet",
+    "tables.json",
+)
+_NAMES: Final = ("name", "description")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a run was made of.
+
+    Attributes
+    ----------
+    config : mapping of str to object
+        Keys joined by dots; without what names a run or says where its data lie.
+    tape, estimators, versions : mapping of str to str
+        Digests by symbol and by estimator file, and versions by package.
+    code, lock : str
+        Digests of the package and of what it depends on.
+    """
+
+    config: Mapping[str, Any]
+    tape: Mapping[str, str]
+    estimators: Mapping[str, str]
+    versions: Mapping[str, str]
+    code: str
+    lock: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityDifference:
+    """One thing in which two runs differ.
+
+    Attributes
+    ----------
+    what : str
+        `config`, `tape`, `code`, `estimators`, `lock` or `versions`.
+    name : str
+        Which key, symbol, file or package; empty for `code` and `lock`.
+    base, new : object
+        The two values; None where there is none.
+    """
+
+    what: str
+    name: str
+    base: Any
+    new: Any
+
+    @property
+    def comparable(self) -> bool:
+        """Whether scores may still be held against each other without sampling noise.
+
+        They may if only code, estimators or versions differ: that is what a gate is for. A
+        configuration key that one of the two does not have is a change of code.
+        """
+        if self.what == "config":
+            return self.base is None or self.new is None
+        return self.what != "tape"
+
+    @property
+    def sentence(self) -> str:
+        """The difference in words."""
+        if self.what in ("code", "lock"):
+            return {"code": "the package's code", "lock": "the dependencies"}[self.what]
+        values = [
+            (f"{v:.12}" if self.what in ("tape", "estimators") else f"{v!r:.60}")
+            if v is not None
+            else "none"
+            for v in (self.base, self.new)
+        ]
+        words = {"tape": "the tape of", "estimators": "the file of", "versions": "the version of"}
+        return f"{words.get(self.what, 'the key')} {self.name} ({values[0]} -> {values[1]})"
+
+
+def open_run(path: Path) -> Run:
+    """Read a run's folder whose figures are as they were written.
+
+    Raises
+    ------
+    DataError
+        If it is none, is damaged, or a file that scores are read from was altered.
+    """
+    try:
+        run = load_run(path)
+        for name in _READ:
+            if sha256_file(path / name) != run.manifest["files"][name]:
+                raise DataError(
+                    f"{path / name}: not as the run wrote it; move {path} away and run again"
+                )
+        identity_of(run)
+    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"{path}: not the folder of a whole run ({said})") from error
+    return run
+
+
+def identity_of(run: Run) -> Identity:
+    """Return what a run was made of."""
+    hashes = run.manifest["hashes"]
+    return Identity(
+        config=flat_config(run.config),
+        tape=dict(hashes["tape"]),
+        estimators=dict(hashes.get("estimators", {})),
+        versions=dict(run.manifest["versions"]),
+        code=str(hashes["code"]),
+        lock=str(hashes["lock"]),
+    )
+
+
+def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration's keys, joined by dots, without names and places.
+
+    Where the data lie does not matter: the tape's digest says what they are.
+
+    Examples
+    --------
+    >>> flat_config({"name": "x", "data": {"seed": 1}, "schedule": {"every": "1h"}})
+    {'schedule.every': '1h'}
+    """
+    found: dict[str, Any] = {}
+
+    def walk(value: Any, where: str) -> None:
+        if isinstance(value, Mapping) and value:
+            for key, inner in value.items():
+                walk(inner, f"{where}.{key}" if where else str(key))
+        else:
+            found[where] = value
+
+    walk({k: v for k, v in config.items() if k not in (*_NAMES, "data")}, "")
+    return found
+
+
+def identity_differences(base: Identity, new: Identity) -> list[IdentityDifference]:
+    """Return everything in which two runs differ, what forbids a comparison first."""
+    found = []
+    for what in ("tape", "config", "estimators", "versions"):
+        one, other = getattr(base, what), getattr(new, what)
+        found += [
+            IdentityDifference(what=what, name=name, base=one.get(name), new=other.get(name))
+            for name in sorted({*one, *other})
+            if one.get(name) != other.get(name)
+        ]
+    for what in ("code", "lock"):
+        one, other = getattr(base, what), getattr(new, what)
+        if one != other:
+            found.append(IdentityDifference(what=what, name="", base=one, new=other))
+    return sorted(found, key=lambda difference: difference.comparable)

@@ -1,0 +1,218 @@
+"""What counts as a regression: a tolerance and a direction for each class of statistic.
+
+Everything here compares two runs on the *same* tape. The data are the same and so is the seed, so
+that a difference between them is not sampling noise, however wide either interval is: somebody
+changed something. The tolerance says how much of that is worth stopping for (decision 0014).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from liqbt.evaluation.paired import PairedDifference
+from liqbt.types import Score
+
+__all__ = ["FAILING", "Finding", "Key", "Rule", "findings", "key_of", "rule_of", "tolerance"]
+
+Key: TypeAlias = tuple[str, str, str, str, str]
+"""Claim, symbol, horizon, side, statistic: what names a row of scores."""
+
+FAILING: Final = frozenset({"loss", "drift", "missing", "lost", "count", "null", "interval"})
+"""The findings that fail a run; all others are told."""
+
+_COUNT_SHARE: Final = 0.01
+_EPISODES: Final = 2
+_WIDTH_SHARE: Final = 0.10
+_UNKNOWN_SHARE: Final = 0.05
+_ROUNDING: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How a class of statistics is held.
+
+    Attributes
+    ----------
+    unit : str
+        What it is shown in: `points` (hundredths), `millinats` or nothing.
+    scale : float
+        From the statistic to that unit.
+    tolerance : float
+        How far it may move, in the statistic's own unit; NaN where its interval must say.
+    lower_is_worse : bool
+        Whether only a fall is a loss; else any move beyond the tolerance is a drift.
+    """
+
+    unit: str
+    scale: float
+    tolerance: float
+    lower_is_worse: bool
+
+
+_RULES: Final = (
+    ("skill", Rule(unit="millinats", scale=1000.0, tolerance=0.002, lower_is_worse=True)),
+    ("response", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=True)),
+    ("lift", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=True)),
+    ("rate", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=False)),
+)
+_OTHER: Final = Rule(unit="", scale=1.0, tolerance=math.nan, lower_is_worse=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that differs between a run and its baseline.
+
+    Attributes
+    ----------
+    kind : str
+        `loss` (worse by more than the tolerance), `drift` (moved, either way, by more), `null` (the
+        null moved by more), `count` (other episodes), `missing` (no such row), `lost` (no value any
+        more), `interval` (the same value, another interval); and, told but not failing, `gain`,
+        `doubt` (a loss beyond the tolerance cannot be excluded), `found` (a value where there was
+        none), `new` (no such row in the baseline).
+    key : Key
+        Which row.
+    base, new : Score or None
+        The two rows.
+    change, tolerance : float
+        How far it moved and how far it might have, in the statistic's own unit (episodes for
+        `count`); NaN where that makes no sense.
+    paired : PairedDifference or None
+        The interval of the difference, where day sums of both are at hand.
+    """
+
+    kind: str
+    key: Key
+    base: Score | None
+    new: Score | None
+    change: float = math.nan
+    tolerance: float = math.nan
+    paired: PairedDifference | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether this alone fails the run."""
+        return self.kind in FAILING
+
+
+def key_of(score: Score) -> Key:
+    """Return what names a row."""
+    return (score.claim, score.symbol, score.horizon, score.side, score.statistic)
+
+
+def rule_of(statistic: str) -> Rule:
+    """Return how a statistic is held, by the word in its name.
+
+    Examples
+    --------
+    >>> rule_of("mirror_lift_densest").lower_is_worse, rule_of("hit_rate").lower_is_worse
+    (True, False)
+    >>> rule_of("something_else").unit
+    ''
+    """
+    return next((rule for word, rule in _RULES if word in statistic.split("_")), _OTHER)
+
+
+def tolerance(base: Score) -> float:
+    """Return how far a row may move.
+
+    A share may move by what two of its episodes amount to, if that is more: a change of a single
+    outcome is not told from rounding. A statistic of no known class may move by a twentieth of its
+    interval's width.
+
+    Examples
+    --------
+    >>> row = dict(claim="magnet", symbol="pooled", horizon="24h", side="both", null=0.0,
+    ...     ci_low=-0.004, ci_high=0.028, n_days=106, mde=0.023)
+    >>> tolerance(Score(statistic="mirror_lift", value=0.012, n_episodes=2093, **row))
+    0.005
+    >>> tolerance(Score(statistic="mirror_lift", value=0.012, n_episodes=100, **row))
+    0.02
+    >>> round(tolerance(Score(statistic="odds", value=0.012, n_episodes=100, **row)), 4)
+    0.0016
+    """
+    rule = rule_of(base.statistic)
+    if math.isnan(rule.tolerance):
+        width = base.ci_high - base.ci_low
+        rounding = _ROUNDING * max(1.0, abs(base.value))
+        return max(_UNKNOWN_SHARE * width, rounding) if math.isfinite(width) else rounding
+    if rule.unit == "points":
+        return max(rule.tolerance, _EPISODES / max(base.n_episodes, 1))
+    return rule.tolerance
+
+
+def findings(
+    base: Score, new: Score, *, paired: PairedDifference | None = None, deciding: bool = False
+) -> Iterator[Finding]:
+    """Yield what differs between two rows of one key, on the same tape.
+
+    Parameters
+    ----------
+    base, new : Score
+        The rows of the baseline and of the run.
+    paired : PairedDifference, optional
+        The interval of their difference.
+    deciding : bool
+        Whether a verdict rests on the row. Then a smaller loss counts too, if the paired interval
+        lies below zero, and one that it cannot exclude is told (METHOD's rule).
+    """
+    key = key_of(base)
+    if math.isnan(base.value) or math.isnan(new.value):
+        if math.isnan(base.value) != math.isnan(new.value):
+            kind = "lost" if math.isnan(new.value) else "found"
+            yield Finding(kind=kind, key=key, base=base, new=new)
+        return
+    change, allowed = new.value - base.value, tolerance(base)
+    kind = _kind(base, change, allowed, paired if deciding else None)
+    if kind:
+        yield Finding(
+            kind=kind,
+            key=key,
+            base=base,
+            new=new,
+            change=change,
+            tolerance=allowed,
+            paired=paired,
+        )
+    yield from _beside(base, new, change, allowed)
+
+
+def _kind(base: Score, change: float, allowed: float, paired: PairedDifference | None) -> str:
+    """Return what a change of the value is called, or nothing."""
+    if not rule_of(base.statistic).lower_is_worse:
+        return "drift" if abs(change) > allowed else ""
+    if abs(change) > allowed:
+        return "loss" if change < 0 else "gain"
+    if paired is None or math.isnan(paired.ci_low):
+        return ""
+    if paired.ci_high < 0:
+        return "loss"
+    return "doubt" if paired.ci_low < -allowed else ""
+
+
+def _beside(base: Score, new: Score, change: float, allowed: float) -> Iterator[Finding]:
+    """Yield what differs beside the value: null, number of episodes, interval."""
+    key = key_of(base)
+    moved = new.null - base.null
+    if math.isnan(base.null) != math.isnan(new.null) or abs(moved) > allowed:
+        yield Finding(kind="null", key=key, base=base, new=new, change=moved, tolerance=allowed)
+    fewer = new.n_episodes - base.n_episodes
+    most = max(_COUNT_SHARE * base.n_episodes, _EPISODES)
+    if abs(fewer) > most:
+        yield Finding(kind="count", key=key, base=base, new=new, change=fewer, tolerance=most)
+    elif _interval_moved(base, new, abs(change) <= _ROUNDING):
+        yield Finding(kind="interval", key=key, base=base, new=new)
+
+
+def _interval_moved(base: Score, new: Score, same_value: bool) -> bool:
+    """Return whether an interval is gone, or is another one about the same value."""
+    if math.isnan(base.ci_low) or math.isnan(base.ci_high):
+        return same_value and not math.isnan(new.ci_low)
+    if math.isnan(new.ci_low) or math.isnan(new.ci_high):
+        return True
+    width = base.ci_high - base.ci_low
+    moved = max(abs(new.ci_low - base.ci_low), abs(new.ci_high - base.ci_high))
+    return same_value and moved > max(_WIDTH_SHARE * width, _ROUNDING)

@@ -1,0 +1,150 @@
+"""Ctrl-C and SIGKILL at random moments, and two writers at once: real processes, forked warm.
+
+The parent has imported and compiled everything; each child runs one command and is struck at a
+uniformly random moment of the time that the undisturbed command took.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from liqbt.cli import main
+from soak.disk import Job, committed_is_there, jobs
+from soak.row import Row, Tally
+from soak.small import call, emptied, in_child
+
+__all__ = ["at_once", "killed"]
+
+
+def spawn(arguments: list[object], errors: Path) -> int:
+    """Start a command in a fork of this process; its stderr goes to a file. Returns the id."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside idle threads
+        child = os.fork()
+    if child:
+        return child
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    to = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(to, 2)
+    os.dup2(to, 1)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", closefd=False)
+    sys.argv = ["liqbt", *map(str, arguments)]
+    code = 70
+    try:
+        main()
+        code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except BaseException as error:
+        print(f"Traceback of {type(error).__name__}: {error}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def ended(child: int) -> int:
+    """Return the exit code of a child, negative for a signal."""
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def killed(n: int, seed: int, folder: Path) -> Iterator[Row]:
+    """Strike `n` times with SIGINT and `n` with SIGKILL, each job; repeat after every strike."""
+    rng = random.Random(seed)
+    for job in jobs(folder / "in"):
+        seconds, wanted = _undisturbed(job, folder)
+        for what, number in (("Ctrl-C", signal.SIGINT), ("SIGKILL", signal.SIGKILL)):
+            tally = Tally(f"{job.name}: {what} at a random moment")
+            for _ in range(n):
+                after = rng.uniform(0.0, 1.05 * seconds)
+                place = emptied(folder / "try")
+                tally.check(_struck(job, place, folder / "err", number, after, wanted, tally))
+            yield tally.row(f"over {seconds:.2f} s, each repeated")
+
+
+def _undisturbed(job: Job, folder: Path) -> tuple[float, str]:
+    """Return how long the job takes and its digest: in forks, the parent stays without threads."""
+    call(*job.arguments(emptied(folder / "warm")))
+    took = []
+    for _ in range(2):
+        place = emptied(folder / "whole")
+        start = time.perf_counter()
+        code = ended(spawn(job.arguments(place), folder / "err"))
+        took.append(time.perf_counter() - start)
+        assert code == 0, (folder / "err").read_text()
+    return min(took), job.digest(folder / "whole")
+
+
+def _struck(
+    job: Job, place: Path, errors: Path, number: int, after: float, wanted: str, tally: Tally
+) -> str:
+    child = spawn(job.arguments(place), errors)
+    time.sleep(after)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, number)
+    code = ended(child)
+    said = errors.read_text(errors="replace") if errors.exists() else ""
+    problem = ""
+    if code == 0:
+        tally.count("ended before")
+    elif number == signal.SIGINT:
+        lines = [line for line in said.splitlines() if line.strip()]
+        if code != 130 or len(lines) != 1 or "interrupted" not in lines[0]:
+            problem = f"exit {code}, said {said[-400:]!r}"
+    elif code != -signal.SIGKILL:
+        problem = f"exit {code}, said {said[-400:]!r}"
+    problem = problem or _after(job, place, wanted)
+    return f"after {after:.3f} s: {problem}" if problem else ""
+
+
+def _after(job: Job, place: Path, wanted: str) -> str:
+    problem = committed_is_there(place)
+    if problem:
+        return problem
+
+    def again() -> str:
+        said = call(*job.arguments(place))
+        if said.code or said.crash:
+            return f"the repeat failed: {said.err[-300:]} {said.crash[-300:]}"
+        return "" if job.digest(place) == wanted else "the repeat has another digest"
+
+    return in_child(again)
+
+
+def at_once(n: int, seed: int, folder: Path) -> Iterator[Row]:
+    """Start two of each job on the same folder at once, `n` rounds; one may be turned away."""
+    rng = random.Random(seed)
+    for job in jobs(folder / "in"):
+        seconds, wanted = _undisturbed(job, folder)
+        tally = Tally(f"{job.name}: two at once")
+        for _ in range(n):
+            place = emptied(folder / "try")
+            apart = rng.choice([0.0, 0.0, rng.uniform(0, seconds)])
+            tally.check(_both(job, place, folder, apart, wanted, tally))
+        yield tally.row("rounds")
+
+
+def _both(job: Job, place: Path, folder: Path, apart: float, wanted: str, tally: Tally) -> str:
+    errors = [folder / "err0", folder / "err1"]
+    first = spawn(job.arguments(place), errors[0])
+    time.sleep(apart)
+    second = spawn(job.arguments(place), errors[1])
+    for child, path in ((first, errors[0]), (second, errors[1])):
+        code, said = ended(child), path.read_text()
+        if code == 0:
+            tally.count("done")
+        elif code == 2 and "another process is writing" in said and len(said.splitlines()) == 1:
+            tally.count("turned away")
+        else:
+            return f"exit {code}: {said[-400:]!r}"
+    return _after(job, place, wanted)

@@ -1,0 +1,49 @@
+"""A bounded part of every campaign of `make soak`: nothing may be lost, and each must try."""
+
+from __future__ import annotations
+
+import pytest
+from soak.campaigns import CAMPAIGNS
+from soak.disk import failing_disk
+from soak.row import Row, table
+
+BOUNDED = {
+    "archives": 1,
+    "damaged": 6,
+    "flips": 150,
+    "experiments": 60,
+    "worlds": 100,
+    "column_maps": 100,
+    "tabular": 150,
+    "okx": 60,
+    "tardis": 60,
+    "hyperliquid": 60,
+    "binance": 100,
+}
+
+
+def held(rows: list[Row]) -> None:
+    assert sum(row.lost for row in rows) == 0, table(rows)
+    assert all(row.tried > 0 or row.skipped for row in rows), table(rows)
+
+
+@pytest.mark.parametrize("name", sorted(BOUNDED))
+def test_nothing_is_lost(name, tmp_path):
+    campaign, _ = CAMPAIGNS[name]
+    held(list(campaign(BOUNDED[name], 7, tmp_path)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "tries"),
+    [("absent", 1), ("estimators", 1), ("killed", 3), ("at_once", 2), ("read_only", 1)],
+)
+def test_nothing_is_lost_in_real_runs(name, tries, tmp_path):
+    tmp_path.chmod(0o755)
+    campaign, _ = CAMPAIGNS[name]
+    held(list(campaign(tries, 7, tmp_path)))
+
+
+def test_a_disk_that_fails_leaves_an_ingest_whole(tmp_path):
+    rows = failing_disk(6, 7, tmp_path)
+    held([next(rows) for _ in range(3)])

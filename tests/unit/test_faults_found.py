@@ -1,0 +1,208 @@
+"""What the campaigns found once, each as a test of its own."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from soak import faulty, row
+from soak.seeds import TABULAR
+
+from liqbt.errors import ConfigError, DataError, EstimatorError, LiqbtError
+from liqbt.experiment.schema import duration_ns, instant_ns, parse_experiment
+from liqbt.experiment.store import write_run
+from liqbt.replay import joined_clusters, replay
+from liqbt.tabular import ingest_file, parse_map
+from liqbt.tape import Selection, tape_from_events
+from liqbt.tape.cache import cache_key, load_cached, store_cached
+from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Instrument, Kind
+
+POINTS = next(seed for seed in TABULAR if seed.name == "points")
+BARS = next(seed for seed in TABULAR if seed.name == "bars")
+
+
+def points(path: Path, **columns: pa.Array) -> Path:
+    good = {
+        "t": pa.array([1_700_000_000 + 300 * i for i in range(5)]),
+        "px": pa.array([100.0] * 5),
+        "oi": pa.array([5000.0] * 5),
+    }
+    pq.write_table(pa.table({**good, **columns}), path)
+    return path
+
+
+def test_durations_and_times_that_leave_int64_are_refused():
+    with pytest.raises(ConfigError, match="latency: '99999999d' is longer than ten years"):
+        parse_map({**POINTS.mapping, "latency": "99999999d"}, "here")
+    for text in ("99999999d", "1e5d", "999999999999h"):
+        with pytest.raises(ValueError, match=r"longer than ten years|not a duration"):
+            duration_ns(text)
+    for text in ("0001-01-01", "9999-12-31", "1999-12-31"):
+        with pytest.raises(ValueError, match="no time from 2009 to 2100"):
+            instant_ns(text)
+
+
+def test_a_parquet_column_twice_is_refused(tmp_path):
+    table = pa.table({"t": [1_700_000_000], "px": [1.0], "oi": [1.0]})
+    pq.write_table(table.append_column("px", table["px"]), tmp_path / "p.parquet")
+    with pytest.raises(DataError, match="has the column 'px' twice"):
+        ingest_file(parse_map(POINTS.mapping, "here"), tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([[1.0]] * 5),
+        pa.array([{"a": 1.0}] * 5),
+        pa.array([b"x"] * 5),
+        pa.array([5] * 5, pa.duration("s")),
+        pa.array([5] * 5, pa.time64("us")),
+    ],
+)
+def test_a_parquet_column_of_no_plain_type_is_refused(tmp_path, values):
+    with pytest.raises(DataError, match=r"column 'px' holds .*: numbers, text or times"):
+        ingest_file(parse_map(POINTS.mapping, "here"), points(tmp_path / "p.parquet", px=values))
+
+
+def test_times_that_python_cannot_hold_are_put_aside(tmp_path):
+    mapping = parse_map({**POINTS.mapping, "time": {"column": "t"}}, "here")
+    times = [1_700_000_000 + 300 * i for i in range(4)] + [2**40]
+    for zone in (None, "Not/AZone"):
+        column = pa.array(times, pa.timestamp("s", zone))
+        done = ingest_file(mapping, points(tmp_path / "p.parquet", t=column), max_bad=0.5)
+        assert done.summary.events == {"mark": 4, "open_interest": 4}
+        assert done.quarantined["row"].tolist() == [5]
+        assert done.quarantine_table() is not None
+
+
+def test_a_local_time_that_python_cannot_hold_is_put_aside(tmp_path):
+    mapping = parse_map(
+        {**BARS.mapping, "time": {"column": "open_time", "zone": "Europe/Berlin"}}, "x"
+    )
+    n = 4
+    table = {
+        "open_time": pa.array(
+            [*range(1_735_689_600, 1_735_689_600 + 3 * 3600, 3600), 2**50], pa.timestamp("s")
+        )
+    }
+    table |= {c: pa.array([100.0] * n) for c in ("open", "high", "low", "close", "volume")}
+    table |= {c: pa.array([1.0] * n) for c in ("long_liq", "short_liq", "funding")}
+    pq.write_table(pa.table(table), tmp_path / "BTC-1h.parquet")
+    done = ingest_file(mapping, tmp_path / "BTC-1h.parquet", max_bad=0.5)
+    assert done.summary.events["bar"] == 3
+
+
+def test_a_damaged_lzma_member_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", POINTS.data * 20)
+    data = bytearray(path.read_bytes())
+    data[60:90] = bytes(30)
+    path.write_bytes(data)
+    assert issubclass(lzma.LZMAError, Exception)
+    with pytest.raises(DataError, match=r"a\.zip"):
+        ingest_file(parse_map(POINTS.mapping, "here"), path)
+
+
+def test_a_header_of_many_columns_takes_no_time_to_speak_of(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(",".join(f"c{i}" for i in range(60_000)) + ",c5\n")
+    with pytest.raises(DataError, match="has the column 'c5' twice"):
+        ingest_file(parse_map(POINTS.mapping, "here"), path)
+
+
+def test_places_with_control_characters_are_refused(tmp_path):
+    raw = {
+        "name": "x",
+        "data": {"log": "a\0b"},
+        "symbols": {
+            "A": {"events": {"mark": "v/A", "open_interest": "v/A"}, "margin": {"tiers": "BTCUSDT"}}
+        },
+    }
+    with pytest.raises(ConfigError, match="cannot be the name of a file"):
+        parse_experiment(raw, tmp_path / "x.yaml")
+
+
+def test_every_message_is_one_line():
+    assert str(DataError("a\nb\u2028c \ud800 é")) == "a\\nb\\u2028c \\ud800 é"
+    assert str(LiqbtError()) == ""
+
+
+def test_a_run_removes_what_killed_writers_of_the_same_run_left(tmp_path):
+    final = tmp_path / "x" / "0123"
+    for name in (".0123.99.tmp", ".4567.99.tmp"):
+        (final.parent / name).mkdir(parents=True)
+    write_run(
+        final,
+        manifest={"run_id": "0123"},
+        config={},
+        scores=[],
+        verdicts=[],
+        tables={"flow": [], "landmarks": [], "bands": [], "sensitivities": []},
+        parquet={},
+    )
+    assert sorted(p.name for p in final.parent.iterdir()) == [".4567.99.tmp", "0123"]
+
+
+def _tape(n: int = 3):
+    events = np.zeros(n, EVENT_DTYPE)
+    events["ts_known"] = events["ts_event"] = 1_700_000_000_000_000_000 + np.arange(n)
+    events["kind"] = Kind.MARK
+    return tape_from_events(events, (Instrument("v", "A"),))
+
+
+def test_the_tape_cache_removes_what_killed_writers_left(tmp_path):
+    (tmp_path / "old.events.tmp").write_bytes(b"half")
+    (tmp_path / "old.events.99.tmp").write_bytes(b"half")
+    key = cache_key("0" * 64, Selection(kinds={Kind.MARK: (Instrument("v", "A"),)}))
+    store_cached(tmp_path, key, _tape())
+    assert not list(tmp_path.glob("*.tmp"))
+    cached = load_cached(tmp_path, key)
+    assert cached is not None
+    assert cached.digest == _tape().digest
+
+
+class _Raises:
+    def update(self, events):
+        pass
+
+    def forecast(self, at):
+        raise RuntimeError("deep inside\nand more")
+
+
+def test_an_estimator_that_raises_is_named_with_the_time():
+    at = np.array([1_700_000_001_000_000_000])
+    with pytest.raises(EstimatorError) as caught:
+        replay(_tape(), _Raises(), at)
+    assert str(caught.value) == (
+        "estimator _Raises, asked for 2023-11-14T22:13:21Z, failed with RuntimeError: deep inside"
+    )
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_joined_clusters_of_none():
+    assert joined_clusters([]).dtype == CLUSTER_DTYPE
+    assert len(joined_clusters([])) == 0
+
+
+def test_the_faulty_disk_fails_where_it_says(tmp_path):
+    disk = faulty.Disk(2, faulty.full)
+    with faulty.counted(disk), pytest.raises(OSError, match="No space left"):
+        (tmp_path / "a").write_text("hello")
+    assert disk.names == ["create", "write"]
+    (tmp_path / "a").write_text("hello")
+    assert disk.seen == 2
+
+
+def test_a_loss_is_shown_with_its_reason():
+    tally = row.Tally("something")
+    tally.check("")
+    tally.check("it broke")
+    said = row.table([tally.row()])
+    assert "LOST  something: it broke" in said
+    assert tally.row().lost == 1

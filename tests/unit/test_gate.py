@@ -1,0 +1,460 @@
+"""The regression gate: a planted loss is caught, a refactor is not, hostile files are refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from shell import call
+
+from liqbt.errors import DataError
+from liqbt.evaluation.paired import PairedDifference, row_scores
+from liqbt.experiment import run_experiment
+from liqbt.gate import check, compare, load_baseline, open_run, update_baseline
+from liqbt.gate.days import _columns, _rows
+from liqbt.gate.rules import findings, key_of
+from liqbt.log import read_parquet
+from liqbt.types import DAY_NS, HOUR_NS, Score
+
+WORLD = "name: w\ndays: 22\nwarmup_days: 5\nmagnet: 1.0\n"
+EXPERIMENT = """
+name: gated
+data: {world: world.yaml, seed: 2}
+symbols:
+  SIM:
+    events: {mark: simulated/SIM, open_interest: simulated/SIM}
+    margin: {tiers: BTCUSDT}
+    estimator: {name: "gated_estimator:Mine"}
+schedule: {warm_up: 5d, every: 2h}
+evaluation: {bootstrap_reps: 200, horizons: [4h, 24h]}
+"""
+REFERENCE = "from liqbt.estimators import OIFlow\nclass Mine(OIFlow):\n    pass\n"
+REFACTORED = (
+    "import liqbt.estimators as all_of_them\n"
+    "class Mine(all_of_them.OIFlow):\n"
+    "    def forecast(self, at):\n"
+    "        return super().forecast(at)\n"
+)
+DEGRADED = (
+    "from liqbt.estimators import OIFlow\n"
+    "from liqbt.estimators.nulls import reflect\n"
+    "class Mine(OIFlow):\n"
+    "    def forecast(self, at):\n"
+    "        made = super().forecast(at)\n"
+    "        return None if made is None else reflect(made)\n"
+)
+MAGNET = ("magnet", "pooled", "24h", "both", "mirror_lift")
+
+
+def write(folder: Path, estimator: str, experiment: str = EXPERIMENT) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "world.yaml").write_text(WORLD)
+    (folder / "gated.yaml").write_text(experiment)
+    (folder / "gated_estimator.py").write_text(estimator)
+    return folder / "gated.yaml"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("gate")
+
+
+@pytest.fixture(scope="module")
+def first(home) -> Path:
+    """The run whose figures were accepted."""
+    return run_experiment(write(home, REFERENCE), home / "results").path
+
+
+@pytest.fixture
+def baseline(first, tmp_path) -> Path:
+    path = tmp_path / "baseline.json"
+    update_baseline(open_run(first), path, "first accepted figures")
+    return path
+
+
+def rewritten(run: Path, folder: Path, change: Any) -> Path:
+    """Copy a run, let `change` alter its outcomes and its rows of scores, sign it anew."""
+    shutil.copytree(run, folder)
+    outcomes = read_parquet(folder / "outcomes.parquet")
+    rows = json.loads((folder / "metrics.json").read_text())
+    outcomes, rows = change(outcomes, rows)
+    pq.write_table(outcomes, folder / "outcomes.parquet")
+    (folder / "metrics.json").write_text(json.dumps(rows))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in ("outcomes.parquet", "metrics.json"):
+        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def score(**fields: Any) -> Score:
+    usual = {
+        "claim": "magnet",
+        "symbol": "pooled",
+        "horizon": "24h",
+        "side": "both",
+        "statistic": "mirror_lift",
+        "value": 0.012,
+        "null": 0.0,
+        "ci_low": -0.004,
+        "ci_high": 0.028,
+        "n_episodes": 2093,
+        "n_days": 106,
+        "mde": 0.023,
+    }
+    return Score(**{**usual, **fields})
+
+
+def kinds(base: Score, new: Score, **options: Any) -> list[str]:
+    return [found.kind for found in findings(base, new, **options)]
+
+
+def test_a_run_passes_its_own_baseline(first, baseline):
+    report = check(open_run(first), load_baseline(baseline))
+    assert report.passed
+    assert report.findings == ()
+    assert report.forecasts == {"SIM": True}
+    assert report.identity == ()
+
+
+def test_a_planted_loss_of_two_points_is_caught_although_the_interval_is_wide(
+    first, baseline, tmp_path
+):
+    def lose(outcomes: pa.Table, rows: list[dict[str, Any]]) -> Any:
+        """Take visits from episodes at 24 h until the mirror lift is two points lower."""
+        c = _columns(outcomes)
+        mine = (c["horizon_ns"] == DAY_NS) & c["birth"] & (c["censor"] == 0)
+        hits = np.flatnonzero(mine & (c["visited"] == 1))
+        taken = hits[:: len(hits) // round(0.02 * mine.sum())][: round(0.02 * mine.sum())]
+        visited = c["visited"].copy()
+        visited[taken] = 0
+        c["visited"] = visited
+        at = outcomes.schema.get_field_index("visited")
+        for row in rows:
+            if row["horizon"] == "24h" and row["statistic"] in ("mirror_lift", "brownian_lift"):
+                found = row_scores(
+                    row["statistic"], row["side"], _rows(c, row["symbol"], DAY_NS), {}
+                )
+                change = float(found[0].mean()) - row["value"]
+                for name in ("value", "ci_low", "ci_high"):
+                    row[name] += change
+        return outcomes.set_column(at, "visited", pa.array(visited)), rows
+
+    worse = rewritten(first, tmp_path / "worse", lose)
+    report = check(open_run(worse), load_baseline(baseline))
+    assert not report.passed
+    lost = next(f for f in report.findings if f.key == MAGNET)
+    assert lost.kind == "loss"
+    assert lost.change == pytest.approx(-0.02, abs=0.002)
+    assert lost.paired.value == pytest.approx(lost.change)
+    assert lost.paired.ci_high < 0
+    own = lost.base.ci_high - lost.base.ci_low
+    assert lost.paired.ci_high - lost.paired.ci_low < own / 2
+    assert lost.new.ci_high > lost.base.ci_low, "the two intervals overlap"
+
+
+def test_a_refactor_passes_and_a_worse_estimator_does_not(monkeypatch, capsys, first, tmp_path):
+    yaml = first.parent.parent.parent / "gated.yaml"
+    baseline = tmp_path / "b.json"
+    arguments = ("check", yaml, "--baseline", baseline, "--results", yaml.parent / "results")
+    code, _, err = call(monkeypatch, capsys, *arguments)
+    assert (code, "no such baseline" in err) == (2, True)
+    reason = "the reference estimator under another name"
+    assert call(monkeypatch, capsys, *arguments, "--update", "--reason", reason)[0] == 0
+    code, out, _ = call(monkeypatch, capsys, *arguments)
+    assert (code, "PASSED" in out) == (0, True)
+    for text, expected in ((REFACTORED, 0), (DEGRADED, 1)):
+        (yaml.parent / "gated_estimator.py").write_text(text)
+        sys.modules.pop("gated_estimator", None)
+        run = run_experiment(yaml, yaml.parent / "results").path
+        code, out, _ = call(monkeypatch, capsys, "check", run, "--baseline", baseline, "--json")
+        found = json.loads(out)
+        assert code == expected
+        assert found["passed"] == (expected == 0)
+        assert found["forecasts_same"] == {"SIM": expected == 0}
+        assert "estimators" in {d["what"] for d in found["differs"]}
+    worst = next(f for f in found["findings"] if tuple(f[k] for k in KEY) == MAGNET)
+    assert worst["kind"] in {"loss", "count"}
+    assert any(f["kind"] == "loss" for f in found["findings"])
+    sys.modules.pop("gated_estimator", None)
+    (yaml.parent / "gated_estimator.py").write_text(REFERENCE)
+
+
+KEY = ("claim", "symbol", "horizon", "side", "statistic")
+
+
+@pytest.mark.parametrize(
+    ("new", "expected"),
+    [
+        ({}, []),
+        ({"value": 0.012 + 1e-12}, []),
+        ({"value": 0.0121}, []),
+        ({"value": 0.0071}, []),
+        ({"value": 0.0069}, ["loss"]),
+        ({"value": 0.018}, ["gain"]),
+        ({"value": float("nan")}, ["lost"]),
+        ({"n_episodes": 2080}, []),
+        ({"n_episodes": 2060}, ["count"]),
+        ({"n_episodes": 2200}, ["count"]),
+        ({"ci_low": float("nan"), "ci_high": float("nan")}, ["interval"]),
+        ({"ci_low": 0.002, "ci_high": 0.022}, ["interval"]),
+        ({"null": 0.02}, ["null"]),
+        ({"null": float("nan")}, ["null"]),
+    ],
+)
+def test_what_is_found_in_a_row(new, expected):
+    assert kinds(score(), score(**new)) == expected
+
+
+def test_rates_and_the_unknown_may_not_move_either_way():
+    rate = {"statistic": "hit_rate", "value": 0.25, "null": 0.28}
+    for value in (0.243, 0.257):
+        assert kinds(score(**rate), score(**{**rate, "value": value})) == ["drift"]
+    other = {"statistic": "odds"}
+    assert kinds(score(**other), score(**other, value=0.0135)) == []
+    assert kinds(score(**other), score(**other, value=0.0139)) == ["drift"]
+
+
+def test_few_episodes_do_not_cry_wolf():
+    few = {"n_episodes": 100}
+    assert kinds(score(**few), score(**few, value=-0.007)) == []
+    assert kinds(score(**few), score(**few, value=-0.009)) == ["loss"]
+
+
+def test_no_value_on_both_sides_is_no_finding():
+    nothing = {"value": float("nan"), "ci_low": float("nan"), "n_episodes": 0}
+    assert kinds(score(**nothing), score(**nothing)) == []
+    assert kinds(score(**nothing), score()) == ["found"]
+
+
+def test_a_small_loss_that_is_certain_counts_on_the_rows_of_verdicts():
+    sure = PairedDifference(value=-0.003, ci_low=-0.005, ci_high=-0.001, n_days=100)
+    wide = PairedDifference(value=-0.003, ci_low=-0.02, ci_high=0.014, n_days=100)
+    new = score(value=0.009)
+    assert kinds(score(), new, paired=sure, deciding=True) == ["loss"]
+    assert kinds(score(), new, paired=sure) == []
+    assert kinds(score(), new, paired=wide, deciding=True) == ["doubt"]
+
+
+def test_missing_and_new_rows(first, baseline, tmp_path):
+    def fewer(outcomes: Any, rows: list[Any]) -> Any:
+        return outcomes, [r for r in rows if tuple(r[k] for k in KEY) != MAGNET]
+
+    without = rewritten(first, tmp_path / "without", fewer)
+    report = check(open_run(without), load_baseline(baseline))
+    assert [(f.kind, f.key) for f in report.findings] == [("missing", MAGNET)]
+    assert not report.passed
+    accepted = tmp_path / "fewer.json"
+    update_baseline(open_run(without), accepted, "a row taken out for the test")
+    again = check(open_run(first), load_baseline(accepted))
+    assert [(f.kind, f.key) for f in again.findings] == [("new", MAGNET)]
+    assert again.passed
+
+
+def test_another_verdict_fails(first, baseline):
+    run = open_run(first)
+    other = run.verdicts[0]
+    words = [w for w in type(other.word) if w != other.word]
+    changed = replace(run, verdicts=(replace(other, word=words[0]), *run.verdicts[1:]))
+    report = check(changed, load_baseline(baseline))
+    assert report.verdicts == ((other.claim, other.word.value, words[0].value),)
+    assert not report.passed
+
+
+def test_another_tape_or_configuration_is_not_comparable(
+    monkeypatch, capsys, home, first, baseline, tmp_path
+):
+    other = EXPERIMENT.replace("seed: 2", "seed: 9").replace("warm_up: 5d", "warm_up: 6d")
+    yaml = write(tmp_path / "other", REFERENCE, other)
+    run = run_experiment(yaml, tmp_path / "r").path
+    code, out, err = call(monkeypatch, capsys, "check", run, "--baseline", baseline)
+    assert (code, out) == (2, "")
+    assert "the tape of SIM" in err
+    assert "schedule.warm_up ('5d' -> '6d')" in err
+    assert "--across-tapes" in err
+    assert len(err.splitlines()) == 1
+    report = check(open_run(run), load_baseline(baseline), across_tapes=True)
+    assert not report.same_tape
+    for found in report.findings:
+        assert found.kind in {"loss", "missing", "lost", "new"}
+        assert found.paired is None or found.paired.ci_high < 0
+
+
+def test_renewing_keeps_the_reasons_and_what_changed(first, baseline, tmp_path):
+    def more(outcomes: Any, rows: list[Any]) -> Any:
+        for row in rows:
+            if tuple(row[k] for k in KEY) == MAGNET:
+                row["value"] += 0.03
+        return outcomes, rows
+
+    better = rewritten(first, tmp_path / "better", more)
+    report = check(open_run(better), load_baseline(baseline))
+    assert [(f.kind, f.key) for f in report.findings] == [("gain", MAGNET)]
+    assert report.passed
+    update_baseline(open_run(better), baseline, "an improvement,\n made up")
+    held = load_baseline(baseline)
+    assert [change.reason for change in held.history] == [
+        "first accepted figures",
+        "an improvement, made up",
+    ]
+    [moved] = held.history[-1].changed
+    assert moved.row == "magnet pooled 24h both mirror_lift"
+    assert moved.new - moved.old == pytest.approx(0.03, abs=1e-5)
+    assert check(open_run(better), held).findings == ()
+    assert check(open_run(first), held).findings[0].kind == "loss"
+
+
+def test_a_baseline_has_no_clock_in_it(first, baseline, tmp_path):
+    other = tmp_path / "again.json"
+    update_baseline(open_run(first), other, "first accepted figures")
+    assert other.read_bytes() == baseline.read_bytes()
+
+
+def test_a_renewal_that_cannot_be_written_leaves_what_was_there(first, baseline, monkeypatch):
+    before = baseline.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("liqbt.gate.baseline.os.fsync", full)
+    with pytest.raises(DataError, match="cannot be written"):
+        update_baseline(open_run(first), baseline, "this will not be kept")
+    assert baseline.read_bytes() == before
+    assert [p.name for p in baseline.parent.iterdir()] == [baseline.name]
+
+
+@pytest.mark.parametrize("reason", ["", "because", "x" * 401])
+def test_a_renewal_needs_a_reason(first, tmp_path, reason):
+    with pytest.raises(DataError, match="why the new figures are right"):
+        update_baseline(open_run(first), tmp_path / "b.json", reason)
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_a_baseline_of_another_experiment_is_not_overwritten(first, baseline):
+    text = baseline.read_text().replace('"experiment": "gated"', '"experiment": "other"')
+    baseline.write_text(text)
+    with pytest.raises(DataError, match="is the baseline of other"):
+        update_baseline(open_run(first), baseline, "a reason that is long enough")
+    assert baseline.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda _: "", "not the JSON of a baseline"),
+        (lambda t: t[: len(t) // 2], "not the JSON of a baseline"),
+        (lambda _: "[" * 100_000, "not the JSON of a baseline"),
+        (lambda _: "[]", "not a baseline"),
+        (lambda _: "null", "not a baseline"),
+        (lambda _: "{}", "not a baseline: 'format'"),
+        (lambda t: t.replace("liqbt baseline 1", "liqbt baseline 2"), "'format'"),
+        (lambda t: t.replace('"value": ', '"value": NaN, "valve": ', 1), "it holds NaN"),
+        (lambda t: t.replace('"value": ', '"value": 1e999, "valve": ', 1), "scores.0.value"),
+        (lambda t: t.replace('"value": ', '"value": "many", "valve": ', 1), "scores.0.value"),
+        (lambda t: t.replace('"value": ', '"value": 1, "value": ', 1), "there twice"),
+        (lambda t: t.replace('"n_episodes": ', '"n_episodes": -', 1), "scores.0.n_episodes"),
+        (lambda t: t.replace('"claim": "visit", ', "", 1), "scores.0.claim"),
+        (lambda t: t.replace('"side": "long"', '"side": "both"'), "is there twice"),
+        (lambda t: t.replace('"count": [', '"count": [1, ', 1), "totals and"),
+        (lambda t: t.replace('"history"', '"histories"'), "history"),
+        (lambda t: t.replace('"config": {', '"config": 7, "x": {'), "config"),
+        (lambda t: t.encode("utf-16"), "not the JSON of a baseline"),
+        (lambda _: b"\x00\xff\xfe", "not the JSON of a baseline"),
+    ],
+)
+def test_a_hostile_baseline_is_refused_in_one_sentence(
+    monkeypatch, capsys, first, baseline, spoil, says
+):
+    spoiled = spoil(baseline.read_text())
+    baseline.write_bytes(spoiled if isinstance(spoiled, bytes) else spoiled.encode())
+    before = baseline.read_bytes()
+    for more in ((), ("--update", "--reason", "a reason that is long enough")):
+        code, out, err = call(monkeypatch, capsys, "check", first, "--baseline", baseline, *more)
+        assert (code, out) == (2, "")
+        assert len(err.splitlines()) == 1
+        assert str(baseline) in err
+        assert says in err
+    assert baseline.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["folder", "absent"])
+def test_a_baseline_that_is_no_file(monkeypatch, capsys, first, tmp_path, kind):
+    path = tmp_path / "b.json"
+    if kind == "folder":
+        path.mkdir()
+    code, _, err = call(monkeypatch, capsys, "check", first, "--baseline", path)
+    assert (code, len(err.splitlines())) == (2, 1)
+
+
+def test_an_altered_run_is_refused(first, baseline, tmp_path):
+    altered = tmp_path / "altered"
+    shutil.copytree(first, altered)
+    text = (altered / "metrics.json").read_text()
+    (altered / "metrics.json").write_text(text.replace('"value": 0.', '"value": 0.9', 1))
+    with pytest.raises(DataError, match=r"metrics\.json: not as the run wrote it"):
+        open_run(altered)
+    (altered / "manifest.json").write_text("[1]")
+    with pytest.raises(DataError, match="not the folder of a whole run"):
+        open_run(altered)
+
+
+def test_update_and_reason_go_together(monkeypatch, capsys, first, tmp_path):
+    for option in (("--update",), ("--reason", "a reason that is long enough")):
+        arguments = ("check", first, "--baseline", tmp_path / "b.json", *option)
+        code, _, err = call(monkeypatch, capsys, *arguments)
+        assert (code, "go together" in err) == (2, True)
+
+
+def test_day_sums_are_those_of_every_row_that_is_known(first):
+    run = open_run(first)
+    outcomes, landmarks = _columns(run.outcomes()), _columns(run.first_sides())
+    known = 0
+    for row in run.scores:
+        hours = {"4h": 4, "24h": 24}[row.horizon]
+        found = row_scores(
+            row.statistic,
+            row.side,
+            _rows(outcomes, row.symbol, hours * HOUR_NS),
+            _rows(landmarks, row.symbol, hours * HOUR_NS),
+        )
+        if found is None:
+            continue
+        known += 1
+        assert len(found[0]) == row.n_episodes
+        assert found[0].mean() == pytest.approx(row.value, abs=1e-12)
+    assert known >= 40
+
+
+def test_two_runs_side_by_side(monkeypatch, capsys, first, tmp_path):
+    found = compare(open_run(first), open_run(first))
+    assert found.identity == ()
+    assert all(each.equal for each in found.forecasts.values())
+    assert not any(row.differs for row in found.rows)
+    text = EXPERIMENT.replace('Mine"}', 'Mine", prominence: 0.3}')
+    other = run_experiment(write(tmp_path / "o", REFERENCE, text), tmp_path / "r").path
+    code, out, _ = call(monkeypatch, capsys, "compare", first, other)
+    assert code == 0
+    assert "prominence (0.1 -> 0.3)" in out
+    assert "which differs in 'clusters'" in out
+    code, out, _ = call(monkeypatch, capsys, "compare", first, other, "--json")
+    value = json.loads(out)
+    row = next(r for r in value["rows"] if tuple(r[k] for k in KEY) == MAGNET)
+    assert not row["same"]
+    assert row["change"] == pytest.approx(row["b"]["value"] - row["a"]["value"])
+    assert row["paired"]["value"] == pytest.approx(row["change"])
+    assert value["forecasts"]["SIM"]["field"] == "clusters"
+
+
+def test_compare_needs_two_runs(monkeypatch, capsys, first, tmp_path):
+    code, _, err = call(monkeypatch, capsys, "compare", first, tmp_path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert {key_of(s) for s in open_run(first).scores} >= {MAGNET}
