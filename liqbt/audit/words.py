@@ -84,7 +84,7 @@ def _ties(counts: Mapping[str, int]) -> str:
     if not counts["events"]:
         return f"records that tie: {numbered}, no others"
     return (
-        f"records that tie: {numbered}, {counts['events']:,} others in {counts['groups']:,} groups, "
-        f"{counts['differing_groups']:,} of which hold records that differ, in an order that is "
-        "fixed and arbitrary"
+        f"records that tie: {numbered}, {counts['events']:,} others in {counts['groups']:,} "
+        f"groups, {counts['differing_groups']:,} of which hold records that differ, in an order "
+        "that is fixed and arbitrary"
     )

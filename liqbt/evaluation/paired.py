@@ -13,8 +13,6 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from arch.bootstrap import optimal_block_length
-from statsmodels.stats.sandwich_covariance import S_hac_simple
 
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.inference import DaySums, Draws, fixed_b_critical, hac_lag
@@ -195,6 +193,8 @@ def paired_difference(
     draws : Draws
         Of the bootstrap; at least as many days as both span together.
     """
+    from statsmodels.stats.sandwich_covariance import S_hac_simple
+
     a, b = _aligned(new, base)
     value = a.ratio - b.ratio
     n = len(a.count)
@@ -221,6 +221,8 @@ def paired_difference(
 
 def _block_days(influence: FloatArray, horizon_ns: Ns) -> int:
     """Return the mean block: a day more than the horizon, or Politis and White's if longer."""
+    from arch.bootstrap import optimal_block_length
+
     least = int(-(-horizon_ns // DAY_NS)) + 1
     if len(influence) < _LEAST_FOR_BLOCK:
         return least

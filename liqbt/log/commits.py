@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -149,8 +150,12 @@ def commit_bytes(commit: Commit) -> bytes:
     return seal(value)
 
 
+@lru_cache(maxsize=4096)
 def parse_commit(data: bytes, path: Path) -> Commit:
     """Return the commit in the file `path`, whose bytes are `data`.
+
+    The bytes are read every time; what they say is worked out once, since every append reads the
+    whole chain.
 
     Raises
     ------

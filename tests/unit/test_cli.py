@@ -55,6 +55,16 @@ def test_nothing_heavy_is_imported_before_it_is_used(code):
     assert HEAVY & set(out.split()) == set()
 
 
+def test_what_only_inference_needs_is_imported_by_inference_alone():
+    """An ingest or an audit must not pay for arch and statsmodels."""
+    heavy = {"arch", "statsmodels", "matplotlib", "scipy.stats"}
+    program = f"import sys, liqbt.experiment; print(sorted({heavy} & set(sys.modules)))"
+    out = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert out.strip() == "[]"
+
+
 def test_public_names_resolve():
     import liqbt
 

@@ -13,8 +13,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from arch.bootstrap import optimal_block_length
-from statsmodels.stats.sandwich_covariance import S_hac_simple
 
 from liqbt.evaluation.kernels import bootstrap_ratios
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
@@ -151,6 +149,8 @@ def hac_se(days: DaySums, lag: int) -> float:
     Newey and West (1987), equation 5, on the day sums of (score − pooled mean), divided by the
     number of episodes; with the factor n/(n − 1) for the estimated mean.
     """
+    from statsmodels.stats.sandwich_covariance import S_hac_simple
+
     n = len(days.count)
     inner = float(S_hac_simple(days.residual, nlags=lag)[0, 0])
     return math.sqrt(max(inner, 0.0) * n / (n - 1)) / float(days.count.sum())
@@ -208,6 +208,8 @@ def _block_days(residual: FloatArray, horizon_ns: Ns) -> int:
     each other over the horizon and the day itself. Politis and White's choice is capped at a
     quarter of the days, and not asked for on fewer than 16.
     """
+    from arch.bootstrap import optimal_block_length
+
     least = int(-(-horizon_ns // DAY_NS)) + 1
     if len(residual) < _LEAST_FOR_BLOCK:
         return least

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from arch.bootstrap import MCS, SPA, StepM
 
 from liqbt.errors import DataError
 from liqbt.types import FloatArray
@@ -109,6 +108,8 @@ def superior_ability(
     DataError
         If shapes do not fit, days are too few or a loss is not finite.
     """
+    from arch.bootstrap import SPA
+
     _day_losses(np.column_stack([benchmark, losses]), block_days, "SPA")
     test = SPA(
         benchmark, losses, block_size=block_days, reps=reps, bootstrap="stationary", seed=seed
@@ -143,6 +144,8 @@ def step_superior(
     alpha : float
         Family-wise error.
     """
+    from arch.bootstrap import StepM
+
     _day_losses(np.column_stack([benchmark, losses]), block_days, "StepM")
     test = StepM(
         benchmark,
@@ -172,6 +175,8 @@ def model_confidence_set(
     alpha : float
         Error.
     """
+    from arch.bootstrap import MCS
+
     _day_losses(losses, block_days, "model confidence set")
     if losses.shape[1] < 2:
         raise DataError("model confidence set: found 1 configuration; expected two or more")

@@ -8,7 +8,6 @@ from math import comb
 from typing import Final
 
 import numpy as np
-from scipy.stats import rankdata
 
 from liqbt.errors import DataError
 from liqbt.types import FloatArray
@@ -61,6 +60,8 @@ def backtest_overfitting(scores: FloatArray, *, blocks: int = 10) -> Overfitting
     >>> backtest_overfitting(np.tile([1.0, 0.0, 0.5], (8, 1)), blocks=4).probability
     0.0
     """
+    from scipy.stats import rankdata
+
     if blocks < 2 or blocks % 2 or blocks > _MOST:
         raise DataError(f"PBO: found {blocks} blocks; expected an even number from 2 to {_MOST}")
     if scores.ndim != 2 or scores.shape[0] < blocks or scores.shape[1] < 2:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from liqbt.errors import ConfigError
 from liqbt.evaluation.nulls.levels import (
@@ -141,5 +140,7 @@ def _ripe(pool: RandomLevels, at: Ns) -> int:
 def _nearest_mean(
     places: FloatArray, visited: FloatArray, asked: FloatArray, config: AnalogConfig
 ) -> FloatArray:
+    from scipy.spatial import cKDTree
+
     _, rows = cKDTree(places).query(asked, k=config.neighbours)
     return np.asarray(visited[rows.reshape(len(asked), -1)].mean(axis=1))

@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from arch import arch_model
 
 from liqbt.errors import ConfigError
 from liqbt.evaluation.nulls.kernels import garch_extremes
@@ -106,6 +105,8 @@ def hourly_steps(path: PricePath) -> FilteredHistory:
 
 def _fit(returns: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return ω, α, β and the conditional variances, the one after the last return included."""
+    from arch import arch_model
+
     model = arch_model(_PERCENT * returns, mean="Zero", vol="GARCH", p=1, q=1, rescale=False)
     # short records stop at a bound now and then; what is found there is used all the same
     fit: Any = model.fit(disp="off", show_warning=False)

@@ -7,7 +7,6 @@ from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-from statsmodels.duration.survfunc import CumIncidenceRight
 
 from liqbt.errors import DataError
 from liqbt.types import FloatArray, IntArray, Ns
@@ -86,6 +85,8 @@ def cumulative_incidence(
     >>> found.time.tolist(), found.share.tolist()
     ([1.0, 2.0, 3.0, 4.0], [0.25, 0.25, 0.5, 0.5])
     """
+    from statsmodels.duration.survfunc import CumIncidenceRight
+
     bad = np.flatnonzero(~(np.isfinite(time) & (time > 0.0)))
     if len(bad) or not len(time) or which == Cause.CENSORED:
         raise DataError(

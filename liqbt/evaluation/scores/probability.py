@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from liqbt.errors import DataError
 from liqbt.evaluation.inference import Draws, Estimate, estimate
@@ -87,6 +86,8 @@ def recalibrated(p: FloatArray, y: FloatArray) -> FloatArray:
     >>> recalibrated(np.array([0.1, 0.2, 0.3]), np.array([0.0, 1.0, 0.0])).tolist()
     [0.0, 0.5, 0.5]
     """
+    from scipy.optimize import isotonic_regression
+
     values, place, count = np.unique(p, return_inverse=True, return_counts=True)
     mean = np.bincount(place, weights=y, minlength=len(values)) / count
     fitted = isotonic_regression(mean, weights=count.astype(np.float64)).x

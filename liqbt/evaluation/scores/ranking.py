@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from liqbt.errors import DataError
 from liqbt.types import FloatArray
@@ -82,6 +81,8 @@ def area_under_roc(score: FloatArray, y: FloatArray) -> float:
     >>> area_under_roc(np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0, 1.0]))
     0.875
     """
+    from scipy.stats import rankdata
+
     _both(score, y)
     positives = float(y.sum())
     rank = float(rankdata(score)[y == 1.0].sum())
