@@ -157,7 +157,8 @@ class NaiveMarket:
                 p["leverage"], share = placed, 1 / placed
             elif newcomer["cross"] < r["cross_share"]:
                 p["kind"] = 2
-                share *= 1 + newcomer["extra"] * r["cross_extra"]
+                extra = -math.log1p(-newcomer["cross"] / r["cross_share"])
+                share *= 1 + extra * r["cross_extra"]
         p["margin"] = math.floor(lots * ticks * share + 0.5)
         p["trigger"] = self.liquidation_price(p)
         dense = self.seen["bin"][side]
@@ -443,7 +444,7 @@ class NaiveMarket:
             if w is None:
                 continue
             over = w["x"] - to if side == 0 else to - w["x"]
-            if over > 0 and (x >= w["x"] if side == 0 else x <= w["x"]):
+            if over > 0 and (x >= w["x"] - 1e-9 if side == 0 else x <= w["x"] + 1e-9):
                 taken = min(over, w["left"])
                 w["left"] -= taken
                 w["absorbed"] += taken
@@ -566,11 +567,13 @@ class NaiveMarket:
             entry = max(math.floor(ticks * math.exp(offset) + 0.5), 1)
             lots = script["pairs"][j]["lots"]
             for side in (0, 1):
-                p = self.terms(script["newcomers"][j][side], side, lots, entry, 0)
+                newcomer = {**script["newcomers"][j][side], "place": 1.0, "stop": 1.0}
+                p = self.terms(newcomer, side, lots, entry, 0)
                 if self.crossed(side, self.usd(ticks), p["trigger"]):
                     entry = ticks
             for side in (0, 1):
-                self.open(script["newcomers"][j][side], side, lots, entry, 0, 0, 0.0)
+                newcomer = {**script["newcomers"][j][side], "place": 1.0, "stop": 1.0}
+                self.open(newcomer, side, lots, entry, 0, 0, 0.0)
 
     def react(self, sub, step, price, ticks, flow, acting):
         r = self.rules
@@ -621,7 +624,19 @@ class NaiveMarket:
                 flow["left"][side] += gone[side]
                 lots = gone[side] - gone[1 - side]
                 if lots > 0:
-                    self.open(script["churn"][step], side, lots, ticks, index, step, r["maker_fee"])
+                    self.open(
+                        {
+                            **script["churn"][(step + 1) // r["exit_steps"] - 1],
+                            "place": 1.0,
+                            "stop": 1.0,
+                        },
+                        side,
+                        lots,
+                        ticks,
+                        index,
+                        step,
+                        r["maker_fee"],
+                    )
                     flow["opened"][side] += lots
                     flow["taken"][1 - side] += lots
             if acting:

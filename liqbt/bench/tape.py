@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liqbt.experiment import Tape, tape_from_events
+from liqbt.tape import Tape, trusted_tape
 from liqbt.types import DAY_NS, EVENT_DTYPE, Events, Instrument, Kind, Side
 
 __all__ = ["DAYS", "synthetic_tape"]
@@ -40,8 +40,11 @@ def synthetic_tape(n_events: int, rng: np.random.Generator) -> Tape:
     is_oi = kinds == Kind.OPEN_INTEREST
     place = np.arange(n_events) + np.cumsum(is_oi)
     times = _START + np.sort(rng.integers(0, DAYS * DAY_NS, n_events))
-    price = 60_000 * np.exp(np.cumsum(rng.normal(0, 0.2 / np.sqrt(n_events), n_events)))
-    price = np.round(price, 1)
+    price = rng.normal(0, 0.2 / np.sqrt(n_events), n_events)
+    np.cumsum(price, out=price)
+    np.exp(price, out=price)
+    np.multiply(price, 60_000, out=price)
+    np.round(price, 1, out=price)
     for name in ("p0", "p1", "p2", "p3", "p4"):
         events[name] = np.nan
     events["kind"][place] = kinds
@@ -56,7 +59,7 @@ def synthetic_tape(n_events: int, rng: np.random.Generator) -> Tape:
     events["p1"][oi] = np.nan
     events["side"][oi] = Side.NONE
     events["ts_event"] = events["ts_known"]
-    return tape_from_events(events, (Instrument("synthetic", "SYN"),))
+    return trusted_tape(events, (Instrument("synthetic", "SYN"),))  # in order, and not copied
 
 
 def _write_marks(

@@ -127,9 +127,7 @@ def _imported(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except Exception as error:  # a user's module may raise anything
-        raise ConfigError(
-            f"estimator '{name}' cannot be imported: {first_line(error)}"
-        ) from error
+        raise ConfigError(f"estimator '{name}' cannot be imported: {first_line(error)}") from error
 
 
 def make_importable(folder: Path) -> None:

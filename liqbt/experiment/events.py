@@ -178,13 +178,17 @@ def open_log(path: Path) -> EventLog:
 
 def load_world(path: Path) -> World:
     """Read a simulated world's YAML; `tiers` may name a symbol of the shipped margin tiers."""
-    raw = read_yaml(path)
+    raw = dict(read_yaml(path))
+    exchange = raw.get("exchange")
+    if isinstance(exchange, Mapping) and "tiers" in exchange and "tiers" not in raw:
+        raw["exchange"] = {k: v for k, v in exchange.items() if k != "tiers"}
+        raw["tiers"] = exchange["tiers"]
     name = raw.get("tiers")
     if isinstance(name, str):
         tables = shipped_tiers()
         if name not in tables:
             raise ConfigError(f"{path}: no margin tiers for '{name}'; {nearest(name, tables)}")
-        raw = {**raw, "tiers": tables[name]}
+        raw["tiers"] = tables[name]
     return World.from_mapping(raw, source=str(path))
 
 

@@ -40,7 +40,7 @@ SWINGS_KEPT = 16
 
 def positions_of(script: Script) -> int:
     """Return the most positions that a script can open."""
-    return 2 * script.arrivals.pairs.size + script.sigma.size
+    return 2 * script.arrivals.pairs.size + script.arrivals.churn.size
 
 
 def empty_book(fixed: Structured, tiers: FloatArray, leverages: FloatArray, script: Script) -> Book:
@@ -73,7 +73,7 @@ def empty_book(fixed: Structured, tiers: FloatArray, leverages: FloatArray, scri
         place=np.empty(positions, dtype=PLACE_DTYPE),
         side=side,
         bins=grid,
-        due=np.full((2, steps + 1, 2), -1, dtype=np.int64).view(DUE_DTYPE)[:, :, 0],
+        due=np.full((2, steps + 1, 2), -1, dtype=np.int32).view(DUE_DTYPE)[:, :, 0],
         desk=desk,
         positions=np.empty(positions, dtype=POSITION_DTYPE),
         forced=np.empty(forced, dtype=LIQUIDATION_DTYPE),
@@ -99,13 +99,13 @@ def empty_record(fixed: Structured, script: Script, rows: int, entries: int) -> 
     hours = -(-steps // int(r["hour_steps"])) + 1
     fundings = steps // int(r["funding_steps"]) if r["funding_steps"] > 0 else 0
     return Record(
-        price=np.zeros(script.noise.size + 1),
+        price=script.noise,
         steps=np.zeros(steps, dtype=STEP_DTYPE),
         moved=np.zeros((len(MECHANISMS), steps)),
         funding=np.zeros(fundings, dtype=FUNDING_DTYPE),
         swings=np.empty(2 * hours, dtype=SWING_DTYPE),
         walls=np.empty(2 * hours, dtype=WALL_DTYPE),
         hours=np.zeros((2, hours if r["placement"] > 0 else 0)),
-        lean=np.zeros(script.noise.size if r["direction"] > 0 else 0),
+        lean=np.zeros(script.noise.size - 1 if r["direction"] > 0 else 0),
         snapshot=np.zeros((rows, 2, entries), dtype=np.float32),
     )

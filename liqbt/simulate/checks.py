@@ -218,6 +218,7 @@ def _check_magnitudes(r: _Rules) -> None:
 def _check_sizes(r: _Rules, world: World) -> None:
     """Require that lots and ticks are fine enough, and that all money fits into integers."""
     r.require("lot_coins", world.level_lots >= 1e4, "at least 10,000 lots: lower lot_coins")
+    r.require("lot_coins", world.level_lots <= 2e8, "at most 200 million lots: raise lot_coins")
     mean = r["turnover_per_day"] / r["entries_per_day"]
     if mean * world.level_lots < 10:
         raise ConfigError(

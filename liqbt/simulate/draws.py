@@ -17,12 +17,13 @@ from liqbt.simulate.layout import (
     NEWCOMER_DTYPE,
     PAIR_DTYPE,
     TRANSFER_DTYPE,
+    WHIM_DTYPE,
     Arrivals,
     Script,
     Structured,
 )
 from liqbt.simulate.prices import PricePath, stationary, stream
-from liqbt.simulate.rules import oversample_of
+from liqbt.simulate.rules import exit_steps_of, oversample_of
 from liqbt.simulate.world import World
 from liqbt.types import FloatArray, IntArray
 
@@ -41,7 +42,7 @@ def draw_script(world: World, price: PricePath, seed: Seed, symbol: int) -> Scri
     warm = world.warmup_steps * world.substeps
     transfer_from, transfers = _transfers(world, stream(seed, 2, symbol, 3), steps)
     return Script(
-        start=-float(np.sum(price.noise[:warm])),
+        start=-float(np.sum(price.noise[: warm + 1])),
         noise=price.noise,
         sigma=price.sigma_1d,
         arrivals=_arrivals(world, price, seed, symbol),
@@ -74,8 +75,9 @@ def _arrivals(world: World, price: PricePath, seed: Seed, symbol: int) -> Arriva
         first_offset=rng.standard_normal(first) * spread,
         pair_from=pair_from,
         pairs=_pairs(world, rng, n),
-        newcomers=_newcomers(world, rng, seed, (symbol, 0), (n, 2)),
-        churn=_newcomers(world, rng, seed, (symbol, 1), (steps,)),
+        newcomers=_newcomers(rng, (n, 2)),
+        whims=_whims(world, stream(seed, 2, symbol, 5), (n, 2)),
+        churn=_newcomers(rng, (steps // exit_steps_of(world),)),
     )
 
 
@@ -128,26 +130,22 @@ def _sizes_lots(world: World, rng: np.random.Generator, n: int) -> IntArray:
     return np.maximum(np.rint(share), 1.0).astype(np.int64)
 
 
-def _newcomers(
-    world: World,
-    rng: np.random.Generator,
-    seed: Seed,
-    key: tuple[int, int],
-    shape: tuple[int, ...],
-) -> Structured:
-    """Draw what chance gives newcomers; what a world does not use is not drawn."""
-    out = np.zeros(shape, dtype=NEWCOMER_DTYPE)
+def _newcomers(rng: np.random.Generator, shape: tuple[int, ...]) -> Structured:
+    """Draw what chance gives newcomers."""
+    out = np.empty(shape, dtype=NEWCOMER_DTYPE)
     out["mix"] = rng.random(shape, dtype=np.float32)
     out["life"] = rng.standard_exponential(shape, dtype=np.float32)
-    own = (2, key[0], 5 + key[1])
-    if world.traders.cross_share > 0:
-        more = stream(seed, *own, 0)
-        out["cross"] = more.random(shape, dtype=np.float32)
-        out["extra"] = more.standard_exponential(shape, dtype=np.float32)
+    out["cross"] = rng.random(shape, dtype=np.float32)
+    return out
+
+
+def _whims(world: World, rng: np.random.Generator, shape: tuple[int, ...]) -> Structured:
+    """Draw what decides about placement and stops; not drawn, and no memory, where unused."""
+    out = np.zeros(shape, dtype=WHIM_DTYPE)
     if world.mechanisms.placement > 0:
-        out["place"] = stream(seed, *own, 1).random(shape, dtype=np.float32)
+        out["place"] = rng.random(shape, dtype=np.float32)
     if world.mechanisms.stops > 0:
-        out["stop"] = stream(seed, *own, 2).random(shape, dtype=np.float32)
+        out["stop"] = rng.random(shape, dtype=np.float32)
     return out
 
 
@@ -162,7 +160,7 @@ def _edges(world: World, price: PricePath, seed: Seed, symbol: int) -> FloatArra
     if t.crowding_sd > 0:
         crowd += stationary(rng, hours, t.crowding_sd, t.crowding_half_life_h, 3600)
     if t.crowding_trend != 0:
-        crowd += t.crowding_trend * _trend(world, price.noise, hours)
+        crowd += t.crowding_trend * _trend(world, price.noise[1:], hours)
     centred = np.linspace(-1.0, 1.0, len(t.weights)) if len(t.weights) > 1 else np.zeros(1)
     both = np.stack([tilt + crowd, tilt - crowd], axis=1)
     weights = np.array(t.weights) * np.exp(both[:, :, None] * centred)
@@ -191,7 +189,8 @@ def _transfers(world: World, rng: np.random.Generator, steps: int) -> tuple[IntA
     if t.transfers_per_day == 0 or t.cross_share == 0:
         return np.zeros(steps + 1, dtype=np.int64), np.zeros(0, dtype=TRANSFER_DTYPE)
     days = t.exit_half_life_h / 24 / math.log(2) / t.loser_exit_ratio
-    accounts = max(math.ceil(4 * t.entries_per_day * max(days, 2.0) * t.cross_share), 1)
+    share = (1.0 - t.unlevered_share) * t.cross_share
+    accounts = max(math.ceil(3 * t.entries_per_day * max(days, 2.0) * share), 1)
     count = rng.poisson(t.transfers_per_day * accounts * world.step_s / 86_400, steps)
     start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
     out = np.empty(int(start[-1]), dtype=TRANSFER_DTYPE)

@@ -36,6 +36,7 @@ __all__ = [
     "STOPPED",
     "TRANSFERRED",
     "TRANSFER_DTYPE",
+    "WHIM_DTYPE",
     "Arrivals",
     "Book",
     "Record",
@@ -133,15 +134,16 @@ BIN_DTYPE: Final = np.dtype([("head", "<i8"), ("lots", "<i8")])
 """One bin of one side: the list of positions that are looked at there, and the lots whose
 liquidation price lies there."""
 
-DUE_DTYPE: Final = np.dtype([("head", "<i8"), ("tail", "<i8")])
+DUE_DTYPE: Final = np.dtype([("head", "<i4"), ("tail", "<i4")])
 """One step of one side's calendar: first in, first out."""
 
-NEWCOMER_DTYPE: Final = np.dtype(
-    [("mix", "<f4"), ("life", "<f4"), ("cross", "<f4"), ("extra", "<f4"), ("place", "<f4"),
-     ("stop", "<f4")]
-)  # fmt: skip
-"""What chance gives a newcomer: uniforms that decide leverage bracket, cross margin, placement and
-stop; patience in mean lives, and collateral beyond the margin in means."""
+NEWCOMER_DTYPE: Final = np.dtype([("mix", "<f4"), ("life", "<f4"), ("cross", "<f4")])
+"""What chance gives a newcomer: a uniform that decides its leverage bracket; patience in mean
+lives; and a uniform that decides whether it is cross-margined and with how much collateral beyond
+the margin."""
+
+WHIM_DTYPE: Final = np.dtype([("place", "<f4"), ("stop", "<f4")])
+"""Uniforms that decide about placement and a stop; apart, since few worlds need them."""
 
 PAIR_DTYPE: Final = np.dtype([("lots", "<i8"), ("keep", "<f4"), ("buys", "i1")])
 """A pair that may open: its size, the uniform that decides whether, and who initiates."""
@@ -157,7 +159,7 @@ DESK_DTYPE: Final = np.dtype(
     [(n, "<i8") for n in ("outside", "margins", "fees", "insurance")]
     + [(n, "<i8") for n in ("top", "free", "crosses")]
     + [(n, "<i8") for n in ("n_positions", "n_forced", "n_changes", "n_fundings", "n_swings")]
-    + [(n, "<i8") for n in ("n_walls", "warm_forced", "open_at_start")]
+    + [(n, "<i8") for n in ("n_walls", "warm_forced", "open_at_start", "stopped_at")]
     + [(n, "<i8") for n in ("d_kind", "d_margin", "d_stopping")]
     + [(n, "<f8") for n in ("d_leverage", "d_stop", "d_life_h")]
     + [(n, "<f8") for n in ("asymmetry", "heat", "steady", "crowd", "low", "high")]
@@ -167,7 +169,8 @@ DESK_DTYPE: Final = np.dtype(
 )
 """One record of all that there is one of. Money by where it is: wallets outside, margins, fees, the
 insurance fund. Places: how many were ever used, the first free one (or -1), cross accounts. Rows
-written in each table, forced orders and open lots before publication begins. `d_*`: the terms of a
+written in each table, forced orders and open lots before publication begins, and the path index at
+which the price ran away. `d_*`: the terms of a
 position that is about to be opened. The mechanisms' memory: asymmetry within reach, `heat` (of
 acceleration), the displacement per substep that holds for a step, the entries' factor near swings,
 this hour's low and high; pushes that act in the next substep and their transient parts; `haul`,
@@ -181,8 +184,8 @@ class Arrivals(NamedTuple):
     `clock_h` is the exits' activity clock at each step's edges; `edges[hour, side]` are the lower
     edges of the levered brackets in the unit interval. Pairs `pair_from[i]` to `pair_from[i + 1]`
     may open in substep `i`; the first `len(first_offset)` pairs open before it, that far from the
-    price in log. `newcomers` has a column per side; `churn` is who takes over what one side leaves
-    beyond the other, one per step.
+    price in log. `newcomers` and `whims` have a column per side; `churn` is who takes over what one
+    side leaves beyond the other, one per settlement of exits.
     """
 
     clock_h: FloatArray
@@ -191,13 +194,15 @@ class Arrivals(NamedTuple):
     pair_from: npt.NDArray[np.int32]
     pairs: Structured
     newcomers: Structured
+    whims: Structured
     churn: Structured
 
 
 class Script(NamedTuple):
     """Everything that chance decides, drawn before the market starts.
 
-    `start` is the first log price; `noise` the log return of each substep; `sigma` the volatility
+    `start` is the first log price; `noise[i + 1]` the log return of substep `i`, in whose place the
+    path is written (so that a script can be played once); `sigma` the volatility
     of each step. Transfers `transfer_from[k]` to `transfer_from[k + 1]` happen at the end of step
     `k`. `premium` is the funding's noise, one per settlement; `wall_draw[hour, side]` a uniform.
     """
@@ -239,9 +244,9 @@ class Book(NamedTuple):
 class Record(NamedTuple):
     """What happened beside the accounts: the path per substep edge, flows and money per step.
 
-    `moved[m, k]` is the log displacement by mechanism m in step k; a row is touched only where its
-    mechanism is planted. `hours` holds lows and highs by hour, `lean` what jumps that changed their
-    sign add in each substep.
+    `price` is the script's `noise`, overwritten. `moved[m, k]` is the log displacement by mechanism
+    m in step k; a row is touched only where its mechanism is planted. `hours` holds lows and highs
+    by hour, `lean` what jumps that changed their sign add in each substep.
     """
 
     price: FloatArray

@@ -36,7 +36,9 @@ class Mechanisms:
     ----------
     magnet : float
         Pull toward the densest bin within reach: Δx = ± magnet · σ · dt. It feeds on itself, since
-        swept clusters lie behind the price and full ones ahead; it makes momentum, too.
+        swept clusters lie behind the price and full ones ahead; it makes momentum, too: at 0.5, 1
+        and 2 the densest true level's mirror lift over a day is 13, 30 and 54 points, and daily
+        returns correlate by .1, .2 and .4 (research/simulated_market measures it anew).
     ratio : float
         Drive by the asymmetry: Δx = − ratio · σ · dt · A.
     absolute : float

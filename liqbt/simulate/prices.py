@@ -29,8 +29,8 @@ class PricePath:
     ----------
     sigma_1d : ndarray of float64, shape (steps,)
         Volatility per square root of a day that holds in each step, warm-up included.
-    noise : ndarray of float64, shape (steps · substeps,)
-        Log return of each substep: shocks, jumps, drift, and what follows them.
+    noise : ndarray of float64, shape (steps · substeps + 1,)
+        0, then the log return of each substep: shocks, jumps, drift, and what follows them.
     jumps : ndarray of JUMP_DTYPE
         The jumps within it.
     tilt : ndarray of float64, shape (hours,)
@@ -93,7 +93,12 @@ def draw_price(
     hours = -(-steps * world.step_s // 3600)
     first = np.arange(hours) * 3600 // world.step_s
     tilt = np.where(state[first], world.price.regime_tilt, 0.0)
-    return PricePath(sigma_1d=sigma, noise=_with_memory(world, noise), jumps=jumps, tilt=tilt)
+    return PricePath(
+        sigma_1d=sigma,
+        noise=np.concatenate([[0.0], _with_memory(world, noise)]),
+        jumps=jumps,
+        tilt=tilt,
+    )
 
 
 def _with_memory(world: World, noise: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from liqbt.simulate.mechanisms import MECHANISMS
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, FloatArray
 
-__all__ = ["BIN_STEP", "HALF_BINS", "oversample_of", "rules_of", "tiers_of"]
+__all__ = ["BIN_STEP", "HALF_BINS", "exit_steps_of", "oversample_of", "rules_of", "tiers_of"]
 
 OVERSAMPLE: Final = 1.5
 """Candidate pairs per pair wanted at the level: as far as low open interest can raise entries."""
@@ -31,6 +31,11 @@ def oversample_of(world: World) -> float:
     return OVERSAMPLE * (1.0 + 2.0 * world.mechanisms.placement)
 
 
+def exit_steps_of(world: World) -> int:
+    """Return in every how many steps exits are matched."""
+    return max(EXIT_EVERY_S // world.step_s, 1) if EXIT_EVERY_S % world.step_s == 0 else 1
+
+
 def rules_of(world: World) -> Structured:
     """Return what is fixed in `world`, in the kernels' units: one record of `RULES_DTYPE`."""
     values = {**_units(world), **_habits(world), **_mechanisms(world)}
@@ -43,7 +48,6 @@ def rules_of(world: World) -> Structured:
 def _units(world: World) -> dict[str, float]:
     """Return units, clocks and the grid."""
     tick, unit = world.price.tick_usd, world.traders.lot_coins * world.price.tick_usd
-    every = EXIT_EVERY_S // world.step_s if EXIT_EVERY_S % world.step_s == 0 else 1
     return {
         "anchor": world.initial_price_usd,
         "anchor_ticks": world.initial_price_usd / tick,
@@ -56,7 +60,7 @@ def _units(world: World) -> dict[str, float]:
         "start_ns": world.start_ns,
         "index_ns": world.step_s * SECOND_NS // world.substeps,
         "hour_steps": max(3600 // world.step_s, 1),
-        "exit_steps": max(every, 1),
+        "exit_steps": exit_steps_of(world),
         "step_days": world.step_s / 86_400,
         "cut_above": world.exchange.cut_above_usd / unit,
         "insurance": round(world.exchange.insurance_usd / unit),

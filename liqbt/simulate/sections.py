@@ -81,7 +81,7 @@ class Price:
     season: float = 1.0
     jumps_per_day: float = 0.3
     jump_sigma: float = 0.6
-    jump_minutes: float = 10.0
+    jump_minutes: float = 0.0
     drift_per_day: float = 0.0
     momentum: float = 0.0
     momentum_half_life_h: float = 12.0

@@ -20,6 +20,7 @@ from liqbt.simulate.layout import (
     PAIR_DTYPE,
     RULES_DTYPE,
     TRANSFER_DTYPE,
+    WHIM_DTYPE,
     Arrivals,
     Script,
 )
@@ -43,7 +44,7 @@ def eighths(chance, most, least=0):
 
 def newcomer(chance):
     values = {name: eighths(chance, 7) for name in ("mix", "cross", "place", "stop")}
-    return values | {"life": eighths(chance, 40, 1), "extra": eighths(chance, 16)}
+    return values | {"life": eighths(chance, 40, 1)}
 
 
 def script_of(chance, steps, subs, warm, hours):
@@ -168,11 +169,12 @@ def compiled(script, rules, tiers):
         pair_from=np.array(script["pair_from"], dtype=np.int32),
         pairs=structured(script["pairs"], PAIR_DTYPE),
         newcomers=structured(both, NEWCOMER_DTYPE).reshape(-1, 2),
+        whims=structured(both, WHIM_DTYPE).reshape(-1, 2),
         churn=structured(script["churn"], NEWCOMER_DTYPE),
     )
     chance = Script(
         start=float(script["start"]),
-        noise=np.array(script["noise"]),
+        noise=np.array([0.0, *script["noise"]]),
         sigma=np.array(script["sigma"]),
         arrivals=arrivals,
         transfer_from=np.array(script["transfer_from"], dtype=np.int64),

@@ -26,10 +26,12 @@ __all__ = ["at_once", "killed"]
 
 def spawn(arguments: list[object], errors: Path) -> int:
     """Start a command in a fork of this process; its stderr goes to a file. Returns the id."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # not inside of the fork itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside idle threads
         child = os.fork()
     if child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return child
     signal.signal(signal.SIGINT, signal.default_int_handler)
     to = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -39,6 +41,10 @@ def spawn(arguments: list[object], errors: Path) -> int:
     sys.stderr = os.fdopen(2, "w", closefd=False)
     sys.argv = ["liqbt", *map(str, arguments)]
     code = 70
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    except KeyboardInterrupt:  # before the command had begun
+        os._exit(0)
     try:
         main()
         code = 0

@@ -17,6 +17,7 @@ from liqbt.bench.kernels import read_only_pass, windows_pass
 from liqbt.bench.timing import rows_of, seconds_of
 from liqbt.cli import cli
 from liqbt.tabular import ingest_file
+from liqbt.tape import tape_from_events
 from liqbt.types import Kind
 
 
@@ -28,6 +29,11 @@ def test_the_tape_has_the_mix_that_is_stated():
     assert len(tape) == 21_000
     marks, interest = tape.of(Kind.MARK), tape.of(Kind.OPEN_INTEREST)
     assert (marks["ts_known"] == interest["ts_known"]).all()
+
+
+def test_the_tape_is_in_canonical_order():
+    tape = synthetic_tape(20_000, np.random.default_rng(0))
+    assert tape_from_events(tape.events, tape.instruments).digest == tape.digest
 
 
 def test_the_reference_reads_every_payload_field():

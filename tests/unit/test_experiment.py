@@ -262,5 +262,6 @@ def test_a_simulated_log_holds_no_truth(home, tmp_path):
         "open_interest",
         "liquidation",
         "liquidation_total",
+        "funding",
     }
     assert {p.name for p in (tmp_path / "t").iterdir()} >= {"SIM-positions.parquet"}

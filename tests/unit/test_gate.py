@@ -63,6 +63,15 @@ def write(folder: Path, estimator: str, experiment: str = EXPERIMENT) -> Path:
     return folder / "gated.yaml"
 
 
+@pytest.fixture(autouse=True)
+def own_module():
+    """Let no test find the estimator that another one wrote under the same name."""
+    before = sys.path[:]
+    yield
+    sys.path[:] = before
+    sys.modules.pop("gated_estimator", None)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("gate")

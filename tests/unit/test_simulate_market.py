@@ -362,11 +362,15 @@ def test_walls_hold_the_price_and_the_depth_shows_them():
     depth = market.tables[Kind.DEPTH].to_pandas()
     wall = truth.walls[np.argmax(truth.walls["until_ns"] - truth.walls["from_ns"])]
     rows = depth[(depth["ts_event"] > wall["from_ns"]) & (depth["ts_event"] < wall["until_ns"])]
-    rows = rows[rows["side"] == -wall["side"]]
+    rows = rows[rows["side"] == -wall["side"]].copy()
     inside = (rows["low"] <= wall["price"]) & (wall["price"] < rows["high"])
     assert inside.sum() > 3
-    per_width = rows["depth_usd"] / (rows["high"] - rows["low"])
-    assert per_width[inside].median() > 2 * per_width[~inside].median()
+    mid = truth.path_price[np.searchsorted(truth.path_ns, rows["ts_event"])]
+    rows["per_width"] = rows["depth_usd"] / ((rows["high"] - rows["low"]) / mid)
+    free = rows.groupby("ts_event")["per_width"].transform("min")
+    beyond = rows["depth_usd"] - free * (rows["high"] - rows["low"]) / mid
+    usd = size / 0.01 * world.feed.depth_share * world.traders.open_interest_usd
+    np.testing.assert_allclose(beyond[inside], usd, rtol=1e-6)
 
 
 def test_the_direction_of_jumps_leans_to_the_crowded_side():

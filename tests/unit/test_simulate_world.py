@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from liqbt.errors import ConfigError
+from liqbt.experiment.events import load_world
 from liqbt.margin import flat_tiers, tier_table
 from liqbt.simulate import World
 from liqbt.simulate.feeds import Faults
@@ -53,6 +54,7 @@ GOOD = World(name="w")
         ({"position_tail": 1.0}, "mean is infinite"),
         ({"position_cap": 1e-5}, "expected more than the mean position"),
         ({"lot_coins": 100.0}, "lower lot_coins"),
+        ({"lot_coins": 1e-6}, "raise lot_coins"),
         ({"entries_per_day": 1e7}, "expected 10 or more"),
         ({"loser_exit_ratio": 1.5}, "a ratio in"),
         ({"unlevered_share": 1.0}, "a share below 1"),
@@ -170,3 +172,14 @@ def test_clocks():
     assert (world.steps, world.warmup_steps) == (4320, 2880)
     assert world.end_ns - world.start_ns == 3 * 86_400 * 10**9
     assert world.level_lots == pytest.approx(5e9 / 50_000 / 1e-3)
+
+
+def test_a_file_may_name_shipped_tiers_in_its_section(tmp_path):
+    path = tmp_path / "w.yaml"
+    path.write_text("name: w\nexchange: {tiers: BTCUSDT, maker_fee: 0.0001}\n")
+    world = load_world(path)
+    assert world.exchange.tiers.symbol == "BTCUSDT"
+    assert world.exchange.maker_fee == 0.0001
+    path.write_text("name: w\nexchange: {tiers: BTCUSDX}\n")
+    with pytest.raises(ConfigError, match="no margin tiers for 'BTCUSDX'"):
+        load_world(path)

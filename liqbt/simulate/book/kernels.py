@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from liqbt.margin_kernels import liquidation_price_kernel
@@ -144,7 +145,7 @@ def schedule(book: Book, i: int, due: int) -> None:
     """Append position `i` to the calendar's list of step `due`."""
     p = book.place[i]
     side = p.side
-    tail = book.due[side, due].tail
+    tail = np.int64(book.due[side, due].tail)
     p.due, p.due_next, p.due_prev = due, -1, tail
     if tail >= 0:
         book.place[tail].due_next = i

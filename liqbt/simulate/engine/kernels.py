@@ -190,20 +190,21 @@ def _substeps(
     Returns
     -------
     float
-        The log price at the step's end, or NaN where it ran away; then `record.price` is 0 there.
+        The log price at the step's end, or NaN where it ran away, at `book.desk.stopped_at`.
     """
     r = book.fixed[0]
     x, limit = start, r.half_bins * r.bin_step
     acting = r.moves and step >= r.warmup_steps
     noises, path, pair_from = script.noise, record.price, script.arrivals.pair_from
     for sub in range(step * r.substeps, (step + 1) * r.substeps):
-        noise, move = noises[sub] * scale, 0.0
+        noise, move = noises[sub + 1] * scale, 0.0
         if acting:
             move = displace(book, record, script.jumps, x, noise, sub)
         x += noise + move
         if sub + 1 == r.warmup_steps * r.substeps:
             x = 0.0
         if abs(move) > RUNAWAY or abs(x) >= limit:
+            book.desk[0].stopped_at = sub + 1
             return math.nan
         ticks = ticks_of(x, r)
         price = usd_of(ticks, r)
@@ -257,7 +258,8 @@ def run(
     Parameters
     ----------
     script : Script
-        What chance decided; its `sigma` is scaled in place where open interest moves volatility.
+        What chance decided. The path is written in place of its `noise`, and its `sigma` is scaled
+        in place where open interest moves volatility: a script can be played once.
     book, record : Book, Record
         Empty accounts, large enough; filled in place.
     edges : ndarray of int64, shape (m + 1,)
@@ -289,10 +291,7 @@ def run(
         _begin_step(book, record, script.wall_draw, sigma[step], step, x, price)
         x = _substeps(book, record, script, step, scale, x)
         if math.isnan(x):
-            at = step * r.substeps + 1
-            while record.price[at] > 0.0:
-                at += 1
-            return int(at)
+            return int(book.desk[0].stopped_at)
         price = record.price[(step + 1) * r.substeps]
         _end_step(book, record, script, step, price, ticks_of(x, r))
     for i in range(book.desk[0].top):

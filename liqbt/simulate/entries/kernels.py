@@ -59,12 +59,12 @@ def _bracket(
 
 
 @njit(**INNER)
-def _placed_leverage(book: Book, newcomer: Any, side: int, price: float, notional: float) -> float:
+def _placed_leverage(book: Book, place: float, side: int, price: float, notional: float) -> float:
     """Return the leverage that puts the liquidation price just beyond the nearest swing, or 0."""
     r = book.fixed[0]
-    if newcomer.place >= r.placement:
+    if place >= r.placement:
         return 0.0
-    beyond = BEYOND * (newcomer.place / r.placement)
+    beyond = BEYOND * (place / r.placement)
     rate, best, distance = book.tiers[2][0], 0.0, math.inf
     top = min(book.leverages[-1], book.tiers[4][_tier_of(book, notional)])
     for k in range(min(book.side[side].swings, book.recent.shape[1])):
@@ -82,12 +82,12 @@ def _placed_leverage(book: Book, newcomer: Any, side: int, price: float, notiona
 
 
 @njit(**INNER)
-def _park_stop(book: Book, newcomer: Any, side: int, at: int) -> None:
+def _park_stop(book: Book, stop: float, side: int, at: int) -> None:
     """Let the drafted position park a stop in the densest cluster of its side."""
     r = book.fixed[0]
     d, f = book.desk[0], book.side[side]
     d.d_stop, d.d_stopping = 0.0, 0
-    if not (r.stops > 0.0 and newcomer.stop < r.stop_share and f.best > 0):
+    if not (r.stops > 0.0 and stop < r.stop_share and f.best > 0):
         return
     if (f.bin >= at) if side == 0 else (f.bin <= at):
         return
@@ -100,6 +100,8 @@ def _draft(
     book: Book,
     edges: FloatArray,
     newcomer: Any,
+    place: float,
+    stop: float,
     side: int,
     lots: int,
     ticks: int,
@@ -117,14 +119,15 @@ def _draft(
         d.d_kind = ISOLATED
         placed = 0.0
         if r.placement > 0.0:
-            placed = _placed_leverage(book, newcomer, side, price, notional)
+            placed = _placed_leverage(book, place, side, price, notional)
         if placed > 0.0:
             d.d_leverage, share = placed, 1.0 / placed
         elif newcomer.cross < r.cross_share:
             d.d_kind = CROSS
-            share *= 1.0 + float(newcomer.extra) * r.cross_extra
+            extra = -math.log1p(-float(newcomer.cross) / r.cross_share)
+            share *= 1.0 + extra * r.cross_extra
     d.d_margin = math.floor(value * share + 0.5)
-    _park_stop(book, newcomer, side, bin_of(price, r))
+    _park_stop(book, stop, side, bin_of(price, r))
     if not d.d_stopping:
         return
     trigger = liquidation_price(book, ticks, d.d_margin, side, lots, d.d_kind)
@@ -153,8 +156,9 @@ def open_pairs(book: Book, steps: Structured, arrivals: Arrivals, sub: int, tick
         for side in range(2):
             taker = buys if side == 0 else not buys
             fee = r.taker_fee if taker else r.maker_fee
-            newcomer = arrivals.newcomers[j, side]
-            _draft(book, arrivals.edges, newcomer, side, lots, ticks, step)
+            newcomer, whim = arrivals.newcomers[j, side], arrivals.whims[j, side]
+            place, stop = float(whim.place), float(whim.stop)
+            _draft(book, arrivals.edges, newcomer, place, stop, side, lots, ticks, step)
             open_position(book, arrivals.clock_h, side, lots, ticks, sub + 1, fee)
         s.opened_long += lots
         s.opened_short += lots
@@ -176,13 +180,17 @@ def first_pairs(book: Book, arrivals: Arrivals, ticks: int) -> None:
         entry = max(math.floor(ticks * math.exp(arrivals.first_offset[j]) + 0.5), 1)
         lots = arrivals.pairs[j].lots
         for side in range(2):
-            _draft(book, arrivals.edges, arrivals.newcomers[j, side], side, lots, entry, zero)
+            _draft(
+                book, arrivals.edges, arrivals.newcomers[j, side], 1.0, 1.0, side, lots, entry, zero
+            )
             d = book.desk[0]
             trigger = liquidation_price(book, entry, d.d_margin, side, lots, d.d_kind)
             if crossed(side, price, trigger):
                 entry = ticks
         for side in range(2):
-            _draft(book, arrivals.edges, arrivals.newcomers[j, side], side, lots, entry, zero)
+            _draft(
+                book, arrivals.edges, arrivals.newcomers[j, side], 1.0, 1.0, side, lots, entry, zero
+            )
             open_position(book, arrivals.clock_h, side, lots, entry, zero, 0.0)
 
 
@@ -212,7 +220,8 @@ def take_over(
         return 0
     index = (step + 1) * r.substeps
     side = np.int64(gone_long <= gone_short)
-    _draft(book, arrivals.edges, arrivals.churn[step], side, excess, ticks, step)
+    newcomer = arrivals.churn[(step + 1) // r.exit_steps - 1]
+    _draft(book, arrivals.edges, newcomer, 1.0, 1.0, side, excess, ticks, step)
     open_position(book, arrivals.clock_h, side, excess, ticks, index, r.maker_fee)
     if side == 0:
         s.opened_long += excess

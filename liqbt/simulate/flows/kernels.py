@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 from liqbt.simulate.book.kernels import (
@@ -179,7 +180,7 @@ def _bring_forward(book: Book, side: int, lots: int, ticks: int, index: int) -> 
     r = book.fixed[0]
     step = book.side[side].ready
     while lots > 0:
-        i = book.due[side, step].head
+        i = np.int64(book.due[side, step].head)
         if i < 0:
             step += 1
             continue
@@ -223,7 +224,7 @@ def leave(book: Book, clock_h: FloatArray, side: int, step: int, ticks: int) -> 
     """Close what is due in `step`; a losing position waits once more. Return the lots."""
     r = book.fixed[0]
     gone, index = 0, (step + 1) * r.substeps
-    i = book.due[side, step].head
+    i = np.int64(book.due[side, step].head)
     while i >= 0:
         p = book.place[i]
         loses = ticks < p.entry if side == 0 else ticks > p.entry
@@ -234,7 +235,7 @@ def leave(book: Book, clock_h: FloatArray, side: int, step: int, ticks: int) -> 
         else:
             gone += p.left
             _leave_market(book, i, p.left, ticks, index, EXITED, r.taker_fee)
-        i = book.due[side, step].head
+        i = np.int64(book.due[side, step].head)
     book.side[side].ready = max(book.side[side].ready, step + 1)
     return gone
 

@@ -38,6 +38,8 @@ REFERENCE = 0.05
 """Signed size that `absolute` counts as one, as a share of the level …"""
 CLIP = 4.0
 """… and how many of those it counts at most."""
+AT_WALL = 1e-9
+"""A price that a wall holds may be beyond it by the last bits of a sum."""
 CROWD = 0.005
 """How near a swing (in log price) entries come more often."""
 
@@ -169,7 +171,7 @@ def _held_by_walls(
         if f.wall < 0:
             continue
         over = f.wall_x - to if side == 0 else to - f.wall_x
-        before = x >= f.wall_x if side == 0 else x <= f.wall_x
+        before = x >= f.wall_x - AT_WALL if side == 0 else x <= f.wall_x + AT_WALL
         if not (over > 0.0 and before):
             continue
         taken = min(over, f.wall_left)
