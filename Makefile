@@ -60,7 +60,7 @@ baselines: $(READY)
 bench: $(READY)
 	$(BIN)/liqbt bench
 
-# about 4 hours on one idle core: 100,000 mutated inputs a reader take most of them
+# about three hours on one idle core: 100,000 mutated inputs a reader take half of them
 SHARE ?= 1
 soak: $(READY)
 	cd tests && ../$(BIN)/python -m soak --share $(SHARE)

@@ -59,10 +59,9 @@ def write_trades(tape: Tape, n: int, path: Path) -> int:
 def ingest_rows(path: Path, n: int, repeat: int) -> list[BenchRow]:
     """Measure a CSV through its column map against pyarrow's bare parse of the same bytes."""
     mapping = trades_map()
-    options = pa_csv.ReadOptions(use_threads=False)
     seconds = seconds_of(
         {
-            "csv_read": lambda: pa_csv.read_csv(path, options),
+            "csv_read": lambda: pa_csv.read_csv(path, pa_csv.ReadOptions(use_threads=False)),
             "ingest": lambda: ingest_file(mapping, path),
         },
         repeat,

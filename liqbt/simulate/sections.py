@@ -51,7 +51,8 @@ class Price:
         Power of the hourly and weekly profile of volatility (and so of activity): 0 is none.
     jumps_per_day, jump_sigma, jump_minutes : float
         Poisson jumps of symmetric sign: how many a day, deviation of their (Laplace) size in units
-        of `daily_volatility`, and over how many minutes a jump unfolds (0: within one substep).
+        of `daily_volatility`, and over how many minutes a jump unfolds (0: within one substep). One
+        that unfolds can be seen coming once it has begun: the price is a martingale no longer.
     drift_per_day : float
         Log drift.
     momentum, momentum_half_life_h : float

@@ -41,7 +41,8 @@ class World:
     """A leveraged market to be simulated.
 
     With every mechanism at zero (and `oi_volatility`) the price does not depend on the traders at
-    all, and without drift, momentum, mean reversion and regime drift the log price is a martingale
+    all, and without drift, momentum, mean reversion, regime drift and jumps that take longer than a
+    substep the log price is a martingale
     with symmetric returns (no Itô term: up and down are mirror images).
 
     The defaults are near BTC perpetual futures of December 2025 to March 2026 in volatility (level,

@@ -338,7 +338,7 @@ def _named_file(place: Path, name: str) -> str:
     if "\0" in name:  # no system hands such an argument over
         return ""
     column_map, files = ingest_inputs(place / "in", rows=8)
-    target = place / "in" / name
+    target = place / "in" / name.removeprefix("/")
     with contextlib.suppress(OSError, ValueError):  # no such file can be
         target.write_bytes(files[0].read_bytes())
     said = call("ingest", "--log", place / "log2", "--", column_map, target)

@@ -45,17 +45,19 @@ def spawn(arguments: list[object], errors: Path) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     except KeyboardInterrupt:  # before the command had begun
         os._exit(0)
-    try:
-        main()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
-    except BaseException as error:
-        print(f"Traceback of {type(error).__name__}: {error}", file=sys.stderr)
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    try:  # whatever happens here, this copy of the campaign must not unwind and clean up
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        except BaseException as error:
+            print(f"Traceback of {type(error).__name__}: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def ended(child: int) -> int:

@@ -51,6 +51,17 @@ def test_up_and_down_are_alike(free):
     assert 0.5 < ends.std() / (0.027 * math.sqrt(120)) < 1.6  # a martingale's spread, no reversion
     fine = np.concatenate([np.diff(np.log(t.path_price)) for t in free])
     assert abs(np.mean(np.sign(fine))) < 3 / math.sqrt(fine.size)
+    for every in (5, 60):  # no momentum, neither in signs nor in a jump's wake
+        r = [np.diff(np.log(t.path_price[::every])) for t in free]
+        sign = np.concatenate([np.sign(x[1:] * x[:-1]) for x in r])
+        assert abs(sign.mean()) < 3.5 / math.sqrt(sign.size)
+        large = [np.abs(x) > 5 * x.std() for x in r]
+        after = np.concatenate(
+            [np.sign(x[1:])[big[:-1]] * np.sign(x[:-1])[big[:-1]]
+             for x, big in zip(r, large, strict=True)]
+        )  # fmt: skip
+        assert after.size > 100
+        assert abs(after.mean()) < 3.5 / math.sqrt(after.size)
 
 
 def test_no_return_tells_the_next(free):

@@ -21,8 +21,7 @@ pytestmark = pytest.mark.slow
 
 MARKETS = 10
 ALONE = (level_effects, fuel_effects, acceleration_effects, reversal_effects)
-# known not to be null without a mechanism, for the reason that its docstring gives: the Brownian
-# probability takes a trailing volatility
+# not null without a mechanism: the Brownian probability leaves out jumps
 BIASED = {"dense_level_lift"}
 
 

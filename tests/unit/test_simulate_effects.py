@@ -124,6 +124,7 @@ class TestWindows:
         assert w.free_up[i] == pytest.approx(0.001)  # the sawtooth alone
         assert w.free_down[i] == pytest.approx(0.0, abs=1e-12)
         assert w.moved[i] == pytest.approx(24 * 1e-4)
+        assert w.noise_sigma[i] == pytest.approx(0.02)  # of a day, as made up
         past = np.diff(x[90 - 72 : 91])
         assert w.sigma[i] == pytest.approx(math.sqrt((past**2).mean() * 24))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import erfc
 
 from liqbt.simulate.effects.windows import Windows
 from liqbt.simulate.truth import Truth
@@ -19,11 +21,14 @@ __all__ = [
     "levels_of",
     "mid_ranks",
     "smoothed",
+    "touched",
     "within_reach",
 ]
 
 KERNEL: Final = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0]) / 16.0
 """Seven-bin triangular smoothing."""
+_SPACING: Final = 0.5826
+"""−ζ(½)/√(2π)."""
 BAND_EDGES: Final = (0.25, 0.5, 1.0, 1.5, 2.5)
 """Distance bands in σ over the horizon, half-open."""
 
@@ -48,6 +53,10 @@ class Levels:
     mirror_rank_both : ndarray of float64, shape (n,)
         `rank_both` of the level nearest to the mirror image, which lies as far on the other side;
         NaN where that is in no band.
+    brownian : ndarray of float64, shape (n,)
+        q = 2Φ(−(d + 0.5826 σ_w√δ)/σ_w), d the log distance, σ_w the true volatility of the noise
+        inside the window and δ the time between path points as a share of it (Broadie, Glasserman
+        and Kou 1997, eq. 2). A past volatility would err, and dense levels lie where it errs.
     visited, mirror_visited, free_visited : ndarray of bool, shape (n,)
         Whether the price touched the near edge inside the window, touched its mirror image, or
         would have touched the edge without any displacement.
@@ -59,6 +68,7 @@ class Levels:
     rank: FloatArray
     rank_both: FloatArray
     mirror_rank_both: FloatArray
+    brownian: FloatArray
     visited: npt.NDArray[np.bool_]
     mirror_visited: npt.NDArray[np.bool_]
     free_visited: npt.NDArray[np.bool_]
@@ -108,10 +118,23 @@ def levels_of(truth: Truth, windows: Windows) -> Levels:
         rank=mid_ranks(sides, density[inside]),
         rank_both=both[inside],
         mirror_rank_both=mirror,
+        brownian=touched(reach / windows.noise_sigma[window], windows.spacing_share),
         visited=np.where(above, up, down),
         mirror_visited=np.where(above, down, up),
         free_visited=free,
     )
+
+
+def touched(distance_sigma: FloatArray, spacing_share: float) -> FloatArray:
+    """Return the chance that a driftless Brownian motion, watched at points, touches a level.
+
+    Examples
+    --------
+    >>> touched(np.array([1.0]), 0.0).round(3).tolist()
+    [0.317]
+    """
+    z = (distance_sigma + _SPACING * math.sqrt(spacing_share)) / math.sqrt(2.0)
+    return np.asarray(erfc(z))
 
 
 def _mirror_bins(

@@ -4,7 +4,7 @@ Two readings are given side by side, and they answer different questions.
 
 * **On the factual path**, METHOD's estimands: Y less what no information would have given, where
   that is the mirror image or the Brownian probability. This is what a test that knew the true map
-  would converge to, so power is stated against it.
+  (and the volatility to come) would converge to, so power is stated against it.
 * **Against the twin**: Y less the visit that the same random numbers would have made had the
   mechanism stopped at the snapshot. The noise does not depend on the traders, so the twin's path is
   the factual one less the recorded displacement, exactly. This is what the mechanism causes inside
@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erfc
 
 from liqbt.simulate.effects.levels import Levels, distances, levels_of, smoothed
 from liqbt.simulate.effects.values import DaySums, Effect, joined, ratio, sum_by_day
@@ -36,8 +35,6 @@ DENSE = 0.8
 """The top fifth of a band is dense."""
 CELL = 0.05
 """g(d/σ) is one mean for each side and each 0.05 σ of distance."""
-_EULER = 0.5826
-"""−ζ(½)/√(2π): Broadie, Glasserman and Kou (1997), eq. 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +125,8 @@ def level_effects(
     """Measure what dense true levels do to visits, over one or many markets.
 
     With Y the visit of a level's near edge inside the window, M that of its mirror image, F that of
-    the twin (see the module), q = 2Φ(−(d + 0.5826 σ√δ)/σ_h) and r the density rank within snapshot,
-    side and distance band:
+    the twin (see the module), q the Brownian probability at the window's true noise (see `Levels`)
+    and r the density rank within snapshot, side and distance band:
 
     - `densest_mirror_lift`, `densest_twin_lift`: mean(Y − M) and mean(Y − F) over the snapshots'
       densest level within 0.25 to 1.5 σ_h, either side;
@@ -137,9 +134,10 @@ def level_effects(
       r > 0.8;
     - `dose_within_side`: β of Y − q = β·r + g(side, d/σ_h) + e, g one mean per side and 0.05 σ;
     - `dose_within_side_twin`: β of Y − F = β·r + g + e;
-    - `dose_response_raw`: β of Y − M = β·(s − s_M) + g + e, where s is the rank among the levels
-      of *both* sides of the band and s_M that of the mirror image (the dose across the mark,
-      without trends beside it);
+    - `dose_response_raw`: β of Y − M = β·(s − s_M) + e, where s is the rank among the levels of
+      *both* sides of the band and s_M that of the mirror image: the dose across the mark, without
+      trends beside it. It has no constant: by symmetry there is none, and one that is fitted to a
+      dose that past prices decide would bias β (Stambaugh 1999), by −0.9 points in four months;
     - `dose_response_twin`: β of Y − F = β·s + g + e.
 
     A pull toward one level crosses every nearer level of its side, so within a side visits hardly
@@ -228,7 +226,7 @@ def _level_sums(levels: Levels, windows: Windows) -> dict[str, DaySums]:
     ts = windows.ts_ns[levels.window]
     visited = levels.visited.astype(np.float64)
     against = {
-        "level": visited - _brownian(levels.distance_sigma, windows.spacing_share),
+        "level": visited - levels.brownian,
         "twin": visited - levels.free_visited,
     }
     dense = levels.rank > DENSE
@@ -237,12 +235,9 @@ def _level_sums(levels: Levels, windows: Windows) -> dict[str, DaySums]:
     out["dose_within_side"] = slope(against["level"], levels.rank, cell, ts)
     out["dose_within_side_twin"] = slope(against["twin"], levels.rank, cell, ts)
     pair = np.isfinite(levels.mirror_rank_both)
-    out["dose_response_raw"] = slope(
-        (visited - levels.mirror_visited)[pair],
-        (levels.rank_both - levels.mirror_rank_both)[pair],
-        cell[pair],
-        ts[pair],
-    )
+    dose = (levels.rank_both - levels.mirror_rank_both)[pair]
+    gap = (visited - levels.mirror_visited)[pair]
+    out["dose_response_raw"] = sum_by_day(dose * gap, dose * dose, ts[pair])
     out["dose_response_twin"] = slope(against["twin"], levels.rank_both, cell, ts)
     return out
 
@@ -253,9 +248,3 @@ def slope(y: FloatArray, dose: FloatArray, cell: IntArray, ts_ns: IntArray) -> D
     size = np.bincount(of)
     within, left = (v - (np.bincount(of, v) / size)[of] for v in (dose, y))
     return sum_by_day(within * left, within * within, ts_ns)
-
-
-def _brownian(distance_sigma: FloatArray, spacing_share: float) -> FloatArray:
-    """Return q = 2Φ(−(d + 0.5826 σ√δ)/σ_h), d in σ_h, δ as a share of the horizon."""
-    z = (distance_sigma + _EULER * math.sqrt(spacing_share)) / math.sqrt(2.0)
-    return np.asarray(erfc(z))

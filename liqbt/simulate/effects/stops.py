@@ -22,9 +22,11 @@ def stop_effects(
     """Measure how much more often a stop at a dense true level is hit than one at a sparse level.
 
     Levels of one side and distance (0.05 σ_h apart) are compared: the densest fifth of their band
-    against the sparsest. `stop_hit_difference` is β of Y = β·[dense] + one mean per side and
-    distance, over these two; `stop_hit_twin` the same of Y − F, F the visit of the twin, whose
-    mechanisms stop at the snapshot. The price of the path is the last price, too.
+    against the sparsest. `stop_hit_difference` is β of Y − q = β·[dense] + one mean per side and
+    distance, over these two, q the Brownian probability at the window's true noise (without it,
+    dense levels differ from sparse ones by the error of the past volatility: 0.2 points where
+    nothing acts); `stop_hit_twin` the same of Y − F, F the visit of the twin, whose mechanisms
+    stop at the snapshot. The price of the path is the last price, too.
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ def stop_effects(
         ts = windows.ts_ns[levels.window][use]
         hit = levels.visited[use].astype(np.float64)
         twin = hit - levels.free_visited[use]
-        parts["stop_hit_difference"].append(slope(hit, dense, cell[use], ts))
+        lift = hit - levels.brownian[use]
+        parts["stop_hit_difference"].append(slope(lift, dense, cell[use], ts))
         parts["stop_hit_twin"].append(slope(twin, dense, cell[use], ts))
     return tuple(
         ratio(joined(rows), mechanism=mechanism, statistic=name, unit="share")

@@ -30,6 +30,8 @@ class Windows:
         Their times.
     sigma : ndarray of float64, shape (m,)
         Realised volatility over the horizon: deviation of the log return, from the past.
+    noise_sigma : ndarray of float64, shape (m,)
+        The true volatility of the noise inside the window: what nobody could know at its start.
     up, down : ndarray of float64, shape (m,)
         Largest log excursion above and below the first price inside the window.
     free_up, free_down : ndarray of float64, shape (m,)
@@ -44,6 +46,7 @@ class Windows:
     start: IntArray
     ts_ns: IntArray
     sigma: FloatArray
+    noise_sigma: FloatArray
     up: FloatArray
     down: FloatArray
     free_up: FloatArray
@@ -95,6 +98,7 @@ def windows_of(truth: Truth, horizon_ns: Ns) -> Windows:
         start=start,
         ts_ns=np.asarray(truth.snapshot_ns[scored]),
         sigma=np.sqrt(variance * width),
+        noise_sigma=_noise_sigma(truth, start, width),
         up=_highest(x, width)[start] - x[start],
         down=x[start] + _highest(-x, width)[start],
         free_up=_highest(free, width)[start] - free[start],
@@ -102,6 +106,15 @@ def windows_of(truth: Truth, horizon_ns: Ns) -> Windows:
         moved=pushed[start + width] - pushed[start],
         spacing_share=spacing / horizon_ns,
     )
+
+
+def _noise_sigma(truth: Truth, start: IntArray, width: int) -> FloatArray:
+    """Return the root of the noise's variance from `start` over `width` points, by whole steps."""
+    substeps = (truth.path_price.size - 1) // truth.sigma_1d.size
+    spacing_days = float(truth.path_ns[1] - truth.path_ns[0]) / DAY_NS
+    variance = np.concatenate([[0.0], np.cumsum(truth.sigma_1d**2)]) * substeps * spacing_days
+    first, last = start // substeps, -(-(start + width) // substeps)
+    return np.asarray(np.sqrt(variance[np.minimum(last, variance.size - 1)] - variance[first]))
 
 
 def _highest(x: FloatArray, width: int) -> FloatArray:
