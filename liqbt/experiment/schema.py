@@ -49,6 +49,7 @@ __all__ = [
 
 _UNITS: Final = {"s": SECOND_NS, "min": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS}
 _LONGEST_NS: Final = 3653 * DAY_NS
+_MOST_SAMPLES: Final = 1_000_000
 _YEARS: Final = range(2009, 2100)
 
 
@@ -246,6 +247,15 @@ class EstimatorConfig(_Frozen):
     prominence: Annotated[float, Field(gt=0, lt=1)] = 0.10
     asymmetry_reach: Annotated[float, Field(gt=0, le=1)] = 0.10
     shift_days: Annotated[int, Field(ge=1, le=60)] = 7
+
+    @model_validator(mode="after")
+    def _fits(self) -> EstimatorConfig:
+        samples = self.sigma_window // self.sigma_sampling
+        if samples > _MOST_SAMPLES:
+            raise ValueError(
+                f"'sigma_window' holds {samples} times 'sigma_sampling'; at most {_MOST_SAMPLES}"
+            )
+        return self
 
 
 class MarketConfig(_Frozen):

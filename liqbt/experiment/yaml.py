@@ -23,6 +23,9 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.events.AliasEvent):
             mark = self.get_mark()
             raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", mark)
+        tag = getattr(self.peek_event(), "tag", None)
+        if tag is not None:
+            raise yaml.MarkedYAMLError(None, None, f"tags are not allowed: {tag}", self.get_mark())
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

@@ -36,6 +36,9 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", self.get_mark())
+        tag = getattr(self.peek_event(), "tag", None)
+        if tag is not None:
+            raise yaml.MarkedYAMLError(None, None, f"tags are not allowed: {tag}", self.get_mark())
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

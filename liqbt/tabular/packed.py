@@ -65,7 +65,7 @@ def open_stream(path: Path, max_bytes: int) -> Iterator[Any]:
 def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
+            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
             if len(members) != 1:
                 raise DataError(f"{path} holds {len(members)} files: exactly one is expected")
             name = members[0].filename

@@ -14,10 +14,11 @@ from soak import faulty, row
 from soak.seeds import TABULAR
 
 from liqbt.errors import ConfigError, DataError, EstimatorError, LiqbtError
-from liqbt.experiment.schema import duration_ns, instant_ns, parse_experiment
+from liqbt.experiment.schema import EstimatorConfig, duration_ns, instant_ns, parse_experiment
 from liqbt.experiment.store import write_run
+from liqbt.experiment.yaml import read_yaml
 from liqbt.replay import joined_clusters, replay
-from liqbt.tabular import ingest_file, parse_map
+from liqbt.tabular import ingest_file, load_map, parse_map
 from liqbt.tape import Selection, tape_from_events
 from liqbt.tape.cache import cache_key, load_cached, store_cached
 from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Instrument, Kind
@@ -109,6 +110,15 @@ def test_a_damaged_lzma_member_is_refused(tmp_path):
         ingest_file(parse_map(POINTS.mapping, "here"), path)
 
 
+def test_a_zip_member_without_a_name_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x", b"t,px,oi\n")
+    path.write_bytes(path.read_bytes().replace(b"x", b"\0"))  # read as no name at all
+    with pytest.raises(DataError, match=r"holds '': a \.csv is expected"):
+        ingest_file(parse_map(POINTS.mapping, "here"), path)
+
+
 def test_a_header_of_many_columns_takes_no_time_to_speak_of(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(",".join(f"c{i}" for i in range(60_000)) + ",c5\n")
@@ -126,6 +136,20 @@ def test_places_with_control_characters_are_refused(tmp_path):
     }
     with pytest.raises(ConfigError, match="cannot be the name of a file"):
         parse_experiment(raw, tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("tag", ["!!timestamp 2025-0101", "!!binary aGk=", "!mine a", "!!str a"])
+def test_tags_are_refused(tmp_path, tag):
+    path = tmp_path / "x.yaml"
+    path.write_text(f"name: {tag}\n")
+    for read in (read_yaml, load_map):
+        with pytest.raises(ConfigError, match=r"x\.yaml.* tags are not allowed"):
+            read(path)
+
+
+def test_a_sigma_window_that_no_memory_holds_is_refused():
+    with pytest.raises(ValueError, match="at most 1000000"):
+        EstimatorConfig(sigma_window="3000d", sigma_sampling="0.001s")
 
 
 def test_every_message_is_one_line():
