@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -23,7 +23,7 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.events.AliasEvent):
             mark = self.get_mark()
             raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", mark)
-        tag = getattr(self.peek_event(), "tag", None)
+        tag = getattr(cast(Any, self).peek_event(), "tag", None)
         if tag is not None:
             raise yaml.MarkedYAMLError(None, None, f"tags are not allowed: {tag}", self.get_mark())
         return super().compose_node(parent, index)

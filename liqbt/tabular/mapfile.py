@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -36,7 +36,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", self.get_mark())
-        tag = getattr(self.peek_event(), "tag", None)
+        tag = getattr(cast(Any, self).peek_event(), "tag", None)
         if tag is not None:
             raise yaml.MarkedYAMLError(None, None, f"tags are not allowed: {tag}", self.get_mark())
         return super().compose_node(parent, index)

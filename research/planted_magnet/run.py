@@ -31,13 +31,23 @@ seed: {seed}
 """
 
 
+def world_text(name: str) -> str:
+    """Return a world's YAML; `magnet-strong` is the magnet's with twice its strength."""
+    if name != "magnet-strong":
+        return (WORLDS / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (WORLDS / "magnet.yaml").read_text(encoding="utf-8")
+    assert text.count("magnet: 1.0") == 1
+    return text.replace("magnet: 1.0", "magnet: 2.0")
+
+
 def one(job: tuple[str, int]) -> dict[str, float | int | str]:
     """Run one market; return its 24-hour mirror lift and first-side skill."""
     name, seed = job
     folder = Path(tempfile.mkdtemp(prefix="planted-"))
     try:
         path = folder / "experiment.yaml"
-        world = WORLDS / f"{name}.yaml"
+        world = folder / f"{name}.yaml"
+        world.write_text(world_text(name), encoding="utf-8")
         path.write_text(EXPERIMENT.format(name=name, seed=seed, world=world), encoding="utf-8")
         run = liqbt.run_experiment(path, folder / "results")
         row: dict[str, float | int | str] = {"world": name, "seed": seed}
@@ -95,11 +105,11 @@ def figure(rows: list[dict[str, float | int | str]], path: Path) -> None:
     axes = drawn.subplots()
     worlds = list(dict.fromkeys(str(row["world"]) for row in rows))
     for k, (name, colour, mark) in enumerate(
-        zip(worlds, ("#0072B2", "#D55E00"), ("o", "s"), strict=False)
+        zip(worlds, ("#0072B2", "#E69F00", "#D55E00"), ("o", "^", "s"), strict=False)
     ):
         mine = [row for row in rows if row["world"] == name]
         for i, row in enumerate(mine):
-            x = i + 0.18 * (2 * k - 1)
+            x = i + 0.25 * (k - 1)
             axes.plot(
                 [x, x],
                 [100 * float(row[f"{DENSEST}_low"]), 100 * float(row[f"{DENSEST}_high"])],
@@ -132,7 +142,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--worlds", nargs="+", default=["baseline", "magnet"])
+    parser.add_argument("--worlds", nargs="+", default=["baseline", "magnet", "magnet-strong"])
     arguments = parser.parse_args()
     first = arguments.first
     seeds = range(first, first + arguments.seeds)
