@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = [
     "AlreadyRunningError",
     "ConfigError",
@@ -14,6 +16,9 @@ __all__ = [
     "first_line",
     "one_line",
 ]
+
+
+_LONGEST: Final = 2000
 
 
 class LiqbtError(Exception):
@@ -65,11 +70,15 @@ def first_line(error: BaseException) -> str:
 def one_line(text: str) -> str:
     r"""Return `text` with what is not printable escaped: a hostile name stays within its line.
 
+    The middle of what is longer than 2,000 characters is left out.
+
     Examples
     --------
     >>> one_line("a\nb")
     'a\\nb'
     """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

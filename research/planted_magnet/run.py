@@ -125,6 +125,7 @@ def figure(rows: list[dict[str, float | int | str]], path: Path) -> None:
             )
     axes.axhline(0, color="0.3", linewidth=1)
     axes.set_xlabel("seed")
+    axes.tick_params(axis="x", labelsize=7)
     axes.set_xticks(
         range(len(rows) // len(worlds)), [str(r["seed"]) for r in rows[: len(rows) // len(worlds)]]
     )

@@ -155,6 +155,7 @@ def test_a_sigma_window_that_no_memory_holds_is_refused():
 def test_every_message_is_one_line():
     assert str(DataError("a\nb\u2028c \ud800 é")) == "a\\nb\\u2028c \\ud800 é"
     assert str(LiqbtError()) == ""
+    assert len(str(DataError("x" * 100_000))) < 2100
 
 
 def test_a_run_removes_what_killed_writers_of_the_same_run_left(tmp_path):
