@@ -143,6 +143,7 @@ def _read_parquet(path: Path, wanted: Sequence[str], max_bytes: int) -> RawTable
             _require(path, file.schema_arrow.names, wanted)
             _require_plain(path, file.schema_arrow, wanted)
             table = _in_utc(file.read(columns=list(dict.fromkeys(wanted)), use_threads=False))
+            table.validate(full=True)  # text that is no UTF-8, among others
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no readable Parquet file: {first_line(error)}") from None
     return RawTable(file=path.name, table=table)

@@ -70,6 +70,14 @@ def test_a_parquet_column_of_no_plain_type_is_refused(tmp_path, values):
         ingest_file(parse_map(POINTS.mapping, "here"), points(tmp_path / "p.parquet", px=values))
 
 
+def test_text_in_parquet_that_is_no_utf8_is_refused(tmp_path):
+    mapping = {**POINTS.mapping, "symbol": {"column": "sym"}}
+    broken = pa.array([b"\xa0\xff"] * 5).view(pa.string())
+    path = points(tmp_path / "p.parquet", sym=broken)
+    with pytest.raises(DataError, match="is no readable Parquet file"):
+        ingest_file(parse_map(mapping, "here"), path)
+
+
 def test_times_that_python_cannot_hold_are_put_aside(tmp_path):
     mapping = parse_map({**POINTS.mapping, "time": {"column": "t"}}, "here")
     times = [1_700_000_000 + 300 * i for i in range(4)] + [2**40]
