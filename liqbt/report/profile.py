@@ -65,12 +65,11 @@ def profile_figure(forecast: Forecast, *, name: str, price_word: str) -> Figure:
     reach = _reach(forecast)
     edges, longs, shorts = _bars(forecast, reach)
     height = (edges[1] - edges[0]) * 100
-    centre = (edges[:-1] + edges[1:]) * 50
     top = max(float(longs.max()), float(shorts.max()), 1.0)
     figure = canvas(11.0, 5.6)
     ax = figure.add_subplot()
-    ax.barh(centre, longs, height=height * 0.92, color=LONG)
-    ax.barh(centre, shorts, height=height * 0.92, color=SHORT)
+    for values, colour in ((longs, LONG), (shorts, SHORT)):
+        ax.stairs(values, edges * 100, orientation="horizontal", fill=True, color=colour, lw=0)
     ax.axhline(0.0, color=INK, lw=1.3)
     here = f"{price_word} {words.price(forecast.mark)}"
     ax.text(top * 1.03, reach * 1.2, here, va="bottom", weight="bold")

@@ -12,6 +12,7 @@ from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.kernels import bootstrap_ratios, first_passages, link_episodes
 from liqbt.evaluation.path import PricePath
+from liqbt.evaluation.response.kernels import smooth_outward
 from liqbt.types import HOUR_NS
 
 EIGHTH = st.integers(-24, 24).map(lambda i: i / 8)
@@ -198,3 +199,20 @@ def test_reflection_swaps_the_sides_and_changes_no_outcome(seed, kind):
     np.testing.assert_array_equal(f["outcome"], -g["outcome"])
     np.testing.assert_array_equal(f["tie"], g["tie"])
     np.testing.assert_allclose(f["q_up"], g["q_down"], atol=1e-9)
+
+
+@given(
+    st.lists(st.integers(0, 8).map(float), min_size=1, max_size=12),
+    st.integers(0, 8),
+    st.integers(1, 4),
+    st.lists(st.integers(-2, 40), max_size=20).map(sorted),
+    st.sampled_from([1, 3, 5, 7]),
+)
+def test_a_smoothed_density_like_the_naive_twin(row, fine, coarse, wanted, width):
+    edges = [j if j <= fine else fine + (j - fine) * coarse for j in range(len(row) + 1)]
+    bins = [
+        v / (b - a) for v, a, b in zip(row, edges, edges[1:], strict=False) for _ in range(a, b)
+    ]
+    expected = naive.smoothed(bins, 50, width)
+    found = smooth_outward(np.array(row), np.array(edges), np.array(wanted, np.int64), width // 2)
+    assert found.tolist() == [0.0 if b < 0 else expected[b] for b in wanted]

@@ -1,0 +1,31 @@
+"""Dose–response: whether the price goes where the estimated density is higher.
+
+`bins` pairs what was estimated at one distance above and below the mark with what was visited;
+`slope` is the effect of the dose, with its interval.
+"""
+
+from liqbt.evaluation.response.bins import (
+    ResponseBins,
+    anchors_of,
+    outward_density,
+    rank_contrast,
+    response_bins,
+)
+from liqbt.evaluation.response.slope import (
+    paired_response,
+    raw_paired_response,
+    response_scores,
+    side_response,
+)
+
+__all__ = [
+    "ResponseBins",
+    "anchors_of",
+    "outward_density",
+    "paired_response",
+    "rank_contrast",
+    "raw_paired_response",
+    "response_bins",
+    "response_scores",
+    "side_response",
+]
