@@ -7,7 +7,14 @@ so that neither the order of files nor the size of batches can be seen in it.
 
 from __future__ import annotations
 
-from liqbt.tape.build import build_tape
+from liqbt.tape.build import build_tape, tape_from_tables
 from liqbt.tape.values import Selection, Tape, tape_from_events, trusted_tape
 
-__all__ = ["Selection", "Tape", "build_tape", "tape_from_events", "trusted_tape"]
+__all__ = [
+    "Selection",
+    "Tape",
+    "build_tape",
+    "tape_from_events",
+    "tape_from_tables",
+    "trusted_tape",
+]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.log import (
     Columns,
     EventLog,
+    event_schema,
     lexicographic_order,
     order_keys,
     same_as_previous,
@@ -22,7 +24,7 @@ from liqbt.tape.cache import cache_key, load_cached, store_cached
 from liqbt.tape.values import Selection, Tape, trusted_tape
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
-__all__ = ["build_tape"]
+__all__ = ["build_tape", "tape_from_tables"]
 
 
 def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = None) -> Tape:
@@ -61,29 +63,89 @@ def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = Non
     return load_cached(cache_dir, key) or tape
 
 
+def tape_from_tables(tables: Mapping[Kind, pa.Table], selection: Selection) -> Tape:
+    """Return the selected events of tables that are in no log, as `build_tape` would.
+
+    Parameters
+    ----------
+    tables : mapping of Kind to pyarrow.Table
+        Event tables (`liqbt.log.event_table`).
+    selection : Selection
+        What to take. Every instrument that is named must have events of its kind.
+
+    Raises
+    ------
+    DataError
+        An instrument has no events of its kind, or none lie in the period.
+    """
+
+    def has(kind: Kind) -> list[str]:
+        pairs = tables[kind].select(["venue", "symbol"]).to_pylist() if kind in tables else []
+        return sorted({str(Instrument(**pair)) for pair in pairs})
+
+    parts = []
+    for kind in sorted(selection.kinds):
+        columns, names = table_columns(tables.get(kind, event_schema(kind).empty_table()))
+        codes = _codes(selection)
+        of_kind = {i: codes[i] for i in selection.kinds[kind]}
+        wanted = _instrument_codes(columns, names, of_kind) >= 0
+        chosen = {name: values[wanted] for name, values in columns.items()}
+        _require_all(kind, chosen, names, selection, "a set of tables has", has)
+        parts.append(_of_columns(kind, chosen, names, selection))
+    return trusted_tape(_joined(parts, selection, "a set of tables has"), selection.instruments)
+
+
 def _records(log: EventLog, selection: Selection) -> Events:
-    codes = {instrument: i for i, instrument in enumerate(selection.instruments)}
-    parts = [_of_kind(log, Kind(k), selection, codes) for k in sorted(selection.kinds)]
+
+    def has(kind: Kind) -> list[str]:
+        return [str(i) for i in log.info().instruments.get(kind, ())]
+
+    where = f"the log {log.path} has"
+    parts = []
+    for kind in sorted(selection.kinds):
+        columns, names = table_columns(log.read(kind, selection.kinds[kind]))
+        _require_all(kind, columns, names, selection, where, has)
+        parts.append(_of_columns(kind, columns, names, selection))
+    return _joined(parts, selection, where)
+
+
+def _codes(selection: Selection) -> dict[Instrument, int]:
+    return {instrument: i for i, instrument in enumerate(selection.instruments)}
+
+
+def _joined(parts: list[Events], selection: Selection, where: str) -> Events:
     if not any(len(p) for p in parts):
         raise DataError(
-            f"the log {log.path} has no selected event known in "
+            f"{where} no selected event known in "
             f"[{_iso(selection.start_ns)}, {_iso(selection.end_ns)})"
         )
     if len(parts) == 1:
         return parts[0]
     records = np.concatenate(parts)
-    del parts
+    parts.clear()
     # each kind is in canonical order, and the sort is stable: three keys settle the rest
     return records[lexicographic_order([records[n] for n in ("ts_known", "ts_event", "kind")])]
 
 
-def _of_kind(
-    log: EventLog, kind: Kind, selection: Selection, codes: Mapping[Instrument, int]
+def _require_all(
+    kind: Kind,
+    columns: Columns,
+    names: Mapping[str, list[str]],
+    selection: Selection,
+    where: str,
+    has: Callable[[Kind], list[str]],
+) -> None:
+    codes = _codes(selection)
+    found = set(np.unique(_instrument_codes(columns, names, codes)).tolist())
+    for wanted in selection.kinds[kind]:
+        if codes[wanted] not in found:
+            raise DataError(f"{where} no {kind.name.lower()} of {wanted}: it has {has(kind)}")
+
+
+def _of_columns(
+    kind: Kind, columns: Columns, names: Mapping[str, list[str]], selection: Selection
 ) -> Events:
-    wanted = selection.kinds[kind]
-    columns, names = table_columns(log.read(kind, wanted))
-    instrument = _instrument_codes(columns, names, codes)
-    _require_all(log, kind, wanted, codes, instrument)
+    instrument = _instrument_codes(columns, names, _codes(selection))
     order = lexicographic_order(order_keys(kind, columns))
     order = order[_first_of_each(kind, columns, instrument, order)]
     known = columns["ts_known"][order]
@@ -104,22 +166,6 @@ def _instrument_codes(
             table[i, j] = codes.get(Instrument(venue, symbol), -1)
     picked: IntArray = table[columns["venue"], columns["symbol"]]
     return picked
-
-
-def _require_all(
-    log: EventLog,
-    kind: Kind,
-    wanted: tuple[Instrument, ...],
-    codes: Mapping[Instrument, int],
-    present: IntArray,
-) -> None:
-    found = set(np.unique(present).tolist())
-    for instrument in wanted:
-        if codes[instrument] not in found:
-            has = [str(i) for i in log.info().instruments.get(kind, ())]
-            raise DataError(
-                f"the log {log.path} has no {kind.name.lower()} of {instrument}: it has {has}"
-            )
 
 
 def _first_of_each(

@@ -11,7 +11,7 @@ import pytest
 
 from liqbt.errors import ConfigError, DataError, OrderError
 from liqbt.log import EventLog, event_table
-from liqbt.tape import Selection, Tape, build_tape, tape_from_events
+from liqbt.tape import Selection, Tape, build_tape, tape_from_events, tape_from_tables
 from liqbt.types import EVENT_DTYPE, Instrument, Kind
 
 T = 1_700_000_000_000_000_000
@@ -326,3 +326,20 @@ def test_batches_of_one_file_make_the_same_tape(tmp_path):
     three = build_tape(log_of(tmp_path / "c", [(kind, joined)]), TRADES)
     assert one.digest == two.digest == three.digest
     assert isinstance(one, Tape)
+
+
+def test_a_tape_of_tables_is_that_of_a_log_that_holds_them(tmp_path):
+    tables = {
+        Kind.TRADE: pa.concat_tables(
+            [trades([5, 5, 6], seq=[3, 3, 4])[1], trades([1, 2], symbol="ETH")[1]]
+        ).unify_dictionaries(),
+        Kind.MARK: marks([0, 7], "ETH")[1],
+    }
+    log = log_of(tmp_path / "l", list(tables.items()))
+    for wanted in ((BTC,), (BTC, ETH)):
+        selection = Selection(kinds={Kind.TRADE: wanted, Kind.MARK: (ETH,)}, end_ns=T + 8 * S)
+        assert tape_from_tables(tables, selection).digest == build_tape(log, selection).digest
+    with pytest.raises(DataError, match=r"tables has no mark of v/BTC: it has \['v/ETH'\]"):
+        tape_from_tables(tables, Selection(kinds={Kind.MARK: (BTC,)}))
+    with pytest.raises(DataError, match=r"no bar of v/BTC: it has \[\]"):
+        tape_from_tables(tables, Selection(kinds={Kind.BAR: (BTC,)}))
