@@ -10,6 +10,7 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.runs import check, compare, demo, line, report, run
+from liqbt.cli.validity import validate
 from liqbt.cli.words import examples
 from liqbt.errors import LiqbtError, one_line
 
@@ -40,6 +41,7 @@ for command in (
     log,
     simulate,
     audit,
+    validate,
     bench,
 ):
     cli.add_command(command)

@@ -24,6 +24,7 @@ from liqbt.experiment.fetch import fetch_archive
 from liqbt.experiment.fetched import FetchReport, describe_fetch
 from liqbt.experiment.identity import code_digest, sha256_file
 from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
+from liqbt.experiment.replicate import Replication, replicate, world_experiment
 from liqbt.experiment.schema import (
     Experiment,
     demo_experiment,
@@ -34,6 +35,7 @@ from liqbt.experiment.schema import (
     with_estimator,
 )
 from liqbt.experiment.store import Run, load_run
+from liqbt.experiment.yaml import nearest
 from liqbt.replay import forecasts_digest, replay, schedule
 from liqbt.tape import Tape, tape_from_events
 
@@ -43,6 +45,7 @@ __all__ = [
     "FetchReport",
     "IngestReport",
     "Issued",
+    "Replication",
     "Run",
     "Tape",
     "build_estimator",
@@ -71,13 +74,16 @@ __all__ = [
     "log_verify",
     "make_importable",
     "market_tape",
+    "nearest",
     "open_events",
     "open_log",
     "replay",
+    "replicate",
     "run_experiment",
     "schedule",
     "sha256_file",
     "simulate_world",
     "tape_from_events",
     "with_estimator",
+    "world_experiment",
 ]

@@ -1,0 +1,52 @@
+"""The command that tests the tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from liqbt.cli.words import FILE, examples, json_option, progress, say
+
+
+@click.command(
+    epilog=examples(
+        "liqbt validate --processes 2", "liqbt validate --worlds gbm,magnet --replications 40"
+    )
+)
+@click.option(
+    "--replications", type=click.IntRange(min=1), default=1000, show_default=True,
+    help="Markets of each world where nothing is planted; fewer than 1,000 clear no test.",
+)  # fmt: skip
+@click.option("--powered", type=click.IntRange(min=1), help="Of each strength; a fifth by default.")
+@click.option("--worlds", help="Some of them, with commas; all by default.")
+@click.option("--days", type=click.IntRange(min=30), default=120, show_default=True)
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--worlds-from", type=FILE, default=Path("experiments/worlds"), show_default=True,
+    help="Folder of the worlds' files.",
+)  # fmt: skip
+@click.option("--out", type=FILE, default=Path("results/validity"), show_default=True)
+@json_option
+def validate(worlds: str | None, out: Path, as_json: bool, **options: object) -> None:
+    """Test the tests: size where nothing is planted, power where something is.
+
+    Stopped, it goes on where it was. Exit 1 if a test found too much, or missed an oracle.
+    """
+    from liqbt.report.validity_page import write_validity_page
+    from liqbt.validity import NUISANCE, PLANTED, describe_document, validate
+
+    names = worlds.split(",") if worlds else (*NUISANCE, *PLANTED)
+    with progress() as stage:
+        document = validate(
+            out,
+            worlds=[name.strip() for name in names],
+            progress=lambda done, total: stage("replicate", done, total),
+            **options,  # type: ignore[arg-type]
+        )
+    page = write_validity_page(document, out)
+    say(document, as_json, f"{describe_document(document)}\n\npage: {page}")
+    bad = {"blocked", "blind to the oracle"}
+    sys.exit(1 if any(gate["word"] in bad for gate in document["gates"]) else 0)

@@ -1,0 +1,125 @@
+"""Figures of the validity gate: size beside what chance allows, power against measured effects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from liqbt.report import words
+from liqbt.report.style import GREY, INK, LONG, NULL, SHORT, Figure, as_svg, canvas
+
+__all__ = ["UNITS", "power_figure", "size_figure"]
+
+_LOOKS: Final = ((LONG, "o"), (SHORT, "^"))
+UNITS: Final = {
+    "magnet": ("Caused: visits of the densest less the sparsest level, points", 100.0),
+    "direction": ("Told by the asymmetry, thousandths of a nat a day", 1000.0),
+}
+"""What the effect of a claim is called and multiplied with on an axis."""
+
+
+def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
+    """Draw how often each test found something in each world where there is nothing.
+
+    Parameters
+    ----------
+    cells : sequence of mapping
+        Rows of `size` of the gate's document.
+    name : str
+        File name.
+    """
+    worlds = list(dict.fromkeys(str(cell["world"]) for cell in cells))
+    tests = list(dict.fromkeys(str(cell["claim"]) for cell in cells))
+    figure = canvas(11.0, 0.42 * len(worlds) + 1.6)
+    ax = figure.add_subplot()
+    for k, test in enumerate(tests):
+        colour, marker = _LOOKS[k % len(_LOOKS)]
+        mine = [cell for cell in cells if cell["claim"] == test]
+        y = np.array([-worlds.index(str(cell["world"])) - 0.16 * (2 * k - 1) for cell in mine])
+        n = np.array([float(cell["replications"]) for cell in mine])
+        limit = 100.0 * np.array([float(cell["limit"]) for cell in mine]) / n
+        ax.hlines(y, 0.0, limit, color="#d9d9d9", lw=7, zorder=1)
+        found = 100.0 * np.array([float(cell["rejections"]) for cell in mine]) / n
+        ax.plot(found, y, marker, color=colour, ms=6, zorder=3, label=f"{test} found something")
+    ax.plot([], [], color="#d9d9d9", lw=7, label="what chance allows a right test")
+    ax.axvline(2.5, color=INK, lw=1.0, ls=(0, (4, 3)), zorder=2, label="2.5%: as it says of itself")
+    ax.set_yticks([-float(i) for i in range(len(worlds))], [w.replace("_", " ") for w in worlds])
+    ax.set_xlim(0.0, None)
+    ax.set_ylim(-len(worlds) + 0.4, 0.6)
+    ax.set_xlabel("Share of markets without the effect in which the test found it, %")
+    figure.legend(loc="outside upper left", ncols=4)
+    fewest = min(int(cell["replications"]) for cell in cells)
+    return Figure(
+        name=name,
+        title="How often each test finds what is not there",
+        caption=(
+            f"At least {words.count(fewest)} simulated markets of each world, in none of which "
+            "liquidation levels tell anything. A mark beyond its grey bar blocks the test. A mark "
+            "left of the dashed line is conservative: the test finds less than it might."
+        ),
+        alt="; ".join(
+            f"{c['claim']} in {c['world']}: {c['rejections']} of {c['replications']}, at most "
+            f"{c['limit']}"
+            for c in cells
+        ),
+        data=as_svg(figure),
+    )
+
+
+def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
+    """Draw how often each test finds what was planted, against the effect from the truth.
+
+    Parameters
+    ----------
+    points : sequence of mapping
+        Rows of `power` of the gate's document.
+    name : str
+        File name.
+    """
+    claims = list(dict.fromkeys(str(p["claim"]) for p in points))
+    figure = canvas(11.0, 3.9)
+    panels = figure.subplots(1, len(claims), sharey=True, squeeze=False)[0]
+    for ax, claim in zip(panels, claims, strict=True):
+        mine = [p for p in points if p["claim"] == claim]
+        unit, scale = UNITS.get(claim, ("Effect", 1.0))
+        for k, days in enumerate(sorted({int(p["days"]) for p in mine})):
+            colour, marker = _LOOKS[k % len(_LOOKS)]
+            rows = [p for p in mine if int(p["days"]) == days and p["effect"] is not None]
+            rows.sort(key=lambda p: float(p["effect"]))
+            x = np.array([scale * float(p["effect"]) for p in rows])
+            n = np.array([float(p["replications"]) for p in rows])
+            share = np.array([float(p["power"]) for p in rows])
+            error = 1.96 * np.sqrt(np.maximum(share * (1.0 - share), 0.25 / n) / n)
+            low, high = np.maximum(share - error, 0.0), np.minimum(share + error, 1.0)
+            ax.vlines(x, 100 * low, 100 * high, color=colour, lw=1.3)
+            ax.plot(x, 100 * share, marker=marker, color=colour, ms=6, lw=1.2, label=f"{days} days")
+        ax.axhline(80.0, color=GREY, lw=0.9, ls=(0, (4, 3)))
+        ax.axhline(2.5, color=NULL, lw=0.9, ls=":")
+        ax.set_title(claim)
+        ax.set_ylim(-2, 102)
+        ax.set_xlabel(unit)
+        ax.legend(loc="lower right")
+    panels[0].set_ylabel("Share of markets in which it was found, %")
+    return Figure(
+        name=name,
+        title="How often each test finds what is there",
+        caption=(
+            "Simulated markets in which the claim is true, by the size of what the mechanism did, "
+            "measured from the truth. Dashed: 80%. Dotted: 2.5%, what no effect would give. Bars: "
+            "95% intervals of the share."
+        ),
+        alt="; ".join(
+            f"{p['claim']} strength {p['strength']:g} over {p['days']} days: {p['found']} of "
+            f"{p['replications']}"
+            for p in points
+        ),
+        data=as_svg(figure),
+    )
+
+
+def finite(value: float | None) -> float:
+    """Return NaN for an absent number."""
+    return math.nan if value is None else value

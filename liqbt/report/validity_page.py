@@ -1,0 +1,112 @@
+"""The page of the validity gate: `validity.html`, self-contained, and its figures beside it.
+
+It lays out values that were computed elsewhere and computes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import markupsafe
+
+from liqbt.report import words
+from liqbt.report.page import page_environment
+from liqbt.report.style import Figure, drawing
+from liqbt.report.tables import Table
+from liqbt.report.validity_figures import UNITS, finite, power_figure, size_figure
+
+__all__ = ["write_validity_page"]
+
+_HERE: Final = Path(__file__).resolve().parent
+
+
+def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
+    """Write `validity.html`, and its figures as files, into `out_dir`.
+
+    Parameters
+    ----------
+    document : mapping
+        The gate's document; None or NaN where there is no number.
+    out_dir : Path
+        A folder that exists.
+
+    Returns
+    -------
+    Path
+        The page, which holds its pictures and styles and asks nothing of the network.
+    """
+    figures: dict[str, Figure] = {}
+    with drawing():
+        if document["size"]:
+            figures["size"] = size_figure(document["size"], name="size.svg")
+        if document["power"]:
+            figures["power"] = power_figure(document["power"], name="power.svg")
+    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    template = page_environment().get_template("validity.html.j2")
+    text = template.render(
+        css=css,
+        gates=document["gates"],
+        identity=document["identity"],
+        seed=document["seed"],
+        figures=figures,
+        size=_size_table(document),
+        power=_power_table(document),
+    )
+    for figure in figures.values():
+        (out_dir / figure.name).write_bytes(figure.data)
+    path = out_dir / "validity.html"
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def _size_table(document: Mapping[str, Any]) -> Table | None:
+    rows = [
+        (
+            str(cell["world"]).replace("_", " "),
+            str(cell["statistic"]),
+            words.count(cell["replications"]),
+            words.count(cell["rejections"]),
+            words.percent(cell["rejections"] / cell["replications"]),
+            words.count(cell["limit"]),
+            str(cell["word"]),
+            words.count(cell["opposite"]),
+            words.fixed(finite(cell["mean"]), 4, signed=True),
+            words.fixed(finite(cell["spread"]), 4),
+            words.fixed(cell["n_days"], 0),
+            words.fixed(cell["n_episodes"], 0),
+        )
+        for cell in document["size"]
+    ]
+    head = ("World", "Statistic", "Markets", "Found", "Share", "At most", "It is", "Found reversed")
+    tail = ("Mean", "Spread", "Days", "Episodes")
+    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
+
+
+def _power_table(document: Mapping[str, Any]) -> Table | None:
+    rows = []
+    for p in document["power"]:
+        scale = UNITS.get(str(p["claim"]), ("", 1.0))[1]
+        effect, error, factual = (
+            words.fixed(scale * finite(p[key]), 2, signed=sign)
+            for key, sign in (("effect", True), ("effect_error", False), ("factual", True))
+        )
+        rows.append(
+            (
+                str(p["claim"]),
+                words.fixed(p["strength"], 2),
+                words.count(p["days"]),
+                words.count(p["replications"]),
+                words.count(p["found"]),
+                words.percent(finite(p["power"])),
+                effect,
+                error,
+                factual,
+                words.fixed(scale * finite(p["mean"]), 2, signed=True),
+                words.fixed(scale * finite(p["error"]), 2),
+            )
+        )
+    head = ("Claim", "Strength set", "Days", "Markets", "Found", "Power", "Effect", "Its error")
+    tail = ("On the factual path", "Statistic, mean", "Its error")
+    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=1) if rows else None

@@ -1,0 +1,67 @@
+"""The gate as one JSON document, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from liqbt.validity.campaign import Results
+from liqbt.validity.cells import gate_of, size_cells
+from liqbt.validity.power import power_points, smallest_found
+
+__all__ = ["describe_document", "gate_document"]
+
+
+def gate_document(results: Results, *, identity: str, root: int) -> dict[str, Any]:
+    """Return everything that a campaign found, for `validity.json`.
+
+    Parameters
+    ----------
+    results : mapping of Job to dict
+        From `run_campaign`.
+    identity : str
+        Digest of the code, worlds and seed that they depend on.
+    root : int
+        Root seed.
+    """
+    points = power_points(results)
+    lengths = sorted({(p.claim, p.days) for p in points})
+    smallest = [
+        {
+            "claim": claim,
+            "days": days,
+            "effect": smallest_found([p for p in points if (p.claim, p.days) == (claim, days)]),
+        }
+        for claim, days in lengths
+    ]
+    return {
+        "identity": identity,
+        "seed": root,
+        "gates": [asdict(gate) for gate in gate_of(results)],
+        "size": [asdict(cell) | {"word": cell.word} for cell in size_cells(results)],
+        "power": [asdict(point) | {"power": point.power} for point in points],
+        "found_with_80_percent": smallest,
+    }
+
+
+def describe_document(document: Mapping[str, Any]) -> str:
+    """Return the gate's tables as text."""
+    lines = [
+        f"{g['claim']} ({g['statistic']}): {g['word']}: {g['reason']}" for g in document["gates"]
+    ]
+    if document["size"]:
+        lines += ["", f"{'nothing planted':24}{'test':20}{'found':>14}{'limit':>8}   mean, spread"]
+    lines += [
+        f"{c['world']:24}{c['statistic']:20}{c['rejections']:>6} of {c['replications']:<5}"
+        f"{c['limit']:>7}   {c['mean']:+.4f}, {c['spread']:.4f}  {c['word']}"
+        for c in document["size"]
+    ]
+    if document["power"]:
+        lines += ["", f"{'planted':24}{'test':20}{'found':>14}   effect from the truth"]
+    for p in document["power"]:
+        what = f"{p['claim']} {p['strength']:g}, {p['days']} d"
+        effect = f"{p['effect']:+.4f} ({p['effect_error']:.4f})"
+        found = f"{p['found']:>6} of {p['replications']:<5}"
+        lines.append(f"{what:24}{p['statistic']:20}{found}   {effect}")
+    return "\n".join(lines)

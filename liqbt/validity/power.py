@@ -1,0 +1,127 @@
+"""Power: how often each test finds what was planted, against the effect measured from the truth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from liqbt.validity.batches import EFFECTS
+from liqbt.validity.campaign import Results
+from liqbt.validity.cells import rejects
+from liqbt.validity.jobs import TESTS
+
+__all__ = ["PowerPoint", "power_points", "smallest_found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerPoint:
+    """One test where its claim is true.
+
+    Attributes
+    ----------
+    claim, statistic : str
+        The test.
+    strength : float
+        Of the mechanism, as the simulator's setting.
+    days : int
+        Length of each market.
+    replications, found : int
+        Markets with an interval, and those in which its lower bound lay above the null.
+    mean, error : float
+        Mean of the statistic, and its standard error.
+    effect, effect_error : float
+        What the mechanism caused (or told), measured from the truth: mean over the batches, and
+        its standard error.
+    factual, factual_error : float
+        The same question asked of the factual path with the true map.
+    """
+
+    claim: str
+    statistic: str
+    strength: float
+    days: int
+    replications: int
+    found: int
+    mean: float
+    error: float
+    effect: float
+    effect_error: float
+    factual: float
+    factual_error: float
+
+    @property
+    def power(self) -> float:
+        """Share of the markets in which the test found it."""
+        return self.found / self.replications if self.replications else math.nan
+
+
+def power_points(results: Results) -> list[PowerPoint]:
+    """Return a point for every claim, length and strength that was replicated, in order."""
+    out = []
+    for claim, statistic in TESTS.items():
+        asked = {(j.days, j.strength) for j in results if (j.role, j.world) == ("power", claim)}
+        out += [_point(results, claim, statistic, *key) for key in sorted(asked)]
+    return out
+
+
+def _point(results: Results, claim: str, statistic: str, days: int, strength: float) -> PowerPoint:
+    mine = [
+        found
+        for job, found in results.items()
+        if (job.role, job.world, job.days, job.strength) == ("power", claim, days, strength)
+    ]
+    rows = [s[statistic] for found in mine for s in found["scores"] if statistic in s]
+    rows = [row for row in rows if math.isfinite(row[1])]
+    caused, factual = (
+        _mean([found["effects"].get(name, math.nan) for found in mine]) for name in EFFECTS[claim]
+    )
+    mean, error = _mean([row[0] for row in rows])
+    return PowerPoint(
+        claim=claim,
+        statistic=statistic,
+        strength=strength,
+        days=days,
+        replications=len(rows),
+        found=sum(map(rejects, rows)),
+        mean=mean,
+        error=error,
+        effect=caused[0],
+        effect_error=caused[1],
+        factual=factual[0],
+        factual_error=factual[1],
+    )
+
+
+def _mean(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and its standard error; NaN where there are too few."""
+    held = np.array([v for v in values if math.isfinite(v)])
+    if not len(held):
+        return math.nan, math.nan
+    error = float(held.std(ddof=1) / math.sqrt(len(held))) if len(held) > 1 else math.nan
+    return float(held.mean()), error
+
+
+def smallest_found(points: Sequence[PowerPoint], power: float = 0.8) -> float | None:
+    """Return the smallest effect that is found with `power`, between the points by straight lines.
+
+    None where no strength that was tried reaches it: the test is underpowered at that length.
+
+    Parameters
+    ----------
+    points : sequence of PowerPoint
+        Of one claim and length.
+    power : float
+        Asked for.
+    """
+    before: tuple[float, float] = (0.0, 0.0)
+    for point in sorted(points, key=lambda p: p.strength):
+        if point.power >= power:
+            if point.power == before[1]:
+                return point.effect
+            share = (power - before[1]) / (point.power - before[1])
+            return before[0] + share * (point.effect - before[0])
+        before = (point.effect, point.power)
+    return None

@@ -1,0 +1,202 @@
+"""The validity gate: cells and words by hand, batches that do not depend on how they are run."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from liqbt.cli import cli
+from liqbt.errors import ConfigError, DataError
+from liqbt.validity import (
+    NUISANCE,
+    PLANTED,
+    TESTS,
+    Job,
+    TestWord,
+    campaign_jobs,
+    gate_document,
+    gate_of,
+    power_points,
+    run_campaign,
+    size_cells,
+    smallest_found,
+)
+from liqbt.validity.jobs import BATCH
+
+WORLDS = Path(__file__).resolve().parent.parent.parent / "experiments" / "worlds"
+
+
+def row(found: bool, value: float = 0.1) -> list:
+    return [value, value - (0.05 if found else 0.2), value + 0.2, True, 105, 106]
+
+
+def results(replications: int, found: dict[str, int], oracle: int = 8) -> dict:
+    """A campaign in which `magnet` finds something so often in each world, `direction` never."""
+    out = {}
+    for world in NUISANCE:
+        for batch in range(replications // BATCH):
+            k = range(batch * BATCH, (batch + 1) * BATCH)
+            scores = [
+                {"dose_response": row(i < found.get(world, 25)), "first_side_skill": row(i < 25)}
+                for i in k
+            ]
+            job = Job(role="size", world=world, strength=0.0, days=120, batch=batch)
+            out[job] = {"scores": scores, "effects": {}}
+    for batch in range(2):
+        k = range(batch * BATCH, (batch + 1) * BATCH)
+        scores = [dict.fromkeys(TESTS.values(), row(i < oracle)) for i in k]
+        job = Job(role="oracle", world="gbm", strength=0.0, days=120, batch=batch)
+        out[job] = {"scores": scores, "effects": {}}
+    return out
+
+
+def test_sixteen_cells_of_a_thousand_allow_four_percent():
+    """1 − (1 − .05/16) of Bin(1000, .025): 40, as published tables have it within one."""
+    cells = size_cells(results(1000, {}))
+    assert len(cells) == 16
+    assert {cell.limit for cell in cells} == {39} or {cell.limit for cell in cells} == {40}
+    p = sum(
+        math.comb(1000, k) * 0.025**k * 0.975 ** (1000 - k) for k in range(cells[0].limit + 1, 120)
+    )
+    assert p <= 0.05 / 16
+    assert {cell.word for cell in cells} == {"within"}
+
+
+def test_a_test_is_cleared_only_by_a_thousand_of_each_world_and_the_oracle():
+    words = {gate.claim: gate.word for gate in gate_of(results(1000, {}))}
+    assert words == {"magnet": TestWord.CLEARED, "direction": TestWord.CLEARED}
+    words = {gate.claim: gate.word for gate in gate_of(results(40, {}))}
+    assert words["magnet"] == TestWord.BLOCKED  # 25 of 40: gross failure shows at once
+    some = {job: r for job, r in results(1000, {}).items() if job.world != "drift"}
+    assert {gate.word for gate in gate_of(some)} == {TestWord.TOO_FEW}
+
+
+def test_one_world_too_many_blocks_that_test_alone():
+    magnet, direction = gate_of(results(1000, {"momentum": 60}))
+    assert magnet.word == TestWord.BLOCKED
+    assert "in momentum it found something in 60 of 1000 markets" in magnet.reason
+    assert direction.word == TestWord.CLEARED
+
+
+def test_a_test_that_misses_an_oracle_is_blind():
+    gates = gate_of(results(1000, {}, oracle=7))
+    assert {gate.word for gate in gates} == {TestWord.BLIND}
+    assert "missed 1 of 8" in gates[0].reason
+
+
+def test_a_test_that_never_finds_anything_is_conservative_not_within():
+    cells = size_cells(results(1000, dict.fromkeys(NUISANCE, 0)))
+    assert {c.word for c in cells if c.claim == "magnet"} == {"conservative"}
+
+
+def planted(powers: dict[float, int], effect=lambda s: 0.1 * s) -> dict:
+    out = {}
+    for strength, found in powers.items():
+        for batch in range(5):
+            scores = [{"dose_response": row(batch * BATCH + k < found)} for k in range(BATCH)]
+            job = Job(role="power", world="magnet", strength=strength, days=120, batch=batch)
+            effects = {"dose_response_twin": effect(strength), "dose_response_raw": 0.2}
+            out[job] = {"scores": scores, "effects": effects}
+    return out
+
+
+def test_power_is_stated_against_the_effect_not_the_setting():
+    points = power_points(planted({0.5: 4, 1.0: 12, 2.0: 20}))
+    assert [(p.effect, p.power) for p in points] == [(0.05, 0.2), (0.1, 0.6), (0.2, 1.0)]
+    assert smallest_found(points) == pytest.approx(0.15)
+    assert smallest_found(power_points(planted({0.5: 4, 1.0: 12}))) is None
+
+
+def test_a_document_has_no_number_that_json_has_not(tmp_path):
+    found = {**results(40, {}), **planted({1.0: 12}, effect=lambda _: math.nan)}
+    document = gate_document(found, identity="i", root=1)
+    assert document["found_with_80_percent"] == [{"claim": "magnet", "days": 120, "effect": None}]
+    assert math.isnan(document["power"][0]["effect"])
+
+
+def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path, monkeypatch):
+    ran = []
+
+    def batch(job, folder, root):
+        ran.append(job)
+        return {"scores": [{"x": [job.batch]}], "effects": {}}
+
+    monkeypatch.setattr("liqbt.validity.campaign.one_batch", batch)
+    jobs = campaign_jobs(2 * BATCH, ["gbm"])
+    places = {"worlds": WORLDS, "kept": tmp_path / "k.jsonl", "root": 1}
+    first = run_campaign(jobs[:2], identity="a", **places)
+    with (tmp_path / "k.jsonl").open("a") as file:
+        file.write('{"identity": "a", "key": "size/g')
+    whole = run_campaign(jobs, identity="a", **places)
+    assert len(ran) == len(jobs)
+    assert whole.keys() == set(jobs)
+    assert {job: whole[job] for job in jobs[:2]} == first
+    run_campaign(jobs[:1], identity="b", **places)
+    assert len(ran) == len(jobs) + 1
+    (tmp_path / "k.jsonl").write_text("nonsense\n")
+    with pytest.raises(DataError, match=r"k\.jsonl, line 1: found 'nonsense'"):
+        run_campaign(jobs, identity="a", **places)
+
+
+def test_a_part_of_a_campaign_is_a_part_of_each_world():
+    jobs = campaign_jobs(1000)
+    assert len({job.key for job in jobs}) == len(jobs)
+    first = {job.world for job in jobs[: len(NUISANCE) + 9]}
+    assert first == {*NUISANCE, *PLANTED}
+    sizes = [job for job in jobs if job.role == "size"]
+    assert len(sizes) * BATCH == 8000
+
+
+def test_what_cannot_be_replicated_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(ConfigError, match=r"no world is called 'gmb'.*'gbm'"):
+        campaign_jobs(4, ["gmb"])
+    with pytest.raises(ConfigError, match="found 0 replications"):
+        campaign_jobs(0)
+    done = CliRunner().invoke(
+        cli,
+        ["validate", "--worlds", "gbm", "--replications", "1", "--worlds-from", str(tmp_path),
+         "--out", str(tmp_path / "v")],
+    )  # fmt: skip
+    assert done.exit_code != 0
+    assert "gbm.yaml" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_forty_replications_show_no_gross_failure(tmp_path):
+    """Eight worlds by four and eight markets of an oracle: catches gross failure, clears nothing.
+
+    The same bytes whatever the processes, and what the page needs is there.
+    """
+    from liqbt.report.validity_page import write_validity_page
+    from liqbt.validity import validate
+
+    places = {"worlds_from": WORLDS, "replications": BATCH, "seed": 7}
+    document = validate(tmp_path / "two", worlds=NUISANCE, processes=2, **places)
+    assert len(document["size"]) == 16
+    assert not [cell for cell in document["size"] if cell["word"] == "above"]
+    assert {gate["word"] for gate in document["gates"]} == {TestWord.TOO_FEW}
+    validate(tmp_path / "one", worlds=["gbm"], **places)
+    one, two = (
+        {(row := json.loads(line))["key"]: row["scores"] for line in text.splitlines()}
+        for text in ((tmp_path / k / "replications.jsonl").read_text() for k in ("one", "two"))
+    )
+    assert one.items() <= two.items()
+    page = write_validity_page(document, tmp_path / "two").read_text()
+    assert "too few replications" in page
+    assert np.char.count(page, "<img") == 1
+
+
+def test_planted_worlds_are_those_of_their_files_at_another_strength():
+    from liqbt.validity.jobs import world_of
+
+    job = Job(role="power", world="magnet", strength=0.5, days=60, batch=0)
+    world = world_of(job, WORLDS)
+    assert (world.days, world.mechanisms.magnet) == (60, 0.5)
+    free = world_of(replace(job, role="size", world="gbm", strength=0.0), WORLDS)
+    assert free.mechanisms == type(free.mechanisms)()
