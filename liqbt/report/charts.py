@@ -77,8 +77,7 @@ def bands_figure(
         Line2D([], [], ls="", marker="D", ms=5, mfc="white", mec=SHORT, mew=1.4, label="mirror"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
-    left = len(symbols) - len(shown)
-    more = f" {left} further market(s) are in the table of scores only." if left > 0 else ""
+    more = words.further(len(symbols) - len(shown), "market", "the table of scores")
     return Figure(
         name=name,
         title="Hit rate beside its null, by distance",

@@ -92,8 +92,7 @@ def presence_figure(
         Patch(color=_EVENTS, label="has events (no cadence)"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
-    left = len(feeds) - len(shown)
-    more = f" {left} further feed(s) are in the table only." if left > 0 else ""
+    more = words.further(len(feeds) - len(shown), "feed", "the table")
     return Figure(
         name=name,
         title="When each feed is there",
@@ -165,8 +164,7 @@ def coverage_figure(pairs: Sequence[Mapping[str, Any]], *, name: str, most: int 
     for ax in grid.flat[len(shown) :]:
         ax.set_axis_off()
     figure.supylabel("liquidated / declined, %", fontsize=9)
-    left = len(pairs) - len(shown)
-    more = f" {left} further pair(s) are in the table only." if left > 0 else ""
+    more = words.further(len(pairs) - len(shown), "pair", "the table")
     return Figure(
         name=name,
         title="Observed liquidations against the open interest that vanished",

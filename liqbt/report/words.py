@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from typing import Final
 
 from liqbt.types import SECOND_NS, Ns
 
@@ -18,6 +19,7 @@ __all__ = [
     "duration",
     "estimate",
     "fixed",
+    "further",
     "horizon_hours",
     "horizon_words",
     "instant",
@@ -30,6 +32,7 @@ __all__ = [
 
 DASH = "—"
 MINUS = "−"
+_SCALES: Final = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -96,15 +99,13 @@ def usd(amount_usd: float, *, short: bool = False) -> str:
     if abs(amount_usd) < 0.5:
         return "$0"
     rounded = float(f"{abs(amount_usd):.2e}")
-    for scale, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"), (1.0, "")):
-        if rounded >= scale or scale == 1.0:
-            shown = rounded / scale
-            decimals = max(0, 2 - math.floor(math.log10(max(shown, 1.0)))) if scale > 1.0 else 0
-            text = f"{shown:,.{decimals}f}"
-            if short and "." in text:
-                text = text.rstrip("0").rstrip(".")
-            return f"{MINUS if amount_usd < 0 else ''}${text}{suffix}"
-    raise AssertionError("unreachable")  # pragma: no cover
+    scale, suffix = next((s for s in _SCALES if rounded >= s[0]), (1.0, ""))
+    shown = rounded / scale
+    decimals = max(0, 2 - math.floor(math.log10(max(shown, 1.0)))) if suffix else 0
+    text = f"{shown:,.{decimals}f}"
+    if short and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"{MINUS if amount_usd < 0 else ''}${text}{suffix}"
 
 
 def price(price_usd: float) -> str:
@@ -239,6 +240,17 @@ def list_words(items: list[str]) -> str:
     ('a', 'a and b', 'a, b and c')
     """
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def further(n_left: int, what: str, where: str) -> str:
+    """Say, at the end of a caption, how much a figure left out; nothing where it shows all.
+
+    Examples
+    --------
+    >>> further(3, "feed", "the table"), further(0, "feed", "the table")
+    (' 3 further feed(s) are in the table only.', '')
+    """
+    return f" {n_left} further {what}(s) are in {where} only." if n_left > 0 else ""
 
 
 def one_line(text: str, limit: int = 80) -> str:

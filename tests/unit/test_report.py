@@ -169,9 +169,9 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_names_without_glyphs_and_control_characters(tmp_path: Path) -> None:
-    symbol = "币安\n\x1b[31m🚀" + "X" * 300
+    symbol = "币安\n\x1b[31m🚀" + "ok" * 150
     page, _ = written(make_run((symbol,), n=30), tmp_path)
-    assert "币安??[31m🚀XXX" in page.words()
+    assert "币安??[31m🚀okok" in page.words()
     assert "\x1b" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
