@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError
+from liqbt.estimators.base import MapEstimator
 from liqbt.estimators.baselines.kernels import (
     fold_profile,
     issue_kernel,
@@ -21,15 +22,14 @@ from liqbt.estimators.baselines.kernels import (
     issue_uniform,
 )
 from liqbt.estimators.config import MapConfig
-from liqbt.estimators.emission import Emission, Issue
-from liqbt.estimators.kernels import fill_grid, fold_market
-from liqbt.estimators.state import State, market_arrays, read_only, restored
-from liqbt.types import Events, Forecast, Ns
+from liqbt.estimators.emission import Issue
+from liqbt.estimators.state import read_only
+from liqbt.types import Events, Ns
 
 __all__ = ["DistanceKernel", "Uniform", "VolumeProfile"]
 
 
-class Uniform:
+class Uniform(MapEstimator):
     """Equal notional in every bin within reach.
 
     Parameters
@@ -38,44 +38,12 @@ class Uniform:
         Price, grid and reach; any further keys of a subclass are not used.
     """
 
-    def __init__(self, config: MapConfig) -> None:
-        self.config = config
-        self._market = market_arrays(config)
-        self._emission = Emission(config, self._market)
-
-    def update(self, events: Events) -> None:
-        """Take in the next events of this market, in canonical order."""
-        fold_market(read_only(events), self._market)
-
-    def forecast(self, at: Ns) -> Forecast | None:
-        """Issue the forecast at `at`; None while σ is unknown or the mark is off the grid."""
-        return self._emission.forecast(at, self._issue(at))
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return a copy of everything that is needed to go on bit for bit."""
-        return {name: array.copy() for name, array in self._arrays().items()}
-
-    def restore(self, state: State) -> None:
-        """Go on from `state`, which an estimator of the same configuration returned.
-
-        Raises
-        ------
-        DataError
-            If it was another estimator, or another configuration.
-        """
-        restored(self._arrays(), state)
-        fill_grid(self._market)
-
     def _issue(self, at: Ns) -> Issue:
         issue: Issue = issue_uniform(self._market, at, self._emission.scratch)
         return issue
 
-    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        market = self._market
-        return {"head": market.head, "slots": market.slots, "evidence": market.evidence}
 
-
-class DistanceKernel(Uniform):
+class DistanceKernel(MapEstimator):
     """Notional that falls with distance, as a half-normal in σ of the band horizon.
 
     Parameters
@@ -97,7 +65,7 @@ class DistanceKernel(Uniform):
         return issue
 
 
-class VolumeProfile(Uniform):
+class VolumeProfile(MapEstimator):
     """Notional where volume was traded lately: below the mark longs, above it shorts.
 
     Coins of trades at their prices; where none were ever seen, volume of bars spread evenly in log

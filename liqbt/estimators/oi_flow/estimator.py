@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import MarginError
-from liqbt.estimators.emission import Emission, Issue
-from liqbt.estimators.kernels import fill_grid
+from liqbt.estimators.base import MapEstimator
+from liqbt.estimators.emission import Issue
 from liqbt.estimators.oi_flow.config import OIFlowConfig, plan_of
 from liqbt.estimators.oi_flow.kernels import Book, fold, issue
-from liqbt.estimators.state import State, market_arrays, read_only, restored
-from liqbt.types import Events, Forecast, Ns
+from liqbt.estimators.state import read_only
+from liqbt.types import Events, Ns
 
 __all__ = ["OIFlow"]
 
 
-class OIFlow:
+class OIFlow(MapEstimator):
     """Open interest in at traded prices, out where the mark passes: see the package's docstring.
 
     Parameters
@@ -27,12 +27,12 @@ class OIFlow:
         The assumptions.
     """
 
+    config: OIFlowConfig
+
     def __init__(self, config: OIFlowConfig) -> None:
-        self.config = config
-        self._market = market_arrays(config)
+        super().__init__(config)
         self._plan = plan_of(config)
         self._book = book_arrays(len(config.leverages), len(self._market.centres))
-        self._emission = Emission(config, self._market)
         self._state = (tuple(self._market), tuple(self._book), tuple(self._plan))
         self._work = (*self._state, tuple(self._emission.scratch))
 
@@ -52,35 +52,15 @@ class OIFlow:
             date = int(np.searchsorted(tiers.effective_ns, events["ts_event"][row], "right")) - 1
             raise MarginError(self.config.unusable(date))
 
-    def forecast(self, at: Ns) -> Forecast | None:
-        """Issue the forecast at `at`; None before the first price or open interest.
-
-        None, too, while σ is unknown and while the mark lies beyond the grid.
-        """
+    def _issue(self, at: Ns) -> Issue:
+        """As asked for; σ is NaN before the first open interest, too."""
         result: Issue = issue(at, *self._work)
-        return self._emission.forecast(at, result)
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return a copy of everything that is needed to go on bit for bit."""
-        return {name: array.copy() for name, array in self._arrays().items()}
-
-    def restore(self, state: State) -> None:
-        """Go on from `state`, which an estimator of the same configuration returned.
-
-        Raises
-        ------
-        DataError
-            If it was another estimator, or another configuration.
-        """
-        restored(self._arrays(), state)
-        fill_grid(self._market)
+        return result
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        market, book = self._market, self._book
+        book = self._book
         return {
-            "head": market.head,
-            "slots": market.slots,
-            "evidence": market.evidence,
+            **super()._arrays(),
             "counts": book.counts,
             "bounds": book.bounds,
             "coins": book.coins,

@@ -9,13 +9,14 @@ is specific to liquidations, and gives it nothing of what both have in common.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError
-from liqbt.estimators.baselines import Uniform
+from liqbt.estimators.base import MapEstimator
 from liqbt.estimators.config import MapConfig
 from liqbt.estimators.emission import Issue
 from liqbt.estimators.state import read_only
@@ -37,11 +38,12 @@ _ZIGZAG: Final = np.dtype(
 _SWING: Final = np.dtype([("price", "<f8"), ("ts_event", "<i8"), ("kind", "<i8")])
 
 
-class _Levels(Uniform):
+class _Levels(MapEstimator):
     """An estimator whose mass lies at levels that `_levels` names."""
 
+    @abstractmethod
     def _levels(self, at: Ns) -> tuple[FloatArray, FloatArray]:
-        raise NotImplementedError
+        """Return the prices of the levels at `at`, USD, and their weights."""
 
     def _issue(self, at: Ns) -> Issue:
         prices, weights = self._levels(at)
