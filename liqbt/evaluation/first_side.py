@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.flat import MarketClusters, eligible
 from liqbt.evaluation.kernels import first_passages
 from liqbt.evaluation.nulls import two_barrier_probabilities
-from liqbt.evaluation.outcomes import MarketClusters
 from liqbt.evaluation.path import Censor, PricePath, Windows
 from liqbt.types import DAY_NS, FirstSide, FloatArray, IntArray, Ns
 
@@ -127,7 +127,7 @@ def _horizon_rows(
     rows["censor"] = windows.censor[chosen]
     wait = max(config.latency_ns, path.max_delay_ns) + 1
     rows["matured_ns"] = flat.at[chosen] + horizon_ns + wait
-    levels = _nearest(flat, chosen, flat.distance_sigma(horizon_ns), config)
+    levels = _nearest(flat, chosen, eligible(flat, config, horizon_ns=horizon_ns))
     rows["up"], rows["down"] = np.exp(levels[:, 0]), np.exp(levels[:, 1])
     centre = flat.log_mark[chosen]
     distance = np.column_stack([levels[:, 0] - centre, centre - levels[:, 1]])
@@ -141,16 +141,13 @@ def _horizon_rows(
     return rows
 
 
-def _nearest(
-    flat: MarketClusters, chosen: IntArray, ratio: FloatArray, config: EvaluationConfig
-) -> FloatArray:
+def _nearest(flat: MarketClusters, chosen: IntArray, counts: npt.NDArray[np.bool_]) -> FloatArray:
     """Return the log near edges of the nearest eligible clusters above and below, NaN for none."""
-    eligible = ~flat.inside & (ratio >= config.floor) & (ratio <= config.ceiling)
     levels = np.full((len(chosen), 2), np.nan)
     for i, forecast in enumerate(chosen):
         rows = np.arange(flat.offsets[forecast], flat.offsets[forecast + 1])
         for column, side in enumerate((-1, 1)):
-            mine = rows[eligible[rows] & (flat.clusters["side"][rows] == side)]
+            mine = rows[counts[rows] & (flat.clusters["side"][rows] == side)]
             if len(mine):
                 levels[i, column] = flat.levels[mine[np.argmin(flat.distance[mine])], 0]
     return levels

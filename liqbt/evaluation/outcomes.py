@@ -17,19 +17,17 @@ Definitions (all in log price about the mark at issue, so that a change of sign 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.errors import DataError
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
-from liqbt.evaluation.kernels import first_passages, link_episodes
+from liqbt.evaluation.flat import MarketClusters, densest, eligible, episodes, flatten
+from liqbt.evaluation.kernels import first_passages
 from liqbt.evaluation.nulls import touch_probability
 from liqbt.evaluation.path import Censor, PricePath, Windows, watch
-from liqbt.types import CLUSTER_DTYPE, DAY_NS, Clusters, FloatArray, Forecast, IntArray, Ns
+from liqbt.types import FloatArray, IntArray, Ns
 
 __all__ = [
     "OUTCOME_DTYPE",
@@ -38,6 +36,7 @@ __all__ = [
     "flatten",
     "market_outcomes",
     "market_windows",
+    "window_brownian",
 ]
 
 OUTCOME_DTYPE: Final = np.dtype(
@@ -84,131 +83,6 @@ both sides together, may begin.
 """
 
 _NEAR, _PEAK, _FAR, _MIRROR = range(4)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarketClusters:
-    """The forecasts of one market as flat arrays.
-
-    Attributes
-    ----------
-    at, mark_ts : ndarray of int64, shape (n_forecasts,)
-        Times of issue and of the marks, ns.
-    log_mark, sigma_1d : ndarray of float64, shape (n_forecasts,)
-        Log of the mark, and its volatility.
-    offsets : ndarray of int64, shape (n_forecasts + 1,)
-        Rows `offsets[i]:offsets[i + 1]` are the clusters of forecast `i`.
-    owner : ndarray of int64, shape (n_rows,)
-        The forecast of each row.
-    clusters : ndarray of CLUSTER_DTYPE, shape (n_rows,)
-        The clusters, as issued.
-    levels : ndarray of float64, shape (n_rows, 4)
-        Log prices of near edge, peak, far edge and the mirror's near edge.
-    distance : ndarray of float64, shape (n_rows,)
-        Log distance of the near edge beyond the mark; 0 or less where the cluster is inside.
-    """
-
-    at: IntArray
-    mark_ts: IntArray
-    log_mark: FloatArray
-    sigma_1d: FloatArray
-    offsets: IntArray
-    owner: IntArray
-    clusters: Clusters
-    levels: FloatArray
-    distance: FloatArray
-
-    @property
-    def inside(self) -> npt.NDArray[np.bool_]:
-        """Where the near edge is not strictly beyond the mark."""
-        return np.asarray(self.distance <= 0.0)
-
-    def distance_sigma(self, horizon_ns: Ns) -> FloatArray:
-        """Return d/σ_h of every row."""
-        sigma = self.sigma_1d[self.owner] * np.sqrt(horizon_ns / DAY_NS)
-        return np.asarray(self.distance / sigma)
-
-
-def flatten(symbol: str, forecasts: Sequence[Forecast]) -> MarketClusters:
-    """Flatten and check the forecasts of one market.
-
-    Raises
-    ------
-    DataError
-        Names the first forecast or cluster that cannot be right.
-    """
-    at = np.array([f.at for f in forecasts], np.int64)
-    mark_ts = np.array([f.mark_ts for f in forecasts], np.int64)
-    mark = np.array([f.mark for f in forecasts], np.float64)
-    sigma = np.array([f.sigma_1d for f in forecasts], np.float64)
-    _check_forecasts(symbol, at, mark_ts, mark, sigma)
-    offsets = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int64)
-    owner = np.repeat(np.arange(len(at)), np.diff(offsets))
-    clusters = _joined([f.clusters for f in forecasts])
-    _check_clusters(symbol, clusters, owner)
-    low, high, peak = (np.log(clusters[name]) for name in ("low", "high", "peak"))
-    short = clusters["side"] < 0
-    near, far = np.where(short, low, high), np.where(short, high, low)
-    centre = np.log(mark)[owner]
-    return MarketClusters(
-        at=at,
-        mark_ts=mark_ts,
-        log_mark=np.log(mark),
-        sigma_1d=sigma,
-        offsets=offsets,
-        owner=owner,
-        clusters=clusters,
-        levels=np.column_stack([near, peak, far, 2.0 * centre - near]),
-        distance=np.where(short, near - centre, centre - near),
-    )
-
-
-def _joined(parts: Sequence[Clusters]) -> Clusters:
-    """Concatenate as opaque bytes: promoting structured types costs more than the copying."""
-    opaque = f"V{CLUSTER_DTYPE.itemsize}"
-    raw = [np.ascontiguousarray(part, CLUSTER_DTYPE).view(opaque) for part in parts]
-    return np.concatenate(raw).view(CLUSTER_DTYPE)
-
-
-def _check_forecasts(
-    symbol: str, at: IntArray, mark_ts: IntArray, mark: FloatArray, sigma: FloatArray
-) -> None:
-    if not len(at):
-        raise DataError(f"{symbol}: no forecast to evaluate; is the warm-up longer than the data?")
-    late = np.flatnonzero(np.diff(at) <= 0)
-    if len(late):
-        raise DataError(f"{symbol}: forecast {late[0] + 1} is not issued after the one before it")
-    bad = np.flatnonzero(~((mark > 0) & np.isfinite(mark) & (sigma > 0) & np.isfinite(sigma)))
-    if len(bad):
-        i = bad[0]
-        raise DataError(
-            f"{symbol}: forecast {i} has mark {mark[i]:g} and sigma_1d {sigma[i]:g}; "
-            "both must be positive and finite"
-        )
-    ahead = np.flatnonzero(mark_ts > at)
-    if len(ahead):
-        raise DataError(f"{symbol}: forecast {ahead[0]} uses a mark of after its issue")
-
-
-def _check_clusters(symbol: str, clusters: Clusters, owner: IntArray) -> None:
-    low, high, peak = clusters["low"], clusters["high"], clusters["peak"]
-    good = (low > 0) & (low < high) & np.isfinite(high) & (peak >= low) & (peak <= high)
-    bad = np.flatnonzero(~(good & (np.abs(clusters["side"]) == 1)))
-    if len(bad):
-        row = clusters[bad[0]]
-        raise DataError(
-            f"{symbol}: forecast {owner[bad[0]]} has a cluster of side {row['side']} on "
-            f"[{row['low']:g}, {row['high']:g}) with peak {row['peak']:g}; expected side ±1, "
-            "0 < low < high and the peak between them"
-        )
-    order = np.lexsort((low, clusters["side"], owner))
-    same = np.diff(owner[order]) == 0
-    same &= np.diff(clusters["side"][order].astype(np.int64)) == 0
-    meet = np.flatnonzero(same & (low[order][1:] < high[order][:-1] * (1.0 - 1e-12)))
-    if len(meet):
-        raise DataError(
-            f"{symbol}: forecast {owner[order][meet[0]]} has clusters of one side that overlap"
-        )
 
 
 def market_windows(
@@ -277,23 +151,10 @@ def _horizon_rows(
     horizon_ns: Ns,
     config: EvaluationConfig,
 ) -> npt.NDArray[Any]:
-    ratio = flat.distance_sigma(horizon_ns)
-    eligible = ~flat.inside & (ratio >= config.floor) & (ratio <= config.ceiling)
-    low, high = np.log(flat.clusters["low"]), np.log(flat.clusters["high"])
-    episode, birth = link_episodes(
-        flat.at, flat.offsets, flat.clusters["side"], low, high, eligible, horizon_ns, config.iou
-    )
-    _, densest_birth = link_episodes(
-        flat.at,
-        flat.offsets,
-        flat.clusters["side"],
-        low,
-        high,
-        densest(flat, eligible),
-        horizon_ns,
-        config.iou,
-    )
-    keep = np.flatnonzero(eligible | flat.inside)
+    counts = eligible(flat, config, horizon_ns=horizon_ns)
+    episode, birth = episodes(flat, counts, config, horizon_ns=horizon_ns)
+    _, densest_birth = episodes(flat, densest(flat, counts), config, horizon_ns=horizon_ns)
+    keep = np.flatnonzero(counts | flat.inside)
     owner = flat.owner[keep]
     rows = np.zeros(len(keep), OUTCOME_DTYPE)
     rows["forecast"] = owner
@@ -305,38 +166,17 @@ def _horizon_rows(
     rows["near"] = np.where(source["side"] < 0, source["low"], source["high"])
     rows["far"] = np.where(source["side"] < 0, source["high"], source["low"])
     rows["density_rank"] = source["density_rank"]
-    rows["distance"], rows["distance_sigma"] = flat.distance[keep], ratio[keep]
-    rows["eligible"], rows["inside"] = eligible[keep], flat.inside[keep]
+    rows["distance"] = flat.distance[keep]
+    rows["distance_sigma"] = flat.distance_sigma(horizon_ns)[keep]
+    rows["eligible"], rows["inside"] = counts[keep], flat.inside[keep]
     rows["episode"], rows["birth"] = episode[keep], birth[keep]
     rows["densest_birth"] = densest_birth[keep]
     rows["censor"] = windows.censor[owner]
     rows["exposed_start_ns"] = windows.exposed_start_ns[owner]
     rows["exposed_end_ns"] = windows.exposed_end_ns[owner]
     _write_visits(rows, path, windows.stop[owner], touched[keep])
-    _write_null(rows, flat, path)
+    rows["brownian"] = window_brownian(rows, flat, path, rows["distance"])
     return rows
-
-
-def densest(flat: MarketClusters, eligible: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return where a cluster has the highest density of its forecast's eligible ones.
-
-    Density is estimated notional over width in log price; both sides compete, ties go to the first.
-
-    Parameters
-    ----------
-    flat : MarketClusters
-        Forecasts as flat arrays.
-    eligible : ndarray of bool, shape (n_rows,)
-        Which clusters compete.
-    """
-    clusters = flat.clusters
-    rows = np.flatnonzero(eligible)
-    density = (clusters["notional_usd"] / np.log(clusters["high"] / clusters["low"]))[rows]
-    order = rows[np.lexsort((rows, -density, flat.owner[rows]))]
-    first = np.diff(flat.owner[order], prepend=-1) > 0
-    mask = np.zeros(len(clusters), bool)
-    mask[order[first]] = True
-    return mask
 
 
 def _write_visits(
@@ -357,15 +197,36 @@ def _write_visits(
         rows[name] = np.where(seen[:, k] & ~rows["inside"], when, -1)
 
 
-def _write_null(rows: npt.NDArray[Any], flat: MarketClusters, path: PricePath) -> None:
-    """Fill in the Brownian probability over the time that was really watched."""
-    mark_ts = flat.mark_ts[rows["forecast"]]
+def window_brownian(
+    rows: npt.NDArray[Any], flat: MarketClusters, path: PricePath, distance: FloatArray
+) -> FloatArray:
+    """Return the Brownian probability of reaching a level over the time that was really watched.
+
+    Parameters
+    ----------
+    rows : ndarray of OUTCOME_DTYPE, shape (n,)
+        Rows of one market, with their windows.
+    flat : MarketClusters
+        Its forecasts.
+    path : PricePath
+        Its prices.
+    distance : ndarray of float64, shape (n,)
+        Log distance of the level from the mark at issue.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        NaN where the cluster lies inside, or nothing was watched.
+    """
     use = ~rows["inside"] & (rows["exposed_end_ns"] >= 0)
-    rows["brownian"] = np.nan
-    rows["brownian"][use] = touch_probability(
-        distance=rows["distance"][use],
-        sigma_1d=flat.sigma_1d[rows["forecast"][use]],
-        from_ns=(rows["exposed_start_ns"] - mark_ts)[use],
-        until_ns=(rows["exposed_end_ns"] - mark_ts)[use],
+    owner = rows["forecast"][use]
+    mark_ts = flat.mark_ts[owner]
+    p = np.full(len(rows), np.nan)
+    p[use] = touch_probability(
+        distance=distance[use],
+        sigma_1d=flat.sigma_1d[owner],
+        from_ns=rows["exposed_start_ns"][use] - mark_ts,
+        until_ns=rows["exposed_end_ns"][use] - mark_ts,
         spacing_ns=path.spacing_ns,
     )
+    return p

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.first_side import landmark_rows
-from liqbt.evaluation.nulls import touch_probability
-from liqbt.evaluation.outcomes import MarketClusters
+from liqbt.evaluation.flat import MarketClusters
+from liqbt.evaluation.outcomes import window_brownian
 from liqbt.evaluation.path import Censor, PricePath
 from liqbt.types import FloatArray, Ns
 
@@ -47,17 +47,7 @@ def rule_brownian(
     row = flat.offsets[outcomes["forecast"]] + outcomes["cluster"]
     owner = outcomes["forecast"]
     distance = np.abs(flat.levels[row, _LEVEL[rule]] - flat.log_mark[owner])
-    use = ~outcomes["inside"] & (outcomes["exposed_end_ns"] >= 0)
-    p = np.full(len(outcomes), np.nan)
-    mark_ts = flat.mark_ts[owner]
-    p[use] = touch_probability(
-        distance=distance[use],
-        sigma_1d=flat.sigma_1d[owner[use]],
-        from_ns=(outcomes["exposed_start_ns"] - mark_ts)[use],
-        until_ns=(outcomes["exposed_end_ns"] - mark_ts)[use],
-        spacing_ns=path.spacing_ns,
-    )
-    return p
+    return window_brownian(outcomes, flat, path, distance)
 
 
 def landmark_outcomes(

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.kernels import link_episodes
-from liqbt.evaluation.outcomes import MarketClusters
+from liqbt.evaluation.flat import MarketClusters, eligible, episodes
 from liqbt.types import FloatArray, IntArray, Ns
 
 __all__ = ["earlier_than_mirror", "withdrawals"]
@@ -41,18 +40,8 @@ def withdrawals(
         Time of issue of the forecast that no longer held it; −1 where it was held until its life or
         the record ended.
     """
-    ratio = flat.distance_sigma(horizon_ns)
-    eligible = ~flat.inside & (ratio >= config.floor) & (ratio <= config.ceiling)
-    episode, born = link_episodes(
-        flat.at,
-        flat.offsets,
-        flat.clusters["side"],
-        np.log(flat.clusters["low"]),
-        np.log(flat.clusters["high"]),
-        eligible,
-        horizon_ns,
-        config.iou,
-    )
+    counts = eligible(flat, config, horizon_ns=horizon_ns)
+    episode, born = episodes(flat, counts, config, horizon_ns=horizon_ns)
     birth = np.flatnonzero(born)
     last = np.zeros(len(birth), np.int64)
     linked = episode >= 0
