@@ -15,10 +15,26 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.inference import DaySums, Draws, fixed_b_critical, hac_lag
+from liqbt.evaluation.inference import (
+    DaySums,
+    Draws,
+    day_sums,
+    fixed_b_critical,
+    hac_error,
+    hac_lag,
+    mean_block_days,
+)
 from liqbt.evaluation.kernels import bootstrap_ratios
 from liqbt.evaluation.path import Censor
-from liqbt.evaluation.scores import crowded_lift, first_side_skill
+from liqbt.evaluation.scores import (
+    EPISODE_STATISTICS,
+    SIDES,
+    SUBSETS,
+    births_of,
+    crowded_lift,
+    episode_values,
+    first_side_skill,
+)
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
 __all__ = ["DatedDays", "PairedDifference", "dated_days", "paired_difference", "row_scores"]
@@ -26,8 +42,7 @@ __all__ = ["DatedDays", "PairedDifference", "dated_days", "paired_difference", "
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 _DENSE_RANK: Final = EvaluationConfig().dense_rank
-_LEAST_FOR_BLOCK: Final = 16
-_SIDES: Final = {"long": 1, "short": -1, "both": 0}
+_FIELDS: Final = ("at", "visited", "mirror_visited", "brownian")
 _SKILL: Final = {
     "first_side_skill": 0,
     "first_side_skill_low": 1,
@@ -87,13 +102,9 @@ def dated_days(scores: FloatArray, born_ns: IntArray) -> DatedDays:
     >>> days.first_day, days.total.tolist(), days.count.tolist()
     (1, [1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0])
     """
-    day = born_ns // DAY_NS
-    first = int(day.min())
-    return DatedDays(
-        first_day=first,
-        total=np.asarray(np.bincount(day - first, weights=scores), np.float64),
-        count=np.bincount(day - first).astype(np.float64),
-    )
+    days = day_sums(scores, born_ns)
+    first = int(born_ns.min() // DAY_NS)
+    return DatedDays(first_day=first, total=days.total, count=days.count)
 
 
 def row_scores(
@@ -122,28 +133,15 @@ def row_scores(
 
 
 def _episode_scores(statistic: str, side: str, rows: Columns) -> tuple[FloatArray, IntArray] | None:
-    base, _, suffix = statistic.partition("_dens")
-    chosen = rows["censor"] == Censor.NONE
-    if _SIDES[side]:
-        chosen = chosen & (rows["side"] == _SIDES[side])
-    if suffix == "est":
-        chosen = chosen & rows["densest_birth"]
-    elif suffix in ("", "e"):
-        chosen = chosen & rows["birth"]
-        if suffix == "e":
-            chosen = chosen & (rows["density_rank"] > _DENSE_RANK)
-    else:
+    named = {name + subset: (name, subset) for name in EPISODE_STATISTICS for subset in SUBSETS}
+    if statistic not in named:
         return None
-    hit = rows["visited"][chosen].astype(np.float64)
-    if base == "hit_rate":
-        values = hit
-    elif base == "brownian_lift":
-        values = hit - rows["brownian"][chosen]
-    elif base == "mirror_lift":
-        values = hit - rows["mirror_visited"][chosen]
-    else:
-        return None
-    return values, rows["at"][chosen]
+    name, subset = named[statistic]
+    chosen = births_of(rows, subset, dense_rank=_DENSE_RANK) & (rows["censor"] == Censor.NONE)
+    if SIDES[side]:
+        chosen = chosen & (rows["side"] == SIDES[side])
+    births = {field: rows[field][chosen] for field in _FIELDS if field in rows}
+    return episode_values(name, births), births["at"]
 
 
 def _landmark_scores(statistic: str, rows: Columns) -> tuple[FloatArray, IntArray]:
@@ -193,8 +191,6 @@ def paired_difference(
     draws : Draws
         Of the bootstrap; at least as many days as both span together.
     """
-    from statsmodels.stats.sandwich_covariance import S_hac_simple
-
     a, b = _aligned(new, base)
     value = a.ratio - b.ratio
     n = len(a.count)
@@ -204,9 +200,8 @@ def paired_difference(
     same = bool(np.array_equal(a.total, b.total) and np.array_equal(a.count, b.count))
     if same or n_days < 2 or n <= lag + 1 or float(np.abs(influence).max()) <= 1e-15:
         return PairedDifference(value=value, ci_low=math.nan, ci_high=math.nan, n_days=n_days)
-    inner = float(S_hac_simple(influence, nlags=lag)[0, 0])
-    wide = fixed_b_critical((lag + 1) / n) * math.sqrt(max(inner, 0.0) * n / (n - 1))
-    block = float(_block_days(influence, horizon_ns))
+    wide = fixed_b_critical((lag + 1) / n) * hac_error(influence, lag)
+    block = float(mean_block_days(influence, horizon_ns))
     replicas = bootstrap_ratios(
         draws.place, draws.renew, block, a.total, a.count
     ) - bootstrap_ratios(draws.place, draws.renew, block, b.total, b.count)
@@ -217,17 +212,3 @@ def paired_difference(
         ci_high=max(value + wide, float(high)),
         n_days=n_days,
     )
-
-
-def _block_days(influence: FloatArray, horizon_ns: Ns) -> int:
-    """Return the mean block: a day more than the horizon, or Politis and White's if longer."""
-    from arch.bootstrap import optimal_block_length
-
-    least = int(-(-horizon_ns // DAY_NS)) + 1
-    if len(influence) < _LEAST_FOR_BLOCK:
-        return least
-    with np.errstate(all="ignore"):  # too even a record has no choice: not finite
-        chosen = float(optimal_block_length(influence)["stationary"].iloc[0])
-    if not math.isfinite(chosen):
-        return least
-    return int(max(least, min(math.ceil(chosen), len(influence) // 4)))

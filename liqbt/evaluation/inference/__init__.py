@@ -17,8 +17,10 @@ from liqbt.evaluation.inference.days import (
     estimate,
     estimate_days,
     fixed_b_critical,
+    hac_error,
     hac_lag,
     hac_se,
+    mean_block_days,
 )
 from liqbt.evaluation.inference.multiple import (
     SuperiorAbility,
@@ -47,10 +49,12 @@ __all__ = [
     "estimate",
     "estimate_days",
     "fixed_b_critical",
+    "hac_error",
     "hac_lag",
     "hac_se",
     "holm",
     "likelihood_process",
+    "mean_block_days",
     "model_confidence_set",
     "step_superior",
     "superior_ability",

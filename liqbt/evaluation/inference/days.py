@@ -28,8 +28,10 @@ __all__ = [
     "estimate",
     "estimate_days",
     "fixed_b_critical",
+    "hac_error",
     "hac_lag",
     "hac_se",
+    "mean_block_days",
 ]
 
 MDE_FACTOR: Final = 2.8
@@ -143,17 +145,38 @@ def hac_lag(n_days: int, horizon_ns: Ns) -> int:
     return max(2 * horizon_days, int(4.0 * (n_days / 100.0) ** (2.0 / 9.0)))
 
 
-def hac_se(days: DaySums, lag: int) -> float:
-    """Return the standard error of the ratio, by linearisation and Newey–West weights.
+def hac_error(influence: FloatArray, lag: int) -> float:
+    """Return the standard error of a sum over days that depend on their neighbours.
 
-    Newey and West (1987), equation 5, on the day sums of (score − pooled mean), divided by the
-    number of episodes; with the factor n/(n − 1) for the estimated mean.
+    Newey and West (1987), equation 5; with the factor n/(n − 1) for an estimated mean.
+
+    Parameters
+    ----------
+    influence : ndarray of float64, shape (n_days,)
+        What each day adds, less its expectation; two days or more.
+    lag : int
+        Bandwidth, days.
     """
     from statsmodels.stats.sandwich_covariance import S_hac_simple
 
-    n = len(days.count)
-    inner = float(S_hac_simple(days.residual, nlags=lag)[0, 0])
-    return math.sqrt(max(inner, 0.0) * n / (n - 1)) / float(days.count.sum())
+    n = len(influence)
+    inner = float(S_hac_simple(influence, nlags=lag)[0, 0])
+    return math.sqrt(max(inner, 0.0) * n / (n - 1))
+
+
+def hac_se(days: DaySums, lag: int) -> float:
+    """Return the standard error of the ratio, by linearisation.
+
+    `hac_error` of the day sums of (score − pooled mean), divided by the number of episodes.
+
+    Parameters
+    ----------
+    days : DaySums
+        Two days or more.
+    lag : int
+        Bandwidth, days.
+    """
+    return hac_error(days.residual, lag) / float(days.count.sum())
 
 
 def fixed_b_critical(share: float) -> float:
@@ -201,12 +224,20 @@ def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:
     )
 
 
-def _block_days(residual: FloatArray, horizon_ns: Ns) -> int:
+def mean_block_days(residual: FloatArray, horizon_ns: Ns) -> int:
     """Return the mean block: a day more than the horizon, or Politis and White's choice if longer.
 
     An episode that is born on one day is open until a horizon later, so that day sums depend on
-    each other over the horizon and the day itself. Politis and White's choice is capped at a
-    quarter of the days, and not asked for on fewer than 16.
+    each other over the horizon and the day itself. The choice of Politis and White (2004),
+    Automatic block-length selection for the dependent bootstrap, is capped at a quarter of the
+    days, and not asked for on fewer than 16.
+
+    Parameters
+    ----------
+    residual : ndarray of float64, shape (n_days,)
+        What each day adds, less its expectation.
+    horizon_ns : int
+        How long an episode is open.
     """
     from arch.bootstrap import optimal_block_length
 
@@ -294,7 +325,7 @@ def estimate_days(
         return plain
     se = hac_se(days, lag)
     critical = fixed_b_critical((lag + 1) / n)
-    block = _block_days(residual, horizon_ns)
+    block = mean_block_days(residual, horizon_ns)
     replicas = bootstrap_ratios(draws.place, draws.renew, float(block), days.total, days.count)
     replicas = replicas[~np.isnan(replicas)]
     low, high = np.quantile(replicas, [0.025, 0.975])

@@ -8,9 +8,9 @@ levels.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +21,39 @@ from liqbt.evaluation.path import Censor
 from liqbt.types import FloatArray, Ns, Score
 
 __all__ = [
+    "EPISODE_STATISTICS",
     "POOLED",
+    "SIDES",
+    "SUBSETS",
     "BandRow",
+    "Fields",
     "ScoreDetail",
     "band_rows",
+    "births_of",
     "crowded_lift",
     "detail",
     "episode_scores",
+    "episode_values",
     "first_side_scores",
     "first_side_skill",
     "scored_births",
 ]
 
 POOLED: Final = "pooled"
-_SIDES: Final = (("long", 1), ("short", -1), ("both", 0))
+SIDES: Final = {"long": 1, "short": -1, "both": 0}
+"""Names of a score's side, and the code that an outcome has for it; 0 for either."""
+EPISODE_STATISTICS: Final = {
+    "hit_rate": "visit",
+    "brownian_lift": "visit",
+    "mirror_lift": "magnet",
+}
+"""Statistics of episodes, and the claim that each speaks to."""
+SUBSETS: Final = ("", "_dense", "_densest")
+"""Suffixes of these statistics: all episodes, the dense ones, those of the densest cluster."""
+
+Fields: TypeAlias = Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]
+"""Fields by name: of a structured array, or of a table's columns."""
+
 _FIRST_SIDE: Final = (
     "first_side_skill",
     "first_side_skill_low",
@@ -159,42 +178,73 @@ def episode_scores(
     for symbol, market in _markets(symbols, watched):
         for horizon_ns in config.horizons_ns:
             rows = market[market["horizon_ns"] == horizon_ns]
-            for side, code in _SIDES:
+            groups = [(side, "") for side in SIDES] + [("both", k) for k in SUBSETS[1:]]
+            for side, subset in groups:
+                code = SIDES[side]
                 mine = rows if code == 0 else rows[rows["side"] == code]
+                births = mine[births_of(mine, subset, dense_rank=config.dense_rank)]
                 where = (symbol, horizon_name(horizon_ns), side)
-                details += _group(mine[mine["birth"]], where, "", horizon_ns, draws)
-            where = (symbol, horizon_name(horizon_ns), "both")
-            dense = rows[rows["birth"] & (rows["density_rank"] > config.dense_rank)]
-            details += _group(dense, where, "_dense", horizon_ns, draws)
-            details += _group(rows[rows["densest_birth"]], where, "_densest", horizon_ns, draws)
+                details += _group(births, where, subset, horizon_ns, draws)
     return details
+
+
+def births_of(rows: Fields, subset: str, *, dense_rank: float) -> npt.NDArray[np.bool_]:
+    """Return which outcomes are the one that counts of an episode of a subset.
+
+    Parameters
+    ----------
+    rows : mapping or structured array
+        Fields of OUTCOME_DTYPE.
+    subset : str
+        One of `SUBSETS`.
+    dense_rank : float
+        A cluster is dense where its density rank is above this.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    if subset == "_densest":
+        return np.asarray(rows["densest_birth"])
+    births = np.asarray(rows["birth"])
+    return births & (rows["density_rank"] > dense_rank) if subset == "_dense" else births
+
+
+def episode_values(name: str, births: Fields) -> FloatArray:
+    """Return what a statistic of episodes is the mean of, episode by episode.
+
+    Parameters
+    ----------
+    name : str
+        A key of `EPISODE_STATISTICS`.
+    births : mapping or structured array
+        Fields of OUTCOME_DTYPE, of scored episodes.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+    """
+    hit = np.asarray(births["visited"], np.float64)
+    if name == "hit_rate":
+        return hit
+    return np.asarray(hit - births["brownian" if name == "brownian_lift" else "mirror_visited"])
 
 
 def _group(
     births: npt.NDArray[Any],
     where: tuple[str, str, str],
-    suffix: str,
+    subset: str,
     horizon_ns: Ns,
     draws: Draws,
 ) -> list[ScoreDetail]:
-    hit = births["visited"].astype(np.float64)
-    mirror = births["mirror_visited"].astype(np.float64)
-    null = births["brownian"]
-    statistics: tuple[tuple[str, str, FloatArray, float, tuple[float, float]], ...] = (
-        ("visit", "hit_rate", hit, _mean(null), _RATE),
-        ("visit", "brownian_lift", hit - null, 0.0, _FREE),
-        ("magnet", "mirror_lift", hit - mirror, 0.0, _FREE),
-    )
-    return [
-        detail(
-            claim,
-            *where,
-            name + suffix,
-            chance,
-            estimate(values, births["at"], horizon_ns, draws, bounds=bounds),
-        )
-        for claim, name, values, chance, bounds in statistics
-    ]
+    details = []
+    for name, claim in EPISODE_STATISTICS.items():
+        rate = name == "hit_rate"
+        chance = _mean(births["brownian"]) if rate else 0.0
+        values, bounds = episode_values(name, births), _RATE if rate else _FREE
+        found = estimate(values, births["at"], horizon_ns, draws, bounds=bounds)
+        details.append(detail(claim, *where, name + subset, chance, found))
+    return details
 
 
 def first_side_skill(
