@@ -237,6 +237,10 @@ def test_episode_times_by_hand():
     time, cause = episode_times(born, visit, gone, 24 * hour)
     assert time.tolist() == [2.0, 4.0, 5.0, 3.0, 24.0, 24.0]
     assert cause.tolist() == [1, 2, 1, 1, 0, 0]
+    # a bar that ends with the horizon lay inside it; a forecast issued then finds the episode over
+    ends = np.full(1, 24 * hour)
+    assert episode_times(ends - ends, ends, ends - ends - 1, 24 * hour)[1].tolist() == [1]
+    assert episode_times(ends - ends, ends - ends - 1, ends, 24 * hour)[1].tolist() == [0]
     with pytest.raises(DataError, match="1 are not positive"):
         cumulative_incidence(np.array([0.0, 1.0]), np.array([1, 1]), Cause.VISIT)
 

@@ -147,16 +147,17 @@ def episode_times(
     born_ns : ndarray of int64, shape (n,)
         Births.
     visit_ns : ndarray of int64, shape (n,)
-        First touch, −1 for none.
+        End of the first entry that touches, −1 for none: the touch itself came before it, so that
+        a bar which ends with the horizon counts.
     gone_ns : ndarray of int64, shape (n,)
         Issue of the first forecast after the last one that held it, −1 for none.
     horizon_ns : int
-        Both count inside `[birth, birth + horizon)`; what is open then is censored there.
+        Visits to its end and withdrawals before it count; what is open then is censored there.
     """
     never = np.iinfo(np.int64).max
     visit = np.where(visit_ns >= 0, visit_ns, never)
     gone = np.where(gone_ns >= 0, gone_ns, never)
     end = np.minimum(np.minimum(visit, gone), born_ns + horizon_ns)
     open_ = end == born_ns + horizon_ns
-    cause = np.select([open_, visit == end], [Cause.CENSORED, Cause.VISIT], Cause.WITHDRAWAL)
+    cause = np.select([visit == end, open_], [Cause.VISIT, Cause.CENSORED], Cause.WITHDRAWAL)
     return (end - born_ns) / 3.6e12, cause.astype(np.int64)
