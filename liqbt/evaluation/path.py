@@ -109,6 +109,11 @@ class PricePath:
         """Return the number of entries."""
         return len(self.start_ns)
 
+    @property
+    def bar_ns(self) -> Ns:
+        """Median length of the first 2,016 entries; 0 for points."""
+        return int(np.median((self.end_ns - self.start_ns)[:_SPACING_SAMPLE]))
+
 
 def _refuse(bad: npt.NDArray[np.bool_], expected: str) -> None:
     if bad.any():

@@ -153,14 +153,17 @@ def test_filtered_history_on_a_brownian_path_is_brownian(kind):
 
 
 def poisoned(anchors, path, cut):
-    known = path.end_ns + path.max_delay_ns <= anchors.at[cut]
+    known = path.end_ns + path.max_delay_ns < anchors.at[cut]
     rng = np.random.default_rng(cut)
     prices = np.where(known, path.close, np.exp(rng.normal(0.0, 0.2, len(path))))
     return points(path.end_ns, prices)
 
 
-def test_neither_analogs_nor_filtered_history_know_the_future():
+@pytest.mark.parametrize("moved", [0, -2 * SECOND_NS])
+def test_neither_analogs_nor_filtered_history_know_the_future(moved):
+    """Moved to the hour, an entry becomes known just when it is asked: that is too late."""
     anchors, path = market(7, 60)
+    anchors = dataclasses.replace(anchors, at=anchors.at + moved, mark_ts=anchors.mark_ts + moved)
     cut = 900
     owner, side, distance = asked(anchors, np.arange(0, len(anchors.at), 30))
     issued = owner <= cut
@@ -183,3 +186,20 @@ def test_neither_analogs_nor_filtered_history_know_the_future():
         assert np.isfinite(a[issued]).any()
         np.testing.assert_array_equal(a[issued], b[issued])
         assert (a[~issued] != b[~issued]).any()
+
+
+def test_an_anchor_with_an_old_mark_moves_no_probability_before_it():
+    """Its window takes more hours to simulate: those that others use are drawn all the same."""
+    anchors, path = market(7, 60)
+    owner, side, distance = asked(anchors, np.arange(600, len(anchors.at), 5))
+    late = len(anchors.at) - 5
+    aged = anchors.mark_ts.copy()
+    aged[late:] -= 12 * HOUR_NS
+    config = FilteredConfig(paths=100)
+    there, here = (
+        filtered_probability(each, path, config, owner, side, distance, **WINDOW, seed=2)
+        for each in (anchors, dataclasses.replace(anchors, mark_ts=aged))
+    )
+    assert np.isfinite(there).all()
+    np.testing.assert_array_equal(there[owner < late], here[owner < late])
+    assert (there[owner >= late] != here[owner >= late]).any()

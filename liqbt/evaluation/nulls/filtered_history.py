@@ -27,7 +27,6 @@ from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
 __all__ = ["FilteredConfig", "FilteredHistory", "filtered_probability", "hourly_steps"]
 
 _PERCENT: Final = 100.0
-_SAMPLE: Final = 2016
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +137,13 @@ def _shapes(move: FloatArray, variance: FloatArray) -> FloatArray:
 def _drawn(
     rng: np.random.Generator, n_past: int, hours: int, config: FilteredConfig
 ) -> npt.NDArray[np.int64]:
-    """Return which past hour comes next on each path: blocks, each upright or turned over."""
+    """Return which past hour comes next on each path: blocks, each upright or turned over.
+
+    Drawn block by block for all paths, so that the first hours do not depend on how many follow.
+    """
     n_blocks = -(-hours // config.block_hours)
-    start = rng.integers(0, n_past, (config.paths, n_blocks))
-    turned = rng.integers(0, 2, (config.paths, n_blocks))
-    place = (start[:, :, None] + np.arange(config.block_hours)) % n_past
-    rows = place + turned[:, :, None] * n_past
+    start = rng.integers(0, 2 * n_past, (n_blocks, config.paths)).T[:, :, None]
+    rows = (start + np.arange(config.block_hours)) % n_past + start // n_past * n_past
     return np.ascontiguousarray(rows.reshape(config.paths, -1)[:, :hours])
 
 
@@ -166,7 +166,7 @@ def filtered_probability(
     anchors : Anchors
         Times of issue.
     path : PricePath
-        Prices; an hour is used once `max_delay_ns` have passed since its end.
+        Prices; an hour is used once more than `max_delay_ns` have passed since its end.
     config : FilteredConfig
         Paths, blocks, schedule.
     owner : ndarray of int64, shape (n,)
@@ -187,16 +187,15 @@ def filtered_probability(
         NaN while fewer than `least_hours` were known at the refit.
     """
     steps = hourly_steps(path)
-    known = np.searchsorted(steps.end_ns, anchors.at - path.max_delay_ns, "right")
-    barred = bool(np.median((path.end_ns - path.start_ns)[:_SAMPLE]))
+    known = np.searchsorted(steps.end_ns, anchors.at - path.max_delay_ns, "left")
     hours = (anchors.at + horizon_ns - anchors.mark_ts) // HOUR_NS
-    waits = -(-(anchors.at + latency_ns - anchors.mark_ts) // HOUR_NS) * barred
+    waits = -(-(anchors.at + latency_ns - anchors.mark_ts) // HOUR_NS) * (path.bar_ns > 0)
     epoch = anchors.at // config.refit_ns
     p = np.full(len(owner), np.nan)
     for number in np.unique(epoch[owner]):
         mine = np.flatnonzero(epoch[owner] == number)
         until = int(number) * config.refit_ns - path.max_delay_ns
-        past = int(np.searchsorted(steps.end_ns, until, "right"))
+        past = int(np.searchsorted(steps.end_ns, until, "left"))
         if past < config.least_hours:
             continue
         rng = np.random.default_rng([seed, int(number)])

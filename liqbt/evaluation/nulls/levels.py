@@ -47,7 +47,6 @@ _VOLATILITY: Final = (3 * HOUR_NS, 12 * HOUR_NS, 7 * DAY_NS)
 _TREND: Final = (DAY_NS, 3 * DAY_NS)
 _CLIP: Final = 1.5
 _CLIP_TREND: Final = 3.0
-_SAMPLE: Final = 2016
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +149,7 @@ def covariates(anchors: Anchors, path: PricePath) -> FloatArray:
     anchors : Anchors
         When.
     path : PricePath
-        Prices; an entry is used where it ended `max_delay_ns` or more before the anchor.
+        Prices; an entry is used where it ended more than `max_delay_ns` before the anchor.
 
     Returns
     -------
@@ -159,7 +158,7 @@ def covariates(anchors: Anchors, path: PricePath) -> FloatArray:
     """
     log_close = np.log(path.close)
     squared = np.concatenate([[0.0], np.cumsum(np.diff(log_close, prepend=log_close[:1]) ** 2)])
-    known = np.searchsorted(path.end_ns, anchors.at - path.max_delay_ns, "right")
+    known = np.searchsorted(path.end_ns, anchors.at - path.max_delay_ns, "left")
     columns = [
         _volatility(path.end_ns, squared, known, window, anchors.sigma_1d) for window in _VOLATILITY
     ]
@@ -226,7 +225,7 @@ def nominal_brownian(
         The window is `[at + latency, at + horizon)`.
     """
     opened, closed = anchors.at + latency_ns, anchors.at + horizon_ns
-    length = int(np.median((path.end_ns - path.start_ns)[:_SAMPLE]))
+    length = path.bar_ns
     if length:
         phase = int(path.start_ns[0]) % length
         opened = -(-(opened - phase) // length) * length + phase
