@@ -14,7 +14,8 @@ import numpy.typing as npt
 from liqbt.errors import DataError
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.kernels import link_episodes
-from liqbt.types import CLUSTER_DTYPE, DAY_NS, Clusters, FloatArray, Forecast, IntArray, Ns
+from liqbt.forecasts import joined_clusters
+from liqbt.types import DAY_NS, Clusters, FloatArray, Forecast, IntArray, Ns
 
 __all__ = ["MarketClusters", "densest", "eligible", "episodes", "flatten"]
 
@@ -77,7 +78,7 @@ def flatten(symbol: str, forecasts: Sequence[Forecast]) -> MarketClusters:
     _check_forecasts(symbol, at, mark_ts, mark, sigma)
     offsets = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int64)
     owner = np.repeat(np.arange(len(at)), np.diff(offsets))
-    clusters = _joined([f.clusters for f in forecasts])
+    clusters = joined_clusters(forecasts)
     _check_clusters(symbol, clusters, owner)
     low, high, peak = (np.log(clusters[name]) for name in ("low", "high", "peak"))
     short = clusters["side"] < 0
@@ -94,13 +95,6 @@ def flatten(symbol: str, forecasts: Sequence[Forecast]) -> MarketClusters:
         levels=np.column_stack([near, peak, far, 2.0 * centre - near]),
         distance=np.where(short, near - centre, centre - near),
     )
-
-
-def _joined(parts: Sequence[Clusters]) -> Clusters:
-    """Concatenate as opaque bytes: promoting structured types costs more than the copying."""
-    opaque = f"V{CLUSTER_DTYPE.itemsize}"
-    raw = [np.ascontiguousarray(part, CLUSTER_DTYPE).view(opaque) for part in parts]
-    return np.concatenate(raw).view(CLUSTER_DTYPE)
 
 
 def _check_forecasts(

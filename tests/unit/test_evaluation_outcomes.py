@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -430,7 +431,9 @@ def test_the_densest_is_one_eligible_cluster_of_each_forecast():
     rng = np.random.default_rng(5)
     market = brownian_market(rng, days=12, kind="points")
     flat = flatten(market.symbol, market.forecasts)
-    flat.clusters["notional_usd"] = rng.integers(1, 4, len(flat.clusters))  # ties, too
+    clusters = flat.clusters.copy()
+    clusters["notional_usd"] = rng.integers(1, 4, len(clusters))  # ties, too
+    flat = dataclasses.replace(flat, clusters=clusters)
     eligible = rng.random(len(flat.clusters)) < 0.5
     mask = densest(flat, eligible)
     for i in range(len(flat.at)):
