@@ -283,6 +283,31 @@ def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, w
     assert says in found.reason
 
 
+def test_a_condition_whose_intervals_do_not_agree_is_not_met():
+    rows = beside(mirror_lift_densest=(0.01, 0.5))
+    rows.append(detail(value=0.03, half=0.01, agree=False, statistic=REGISTERED.also_above[0]))
+    found = verdict(REGISTERED, detail(), gate_passed=True, beside=rows)
+    assert found.word == VerdictWord.INCONCLUSIVE
+    assert "do not agree" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "word"),
+    [
+        (1.15, 0.04, VerdictWord.SUPPORTED),
+        (1.15, 0.06, VerdictWord.INCONCLUSIVE),
+        (1.04, 0.03, VerdictWord.REFUTED),
+    ],
+)
+def test_a_pass_rule_on_the_lower_bound_is_held_against_the_bound(value, half, word):
+    """Clusters past swings: supported when the lower bound of the ratio is above 1.1."""
+    claim = next(claim for claim in REGISTER if claim.id == "placement")
+    given = detail(value=value, half=half, mde=1.4 * half, null=1.0)
+    found = verdict(claim, given, gate_passed=True)
+    assert found.word == word
+    assert "a ratio of 1." in found.reason
+
+
 def test_a_condition_that_was_not_computed_is_not_met():
     found = verdict(REGISTERED, detail(), gate_passed=True)
     assert found.word == VerdictWord.INCONCLUSIVE

@@ -41,7 +41,9 @@ class Claim:
     smallest_effect : float
         Smallest effect of interest.
     least_value : float
-        What the estimate itself must reach to be supported, besides its lower bound.
+        What the estimate less its null must reach to be supported, besides its lower bound.
+    least_bound : float
+        What the lower bound less the null must exceed to be supported.
     also_above : tuple of str
         Further statistics whose lower bound must lie above their null.
     also_positive : tuple of str
@@ -71,6 +73,7 @@ class Claim:
     unit: str
     smallest_effect: float
     least_value: float = 0.0
+    least_bound: float = 0.0
     also_above: tuple[str, ...] = ()
     also_positive: tuple[str, ...] = ()
     alpha: float = 0.025
@@ -115,7 +118,7 @@ PLACEMENT: Final = Claim(
     statistic="beyond_swing_ratio",
     unit="ratio",
     smallest_effect=0.1,
-    least_value=0.1,
+    least_bound=0.1,
     pass_rule="97.5 % lower bound of the ratio above 1.1 (the estimator's own clusters would be "
     "circular: only realised liquidations count)",
     number="2",
@@ -229,7 +232,7 @@ STOPS: Final = Claim(
     statistic="stop_hit_difference",
     unit="share",
     smallest_effect=0.02,
-    least_value=0.02,
+    least_bound=0.02,
     pass_rule="97.5 % lower bound above 2 points, and the sparse stop loses less",
     number="9",
 )

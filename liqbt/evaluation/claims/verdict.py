@@ -6,24 +6,27 @@ The order of the rule, each word only where none above it applies:
 2. *withheld*: the claim's test has not passed the validity gate;
 3. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
    positive and smaller than that is refuted too: it is too small to matter);
-4. *supported*: the 97.5 % lower bound lies above the null, the estimate reaches what the pass rule
-   asks of it, and so do the claim's further conditions (`also_above`, `also_positive`);
+4. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
+   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`);
 5. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
 6. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
    or HAC and bootstrap do not agree.
 
-Where HAC and bootstrap disagree, 3 and 4 cannot be reached.
+Where HAC and bootstrap disagree, 3 and 4 cannot be reached, and neither is a further condition met
+that asks for a lower bound.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from scipy.special import ndtr, ndtri
 
+from liqbt.evaluation.claims.describe import effect_words
 from liqbt.evaluation.claims.register import CLAIMS, Claim
 from liqbt.evaluation.inference import MDE_FACTOR
 from liqbt.evaluation.scores import ScoreDetail
@@ -136,13 +139,15 @@ def _unmet(claim: Claim, beside: Sequence[ScoreDetail]) -> str | None:
             return f"its further condition fails: {statistic} is not above its null"
         if statistic in claim.also_above and not row.ci_low > row.null:
             return f"its further condition is undecided: the interval of {statistic} holds its null"
+        if statistic in claim.also_above and not found.estimate.agree:
+            return f"its further condition is undecided: the intervals of {statistic} do not agree"
     return None
 
 
 def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tuple[VerdictWord, str]:
     """Apply the rule to a score that can be tested and whose test has passed the gate."""
     row, agree = detail.score, detail.estimate.agree
-    show = _formatter(claim)
+    show = partial(effect_words, claim)
     effect, low, high = row.value - row.null, row.ci_low - row.null, row.ci_high - row.null
     power = power_at(claim.smallest_effect, row.mde, alpha=claim.alpha)
     smallest = show(claim.smallest_effect)
@@ -150,7 +155,7 @@ def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tupl
     tail = f"({interval}; power against {smallest}: {power:.0%})"
     if agree and high < claim.smallest_effect:
         return VerdictWord.REFUTED, f"an effect of {smallest} or more is excluded {tail}"
-    enough = agree and low > 0.0 and effect >= claim.least_value
+    enough = agree and low > claim.least_bound and effect >= claim.least_value
     if enough and unmet is None:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
     if enough and unmet is not None:
@@ -163,18 +168,14 @@ def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tupl
     if not agree:
         return VerdictWord.INCONCLUSIVE, f"HAC and bootstrap intervals do not agree {tail}"
     if low > 0.0:
+        short = "estimate" if effect < claim.least_value else "lower bound"
+        found = show(effect) if effect < claim.least_value else show(low)
         return VerdictWord.INCONCLUSIVE, (
-            f"above its null, and its estimate of {show(effect)} is short of the pass rule {tail}"
+            f"above its null, and its {short} of {found} is short of the pass rule {tail}"
         )
     return VerdictWord.INCONCLUSIVE, (
         f"the interval holds both no effect and the smallest that would matter {tail}"
     )
-
-
-def _formatter(claim: Claim) -> Callable[[float], str]:
-    if claim.unit == "share":
-        return lambda x: f"{100.0 * x:.2g} points"
-    return lambda x: f"{x:.2g} {claim.unit}"
 
 
 def verdicts(details: Sequence[ScoreDetail], *, gate_passed: bool) -> tuple[Verdict, ...]:
