@@ -17,6 +17,7 @@ __all__ = [
     "limits",
     "period",
     "planted_truth",
+    "planted_words",
     "price_words",
 ]
 
@@ -156,21 +157,31 @@ def price_words(market: Mapping[str, Any]) -> str:
     return f"{price}. In place of the mark, which this run lacks: {instead}."
 
 
-def planted_truth(run: Run) -> str | None:
-    """Return what is known to be true of a simulated market, or None for a real one.
+def planted_words(stated: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a simulated market by name, and the strengths of what was planted; "" for nothing.
 
-    Of what the manifest says was planted, `world` and `seed` name the market; every other entry is
+    Of what a manifest says was planted, `world` and `seed` name the market; every other entry is
     the strength of a mechanism.
+
+    Examples
+    --------
+    >>> planted_words({"world": "magnet", "seed": 7, "magnet": 1.0, "fuel": 0.0})
+    ('Simulated market (world magnet, seed 7)', 'magnet 1')
     """
+    rest = dict(stated)
+    named = [f"{k} {words.one_line(str(rest.pop(k)))}" for k in ("world", "seed") if k in rest]
+    market = "Simulated market" + (f" ({', '.join(named)})" if named else "")
+    planted = {str(k): v for k, v in rest.items() if isinstance(v, int | float) and v}
+    return market, ", ".join(f"{words.one_line(k)} {v:g}" for k, v in planted.items())
+
+
+def planted_truth(run: Run) -> str | None:
+    """Return what is known to be true of a simulated market, or None for a real one."""
     if not run.manifest.get("simulated"):
         return None
-    stated = dict(run.manifest.get("planted") or {})
-    named = [f"{k} {words.one_line(str(stated.pop(k)))}" for k in ("world", "seed") if k in stated]
-    market = "Simulated market" + (f" ({', '.join(named)})" if named else "")
-    strengths = {str(k): float(v) for k, v in stated.items() if v}
-    if not strengths:
+    market, shown = planted_words(run.manifest.get("planted") or {})
+    if not shown:
         return f"{market}, nothing planted: the true effect is zero, any lift here is chance."
-    shown = ", ".join(f"{words.one_line(k)} {v:g}" for k, v in strengths.items())
     return (
         f"{market} with a planted effect: {shown} (a setting of the simulator, not the size of the "
         "effect). A test that finds none here has missed it."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.report import words
+from liqbt.report.notes import planted_words
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
@@ -94,17 +95,10 @@ def truth_section(run: Run) -> TruthSection | None:
 
 def _banner(truth: Mapping[str, Any]) -> str:
     """Say what is known, and how large the planted effect is by the truth."""
-    stated = dict(truth["planted"])
-    where = ", ".join(
-        f"{key} {words.one_line(str(stated.pop(key)))}"
-        for key in ("world", "seed")
-        if key in stated
-    )
-    strengths = {k: v for k, v in stated.items() if isinstance(v, int | float) and v}
-    if not strengths:
-        return f"Simulated market ({where}): the truth is known, and nothing is planted."
-    planted = ", ".join(f"{words.one_line(k)} {v:g}" for k, v in strengths.items())
-    text = f"Simulated market ({where}): the truth is known. Planted: {planted}."
+    market, planted = planted_words(truth["planted"])
+    if not planted:
+        return f"{market}: the truth is known, and nothing is planted."
+    text = f"{market}: the truth is known. Planted: {planted}."
     rows = [r for r in truth["effects"] if r["statistic"] == "densest_mirror_lift"]
     if rows:
         text += (

@@ -183,29 +183,27 @@ def test_a_price_that_is_older_than_the_mark_is_ignored():
     assert estimator.state()["head"]["mark"][0] == 101.0
 
 
-def test_nothing_is_opened_where_more_was_consumed_than_open_interest_fell():
-    # 80 longs consumed, open interest fell by 30: nothing is left to be closed nor opened; of the
-    # shorts, none of which was consumed, 30 of 1,080 are closed: 80 · (1 - 30/1080) = 77.777
-    estimator = fed(
+def after_longs_are_consumed(open_interest_coins):
+    """Eighty coins are opened on each side, the mark passes the longs, a trade, a snapshot."""
+    return fed(
         mark(0, 100.0),
         open_interest(0, 1000.0),
         open_interest(1, 1080.0),
         mark(2, p(DOWN - 4.5)),
         trade(3, p(DOWN - 4.5), 1.0),
-        open_interest(4, 1050.0),
+        open_interest(4, open_interest_coins),
     )
+
+
+def test_nothing_is_opened_where_more_was_consumed_than_open_interest_fell():
+    # 80 longs consumed, open interest fell by 30: nothing is left to be closed nor opened; of the
+    # shorts, none of which was consumed, 30 of 1,080 are closed: 80 · (1 - 30/1080) = 77.777
+    estimator = after_longs_are_consumed(1050.0)
     assert coins(estimator) == [{}, {UP: 80 * (1 - 30 / 1080)}]
 
 
 def test_a_rise_opens_the_same_coins_on_both_sides_whatever_was_consumed():
-    estimator = fed(
-        mark(0, 100.0),
-        open_interest(0, 1000.0),
-        open_interest(1, 1080.0),
-        mark(2, p(DOWN - 4.5)),
-        trade(3, p(DOWN - 4.5), 1.0),
-        open_interest(4, 1100.0),
-    )
+    estimator = after_longs_are_consumed(1100.0)
     assert coins(estimator) == [{2 * DOWN - 5: 20.0}, {DOWN - 5 + UP: 20.0, UP: 80.0}]
 
 
