@@ -316,6 +316,26 @@ def test_a_condition_that_was_not_computed_is_not_met():
     assert refuted.word == VerdictWord.REFUTED
 
 
+@pytest.mark.parametrize(
+    ("direction", "word", "says"),
+    [
+        ({"value": 0.02, "half": 0.01, "mde": 0.014}, VerdictWord.SUPPORTED, "met"),
+        ({"value": 0.0, "half": 0.02, "mde": 0.028}, VerdictWord.INCONCLUSIVE, "after Holm"),
+        ({"n": 3}, VerdictWord.INCONCLUSIVE, "after Holm"),
+    ],
+)
+def test_primary_claims_share_alpha(direction, word, says):
+    """A bound just above zero, p = 0.02: enough where the other primary claim is beyond doubt."""
+    magnet = detail(value=0.03, half=0.0287, mde=0.03 * 2.8 / 2.054)
+    rows = beside(dose_response_beside_structures=(0.03, 0.01), mirror_lift_densest=(0.01, 0.5))
+    rows += [magnet, detail(statistic="first_side_skill", **direction)]
+    found = {v.claim: v for v in verdicts(rows, gate_passed=True)}["magnet"]
+    assert found.word == word
+    assert says in found.reason
+    alone = verdict(REGISTERED, magnet, gate_passed=True, beside=rows)
+    assert alone.word == VerdictWord.SUPPORTED
+
+
 def test_the_register_holds_every_claim_once():
     assert [claim.number for claim in REGISTER if claim.number] == [
         *("1", "2", "3", "4", "4b", "5", "6", "7", "8", "9", "10")

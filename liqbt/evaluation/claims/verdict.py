@@ -7,7 +7,8 @@ The order of the rule, each word only where none above it applies:
 3. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
    positive and smaller than that is refuted too: it is too small to matter);
 4. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
-   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`);
+   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`); a
+   primary claim also stays within alpha once it shares that with the other primary ones (Holm);
 5. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
 6. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
@@ -28,7 +29,7 @@ from scipy.special import ndtr, ndtri
 
 from liqbt.evaluation.claims.describe import effect_words
 from liqbt.evaluation.claims.register import CLAIMS, Claim
-from liqbt.evaluation.inference import MDE_FACTOR
+from liqbt.evaluation.inference import MDE_FACTOR, holm
 from liqbt.evaluation.scores import ScoreDetail
 from liqbt.types import Verdict, VerdictWord
 
@@ -79,6 +80,7 @@ def verdict(
     *,
     gate_passed: bool,
     beside: Sequence[ScoreDetail] = (),
+    shared_p: float = 0.0,
 ) -> Verdict:
     """Decide what is said about `claim`.
 
@@ -92,6 +94,8 @@ def verdict(
         Whether the claim's test has shown its size and power at the validity gate.
     beside : sequence of ScoreDetail
         All scores of the evaluation: those that the claim's further conditions ask for.
+    shared_p : float
+        Its one-sided p-value adjusted for the claims that it shares alpha with; 0 for none.
     """
     lacking = _lacking(claim, detail)
     if detail is None or lacking is not None:
@@ -100,7 +104,7 @@ def verdict(
     unmet = _unmet(claim, beside)
     word, reason = VerdictWord.WITHHELD, _WITHHELD
     if gate_passed:
-        word, reason = _decide(claim, detail, unmet)
+        word, reason = _decide(claim, detail, unmet or _crowded_out(claim, shared_p))
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
@@ -126,6 +130,16 @@ def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
             "all equal, or the record is no longer than the dependence to be allowed for"
         )
     return None
+
+
+def _crowded_out(claim: Claim, shared_p: float) -> str | None:
+    """Return, in words, that a claim does not stay within alpha among those it shares it with."""
+    if shared_p <= claim.alpha:
+        return None
+    return (
+        f"not among the primary claims together: p = {shared_p:.2g} after Holm, {claim.alpha:g} "
+        "allowed"
+    )
 
 
 def _unmet(claim: Claim, beside: Sequence[ScoreDetail]) -> str | None:
@@ -188,7 +202,29 @@ def verdicts(details: Sequence[ScoreDetail], *, gate_passed: bool) -> tuple[Verd
     gate_passed : bool
         Whether their tests have passed the validity gate.
     """
+    shared = _shared_p(details)
     return tuple(
-        verdict(claim, find_score(claim, details), gate_passed=gate_passed, beside=details)
+        verdict(
+            claim,
+            find_score(claim, details),
+            gate_passed=gate_passed,
+            beside=details,
+            shared_p=shared.get(claim.id, 0.0),
+        )
         for claim in CLAIMS
     )
+
+
+def _shared_p(details: Sequence[ScoreDetail]) -> dict[str, float]:
+    """Return the primary claims' one-sided p-values, adjusted; one that cannot be tested has 1."""
+    primary = [claim for claim in CLAIMS if claim.primary]
+    p = [_one_sided_p(claim, find_score(claim, details)) for claim in primary]
+    return {claim.id: float(q) for claim, q in zip(primary, holm(p), strict=True)}
+
+
+def _one_sided_p(claim: Claim, detail: ScoreDetail | None) -> float:
+    """Return the normal p-value of an effect of no more than the least that the rule asks for."""
+    if detail is None or _lacking(claim, detail) is not None:
+        return 1.0
+    row = detail.score
+    return float(ndtr(-(row.value - row.null - claim.least_bound) * MDE_FACTOR / row.mde))
