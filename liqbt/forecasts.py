@@ -68,6 +68,16 @@ def forecasts_digest(forecasts: Sequence[Forecast]) -> str:
     """Return a digest over quantised integers: bins, cents, millionths.
 
     Processors may differ in the last bit of a sum; a digest that is recorded must not.
+
+    Parameters
+    ----------
+    forecasts : sequence of Forecast
+        Of one market or more, in order; of each the times, mark, σ, asymmetry and clusters count.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal.
     """
     digest = hashlib.sha256()
     if not forecasts:

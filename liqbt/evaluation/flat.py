@@ -66,6 +66,13 @@ class MarketClusters:
 def flatten(symbol: str, forecasts: Sequence[Forecast]) -> MarketClusters:
     """Flatten and check the forecasts of one market.
 
+    Parameters
+    ----------
+    symbol : str
+        The market's name, for messages.
+    forecasts : sequence of Forecast
+        In order of issue.
+
     Raises
     ------
     DataError

@@ -88,7 +88,17 @@ _NEAR, _PEAK, _FAR, _MIRROR = range(4)
 def market_windows(
     flat: MarketClusters, path: PricePath, config: EvaluationConfig
 ) -> dict[Ns, Windows]:
-    """Return, by horizon, what the path watches of each forecast's window."""
+    """Return, by horizon, what the path watches of each forecast's window.
+
+    Parameters
+    ----------
+    flat : MarketClusters
+        From `flatten`.
+    path : PricePath
+        The prices that decide.
+    config : EvaluationConfig
+        Horizons and latency.
+    """
     opened = flat.at + config.latency_ns
     return {h: watch(path, opened, flat.at + h) for h in config.horizons_ns}
 

@@ -217,7 +217,15 @@ class Draws:
 
 
 def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:
-    """Draw what a bootstrap of at most `n_days` days needs."""
+    """Draw what a bootstrap of at most `n_days` days needs.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        What is drawn from.
+    reps, n_days : int
+        Replications, and days of the longest record that they will serve.
+    """
     shape = (reps, n_days)
     return Draws(
         place=rng.random(shape, dtype=np.float32), renew=rng.random(shape, dtype=np.float32)

@@ -143,6 +143,16 @@ def step_superior(
         As in `superior_ability`.
     alpha : float
         Family-wise error.
+
+    Returns
+    -------
+    ndarray of int64
+        Columns of `losses`, ascending.
+
+    Raises
+    ------
+    DataError
+        As `superior_ability`.
     """
     from arch.bootstrap import StepM
 
@@ -174,6 +184,16 @@ def model_confidence_set(
         As in `superior_ability`; two configurations or more.
     alpha : float
         Error.
+
+    Returns
+    -------
+    ndarray of int64
+        Columns of `losses`, ascending.
+
+    Raises
+    ------
+    DataError
+        As `superior_ability`, or if there is one configuration only.
     """
     from arch.bootstrap import MCS
 

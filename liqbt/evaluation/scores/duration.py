@@ -120,6 +120,11 @@ def restricted_mean_time(incidence: Incidence, until: float) -> float:
     until : float
         In the unit of its times, positive.
 
+    Raises
+    ------
+    DataError
+        If `until` is not positive.
+
     Examples
     --------
     >>> found = Incidence(time=np.array([1.0, 3.0]), share=np.array([0.25, 0.5]))
@@ -153,6 +158,13 @@ def episode_times(
         Issue of the first forecast after the last one that held it, −1 for none.
     horizon_ns : int
         Visits to its end and withdrawals before it count; what is open then is censored there.
+
+    Returns
+    -------
+    time_h : ndarray of float64, shape (n,)
+        Hours from birth to the end.
+    cause : ndarray of int64, shape (n,)
+        `Cause` codes.
     """
     never = np.iinfo(np.int64).max
     visit = np.where(visit_ns >= 0, visit_ns, never)

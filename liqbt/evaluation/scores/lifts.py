@@ -62,7 +62,18 @@ def cluster_placebo(placebo: Placebo, outcomes: npt.NDArray[Any]) -> tuple[Float
 
 
 def level_lift(visited: FloatArray, p: FloatArray) -> FloatArray:
-    """Return Y − p̂ of each episode: its mean is the level lift."""
+    """Return Y − p̂ of each episode: its mean is the level lift.
+
+    Parameters
+    ----------
+    visited, p : ndarray of float64, shape (n,)
+        Outcomes 0 or 1, and their placebo probabilities.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Shares of visits; 0.01 is one point.
+    """
     return np.asarray(visited - p)
 
 
@@ -75,6 +86,18 @@ def difference_in_differences(
     mirror image as the comparison and the placebo probability as the time before. What the trend
     explains is taken out, and with it what an attraction did to the trend: it is the lower end of a
     bracket whose upper end is the mirror lift.
+
+    Parameters
+    ----------
+    visited, p : ndarray of float64, shape (n,)
+        Outcomes 0 or 1, and their placebo probabilities.
+    mirror_visited, mirror_p : ndarray of float64, shape (n,)
+        The same of the mirror images.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Shares of visits; 0.01 is one point.
     """
     return np.asarray((visited - p) - (mirror_visited - mirror_p))
 
@@ -97,6 +120,11 @@ def observed_over_expected(
         Over which neighbours depend on each other.
     draws : Draws
         Of the bootstrap.
+
+    Returns
+    -------
+    Estimate
+        NaN where there is no episode, or no probability above 0.
     """
     if not len(visited) or not p.sum() > 0.0:
         return Estimate(value=np.nan)

@@ -69,6 +69,11 @@ def log_score(p: FloatArray, y: FloatArray) -> FloatArray:
     ----------
     p, y : ndarray of float64, shape (n,)
         Probabilities, and outcomes 0 or 1.
+
+    Raises
+    ------
+    DataError
+        As `brier_score`.
     """
     _checked(p, y)
     with np.errstate(divide="ignore"):
@@ -80,6 +85,11 @@ def recalibrated(p: FloatArray, y: FloatArray) -> FloatArray:
 
     Ayer, Brunk, Ewing, Reid and Silverman (1955), pool adjacent violators. Equal probabilities get
     equal values.
+
+    Parameters
+    ----------
+    p, y : ndarray of float64, shape (n,)
+        Probabilities, and outcomes 0 or 1.
 
     Examples
     --------

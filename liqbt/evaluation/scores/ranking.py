@@ -56,6 +56,11 @@ def roc(score: FloatArray, y: FloatArray) -> Curve:
 
     Swets (1973), The relative operating characteristic in psychology. From (0, 0) to (1, 1).
 
+    Parameters
+    ----------
+    score, y : ndarray of float64, shape (n,)
+        Larger for what is thought likelier, in any unit; outcomes 0 or 1.
+
     Raises
     ------
     DataError
@@ -76,6 +81,16 @@ def area_under_roc(score: FloatArray, y: FloatArray) -> float:
     Hanley and McNeil (1982), The meaning and use of the area under a ROC curve, equation 1 (the
     statistic of Mann and Whitney).
 
+    Parameters
+    ----------
+    score, y : ndarray of float64, shape (n,)
+        As in `roc`.
+
+    Raises
+    ------
+    DataError
+        If one of the two outcomes is missing.
+
     Examples
     --------
     >>> area_under_roc(np.array([1.0, 2.0, 2.0, 3.0]), np.array([0.0, 0.0, 1.0, 1.0]))
@@ -94,6 +109,16 @@ def precision_recall(score: FloatArray, y: FloatArray) -> Curve:
     """Return recall (x) against precision (y), beside the prevalence that no skill would have.
 
     Davis and Goadrich (2006), The relationship between precision-recall and ROC curves.
+
+    Parameters
+    ----------
+    score, y : ndarray of float64, shape (n,)
+        As in `roc`.
+
+    Raises
+    ------
+    DataError
+        If one of the two outcomes is missing.
     """
     _both(score, y)
     true, all_ = _cumulated(score, y, np.ones(len(y)))
@@ -139,5 +164,10 @@ def molchan_skill(curve: Curve) -> float:
 
     Zechar and Jordan (2008), equation 3, over all alarm shares; the curve is joined by straight
     lines, which credits a tied score with half of its cells.
+
+    Parameters
+    ----------
+    curve : Curve
+        From `molchan`.
     """
     return 1.0 - float(np.trapezoid(curve.y, curve.x))

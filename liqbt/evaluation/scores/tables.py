@@ -134,7 +134,17 @@ def _mean(values: FloatArray) -> float:
 def detail(
     claim: str, symbol: str, horizon: str, side: str, statistic: str, null: float, found: Estimate
 ) -> ScoreDetail:
-    """Return an estimate as a row of the one score schema, with what its interval was made of."""
+    """Return an estimate as a row of the one score schema, with what its interval was made of.
+
+    Parameters
+    ----------
+    claim, symbol, horizon, side, statistic : str
+        As in `Score`.
+    null : float
+        What no information would give, in the statistic's unit.
+    found : Estimate
+        Value, interval, counts.
+    """
     score = Score(
         claim=claim,
         symbol=symbol,
@@ -170,6 +180,8 @@ def episode_scores(
         Of all markets.
     symbols : sequence of str
         Their names, by number.
+    config : EvaluationConfig
+        Its horizons, and from which rank on a cluster is dense.
     draws : Draws
         Of the bootstrap.
     """
@@ -282,7 +294,23 @@ def crowded_lift(
 
     The difference of the two sides: a base whose volatility is wrong, and that errs on both sides
     alike, cancels. A tie is half a hit on each side. The crowded side is down where the asymmetry
-    is positive (more longs below); NaN where it is 0.
+    is positive (more longs below).
+
+    Parameters
+    ----------
+    q : ndarray of float64, shape (n, 3)
+        Base probabilities of up, down and neither.
+    outcome : ndarray of int8, shape (n,)
+        `FirstSide` codes.
+    tie : ndarray of bool, shape (n,)
+        Where both sides were touched in one bar.
+    asymmetry : ndarray of float64, shape (n,)
+        In [−1, 1].
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In (−1, 1); NaN where the asymmetry is 0, so that there is no crowded side.
     """
     crowded = -np.sign(asymmetry)
     upward = np.where(tie, 0.0, outcome) - (q[:, 0] - q[:, 1])
@@ -299,6 +327,17 @@ def first_side_scores(
 
     `first_side_skill` reads a tie as the middle of both sides, `first_side_skill_low` and `_high`
     as the worse and the better one. `first_side_crowded_lift` needs no calibration.
+
+    Parameters
+    ----------
+    first_sides : ndarray of FIRST_SIDE_DTYPE
+        Of all markets, calibrated.
+    symbols : sequence of str
+        Their names, by number.
+    config : EvaluationConfig
+        Its horizons.
+    draws : Draws
+        Of the bootstrap.
     """
     scored = first_sides[first_sides["scored"]]
     details = []
@@ -323,7 +362,19 @@ def band_rows(
     config: EvaluationConfig,
     draws: Draws,
 ) -> list[BandRow]:
-    """Return visits by distance band, beside their nulls."""
+    """Return visits by distance band, beside their nulls.
+
+    Parameters
+    ----------
+    outcomes : ndarray of OUTCOME_DTYPE
+        Of all markets.
+    symbols : sequence of str
+        Their names, by number.
+    config : EvaluationConfig
+        Its horizons and bands.
+    draws : Draws
+        Of the bootstrap.
+    """
     rows = scored_births(outcomes)
     last = config.bands[-1]
     result = []
