@@ -9,6 +9,23 @@ from liqbt.evaluation.scores.duration import (
     episode_times,
     restricted_mean_time,
 )
+from liqbt.evaluation.scores.episodes import (
+    EPISODE_STATISTICS,
+    SIDES,
+    SUBSETS,
+    BandRow,
+    Fields,
+    band_rows,
+    births_of,
+    episode_scores,
+    episode_values,
+    scored_births,
+)
+from liqbt.evaluation.scores.landmarks import (
+    crowded_lift,
+    first_side_scores,
+    first_side_skill,
+)
 from liqbt.evaluation.scores.lifts import (
     cluster_placebo,
     difference_in_differences,
@@ -32,24 +49,7 @@ from liqbt.evaluation.scores.ranking import (
     precision_recall,
     roc,
 )
-from liqbt.evaluation.scores.tables import (
-    EPISODE_STATISTICS,
-    POOLED,
-    SIDES,
-    SUBSETS,
-    BandRow,
-    Fields,
-    ScoreDetail,
-    band_rows,
-    births_of,
-    crowded_lift,
-    detail,
-    episode_scores,
-    episode_values,
-    first_side_scores,
-    first_side_skill,
-    scored_births,
-)
+from liqbt.evaluation.scores.rows import POOLED, ScoreDetail, detail
 
 __all__ = [
     "EPISODE_STATISTICS",

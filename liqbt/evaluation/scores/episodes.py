@@ -1,14 +1,13 @@
-"""Statistics over episodes and landmarks, each a list of scores that `estimate` takes in.
+"""Statistics over episodes, each a list of scores that `estimate` takes in.
 
 `value` of a rate is the mean outcome, with the mean null beside it; a lift is a mean difference
-whose null is 0. Only scored rows enter: births whose window is not censored, landmarks with both
-levels.
+whose null is 0. Only scored rows enter: births whose window is not censored.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,30 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.config import EvaluationConfig, horizon_name
-from liqbt.evaluation.inference import Draws, Estimate, estimate
+from liqbt.evaluation.inference import Draws, estimate
 from liqbt.evaluation.path import Censor
-from liqbt.types import FloatArray, Ns, Score
+from liqbt.evaluation.scores.rows import ScoreDetail, detail, markets
+from liqbt.types import FloatArray, Ns
 
 __all__ = [
     "EPISODE_STATISTICS",
-    "POOLED",
     "SIDES",
     "SUBSETS",
     "BandRow",
     "Fields",
-    "ScoreDetail",
     "band_rows",
     "births_of",
-    "crowded_lift",
-    "detail",
     "episode_scores",
     "episode_values",
-    "first_side_scores",
-    "first_side_skill",
     "scored_births",
 ]
 
-POOLED: Final = "pooled"
 SIDES: Final = {"long": 1, "short": -1, "both": 0}
 """Names of a score's side, and the code that an outcome has for it; 0 for either."""
 EPISODE_STATISTICS: Final = {
@@ -54,30 +47,8 @@ SUBSETS: Final = ("", "_dense", "_densest")
 Fields: TypeAlias = Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]
 """Fields by name: of a structured array, or of a table's columns."""
 
-_FIRST_SIDE: Final = (
-    "first_side_skill",
-    "first_side_skill_low",
-    "first_side_skill_high",
-    "first_side_crowded_lift",
-)
 _RATE: Final = (0.0, 1.0)
 _FREE: Final = (-math.inf, math.inf)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreDetail:
-    """A score with what its interval was made of.
-
-    Attributes
-    ----------
-    score : Score
-        The row.
-    estimate : Estimate
-        Standard errors, lag, block, and whether HAC and bootstrap agree.
-    """
-
-    score: Score
-    estimate: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,48 +89,8 @@ def scored_births(outcomes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(outcomes[outcomes["birth"] & (outcomes["censor"] == Censor.NONE)])
 
 
-def _markets(
-    symbols: Sequence[str], rows: npt.NDArray[Any]
-) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    """Yield every market's rows, then all of them."""
-    for i, symbol in enumerate(symbols):
-        yield symbol, rows[rows["symbol"] == i]
-    yield POOLED, rows
-
-
 def _mean(values: FloatArray) -> float:
     return float(values.mean()) if len(values) else math.nan
-
-
-def detail(
-    claim: str, symbol: str, horizon: str, side: str, statistic: str, null: float, found: Estimate
-) -> ScoreDetail:
-    """Return an estimate as a row of the one score schema, with what its interval was made of.
-
-    Parameters
-    ----------
-    claim, symbol, horizon, side, statistic : str
-        As in `Score`.
-    null : float
-        What no information would give, in the statistic's unit.
-    found : Estimate
-        Value, interval, counts.
-    """
-    score = Score(
-        claim=claim,
-        symbol=symbol,
-        horizon=horizon,
-        side=side,
-        statistic=statistic,
-        value=found.value,
-        null=null,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
-        n_episodes=found.n_episodes,
-        n_days=found.n_days,
-        mde=found.mde,
-    )
-    return ScoreDetail(score=score, estimate=found)
 
 
 def episode_scores(
@@ -187,7 +118,7 @@ def episode_scores(
     """
     watched = outcomes[outcomes["censor"] == Censor.NONE]
     details = []
-    for symbol, market in _markets(symbols, watched):
+    for symbol, market in markets(symbols, watched):
         for horizon_ns in config.horizons_ns:
             rows = market[market["horizon_ns"] == horizon_ns]
             groups = [(side, "") for side in SIDES] + [("both", k) for k in SUBSETS[1:]]
@@ -259,103 +190,6 @@ def _group(
     return details
 
 
-def first_side_skill(
-    p: FloatArray, q: FloatArray, outcome: npt.NDArray[np.int8], tie: npt.NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return ln p(outcome) − ln q(outcome) in nats: the mean, lower and upper reading of ties.
-
-    The logarithmic score (Good 1952) as a difference to the base probabilities q. A tie is read as
-    up and as down; its mean is the middle of the two, and equals them where nothing is tied.
-
-    Parameters
-    ----------
-    p, q : ndarray of float64, shape (n, 3)
-        Probabilities of up, down and neither.
-    outcome : ndarray of int8, shape (n,)
-        `FirstSide` codes.
-    tie : ndarray of bool, shape (n,)
-        Where both sides were touched in one bar.
-    """
-    gain = np.log(p) - np.log(q)
-    column = np.select([outcome > 0, outcome < 0], [0, 1], 2)
-    plain = np.take_along_axis(gain, column[:, None], axis=1)[:, 0]
-    low = np.where(tie, np.minimum(gain[:, 0], gain[:, 1]), plain)
-    high = np.where(tie, np.maximum(gain[:, 0], gain[:, 1]), plain)
-    return 0.5 * (low + high), low, high
-
-
-def crowded_lift(
-    q: FloatArray,
-    outcome: npt.NDArray[np.int8],
-    tie: npt.NDArray[np.bool_],
-    asymmetry: FloatArray,
-) -> FloatArray:
-    """Return half of (1[crowded first] − q[crowded]) − (1[other first] − q[other]).
-
-    The difference of the two sides: a base whose volatility is wrong, and that errs on both sides
-    alike, cancels. A tie is half a hit on each side. The crowded side is down where the asymmetry
-    is positive (more longs below).
-
-    Parameters
-    ----------
-    q : ndarray of float64, shape (n, 3)
-        Base probabilities of up, down and neither.
-    outcome : ndarray of int8, shape (n,)
-        `FirstSide` codes.
-    tie : ndarray of bool, shape (n,)
-        Where both sides were touched in one bar.
-    asymmetry : ndarray of float64, shape (n,)
-        In [−1, 1].
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        In (−1, 1); NaN where the asymmetry is 0, so that there is no crowded side.
-    """
-    crowded = -np.sign(asymmetry)
-    upward = np.where(tie, 0.0, outcome) - (q[:, 0] - q[:, 1])
-    return np.where(crowded == 0, np.nan, 0.5 * crowded * upward)
-
-
-def first_side_scores(
-    first_sides: npt.NDArray[Any],
-    symbols: Sequence[str],
-    config: EvaluationConfig,
-    draws: Draws,
-) -> list[ScoreDetail]:
-    """Score landmarks: skill of the calibrated probabilities over the two-barrier Brownian.
-
-    `first_side_skill` reads a tie as the middle of both sides, `first_side_skill_low` and `_high`
-    as the worse and the better one. `first_side_crowded_lift` needs no calibration.
-
-    Parameters
-    ----------
-    first_sides : ndarray of FIRST_SIDE_DTYPE
-        Of all markets, calibrated.
-    symbols : sequence of str
-        Their names, by number.
-    config : EvaluationConfig
-        Its horizons.
-    draws : Draws
-        Of the bootstrap.
-    """
-    scored = first_sides[first_sides["scored"]]
-    details = []
-    for symbol, market in _markets(symbols, scored):
-        for horizon_ns in config.horizons_ns:
-            rows = market[market["horizon_ns"] == horizon_ns]
-            where = (symbol, horizon_name(horizon_ns), "both")
-            p = np.column_stack([rows["p_up"], rows["p_down"], rows["p_neither"]])
-            q = np.column_stack([rows["q_up"], rows["q_down"], rows["q_neither"]])
-            lift = crowded_lift(q, rows["outcome"], rows["tie"], rows["asymmetry"])
-            columns = (*first_side_skill(p, q, rows["outcome"], rows["tie"]), lift)
-            for name, values in zip(_FIRST_SIDE, columns, strict=True):
-                use = ~np.isnan(values)
-                found = estimate(values[use], rows["at"][use], horizon_ns, draws)
-                details.append(detail("direction", *where, name, 0.0, found))
-    return details
-
-
 def band_rows(
     outcomes: npt.NDArray[Any],
     symbols: Sequence[str],
@@ -378,7 +212,7 @@ def band_rows(
     rows = scored_births(outcomes)
     last = config.bands[-1]
     result = []
-    for symbol, market in _markets(symbols, rows):
+    for symbol, market in markets(symbols, rows):
         for horizon_ns in config.horizons_ns:
             births = market[market["horizon_ns"] == horizon_ns]
             d = births["distance_sigma"]
