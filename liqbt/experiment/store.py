@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from liqbt.errors import AlreadyRunningError, DataError
+from liqbt.errors import AlreadyRunningError, DataError, first_line
 from liqbt.experiment.identity import sha256_file
 from liqbt.log import read_parquet
 from liqbt.replay import joined_clusters
@@ -128,7 +128,7 @@ class Run:
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     try:
         table = read_parquet(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
     return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
 
@@ -313,25 +313,31 @@ def load_run(path: Path) -> Run:
     DataError
         If it is not one; names what is missing or unreadable.
     """
-    manifest = _read_json(path / "manifest.json")
-    tables = _read_json(path / "tables.json")
+    manifest, tables, scores = (
+        _read_json(path / f"{name}.json") for name in ("manifest", "tables", "metrics")
+    )
     try:
         config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise DataError(
             f"{path / 'config.yaml'}: cannot be read; run the experiment again"
         ) from error
-    return Run(
-        path=path,
-        manifest=manifest,
-        config=config,
-        scores=tuple(_score(row) for row in _read_json(path / "metrics.json")),
-        verdicts=tuple(_verdict(row) for row in tables["verdicts"]),
-        flow=tuple(tables["flow"]),
-        landmarks=tuple(tables["landmarks"]),
-        bands=tuple(_numbers(row) for row in tables["bands"]),
-        sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
-    )
+    try:
+        if not isinstance(config, dict) or not manifest["run_id"]:
+            raise ValueError("config.yaml or run_id is empty")
+        return Run(
+            path=path,
+            manifest=manifest,
+            config=config,
+            scores=tuple(_score(row) for row in scores),
+            verdicts=tuple(_verdict(row) for row in tables["verdicts"]),
+            flow=tuple(tables["flow"]),
+            landmarks=tuple(tables["landmarks"]),
+            bands=tuple(_numbers(row) for row in tables["bands"]),
+            sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error
 
 
 def _score(row: Mapping[str, Any]) -> Score:

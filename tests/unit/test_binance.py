@@ -130,6 +130,16 @@ def test_a_premium_index_is_a_table_and_no_event(tmp_path):
         premium_table(spoiled, "um")
 
 
+@pytest.mark.parametrize(("unit", "per_second"), [("s", 1), ("ms", 1000), ("us", 10**6)])
+def test_a_premium_index_in_any_unit_of_time(tmp_path, unit, per_second):
+    at = T0 // 10**9
+    opens = [(at + 60 * i) * per_second for i in range(3)]
+    lines = [[o, 0, 0, 0, 1e-4, 0, o + 60 * per_second - 1, 0, 0, 0, 0, 0] for o in opens]
+    path = write(tmp_path, "premiumIndexKlines/BTCUSDT-1m-2024-01-01.csv", csv(lines))
+    table = premium_table(path, "um")
+    assert table["ts_event"].to_pylist() == [T0 + (i + 1) * MINUTE for i in range(3)], unit
+
+
 def test_the_buyer_who_was_the_maker_was_sold_to(tmp_path):
     trades = [(7, T0, "100.5", "2", True), (8, T0 + S, "100.25", "3", False)]
     text = csv(archive.trade_rows(trades), HEADERS["aggTrades"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,37 @@ def test_a_score_that_cannot_be_had_is_null_in_json_and_nan_in_python(run):
 def test_no_run_folder_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match=r"is .* the folder of a run"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "says"),
+    [
+        ("tables.json", b"{}", "not the folder of a whole run"),
+        ("tables.json", b"[]", "not the folder of a whole run"),
+        ("manifest.json", b"[1]", "not the folder of a whole run"),
+        ("manifest.json", b"{}", "not the folder of a whole run"),
+        ("metrics.json", b'[{"a": 1}]', "not the folder of a whole run"),
+        ("metrics.json", b"3", "not the folder of a whole run"),
+        ("config.yaml", b"- 1", "not the folder of a whole run"),
+        ("config.yaml", b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_a_damaged_run_is_one_sentence(run, tmp_path, file, data, says):
+    shutil.copytree(run.path, tmp_path / "r")
+    (tmp_path / "r" / file).write_bytes(data)
+    with pytest.raises(DataError, match=says) as caught:
+        load_run(tmp_path / "r")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_a_run_that_is_no_parquet_is_one_sentence(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "r")
+    path = tmp_path / "r" / "outcomes.parquet"
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:-9], whole.replace(b"horizon_ns", b"horizon\xff\xfe\xfd")):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be read as Parquet"):
+            load_run(tmp_path / "r").outcomes()
 
 
 def test_the_embedded_demo_is_the_shipped_one(root):

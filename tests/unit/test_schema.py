@@ -104,6 +104,7 @@ def test_a_price_and_open_interest_are_needed():
         ("a: [1\n", "not valid YAML at line"),
         ("? [1]\n: 2\n", "a key must be a plain word"),
         ("a: " + "[" * 3000, "not valid YAML"),
+        ("a: " + ":".join(["59"] * 300) + ".5", "not valid YAML"),
     ],
 )
 def test_hostile_yaml_is_one_sentence(tmp_path, text, says):

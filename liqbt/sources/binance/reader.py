@@ -37,7 +37,7 @@ from liqbt.tabular import (
     read_table,
     sha256_file,
 )
-from liqbt.types import SECOND_NS
+from liqbt.tabular.columns import event_times
 
 __all__ = ["FORMATS", "READER", "premium_table", "read_market"]
 
@@ -45,6 +45,8 @@ FORMATS: Final = (*(k for k in (*DAILY, *MONTHLY) if k != PREMIUM), "forceOrder"
 """What becomes events. The premium index is read by `premium_table`: it is a fraction, no price."""
 READER: Final = "binance 1"
 """Goes up when the same file would give other events."""
+_USED: Final = ("time", "side", "average_price", "accumulated_fill_quantity")
+"""The columns of a `liquidationSnapshot` that its column map uses."""
 
 
 def read_market(
@@ -101,6 +103,8 @@ def premium_table(
 ) -> pa.Table:
     """Read a file of `premiumIndexKlines` as a table; it gives no events.
 
+    The parameters are those of `read_market`.
+
     Returns
     -------
     pyarrow.Table
@@ -118,13 +122,10 @@ def premium_table(
     mapping = archive_map(path, market, name, max_bytes=max_bytes)
     rows = _rows(mapping, path, market, name, max_bytes)
     table = rows.raw.table
-    (bad,) = rows.bad.values()
-    opens, _ = as_numbers(table["open_time"])
-    factor = 1_000_000 if mapping.stamp.unit == "ms" else 1_000
-    span_s = mapping.stamp.span_s
-    starts = np.where(np.abs(opens) < 2.0**53, opens, 0.0).astype(np.int64)
-    ends = starts * factor + span_s * SECOND_NS
-    columns: dict[str, Any] = {"ts_event": ends, "span_s": np.full(len(opens), span_s)}
+    ends, bad = event_times(table, mapping.stamp, rows.raw.file)
+    (other_length,) = rows.bad.values()
+    bad |= other_length
+    columns: dict[str, Any] = {"ts_event": ends, "span_s": np.full(len(ends), mapping.stamp.span_s)}
     for price in ("open", "high", "low", "close"):
         columns[price], broken = as_numbers(table[price])
         bad = bad | broken | ~(np.abs(columns[price]) < 1)
@@ -159,9 +160,6 @@ def _rows(
         other = np.array([word.strip() != name.symbol for word in words], dtype=bool)
         return replace(rows, bad={f"the row is not of {name.symbol}": other[codes]})
     return rows
-
-
-_USED: Final = ("time", "side", "average_price", "accumulated_fill_quantity")
 
 
 def _with_closes(rows: SourceRows, mapping: ColumnMap, name: FileName) -> SourceRows:
