@@ -15,6 +15,7 @@ __all__ = [
     "OrderError",
     "first_line",
     "one_line",
+    "reason_of",
 ]
 
 
@@ -65,6 +66,17 @@ def first_line(error: BaseException) -> str:
     'ValueError: no'
     """
     return f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0][:200]
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return the first line of what an error says; its kind where it says nothing.
+
+    Examples
+    --------
+    >>> reason_of(ValueError("no\nmore")), reason_of(EOFError())
+    ('no', 'EOFError')
+    """
+    return "".join(str(error).splitlines()[:1])[:200] or type(error).__name__
 
 
 def one_line(text: str) -> str:

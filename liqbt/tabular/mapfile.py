@@ -1,56 +1,38 @@
-"""Reading the YAML of a column map: plain, without aliases, tags or doubled keys."""
+"""What the YAML of a column map may hold: words, keys that are known, durations."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import yaml
 
 from liqbt.errors import ConfigError
+from liqbt.tabular.plain_yaml import PlainLoader, read_plain_yaml
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 
 __all__ = ["allowed", "duration_ns", "read_mapping", "text_of"]
 
-_MAX_BYTES: Final = 1 << 20
 _DURATION: Final = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
 _DURATION_NS: Final = {
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60_000_000_000,
-    "h": 3_600_000_000_000,
-    "d": 86_400_000_000_000,
+    "ms": SECOND_NS // 1000,
+    "s": SECOND_NS,
+    "m": MINUTE_NS,
+    "h": HOUR_NS,
+    "d": DAY_NS,
 }
-_LONGEST_NS: Final = 3653 * _DURATION_NS["d"]
+_LONGEST_NS: Final = 3653 * DAY_NS
 """Ten years: a time of 2099 and a few durations still fit in int64."""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader without aliases, doubled keys or dates; only true and false are special words.
+class _Loader(PlainLoader):
+    """Nothing but true and false is a special word, and nothing is a date.
 
     YAML 1.1 would read the coin `NO` or the key `on` as a truth value, and `2026-01-01` as a date.
     """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.MarkedYAMLError(None, None, "aliases are not allowed", self.get_mark())
-        tag = getattr(cast(Any, self).peek_event(), "tag", None)
-        if tag is not None:
-            raise yaml.MarkedYAMLError(None, None, f"tags are not allowed: {tag}", self.get_mark())
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(None, None, "a key must be a word", key.start_mark)
-            if key.value in seen:
-                problem = f"key {key.value!r} is given twice"
-                raise yaml.MarkedYAMLError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -63,27 +45,14 @@ _Loader.add_implicit_resolver(
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read one mapping from a YAML file of at most 1 MiB.
+    """Read the mapping that a column map's file holds.
 
     Raises
     ------
     ConfigError
         It is missing or not such a file; names the file, and the line where there is one.
     """
-    try:
-        data = path.read_bytes()
-        if len(data) > _MAX_BYTES:
-            raise ConfigError(f"{path}: {len(data)} bytes; a column map has at most 1 MiB")
-        loaded = yaml.load(data.decode("utf-8"), Loader=_Loader)  # a SafeLoader
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except (UnicodeDecodeError, RecursionError):
-        raise ConfigError(f"{path}: not a plain UTF-8 YAML file") from None
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{path}{line}: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from None
+    loaded = read_plain_yaml(path, _Loader)
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: a column map is a mapping of keys to values")
     return loaded

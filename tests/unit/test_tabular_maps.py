@@ -227,11 +227,11 @@ def test_the_digest_is_of_the_content(tmp_path):
         ("a: 1\na: 2", "line 2: key 'a' is given twice"),
         ("a: &x [1]\nb: *x", "line 2: aliases are not allowed"),
         ("a: !!python/object/apply:os.system ['true']", "tags are not allowed"),
-        ("? [1, 2]\n: 3", "a key must be a word"),
+        ("? [1, 2]\n: 3", "a key must be a plain word"),
         ("<<: {a: 1}", "unknown key|could not|key"),
         ("\x00", "special characters|not allowed|unacceptable"),
         ("a" * (1 << 21), "at most 1 MiB"),
-        ("[" * 3000, "not a plain|line"),
+        ("[" * 3000, "not valid YAML"),
     ],
 )
 def test_hostile_yaml_is_one_sentence(tmp_path, text, message):
