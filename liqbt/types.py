@@ -33,6 +33,7 @@ __all__ = [
     "Instrument",
     "IntArray",
     "Kind",
+    "Mask",
     "Ns",
     "Score",
     "Side",
@@ -43,6 +44,7 @@ __all__ = [
 Ns: TypeAlias = int
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 Events: TypeAlias = npt.NDArray[Any]
 """A one-dimensional array of `EVENT_DTYPE`, in canonical order, read-only."""
 Clusters: TypeAlias = npt.NDArray[Any]

@@ -15,18 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from liqbt.audit.order import tape_difference
 from liqbt.audit.subject import Subject, issued
 from liqbt.audit.values import AuditResult, Difference, differences
 from liqbt.experiment import Tape
 from liqbt.tape.values import trusted_tape
-from liqbt.types import Events, IntArray, Kind
+from liqbt.types import Events, IntArray, Kind, Mask
 
 __all__ = ["TieGroups", "permuted", "tie_groups", "ties"]
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from liqbt.errors import DataError
+from liqbt.errors import DataError, reason_of
 from liqbt.evaluation.paired import DatedDays
 from liqbt.experiment import Run
 from liqbt.gate.days import paired_keys, row_days
@@ -161,8 +161,7 @@ def load_baseline(path: Path) -> Baseline:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        said = str(error).splitlines()[0]
-        raise DataError(f"{path}: not the JSON of a baseline: {said}") from error
+        raise DataError(f"{path}: not the JSON of a baseline: {reason_of(error)}") from error
     try:
         return Baseline.model_validate(raw)
     except (ValidationError, RecursionError, OverflowError) as error:
@@ -183,7 +182,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _sentence(error: Exception) -> str:
     if not isinstance(error, ValidationError):
-        return str(error).splitlines()[0]
+        return reason_of(error)
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "the file"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

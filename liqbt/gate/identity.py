@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.errors import DataError
+from liqbt.errors import DataError, first_line
 from liqbt.experiment import Run, load_run, sha256_file
 
 __all__ = ["Identity", "IdentityDifference", "identity_differences", "identity_of", "open_run"]
@@ -107,8 +107,7 @@ def open_run(path: Path) -> Run:
                 )
         identity_of(run)
     except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(f"{path}: not the folder of a whole run ({said})") from error
+        raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error
     return run
 
 

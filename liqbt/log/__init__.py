@@ -12,7 +12,7 @@ from liqbt.log.disk import read_parquet
 from liqbt.log.identity import logical_hash
 from liqbt.log.info import LogInfo
 from liqbt.log.order import lexicographic_order, number_repeats, same_as_previous
-from liqbt.log.rules import EARLIEST_NS, LATEST_NS, row_faults
+from liqbt.log.rules import EARLIEST_NS, LATEST_NS, MAY_BE_NAN, row_faults
 from liqbt.log.schema import (
     SCHEMA_VERSION,
     Columns,
@@ -28,6 +28,7 @@ from liqbt.log.tables import canonical, event_table
 __all__ = [
     "EARLIEST_NS",
     "LATEST_NS",
+    "MAY_BE_NAN",
     "SCHEMA_VERSION",
     "Columns",
     "Commit",

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.types import PAYLOAD, Kind
+from liqbt.types import PAYLOAD, Kind, Mask
 
-__all__ = ["EARLIEST_NS", "LATEST_NS", "MAX_NAME", "row_faults"]
+__all__ = ["EARLIEST_NS", "LATEST_NS", "MAX_NAME", "MAY_BE_NAN", "row_faults"]
 
 EARLIEST_NS: Final = 1_230_768_000_000_000_000
 """2009-01-01 UTC: no venue is older."""
@@ -19,10 +19,10 @@ LATEST_NS: Final = 4_102_444_800_000_000_000
 MAX_NAME: Final = 64
 """Longest name of a venue or a symbol, in characters."""
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
-_OPTIONAL: Final = {"volume_coins", "open_interest_usd", "interval_hours"}
+MAY_BE_NAN: Final = frozenset({"volume_coins", "open_interest_usd", "interval_hours"})
+"""Fields that may be unknown; of a depth band, one of its two amounts may be as well."""
 _ABOVE_ZERO: Final = {"price", "open", "high", "low", "close", "size_coins", "interval_hours"}
 _INSTANT: Final = {Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH}
 _BUCKET: Final = {Kind.BAR, Kind.LIQUIDATION_TOTAL}
@@ -97,7 +97,7 @@ def _shape(kind: Kind, c: Columns) -> Iterator[tuple[str, Mask]]:
 def _numbers(kind: Kind, c: Columns) -> Iterator[tuple[str, Mask]]:
     for name in PAYLOAD[kind]:
         values = c[name]
-        if name not in _OPTIONAL and kind != Kind.DEPTH:
+        if name not in MAY_BE_NAN and kind != Kind.DEPTH:
             yield f"{name} is missing", np.isnan(values)
         yield f"{name} is infinite", np.isinf(values)
         if name in _ABOVE_ZERO:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from liqbt.errors import DataError
 from liqbt.log import EARLIEST_NS, LATEST_NS, name_codes
-from liqbt.types import FloatArray, IntArray
+from liqbt.types import SECOND_NS, FloatArray, IntArray, Mask
 
 __all__ = ["UNIT_NS", "as_integers", "as_numbers", "as_times", "as_words"]
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
-UNIT_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+UNIT_NS: Final = {"s": SECOND_NS, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _FIRST_LOCAL: Final = pd.Timestamp("2008-12-30")
 _LAST_LOCAL: Final = pd.Timestamp("2100-01-03")
 _WHOLE: Final = r"^[+-]?[0-9]{1,18}$|^[+-]?[0-9]{19}$"

@@ -18,11 +18,9 @@ from liqbt.tabular.colmap import ColumnMap, Filter, Join, Lookup, Stamp
 from liqbt.tabular.expressions import Expression, evaluate
 from liqbt.tabular.faults import Faults
 from liqbt.tabular.files import read_columns
-from liqbt.types import SECOND_NS, FloatArray, IntArray
+from liqbt.types import SECOND_NS, FloatArray, IntArray, Mask
 
 __all__ = ["Wanted", "event_times", "joined_columns", "number_columns", "passes", "wanted_columns"]
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

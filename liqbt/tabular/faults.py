@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from liqbt.types import IntArray
+from liqbt.types import IntArray, Mask
 
 __all__ = ["Faults", "going_back"]
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Faults:

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from liqbt.errors import DataError
-from liqbt.tabular.packed import BROKEN, Utf8Stream, first_line, opener_of
+from liqbt.errors import DataError, reason_of
+from liqbt.tabular.packed import BROKEN, Utf8Stream, opener_of
 
 __all__ = ["MAX_BYTES", "CsvShape", "RawTable", "read_columns", "read_head", "sha256_file"]
 
@@ -145,7 +145,7 @@ def _read_parquet(path: Path, wanted: Sequence[str], max_bytes: int) -> RawTable
             table = _in_utc(file.read(columns=list(dict.fromkeys(wanted)), use_threads=False))
             table.validate(full=True)  # text that is no UTF-8, among others
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path} is no readable Parquet file: {first_line(error)}") from None
+        raise DataError(f"{path} is no readable Parquet file: {reason_of(error)}") from None
     return RawTable(file=path.name, table=table)
 
 
@@ -183,7 +183,7 @@ def _parse_or_refuse(
     try:
         return _parse(path, opener, names, types, shape, ragged)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path} is no readable CSV: {first_line(error)}") from None
+        raise DataError(f"{path} is no readable CSV: {reason_of(error)}") from None
 
 
 def _parse(
@@ -220,7 +220,7 @@ def _parse(
                 ),
             )
         except BROKEN as error:
-            raise DataError(f"{path} is truncated or damaged: {first_line(error)}") from None
+            raise DataError(f"{path} is truncated or damaged: {reason_of(error)}") from None
 
 
 def read_head(
@@ -251,7 +251,7 @@ def _head(path: Path, opener: Callable[[], Any], delimiter: str, lines: int) -> 
             head = [stream.readline(_HEADER_BYTES) for _ in range(lines)]
         first = head[0].decode("utf-8-sig")
     except BROKEN as error:
-        raise DataError(f"{path} is truncated or damaged: {first_line(error)}") from None
+        raise DataError(f"{path} is truncated or damaged: {reason_of(error)}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is no CSV: its first line is not UTF-8 text") from None
     if not first.strip():

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -23,11 +22,9 @@ from liqbt.tabular.files import MAX_BYTES, RawTable, sha256_file
 from liqbt.tabular.rows import EventRows, event_rows, join_tables
 from liqbt.tabular.source import SourceRows, read_rows
 from liqbt.tabular.summary import READER, Summary
-from liqbt.types import FloatArray, IntArray, Kind
+from liqbt.types import FloatArray, IntArray, Kind, Mask
 
 __all__ = ["Ingested", "ingest_file", "ingest_rows"]
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from liqbt.errors import DataError
+from liqbt.errors import DataError, reason_of
 
-__all__ = ["BROKEN", "Utf8Stream", "first_line", "open_stream", "opener_of"]
+__all__ = ["BROKEN", "Utf8Stream", "open_stream", "opener_of"]
 
 BROKEN: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 """What reading a truncated or damaged stream raises."""
@@ -56,7 +56,7 @@ def open_stream(path: Path, max_bytes: int) -> Iterator[Any]:
         with opener_of(path, magic, max_bytes)() as stream:
             yield stream
     except BROKEN as error:
-        raise DataError(f"{path} is truncated or damaged: {first_line(error)}") from None
+        raise DataError(f"{path} is truncated or damaged: {reason_of(error)}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -77,8 +77,11 @@ def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
                 raise DataError(f"{path} expands to more than {max_bytes} bytes")
             with archive.open(members[0]) as member, _limited(member, path, max_bytes) as stream:
                 yield stream
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, UnicodeError) as error:
-        raise DataError(f"{path} is a damaged or locked zip: {first_line(error)}") from None
+    except (zipfile.BadZipFile, RuntimeError, UnicodeError) as error:
+        # BadZipFile: the directory or a checksum is wrong. RuntimeError: a member is encrypted; its
+        # child NotImplementedError: a kind of compression, or a version, that Python has not.
+        # UnicodeError: a member's name says that it is UTF-8 and is not.
+        raise DataError(f"{path} is a damaged or locked zip: {reason_of(error)}") from None
 
 
 def _limited(stream: IO[bytes], path: Path, max_bytes: int) -> io.BufferedReader:
@@ -132,8 +135,3 @@ class Utf8Stream(io.RawIOBase):
         self._ready = self._ready[len(buffer) :]
         buffer[: len(given)] = given
         return len(given)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says."""
-    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

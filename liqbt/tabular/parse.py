@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from liqbt.errors import ConfigError
+from liqbt.log import MAY_BE_NAN
 from liqbt.tabular.colmap import ColumnMap, Emit, Join, Stamp
 from liqbt.tabular.expressions import Expression
 from liqbt.tabular.mapfile import allowed, duration_ns, read_mapping, text_of
@@ -79,7 +80,6 @@ _JOIN_KEYS: Final = [
     "unmatched",
 ]
 _PRICES: Final = ("mark", "last", "spot", "index", "bankruptcy", "order", "average")
-_MAY_MISS: Final = {"volume_coins", "open_interest_usd", "interval_hours"}
 
 
 def load_map(path: Path | str) -> ColumnMap:
@@ -167,7 +167,7 @@ def _fields(kind: Kind, value: Any, stamp: Stamp, where: str) -> dict[str, Expre
         if stamp.span_s:
             raise ConfigError(f"{where}: one price is a point: stamp must be instant")
         names = ("price",)
-    value = allowed(value, where, names, [n for n in names if n not in _MAY_MISS])
+    value = allowed(value, where, names, [n for n in names if n not in MAY_BE_NAN])
     bucket = kind in (Kind.BAR, Kind.LIQUIDATION_TOTAL)
     instant = kind in (Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH)
     if bucket and not stamp.span_s:

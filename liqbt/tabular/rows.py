@@ -19,11 +19,10 @@ from liqbt.tabular.columns import passes
 from liqbt.tabular.expressions import evaluate
 from liqbt.tabular.faults import Faults
 from liqbt.tabular.files import RawTable
-from liqbt.types import PAYLOAD, FloatArray, IntArray, Kind, Side
+from liqbt.types import PAYLOAD, FloatArray, IntArray, Kind, Mask, Side
 
 __all__ = ["EventRows", "Latency", "event_rows", "join_tables"]
 
-Mask = npt.NDArray[np.bool_]
 _SIDES = {
     ("order_side", "sell"): Side.LONG,
     ("order_side", "buy"): Side.SHORT,

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.tabular.colmap import ColumnMap
 from liqbt.tabular.columns import passes, wanted_columns
 from liqbt.tabular.files import MAX_BYTES, CsvShape, RawTable, read_columns
-from liqbt.types import IntArray
+from liqbt.types import IntArray, Mask
 
 __all__ = ["SourceRows", "read_rows", "read_table"]
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,9 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from liqbt.errors import ConfigError, DataError
+from liqbt.errors import ConfigError, DataError, reason_of
 from liqbt.tabular.files import read_head
-from liqbt.tabular.packed import first_line
 
 __all__ = ["column_names", "tell_format"]
 
@@ -31,9 +30,9 @@ def column_names(path: Path) -> list[str]:
             return read_head(path, lines=1)[0]
         return list(pq.read_schema(path).names)
     except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path} is no readable Parquet file: {first_line(error)}") from None
+        raise DataError(f"{path} is no readable Parquet file: {reason_of(error)}") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or first_line(error)}") from None
+        raise DataError(f"{path} cannot be read: {error.strerror or reason_of(error)}") from None
 
 
 def tell_format(

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from liqbt.errors import ConfigError, DataError
+from liqbt.errors import ConfigError, DataError, reason_of
 
 __all__ = ["Limits", "RetryError", "Session", "check_base"]
 
@@ -140,7 +140,7 @@ class Session:
                         raise RetryError(f"slower than {self._limits.min_rate:g} bytes a second")
                     since, seen = time.monotonic(), got
         except (OSError, http.client.HTTPException) as error:
-            raise RetryError(f"the body broke off after {got} bytes ({_said(error)})") from None
+            raise RetryError(f"the body broke off after {got} bytes ({reason_of(error)})") from None
         finally:
             if not response.isclosed():
                 self.close()
@@ -169,13 +169,13 @@ class Session:
         except _NO_ANSWER as error:
             self.close()
             if not reused:
-                raise RetryError(_said(error)) from None
+                raise RetryError(reason_of(error)) from None
         self._connected(parts)  # a kept connection may have been closed at the other end
         try:
             return self._send(parts, url, headers)
         except _NO_ANSWER as error:
             self.close()
-            raise RetryError(_said(error)) from None
+            raise RetryError(reason_of(error)) from None
 
     def _send(
         self, parts: SplitResult, url: str, headers: Mapping[str, str]
@@ -253,7 +253,3 @@ def _retry_after(value: str | None) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, when.timestamp() - time.time())
-
-
-def _said(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:120] or type(error).__name__

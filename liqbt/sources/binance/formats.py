@@ -12,6 +12,7 @@ from liqbt.errors import DataError
 from liqbt.log import EARLIEST_NS, LATEST_NS
 from liqbt.sources.binance.names import INTERVAL_S, VENUES, FileName, face_usd
 from liqbt.tabular import MAX_BYTES, ColumnMap, CsvShape, parse_map, read_head
+from liqbt.tabular.cells import UNIT_NS
 
 __all__ = ["COLUMNS", "TIME_COLUMN", "archive_map", "empty_snapshot"]
 
@@ -95,7 +96,6 @@ _ALIASES: Final = {
 _LOOK: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
-_UNIT_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _PUSHED: Final = {"feed": "pushed", "latency": "1s"}
 _POLLED: Final = {"feed": "polled", "latency": "60s"}
 
@@ -163,7 +163,7 @@ def _time_unit(path: Path, cells: Sequence[str]) -> str:
         if _ISO.fullmatch(cell):
             return "iso"
         if _NUMBER.fullmatch(cell):
-            for unit, factor in _UNIT_NS.items():
+            for unit, factor in UNIT_NS.items():
                 if EARLIEST_NS // factor <= float(cell) < LATEST_NS // factor:
                     return unit
     if not cells:

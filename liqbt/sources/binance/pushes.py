@@ -26,6 +26,7 @@ from liqbt.tabular import (
     read_head,
     read_table,
 )
+from liqbt.tabular.cells import UNIT_NS
 from liqbt.types import SECOND_NS
 
 __all__ = ["push_rows"]
@@ -181,7 +182,7 @@ def _time_ns(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         return None
-    for factor in (1, 1_000, 1_000_000, SECOND_NS):
+    for factor in UNIT_NS.values():
         if EARLIEST_NS <= value * factor < LATEST_NS:
             return int(value * factor)
     return None

@@ -16,7 +16,6 @@ from liqbt.sources.binance.formats import COLUMNS, archive_map, empty_snapshot
 from liqbt.sources.binance.liquidations import THROTTLE, filled_once
 from liqbt.sources.binance.names import (
     DAILY,
-    INTERVAL_S,
     KLINES,
     MONTHLY,
     PREMIUM,
@@ -37,7 +36,9 @@ from liqbt.tabular import (
     read_table,
     sha256_file,
 )
+from liqbt.tabular.cells import UNIT_NS
 from liqbt.tabular.columns import event_times
+from liqbt.types import SECOND_NS
 
 __all__ = ["FORMATS", "READER", "premium_table", "read_market"]
 
@@ -166,8 +167,8 @@ def _with_closes(rows: SourceRows, mapping: ColumnMap, name: FileName) -> Source
     """Note the bars that do not end one unit of time before the next one opens."""
     opens, _ = as_numbers(rows.raw.table["open_time"])
     closes, _ = as_numbers(rows.raw.table["close_time"])
-    per_second = {"s": 1, "ms": 1_000, "us": 1_000_000}.get(str(mapping.stamp.unit), 0)
-    span = INTERVAL_S[name.interval] * per_second
+    counted = mapping.stamp.unit in UNIT_NS  # text has no last unit before the next bar
+    span = mapping.stamp.span_s * SECOND_NS // UNIT_NS[str(mapping.stamp.unit)] if counted else 0
     with np.errstate(invalid="ignore"):  # infinities
         wrong = ~(closes - opens + 1 == span)
     return replace(rows, bad={f"the bar is not {name.interval} long": wrong})

@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from liqbt.errors import DataError
-from liqbt.sources.tardis.rows import Mask, base_map, instruments, number, read, with_columns
+from liqbt.sources.tardis.rows import base_map, instruments, number, read, with_columns
 from liqbt.sources.tardis.units import Face, coins_of
 from liqbt.tabular import ColumnMap, SourceRows, parse_map
 from liqbt.tabular.told import column_names
-from liqbt.types import FloatArray, IntArray
+from liqbt.types import FloatArray, IntArray, Mask
 
 __all__ = ["book"]
 

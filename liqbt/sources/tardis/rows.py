@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +27,9 @@ from liqbt.tabular import (
     as_words,
     read_table,
 )
-from liqbt.types import FloatArray, IntArray
+from liqbt.types import FloatArray, IntArray, Mask
 
-__all__ = ["BASE", "SKEW_US", "Mask", "base_map", "instruments", "number", "read", "with_columns"]
-
-Mask: TypeAlias = npt.NDArray[np.bool_]
+__all__ = ["BASE", "SKEW_US", "base_map", "instruments", "number", "read", "with_columns"]
 
 SKEW_US: Final = 10_000_000
 """How far the vendor's clock may lie behind the venue's, in microseconds: 10 s."""

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liqbt.sources.tardis.rows import Mask, base_map, instruments, number, read, with_columns
+from liqbt.sources.tardis.rows import base_map, instruments, number, read, with_columns
 from liqbt.sources.tardis.units import Face, coins_of
 from liqbt.tabular import ColumnMap, SourceRows, parse_map
-from liqbt.types import FloatArray, IntArray
+from liqbt.types import FloatArray, IntArray, Mask
 
 __all__ = ["deals", "ticker"]
 
