@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from liqbt.log import sha256_file
+
 __all__ = ["canonical_json", "code_digest", "lock_digest", "run_identity", "sha256_file"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -18,12 +20,6 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def canonical_json(value: Any) -> str:
     """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def code_digest() -> str:

@@ -8,7 +8,7 @@ names exists; whatever a crash left behind is ignored by readers and removed by 
 from __future__ import annotations
 
 from liqbt.log.commits import Commit, Segment
-from liqbt.log.disk import read_parquet
+from liqbt.log.disk import read_parquet, sha256_file
 from liqbt.log.identity import logical_hash
 from liqbt.log.info import LogInfo
 from liqbt.log.order import lexicographic_order, number_repeats, same_as_previous
@@ -47,5 +47,6 @@ __all__ = [
     "read_parquet",
     "row_faults",
     "same_as_previous",
+    "sha256_file",
     "table_columns",
 ]

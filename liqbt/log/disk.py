@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "read_parquet",
     "replace",
     "sha256",
+    "sha256_file",
     "sync_folder",
     "write_synced",
 ]
@@ -33,6 +34,18 @@ TEMPORARY = ".tmp"
 def sha256(data: bytes | memoryview) -> str:
     """Return the SHA-256 of `data` in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_synced(path: Path, data: bytes | memoryview) -> None:
@@ -53,10 +66,21 @@ def sync_folder(folder: Path) -> None:
 
 
 def replace(path: Path, data: bytes | memoryview) -> None:
-    """Write `path` so that a reader finds the old content or the new, never a part."""
+    """Write `path` so that a reader finds the old content or the new, never a part.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; nothing of it is left.
+    """
     temporary = path.with_name(path.name + TEMPORARY)
-    write_synced(temporary, data)
-    temporary.replace(path)
+    try:
+        write_synced(temporary, data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

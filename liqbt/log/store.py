@@ -16,7 +16,15 @@ import pyarrow.csv
 from liqbt.errors import LogError
 from liqbt.log.chain import COMMITS, HEAD, head_bytes, read_chain
 from liqbt.log.commits import NO_PARENT, Commit, Segment, commit_bytes, commit_name, parse_commit
-from liqbt.log.disk import locked, publish_new, replace, sha256, sync_folder, write_synced
+from liqbt.log.disk import (
+    TEMPORARY,
+    locked,
+    publish_new,
+    replace,
+    sha256,
+    sync_folder,
+    write_synced,
+)
 from liqbt.log.info import LogInfo, log_info
 from liqbt.log.leftovers import LOCK, QUARANTINE, SEGMENTS, leftovers
 from liqbt.log.schema import event_schema, name_codes
@@ -206,7 +214,7 @@ class EventLog:
     def _create(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            ours = {LOCK, COMMITS, SEGMENTS, QUARANTINE, HEAD, HEAD + ".tmp"}
+            ours = {LOCK, COMMITS, SEGMENTS, QUARANTINE, HEAD, HEAD + TEMPORARY}
             strangers = sorted(p.name for p in self.path.iterdir() if p.name not in ours)
             if strangers:
                 raise LogError(
@@ -272,7 +280,7 @@ class EventLog:
                 continue
             known.add(segment.logical_sha256)
             final = self.path / SEGMENTS / segment.file
-            temporary = final.with_name(final.name + ".tmp")
+            temporary = final.with_name(final.name + TEMPORARY)
             write_synced(temporary, memoryview(data))
             temporary.rename(final)
             segments.append(segment)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
@@ -17,6 +16,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from liqbt.errors import DataError, reason_of
+from liqbt.log import disk
 from liqbt.tabular.packed import BROKEN, Utf8Stream, opener_of
 
 __all__ = ["MAX_BYTES", "CsvShape", "RawTable", "read_columns", "read_head", "sha256_file"]
@@ -85,8 +85,7 @@ def sha256_file(path: Path) -> str:
         It cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return disk.sha256_file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.errors import DataError
+from liqbt.log.disk import TEMPORARY, replace
 from liqbt.tape.values import Selection, Tape, record_digest
 from liqbt.types import EVENT_DTYPE, Instrument
 
 __all__ = ["cache_key", "load_cached", "store_cached"]
 
 _VERSION: Final = 1
-_TEMPORARY: Final = ".tmp"
 _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
@@ -65,8 +64,8 @@ def store_cached(folder: Path, key: str, tape: Tape) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
-            _publish(folder / f"{key}.events", tape.events.view(np.uint8).data)
-            _publish(folder / f"{key}.json", sealed)
+            replace(folder / f"{key}.events", tape.events.view(np.uint8).data)
+            replace(folder / f"{key}.json", sealed)
     except OSError as error:
         raise DataError(f"cannot write the tape cache {folder}: {error.strerror}") from error
 
@@ -76,22 +75,9 @@ def _turn(folder: Path) -> Iterator[None]:
     """Wait until nobody else writes to `folder`, and remove what killed writers left there."""
     with (folder / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        for path in folder.glob(f"*{_TEMPORARY}"):
+        for path in folder.glob(f"*{TEMPORARY}"):
             path.unlink()
         yield
-
-
-def _publish(path: Path, data: bytes | memoryview) -> None:
-    temporary = path.with_name(path.name + _TEMPORARY)
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from liqbt.errors import DataError
+from liqbt.log import sha256_file
 from liqbt.sources.archive.session import Limits, RetryError, Session
 
 __all__ = ["Fetched", "Task"]
@@ -78,14 +78,14 @@ class Task:
             return Fetched(path=self._path, state="missing")
         wanted = _parse_checksum(text, self._place.name)
         self._place.parent.mkdir(parents=True, exist_ok=True)
-        if self._place.is_file() and _sha256(self._place) == wanted:
+        if self._place.is_file() and sha256_file(self._place) == wanted:
             self._believe(wanted)
             return Fetched(path=self._path, state="kept", file=self._place, sha256=wanted)
-        found = _sha256(self._part) if self.reached() else ""
+        found = sha256_file(self._part) if self.reached() else ""
         if found != wanted:
             if not self._receive(wanted):
                 return Fetched(path=self._path, state="missing", size=self._size)
-            found = _sha256(self._part)
+            found = sha256_file(self._part)
         if found != wanted:
             self._forget()
             raise RetryError(f"its SHA-256 is {found[:12]}..., the checksum says {wanted[:12]}...")
@@ -104,7 +104,7 @@ class Task:
             wanted = _parse_checksum(self._sums.read_bytes()[:_CHECKSUM_BYTES], self._place.name)
         except RetryError:
             return ""
-        return wanted if _sha256(self._place) == wanted else ""
+        return wanted if sha256_file(self._place) == wanted else ""
 
     def _believe(self, wanted: str) -> None:
         temporary = self._sums.with_name(self._sums.name + ".tmp")
@@ -186,8 +186,3 @@ def _parse_checksum(text: bytes, name: str) -> str:
 def _begins_at(content_range: str | None, start: int) -> bool:
     match = re.match(r"bytes (\d{1,19})-", content_range or "")
     return match is not None and int(match[1]) == start
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
