@@ -21,8 +21,8 @@ from liqbt.audit.reread import backwards, reread
 from liqbt.audit.subject import Opened, Place, Subject, open_place
 from liqbt.audit.ties import ties
 from liqbt.audit.values import AuditResult
-from liqbt.audit.words import AuditReport, detail, sentence
-from liqbt.experiment import Experiment, Issued, Tape, issue
+from liqbt.audit.words import AuditReport, detail
+from liqbt.experiment import Experiment, Issued, Stage, Tape, issue, silent
 from liqbt.log import table_columns
 from liqbt.types import Events, Kind, Ns
 
@@ -35,7 +35,6 @@ __all__ = [
     "audit_ties",
 ]
 
-Stage = Callable[[str, int, int], None]
 Tell = Callable[[int, int], None]
 _HASH_SEEDS: Final = tuple(n for n in (1, 2, 3) if str(n) != os.environ.get("PYTHONHASHSEED"))[:2]
 """Two that this process does not have."""
@@ -182,7 +181,7 @@ def audit_ties(
                 progress=tell,
             )
             if strict and found.passed and found.reported is not None:
-                return replace(found, passed=False, first=found.reported)
+                return replace(found, first=found.reported)
             return found
 
         return _audit("ties", place, one, seed, stage)
@@ -238,7 +237,7 @@ def _audit(
     stage: Stage | None,
 ) -> AuditReport:
     """Open the experiment, audit one market after the other, and say what was found."""
-    tell = stage or (lambda _name, _done, _total: None)
+    tell = stage or silent
     opened = open_place(place, tell)
     symbols = sorted(opened.experiment.symbols)
     details = []
@@ -247,12 +246,7 @@ def _audit(
         shown = partial(tell, f"audit {name} {symbol}")
         found = one(opened, symbol, np.random.default_rng(child), shown)
         details.append(detail(symbol, found))
-    return AuditReport(
-        audit=name,
-        passed=all(each["passed"] for each in details),
-        sentence="\n".join(sentence(each) for each in details),
-        details=details,
-    )
+    return AuditReport(audit=name, details=details)
 
 
 def _numbered(opened: Opened, subject: Subject) -> frozenset[tuple[Kind, int]]:

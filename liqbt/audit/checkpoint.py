@@ -7,8 +7,8 @@ and used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.audit.subject import Subject
-from liqbt.audit.values import AuditResult, Difference, first_difference, hashed
+from liqbt.audit.values import AuditResult, Difference, Trial, compared, hashed
 from liqbt.errors import DataError
 from liqbt.experiment import Issued, forecast_items, iso, replay
 from liqbt.replay import (
@@ -33,7 +33,6 @@ from liqbt.types import Events, Forecast, Ns
 __all__ = ["checkpoints"]
 
 Resume: TypeAlias = Callable[[Sequence[Path]], Sequence[Sequence[Issued]]]
-Trial: TypeAlias = tuple[str, Sequence[Issued], Sequence[Issued]]
 
 
 class _BrokenError(Exception):
@@ -98,29 +97,26 @@ def checkpoints(
     )
     if not honest:
         raise DataError(f"{subject.symbol}: nothing was issued, so there is nothing to audit")
-    first: Difference | None = None
-    trials = compared = 0
-    total = 1 + points * (4 if resume is None else 5)
+    broken: list[_BrokenError] = []
+    trials = _unbroken(_trials(subject, honest, folder, points, rng, resume), broken)
+    found = compared("checkpoint", trials, 1 + points * (4 if resume is None else 5), progress)
+    for error in broken:
+        first = Difference(
+            trial="stopped and resumed",
+            at=error.at,
+            what=f"{error.what} {subject.symbol}",
+            field=error.how,
+        )
+        return replace(found, trials=found.trials + 1, first=first)
+    return found
+
+
+def _unbroken(trials: Iterable[Trial], broken: list[_BrokenError]) -> Iterator[Trial]:
+    """Yield the trials up to one that breaks, which is noted."""
     try:
-        for trial, expected, again in _trials(subject, honest, folder, points, rng, resume):
-            trials += 1
-            compared += len(expected)
-            first = first_difference(expected, again, trial)
-            if progress is not None:
-                progress(trials, max(total, trials))
-            if first is not None:
-                break
+        yield from trials
     except _BrokenError as error:
-        trials += 1
-        what = f"{error.what} {subject.symbol}"
-        first = Difference(trial="stopped and resumed", at=error.at, what=what, field=error.how)
-    return AuditResult(
-        audit="checkpoint",
-        passed=first is None,
-        trials=trials,
-        compared=compared,
-        first=first,
-    )
+        broken.append(error)
 
 
 def _trials(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.audit.subject import Subject, issued
-from liqbt.audit.values import AuditResult, Difference, first_difference, hashed
+from liqbt.audit.values import AuditResult, Trial, compared, hashed
 from liqbt.experiment import Issued, forecast_items, replay
 from liqbt.replay import Estimator, State, copied
 from liqbt.types import Events, Forecast, IntArray, Ns
@@ -116,25 +116,9 @@ def chunks(
         If nothing is issued at all: that is no pass.
     """
     honest = issued(subject)
-    seeds = rng.spawn(splits)
-    first: Difference | None = None
-    compared = trials = 0
-    total = 4 + splits + len(elsewhere or {})
-    for trial, expected, again in _trials(subject, honest, seeds, elsewhere or {}):
-        trials += 1
-        compared += len(expected)
-        first = first_difference(expected, again, trial)
-        if progress is not None:
-            progress(trials, total)
-        if first is not None:
-            break
-    return AuditResult(
-        audit="chunks",
-        passed=first is None,
-        trials=trials,
-        compared=compared,
-        first=first,
-    )
+    found = elsewhere or {}
+    trials = _trials(subject, honest, rng.spawn(splits), found)
+    return compared("chunks", trials, 4 + splits + len(found), progress)
 
 
 def _trials(
@@ -142,7 +126,7 @@ def _trials(
     honest: list[Issued],
     seeds: Sequence[np.random.Generator],
     elsewhere: Mapping[str, Sequence[Issued]],
-) -> Iterator[tuple[str, Sequence[Issued], Sequence[Issued]]]:
+) -> Iterator[Trial]:
     """Yield a name, what is expected and what was issued."""
     yield "replayed again, nothing changed", honest, issued(subject)
     for i, seed in enumerate(seeds):

@@ -19,7 +19,7 @@ from typing import Any, Final
 from liqbt.audit.subject import Place, Subject, issued, open_place
 from liqbt.audit.values import hashed
 from liqbt.errors import DataError, LiqbtError
-from liqbt.experiment import Issued, forecast_items
+from liqbt.experiment import Issued, forecast_items, silent
 from liqbt.replay import load_checkpoint, replay_from
 
 __all__ = ["replay_elsewhere", "resume_elsewhere"]
@@ -102,7 +102,7 @@ def main() -> None:
         days=where.get("days"),
     )
     try:
-        opened = open_place(place, lambda _stage, _done, _total: None)
+        opened = open_place(place, silent)
         found: dict[str, list[Any]] = {}
         for symbol, path in task["checkpoints"]:
             items = _resumed(opened.subject(symbol), Path(path))

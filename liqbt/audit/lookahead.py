@@ -22,6 +22,9 @@ __all__ = ["Pipeline", "lookahead", "poisoned"]
 
 Pipeline: TypeAlias = Callable[[Tape, Ns | None], Sequence[Issued]]
 """From a tape, and the last time of issue (None: all), to what is issued: bytes by field."""
+_PRICES: Final = {"price", "open", "high", "low", "close"}
+_KEPT: Final = 0.9
+"""Share of the buckets that poison leaves in place; the others are left out."""
 
 
 def lookahead(
@@ -86,7 +89,6 @@ def lookahead(
             break
     return AuditResult(
         audit="lookahead",
-        passed=first is None,
         trials=len(chosen),
         compared=compared,
         first=first,
@@ -136,10 +138,6 @@ def poisoned(tape: Tape, cut: Ns, rng: np.random.Generator) -> Tape:
         )
     )
     return tape_from_events(np.concatenate([events[:keep], garbage[order]]), tape.instruments)
-
-
-_PRICES: Final = {"price", "open", "high", "low", "close"}
-_KEPT: Final = 0.9
 
 
 def _garble(garbage: Events, kind: Kind, rng: np.random.Generator) -> None:

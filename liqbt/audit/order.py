@@ -53,9 +53,7 @@ def order(
             progress(done, trials)
         if first is not None:
             break
-    return AuditResult(
-        audit="order", passed=first is None, trials=done, compared=compared, first=first
-    )
+    return AuditResult(audit="order", trials=done, compared=compared, first=first)
 
 
 def tape_difference(subject: Subject, tape: Tape, trial: str) -> Difference | None:

@@ -12,6 +12,7 @@ from liqbt.errors import DataError
 from liqbt.experiment import (
     Experiment,
     Issued,
+    Stage,
     Tape,
     build_estimator,
     forecast_times,
@@ -28,8 +29,6 @@ from liqbt.replay import Estimator
 from liqbt.types import DAY_NS, Forecast, IntArray
 
 __all__ = ["Opened", "Place", "Subject", "issued", "open_place", "shortened"]
-
-Stage = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ order that is used is fixed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,7 +136,6 @@ def ties(
     }
     return AuditResult(
         audit="ties",
-        passed=first is None,
         trials=int(rebuilt is not None) + (permutations if compared else 0),
         compared=compared,
         first=first,
@@ -163,10 +162,6 @@ def _changed(
 
 def _numbered_rows(events: Events, numbered: frozenset[tuple[Kind, int]]) -> Mask:
     rows = np.zeros(len(events), dtype=bool)
-    for kind, instrument in _sorted(numbered):
+    for kind, instrument in numbered:
         rows |= (events["kind"] == kind) & (events["instrument"] == instrument)
     return rows
-
-
-def _sorted(numbered: frozenset[tuple[Kind, int]]) -> Iterator[tuple[Kind, int]]:
-    yield from sorted(numbered)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import TypeAlias
 
 from liqbt.experiment import Issued
 from liqbt.types import Ns
 
-__all__ = ["AuditResult", "Difference", "differences", "first_difference", "hashed"]
+__all__ = [
+    "AuditResult",
+    "Difference",
+    "Trial",
+    "compared",
+    "differences",
+    "first_difference",
+    "hashed",
+]
+
+Trial: TypeAlias = tuple[str, Sequence[Issued], Sequence[Issued]]
+"""What had been changed, what is expected, and what was issued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +53,6 @@ class AuditResult:
     ----------
     audit : str
         Its name.
-    passed : bool
-        True when nothing changed that must not.
     trials : int
         How many times something was changed.
     compared : int
@@ -58,13 +68,17 @@ class AuditResult:
     """
 
     audit: str
-    passed: bool
     trials: int
     compared: int
     first: Difference | None = None
     reported: Difference | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing changed that must not."""
+        return self.first is None
 
 
 def differences(
@@ -104,6 +118,38 @@ def first_difference(
 ) -> Difference | None:
     """Return the first item that differs, or None."""
     return next(differences(expected, again, trial), None)
+
+
+def compared(
+    audit: str,
+    trials: Iterable[Trial],
+    total: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> AuditResult:
+    """Compare trial after trial, until one differs.
+
+    Parameters
+    ----------
+    audit : str
+        Its name.
+    trials : iterable of Trial
+        May be lazy: what follows a difference is not asked for.
+    total : int
+        How many there are, for `progress`.
+    progress : callable, optional
+        Called with the trials done, of how many.
+    """
+    first: Difference | None = None
+    done = items = 0
+    for trial, expected, again in trials:
+        done += 1
+        items += len(expected)
+        first = first_difference(expected, again, trial)
+        if progress is not None:
+            progress(done, max(total, done))
+        if first is not None:
+            break
+    return AuditResult(audit=audit, trials=done, compared=items, first=first)
 
 
 def hashed(items: Sequence[Issued]) -> list[Issued]:

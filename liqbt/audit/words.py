@@ -9,7 +9,7 @@ from typing import Any
 from liqbt.audit.values import AuditResult, Difference
 from liqbt.experiment import iso
 
-__all__ = ["AuditReport", "detail", "sentence"]
+__all__ = ["AuditReport", "detail"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +20,22 @@ class AuditReport:
     ----------
     audit : str
         Its name.
-    passed : bool
-        Whether every market passed.
-    sentence : str
-        What was found, for people.
     details : list of mapping
         One per market: what was tried, and the first difference.
     """
 
     audit: str
-    passed: bool
-    sentence: str
     details: list[dict[str, Any]]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every market passed."""
+        return all(each["passed"] for each in self.details)
+
+    @property
+    def sentence(self) -> str:
+        """What was found, for people: a line or more for each market."""
+        return "\n".join(_sentence(each) for each in self.details)
 
 
 def detail(symbol: str, found: AuditResult) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def _plain(found: Difference | None) -> dict[str, Any] | None:
     return None if found is None else {**asdict(found), "at": iso(found.at)}
 
 
-def sentence(detail: Mapping[str, Any]) -> str:
+def _sentence(detail: Mapping[str, Any]) -> str:
     """Return what `detail` holds as a sentence."""
     symbol, first, reported = detail["symbol"], detail["first"], detail["reported"]
     if first is not None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from liqbt.experiment import Stage
+
 __all__ = [
     "FILE",
-    "Stage",
     "examples",
     "json_option",
     "log_option",
@@ -22,7 +24,6 @@ __all__ = [
     "say",
 ]
 
-Stage = Callable[[str, int, int], None]
 FILE = click.Path(path_type=Path)
 
 

@@ -12,12 +12,14 @@ from liqbt.experiment.compose import run_experiment
 from liqbt.experiment.describe import describe_log, iso, log_info, log_verify
 from liqbt.experiment.events import (
     IngestReport,
+    Stage,
     describe_ingest,
     ingest_files,
     load_world,
     market_tape,
     open_events,
     open_log,
+    silent,
     simulate_world,
 )
 from liqbt.experiment.fetch import fetch_archive
@@ -47,6 +49,7 @@ __all__ = [
     "Issued",
     "Replication",
     "Run",
+    "Stage",
     "Tape",
     "build_estimator",
     "code_digest",
@@ -82,6 +85,7 @@ __all__ = [
     "run_experiment",
     "schedule",
     "sha256_file",
+    "silent",
     "simulate_world",
     "tape_from_events",
     "with_estimator",

@@ -53,22 +53,24 @@ class ForecastsCompared:
     ----------
     n_a, n_b : int
         How many were issued.
-    equal : bool
-        Whether all are, bit for bit.
     n_equal : int
         How many are equal before the first that differs.
     until : int or None
-        Time of issue of the first that differs, ns.
+        Time of issue of the first that differs, ns; None where all are equal.
     field : str
         Its first field that differs; `issued` where one of the two has none.
     """
 
     n_a: int
     n_b: int
-    equal: bool
     n_equal: int
     until: Ns | None
     field: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether all are, bit for bit."""
+        return self.until is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,6 @@ def _compared(
     return ForecastsCompared(
         n_a=len(one),
         n_b=len(other),
-        equal=until is None,
         n_equal=n_equal,
         until=until,
         field=field,

@@ -194,7 +194,11 @@ def comparison_value(found: Comparison) -> dict[str, Any]:
     return {
         "differs": [_identity_value(difference) for difference in found.identity],
         "forecasts": {
-            symbol: {**asdict(each), "until": None if each.until is None else iso(each.until)}
+            symbol: {
+                **asdict(each),
+                "equal": each.equal,
+                "until": None if each.until is None else iso(each.until),
+            }
             for symbol, each in forecasts.items()
         },
         "rows": [

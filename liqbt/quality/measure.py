@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from liqbt.errors import DataError
-from liqbt.experiment import open_log
+from liqbt.experiment import Stage, open_log, silent
 from liqbt.log import EventLog
 from liqbt.quality.coverage import FeedCoverage, Overlap, feed_coverages, overlaps
 from liqbt.quality.feeds import FeedQuality, measure_feed
@@ -18,8 +18,6 @@ from liqbt.quality.rows import feed_rows
 from liqbt.types import Kind, Ns
 
 __all__ = ["LogQuality", "log_quality", "plain"]
-
-Stage: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +55,14 @@ class LogQuality:
     quarantined: int
 
 
-def log_quality(path: Path, *, stage: Stage | None = None) -> LogQuality:
+def log_quality(path: Path, *, stage: Stage = silent) -> LogQuality:
     """Measure every feed of the event log at `path`.
 
     Parameters
     ----------
     path : Path
         The log's folder.
-    stage : callable, optional
+    stage : callable
         Progress: called with a name, how many are done, and of how many.
 
     Raises
@@ -84,14 +82,12 @@ def log_quality(path: Path, *, stage: Stage | None = None) -> LogQuality:
     least = sum(len(instruments) for instruments in info.instruments.values())
     feeds, kept = [], []
     for i, feed in enumerate(feed_rows(log)):
-        if stage is not None:
-            stage("feeds", i, max(least, i + 1))
+        stage("feeds", i, max(least, i + 1))
         key = (feed.kind.name.lower(), *feed.instrument)
         feeds.append(measure_feed(feed, said.get(key, "modelled"), start, end))
         if feed.kind != Kind.TRADE:  # nothing below needs them, and they are most of the rows
             kept.append(feed)
-    if stage is not None:
-        stage("feeds", len(feeds), len(feeds))
+    stage("feeds", len(feeds), len(feeds))
     return LogQuality(
         name=path.resolve().name,
         digest=info.digest,
