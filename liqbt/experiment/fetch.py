@@ -113,7 +113,7 @@ def fetch_archive(
         for done, _ in enumerate(writer.write(zip(files, arriving, strict=True)), start=1):
             stage("fetch", done, len(files))
     finally:
-        arriving.close()  # type: ignore[attr-defined]
+        arriving.close()
     return writer.report()
 
 
@@ -246,7 +246,6 @@ def _source(batch: Sequence[_Ready]) -> dict[str, Any]:
         "file_sha256": sources[0]["file_sha256"] if len(names) == 1 else digest,
         "files": files,
         "latency": [latency[key] for key in sorted(latency)],
-        "map_sha256": sources[0]["map_sha256"],
     }
     for name in ("rows", "filtered", "unmatched", "quarantined"):
         merged[name] = sum(s[name] for s in sources)

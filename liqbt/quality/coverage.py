@@ -19,6 +19,7 @@ __all__ = ["CoverageDay", "FeedCoverage", "Overlap", "base_coin", "feed_coverage
 
 _QUOTE: Final = re.compile(r"^(.+?)(?:USDT|USDC|USD|PERP)$")
 _PRICED: Final = (Kind.MARK, Kind.BAR)
+_FORCED: Final = (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL)
 _LEAST_HOURS: Final = 24
 
 
@@ -76,7 +77,8 @@ class Overlap:
     hours : int
         Hours in which both have an event.
     compared : str
-        What `value` is: `median price difference, bp` or `ratio of sums`.
+        What `value` is: `median price difference, bp`, `median ratio` (open interest) or `ratio of
+        sums` (liquidations).
     value : float
         Of one against the other.
     correlation : float
@@ -114,7 +116,7 @@ def feed_coverages(feeds: Sequence[FeedRows]) -> Iterator[FeedCoverage]:
     """
     held = [f for f in feeds if f.kind == Kind.OPEN_INTEREST]
     for gone in feeds:
-        if gone.kind not in (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL):
+        if gone.kind not in _FORCED:
             continue
         coin = base_coin(gone.instrument.symbol)
         same_coin = [f for f in held if base_coin(f.instrument.symbol) == coin]
@@ -196,7 +198,7 @@ def _liquidated_coins(
 
 def overlaps(feeds: Sequence[FeedRows]) -> Iterator[Overlap]:
     """Yield every pair of feeds of one kind and coin that have a day of hours in common."""
-    kinds = (Kind.MARK, Kind.BAR, Kind.OPEN_INTEREST, Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL)
+    kinds = (*_PRICED, Kind.OPEN_INTEREST, *_FORCED)
     for one, other in combinations([f for f in feeds if f.kind in kinds], 2):
         coins = base_coin(one.instrument.symbol), base_coin(other.instrument.symbol)
         if one.kind == other.kind and coins[0] == coins[1]:
@@ -206,8 +208,8 @@ def overlaps(feeds: Sequence[FeedRows]) -> Iterator[Overlap]:
 
 
 def _overlap(coin: str, one: FeedRows, other: FeedRows) -> Overlap:
-    total = one.kind in (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL)
-    (h1, v1), (h2, v2) = (_hourly(f, summed=total) for f in (one, other))
+    total = one.kind in _FORCED
+    (h1, v1), (h2, v2) = (_hourly(f) for f in (one, other))
     hours, i, j = np.intersect1d(h1, h2, return_indices=True)
     a, b = v1[i], v2[j]
     value = math.nan
@@ -222,7 +224,6 @@ def _overlap(coin: str, one: FeedRows, other: FeedRows) -> Overlap:
         good = np.isfinite(x) & np.isfinite(y)
         varied = good.sum() > 2 and x[good].std() > 0 and y[good].std() > 0
         correlation = float(np.corrcoef(x[good], y[good])[0, 1]) if varied else math.nan
-    prices = one.kind in (Kind.MARK, Kind.BAR)
     return Overlap(
         kind=one.kind.name.lower(),
         coin=coin,
@@ -230,15 +231,15 @@ def _overlap(coin: str, one: FeedRows, other: FeedRows) -> Overlap:
         other=str(other.instrument),
         hours=len(hours),
         compared="median price difference, bp"
-        if prices
+        if one.kind in _PRICED
         else ("ratio of sums" if total else "median ratio"),
         value=value,
         correlation=correlation,
     )
 
 
-def _hourly(feed: FeedRows, *, summed: bool) -> tuple[IntArray, FloatArray]:
-    """Return the hours with an event, and each one's last value, or the sum of its events."""
+def _hourly(feed: FeedRows) -> tuple[IntArray, FloatArray]:
+    """Return the hours with an event, and each one's last value; of liquidations the sum, USD."""
     hour = (feed.ts_event - 1) // HOUR_NS  # what ends an hour belongs to it
     if feed.kind == Kind.LIQUIDATION:
         value = feed.payload["price"] * feed.payload["size_coins"]
@@ -249,6 +250,6 @@ def _hourly(feed: FeedRows, *, summed: bool) -> tuple[IntArray, FloatArray]:
     else:
         value = feed.payload["close"]
     hours, first = np.unique(hour, return_index=True)
-    if summed:
+    if feed.kind in _FORCED:
         return hours, np.add.reduceat(value, first)
     return hours, value[np.append(first[1:], len(value)) - 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -35,7 +35,7 @@ def fetch_in_order(
     jobs: int = 4,
     limits: Limits | None = None,
     pause: Callable[[float], bool] | None = None,
-) -> Iterator[Fetched]:
+) -> Generator[Fetched, None, None]:
     """Yield the files of an archive in the order of `paths`, while later ones are being fetched.
 
     A file is fetched only after its checksum, and believed only if it agrees with it. One that was

@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.tabular.cells import as_numbers, as_times, as_words
-from liqbt.tabular.files import CsvShape, RawTable, read_columns
+from liqbt.sources.hyperliquid.truth import frozen, read, refuse, times, words
+from liqbt.tabular import RawTable, as_numbers
 from liqbt.types import FloatArray, IntArray
 
 __all__ = ["Fills", "Launch", "Ledger", "Liquidations", "read_launch"]
@@ -117,30 +116,30 @@ def read_launch(folder: Path | str) -> Launch:
     t = _read(trades, ("px", "sz"), ("user", "coin", "side", "crossed"))
     m = _read(ledger, ("delta_usd",), ("user",))
     q = _read(closed, ("liquidated_ntl_pos", "liquidated_account_value"), ("user", "leverage_type"))
-    tables = [_words(x, "user") for x in (t, m, q)]
-    users = sorted({word for words, _ in tables for word in words})
-    place = {word: i for i, word in enumerate(users)}
-    user = [np.array([place[w] for w in words], dtype=np.int64)[codes] for words, codes in tables]
-    coins, coin = _words(t, "coin")
+    tables = [words(x, "user") for x in (t, m, q)]
+    users = sorted({name for names, _ in tables for name in names})
+    place = {name: i for i, name in enumerate(users)}
+    user = [np.array([place[n] for n in names], dtype=np.int64)[codes] for names, codes in tables]
+    coins, coin = words(t, "coin")
     return Launch(
         users=tuple(users),
         coins=tuple(coins),
         fills=Fills(
             time_ns=_times(t),
-            user=_frozen(user[0]),
-            coin=_frozen(coin),
-            side=_frozen(np.where(_is(t, "side", "Bid", "Ask"), 1, -1).astype(np.int8)),
+            user=frozen(user[0]),
+            coin=frozen(coin),
+            side=frozen(np.where(_is(t, "side", "Bid", "Ask"), 1, -1).astype(np.int8)),
             price_usd=_above_zero(t, "px"),
             size_coins=_above_zero(t, "sz"),
-            crossed=_frozen(_is(t, "crossed", "True", "False")),
+            crossed=frozen(_is(t, "crossed", "True", "False")),
         ),
-        ledger=Ledger(time_ns=_times(m), user=_frozen(user[1]), delta_usd=_finite(m, "delta_usd")),
+        ledger=Ledger(time_ns=_times(m), user=frozen(user[1]), delta_usd=_finite(m, "delta_usd")),
         liquidations=Liquidations(
             time_ns=_times(q),
-            user=_frozen(user[2]),
+            user=frozen(user[2]),
             notional_usd=_above_zero(q, "liquidated_ntl_pos"),
             account_value_usd=_finite(q, "liquidated_account_value"),
-            isolated=_frozen(_is(q, "leverage_type", "Isolated", "Cross")),
+            isolated=frozen(_is(q, "leverage_type", "Isolated", "Cross")),
         ),
     )
 
@@ -153,64 +152,29 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> RawTable:
-    raw = read_columns(
-        path,
-        numbers=numbers,
-        integers=(),
-        texts=("time", *texts),
-        shape=CsvShape(),
-        max_bytes=_MAX_BYTES,
-    )
-    if raw.ragged:
-        raise DataError(f"{path}: row {raw.ragged[0][0]} has another number of cells")
-    if not raw.table.num_rows:
-        raise DataError(f"{path} has a header but no rows")
-    return raw
+    return read(path, numbers, ("time", *texts), max_bytes=_MAX_BYTES)
 
 
 def _times(raw: RawTable) -> IntArray:
-    column = raw.table["time"]
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    times, bad = as_times(column, "iso", "UTC", f"column 'time' of {raw.file}")
-    _refuse(raw, "time is no time from 2009 to 2100", bad)
-    _refuse(raw, "time lies before the row above", np.diff(times, prepend=times[:1]) < 0)
-    return _frozen(times)
-
-
-def _words(raw: RawTable, name: str) -> tuple[list[str], IntArray]:
-    words, codes = as_words(raw.table[name])
-    empty = [i for i, word in enumerate(words) if not word.strip()]
-    _refuse(raw, f"{name} is empty", np.isin(codes, empty))
-    return words, codes
+    found = times(raw, "time")
+    refuse(raw, "time lies before the row above", np.diff(found, prepend=found[:1]) < 0)
+    return frozen(found)
 
 
 def _is(raw: RawTable, name: str, yes: str, no: str) -> npt.NDArray[np.bool_]:
-    words, codes = _words(raw, name)
-    strange = [i for i, word in enumerate(words) if word not in (yes, no)]
-    _refuse(raw, f"{name} is neither {yes} nor {no}", np.isin(codes, strange))
-    return np.asarray(np.isin(codes, [i for i, word in enumerate(words) if word == yes]))
+    found, codes = words(raw, name)
+    strange = [i for i, word in enumerate(found) if word not in (yes, no)]
+    refuse(raw, f"{name} is neither {yes} nor {no}", np.isin(codes, strange))
+    return np.asarray(np.isin(codes, [i for i, word in enumerate(found) if word == yes]))
 
 
 def _finite(raw: RawTable, name: str) -> FloatArray:
     values, _ = as_numbers(raw.table[name])
-    _refuse(raw, f"{name} is no number", ~np.isfinite(values))
-    return _frozen(values)
+    refuse(raw, f"{name} is no number", ~np.isfinite(values))
+    return frozen(values)
 
 
 def _above_zero(raw: RawTable, name: str) -> FloatArray:
     values = _finite(raw, name)
-    _refuse(raw, f"{name} is not above 0", values <= 0)
+    refuse(raw, f"{name} is not above 0", values <= 0)
     return values
-
-
-def _refuse(raw: RawTable, reason: str, bad: npt.NDArray[np.bool_]) -> None:
-    if bad.any():
-        rows = (np.flatnonzero(bad)[:5] + 1).tolist()
-        raise DataError(f"{raw.file}: {reason} at rows {rows}")
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    out = np.array(array)
-    out.setflags(write=False)
-    return out

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.errors import DataError
-from liqbt.tabular.cells import as_numbers, as_times, as_words
-from liqbt.tabular.files import CsvShape, RawTable, read_columns
+from liqbt.sources.hyperliquid.truth import frozen, read, refuse, times, words
+from liqbt.tabular import RawTable, as_numbers
 from liqbt.types import FloatArray, IntArray
 
 __all__ = ["Positions", "positions"]
@@ -89,36 +88,29 @@ def positions(path: Path | str) -> Positions:
         The file cannot be read, lacks a column, or a row cannot be right; names the rows.
     """
     path = Path(path)
-    raw = read_columns(path, numbers=_NUMBERS, integers=(), texts=_TEXTS, shape=CsvShape())
-    if raw.ragged:
-        raise DataError(f"{path}: row {raw.ragged[0][0]} has another number of cells")
-    if not raw.table.num_rows:
-        raise DataError(f"{path} has no rows")
-    when, bad = as_times(
-        raw.table["snapshot_utc"], "iso", "UTC", f"column 'snapshot_utc' of {raw.file}"
-    )
-    _refuse(raw, "snapshot_utc is no time from 2009 to 2100", bad)
-    accounts, account = _words(raw, "address")
-    coins, coin = _words(raw, "coin")
+    raw = read(path, _NUMBERS, _TEXTS)
+    when = times(raw, "snapshot_utc")
+    accounts, account = words(raw, "address")
+    coins, coin = words(raw, "coin")
     order = np.lexsort((account, coin, when))
 
     def column(name: str, low: float = 0.0) -> FloatArray:
         values, strange = as_numbers(raw.table[name])
         reachable = name == "liquidation_px"
         missing = strange if reachable else ~np.isfinite(values)
-        _refuse(raw, f"{name} is no number", missing)
+        refuse(raw, f"{name} is no number", missing)
         with np.errstate(invalid="ignore"):
-            _refuse(raw, f"{name} is not above {low:g}", values <= low)
-        return _frozen(values[order])
+            refuse(raw, f"{name} is not above {low:g}", values <= low)
+        return frozen(values[order])
 
     unbounded = -np.inf
     return Positions(
         accounts=tuple(accounts),
         coins=tuple(coins),
-        snapshot_ns=_frozen(when[order]),
-        account=_frozen(account[order]),
-        coin=_frozen(coin[order]),
-        side=_frozen(_side(raw)[order]),
+        snapshot_ns=frozen(when[order]),
+        account=frozen(account[order]),
+        coin=frozen(coin[order]),
+        side=frozen(_side(raw)[order]),
         size_coins=column("size"),
         entry_usd=column("entry_px"),
         leverage=column("leverage"),
@@ -129,28 +121,9 @@ def positions(path: Path | str) -> Positions:
     )
 
 
-def _words(raw: RawTable, name: str) -> tuple[list[str], IntArray]:
-    words, codes = as_words(raw.table[name])
-    empty = [i for i, word in enumerate(words) if not word.strip()]
-    _refuse(raw, f"{name} is empty", np.isin(codes, empty))
-    return words, codes
-
-
 def _side(raw: RawTable) -> npt.NDArray[np.int8]:
-    words, codes = _words(raw, "direction")
+    found, codes = words(raw, "direction")
     known = {"long": 1, "short": -1}
-    sides = np.array([known.get(w.strip().lower(), 0) for w in words], dtype=np.int8)
-    _refuse(raw, "direction is neither Long nor Short", sides[codes] == 0)
+    sides = np.array([known.get(word.strip().lower(), 0) for word in found], dtype=np.int8)
+    refuse(raw, "direction is neither Long nor Short", sides[codes] == 0)
     return np.asarray(sides[codes])
-
-
-def _refuse(raw: RawTable, reason: str, bad: npt.NDArray[np.bool_]) -> None:
-    if bad.any():
-        rows = (np.flatnonzero(bad)[:5] + 1).tolist()
-        raise DataError(f"{raw.file}: {reason} at rows {rows}")
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    out = np.array(array)
-    out.setflags(write=False)
-    return out

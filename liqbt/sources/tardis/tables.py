@@ -118,24 +118,21 @@ def ticker(
 
 
 def _where_new(values: FloatArray, which: IntArray) -> FloatArray:
-    """Return values, NaN where one repeats the last that its instrument had."""
-    before = _last_known(values, which, shifted=True)
-    return np.where(values == before, np.nan, values)
+    """Return values, NaN where one repeats the last that its instrument had; shape (n,)."""
+    said = np.flatnonzero(~np.isnan(values))
+    said = said[np.argsort(which[said], kind="stable")]
+    value, market = values[said], which[said]
+    same = (value[1:] == value[:-1]) & (market[1:] == market[:-1])
+    out = values.copy()
+    out[said[1:][same]] = np.nan
+    return out
 
 
-def _last_known(values: FloatArray, which: IntArray, *, shifted: bool = False) -> FloatArray:
-    """Return the last value that is not NaN up to each row of the same instrument.
-
-    With `shifted`, up to the row before. Shape (n,).
-    """
-    if not len(values):
-        return values
+def _last_known(values: FloatArray, which: IntArray) -> FloatArray:
+    """Return the last value that is not NaN up to each row of the same instrument, shape (n,)."""
     order = np.argsort(which, kind="stable")
     v, w = values[order], which[order]
-    place = np.arange(len(v), dtype=np.int64)
-    last = np.maximum.accumulate(np.where(np.isnan(v), -1, place))
-    if shifted:
-        last = np.concatenate((np.full(1, -1, dtype=np.int64), last[:-1]))
+    last = np.maximum.accumulate(np.where(np.isnan(v), -1, np.arange(len(v), dtype=np.int64)))
     start = np.searchsorted(w, w)
     out = np.empty(len(v))
     out[order] = np.where(last >= start, v[np.maximum(last, 0)], np.nan)
