@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liqbt.cli import main
-from soak.disk import Job, committed_is_there, jobs
+from soak.disk import Job, jobs, repeated
 from soak.row import Row, Tally
 from soak.small import call, emptied, in_child
 
@@ -111,22 +111,8 @@ def _struck(
             problem = f"exit {code}, said {said[-400:]!r}"
     elif code != -signal.SIGKILL:
         problem = f"exit {code}, said {said[-400:]!r}"
-    problem = problem or _after(job, place, wanted)
+    problem = problem or in_child(lambda: repeated(job, place, wanted))
     return f"after {after:.3f} s: {problem}" if problem else ""
-
-
-def _after(job: Job, place: Path, wanted: str) -> str:
-    problem = committed_is_there(place)
-    if problem:
-        return problem
-
-    def again() -> str:
-        said = call(*job.arguments(place))
-        if said.code or said.crash:
-            return f"the repeat failed: {said.err[-300:]} {said.crash[-300:]}"
-        return "" if job.digest(place) == wanted else "the repeat has another digest"
-
-    return in_child(again)
 
 
 def at_once(n: int, seed: int, folder: Path) -> Iterator[Row]:
@@ -155,4 +141,4 @@ def _both(job: Job, place: Path, folder: Path, apart: float, wanted: str, tally:
             tally.count("turned away")
         else:
             return f"exit {code}: {said[-400:]!r}"
-    return _after(job, place, wanted)
+    return in_child(lambda: repeated(job, place, wanted))

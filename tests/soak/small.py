@@ -133,7 +133,7 @@ def digest_of_run(results: Path, name: str = "x") -> str:
     return json.dumps([manifest["run_id"], manifest["files"]], sort_keys=True)
 
 
-def in_child(work: Callable[[], str], seconds: float = 120.0) -> str:
+def in_child(work: Callable[[], str]) -> str:
     """Return what `work` returns, run in a fork of this process; it may change anything there."""
     read, write = os.pipe()
     with warnings.catch_warnings():
@@ -149,7 +149,6 @@ def in_child(work: Callable[[], str], seconds: float = 120.0) -> str:
             pipe.write(said.encode(errors="replace"))
         os._exit(0)
     os.close(write)
-    del seconds
     with os.fdopen(read, "rb") as pipe:
         said = pipe.read().decode()
     os.waitpid(child, 0)

@@ -9,22 +9,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from shell import call
 
 from liqbt.cli import cli, main
 
 HEAVY = {"pandas", "numba", "scipy", "statsmodels", "arch", "matplotlib", "pyarrow", "numpy"}
-
-
-def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
-    """Run the command line as a shell would; return exit code, output, errors."""
-    monkeypatch.setattr(sys, "argv", ["liqbt", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    shown = capsys.readouterr()
-    return code, shown.out, shown.err
 
 
 def commands(group=cli, path=()):
