@@ -36,7 +36,7 @@ from liqbt.experiment.schema import (
     load_experiment,
     with_estimator,
 )
-from liqbt.experiment.store import Run, load_run
+from liqbt.experiment.store import Run, json_value, load_run
 from liqbt.experiment.yaml import nearest
 from liqbt.replay import forecasts_digest, replay, schedule
 from liqbt.tape import Tape, tape_from_events
@@ -70,6 +70,7 @@ __all__ = [
     "iso",
     "issue",
     "issued_items",
+    "json_value",
     "load_experiment",
     "load_run",
     "load_world",

@@ -28,16 +28,8 @@ from liqbt.experiment.pipeline import (
     outcome_path,
 )
 from liqbt.experiment.schema import Experiment, format_duration, load_experiment
-from liqbt.experiment.store import (
-    Run,
-    forecast_table,
-    is_intact,
-    load_run,
-    run_lock,
-    set_aside,
-    structured_table,
-    write_run,
-)
+from liqbt.experiment.store import Run, is_intact, load_run, run_lock, set_aside, write_run
+from liqbt.experiment.tables import forecast_table, structured_table
 from liqbt.replay import forecasts_digest, replay
 from liqbt.tape import Tape
 from liqbt.types import DAY_NS, Forecast, Kind

@@ -35,18 +35,17 @@ import yaml
 
 from liqbt.errors import AlreadyRunningError, DataError, first_line
 from liqbt.experiment.identity import sha256_file
+from liqbt.experiment.tables import forecasts_of
 from liqbt.log import read_parquet
-from liqbt.replay import joined_clusters
-from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
+from liqbt.types import Forecast, Score, Verdict, VerdictWord
 
 __all__ = [
     "Run",
-    "forecast_table",
     "is_intact",
+    "json_value",
     "load_run",
     "run_lock",
     "set_aside",
-    "structured_table",
     "write_run",
 ]
 
@@ -90,7 +89,7 @@ class Run:
 
     def forecasts(self, symbol: str) -> list[Forecast]:
         """Return the forecasts of `symbol`, in order of issue."""
-        return _forecasts(_read_table(self.path / "forecasts.parquet", symbol))
+        return forecasts_of(_read_table(self.path / "forecasts.parquet", symbol))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
@@ -133,97 +132,6 @@ def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
 
 
-def structured_table(
-    rows: npt.NDArray[Any], extra: Mapping[str, Sequence[Any]] | None = None
-) -> pa.Table:
-    """Return a structured array as a table, a column per field, `extra` columns first."""
-    columns: dict[str, Any] = dict(extra or {})
-    names = rows.dtype.names or ()
-    columns.update({name: np.ascontiguousarray(rows[name]) for name in names})
-    return pa.table(columns)
-
-
-def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
-    """Return forecasts as a table: scalars, two density lists, a list of clusters."""
-    clusters = joined_clusters(forecasts)
-    ends = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int32)
-    struct = pa.StructArray.from_arrays(
-        [np.ascontiguousarray(clusters[name]) for name in CLUSTER_DTYPE.names or ()],
-        names=list(CLUSTER_DTYPE.names or ()),
-    )
-    columns: dict[str, Any] = {
-        "symbol": pa.array([f.symbol for f in forecasts], pa.string()),
-    }
-    for name in ("at", "latest_known", "mark_ts", "mark_bin"):
-        columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.int64())
-    for name in _FLOATS:
-        columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.float64())
-    for name in ("anchor", "step"):
-        columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.float64())
-    for name in ("fine_bins", "coarse"):
-        columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.int64())
-    widths = np.cumsum([0, *(f.density_usd.shape[1] for f in forecasts)], dtype=np.int32)
-    for row, name in enumerate(("density_long_usd", "density_short_usd")):
-        values = np.concatenate([f.density_usd[row] for f in forecasts] or [np.empty(0, "<f4")])
-        columns[name] = pa.ListArray.from_arrays(widths, values)
-    columns["clusters"] = pa.ListArray.from_arrays(ends, struct)
-    return pa.table(columns)
-
-
-_FLOATS = (
-    "mark",
-    "sigma_1d",
-    "asymmetry",
-    "asymmetry_reach",
-    "open_interest_usd",
-    "observed_long_usd",
-    "observed_short_usd",
-)
-
-
-def _forecasts(table: pa.Table) -> list[Forecast]:
-    columns = {
-        name: table[name].to_pylist()
-        for name in table.column_names
-        if name not in {"clusters", "density_long_usd", "density_short_usd"}
-    }
-    lists = table["clusters"].combine_chunks()
-    struct = lists.flatten()
-    clusters = np.empty(len(struct), CLUSTER_DTYPE)
-    for name in CLUSTER_DTYPE.names or ():
-        clusters[name] = struct.field(name).to_numpy(zero_copy_only=False)
-    clusters.setflags(write=False)
-    ends = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))])
-    density = [table[f"density_{side}_usd"].combine_chunks() for side in ("long", "short")]
-    widths = np.concatenate(
-        [[0], np.cumsum(density[0].value_lengths().to_numpy(zero_copy_only=False))]
-    ).astype(int)
-    flat = np.stack([d.flatten().to_numpy(zero_copy_only=False) for d in density])
-    flat.setflags(write=False)
-    result = []
-    for i in range(table.num_rows):
-        grid = DensityGrid(
-            anchor=columns["anchor"][i],
-            step=columns["step"][i],
-            fine_bins=columns["fine_bins"][i],
-            coarse=columns["coarse"][i],
-        )
-        result.append(
-            Forecast(
-                symbol=columns["symbol"][i],
-                at=columns["at"][i],
-                latest_known=columns["latest_known"][i],
-                mark_ts=columns["mark_ts"][i],
-                mark_bin=columns["mark_bin"][i],
-                grid=grid,
-                density_usd=flat[:, widths[i] : widths[i + 1]],
-                clusters=clusters[int(ends[i]) : int(ends[i + 1])],
-                **{name: columns[name][i] for name in _FLOATS},
-            )
-        )
-    return result
-
-
 def write_run(
     final: Path,
     *,
@@ -261,9 +169,9 @@ def write_run(
     try:
         for name, table in parquet.items():
             pq.write_table(table, partial / name, compression="zstd", row_group_size=_GROUP)
-        _write_json(partial / "metrics.json", [_plain(asdict(score)) for score in scores])
-        verdict_rows = [_plain(asdict(verdict)) for verdict in verdicts]
-        _write_json(partial / "tables.json", {"verdicts": verdict_rows, **_plain(tables)})
+        _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
+        verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
+        _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
         if truth is not None:
             _write_json(partial / "truth.json", truth)
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
@@ -356,11 +264,12 @@ def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: math.nan if value is None else value for key, value in row.items()}
 
 
-def _plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """Return a value as JSON can hold it, all the way down: null for NaN and for infinity."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [json_value(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -369,7 +278,7 @@ def _plain(value: Any) -> Any:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(json_value(value), indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from liqbt.evaluation.paired import PairedDifference
-from liqbt.experiment import iso
+from liqbt.experiment import iso, json_value
 from liqbt.gate.check import GateReport
 from liqbt.gate.compare import Comparison, ForecastsCompared, RowCompared
 from liqbt.gate.identity import IdentityDifference
@@ -122,8 +122,8 @@ def _finding_value(found: Finding) -> dict[str, Any]:
         "unit": rule_of(found.key[-1]).unit,
         "base": _score(found.base),
         "new": _score(found.new),
-        "change": _plain(found.change),
-        "tolerance": _plain(found.tolerance),
+        "change": json_value(found.change),
+        "tolerance": json_value(found.tolerance),
         "paired": _paired_value(found.paired),
         "text": _finding(found),
     }
@@ -137,15 +137,11 @@ def _score(score: Score | None) -> dict[str, Any] | None:
     if score is None:
         return None
     names = ("value", "null", "ci_low", "ci_high", "n_episodes", "n_days", "mde")
-    return {name: _plain(getattr(score, name)) for name in names}
+    return {name: json_value(getattr(score, name)) for name in names}
 
 
 def _paired_value(paired: PairedDifference | None) -> dict[str, Any] | None:
-    return None if paired is None else {k: _plain(v) for k, v in asdict(paired).items()}
-
-
-def _plain(value: float) -> float | None:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return None if paired is None else json_value(asdict(paired))
 
 
 def _identity_value(difference: IdentityDifference) -> dict[str, Any]:
@@ -207,7 +203,7 @@ def comparison_value(found: Comparison) -> dict[str, Any]:
                 "unit": rule_of(row.key[-1]).unit,
                 "a": _score(row.a),
                 "b": _score(row.b),
-                "change": _plain(row.change),
+                "change": json_value(row.change),
                 "paired": _paired_value(row.paired),
                 "same": not row.differs,
             }

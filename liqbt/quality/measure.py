@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from liqbt.errors import DataError
-from liqbt.experiment import Stage, open_log, silent
+from liqbt.experiment import Stage, json_value, open_log, silent
 from liqbt.log import EventLog
 from liqbt.quality.coverage import FeedCoverage, Overlap, feed_coverages, overlaps
 from liqbt.quality.feeds import FeedQuality, measure_feed
@@ -108,18 +106,8 @@ def plain(quality: LogQuality) -> dict[str, Any]:
         row["complete"] = feed.complete
     for row, pair in zip(value["coverage"], quality.coverage, strict=True):
         row["ratio"] = pair.ratio
-    cleaned: dict[str, Any] = _clean(value)
+    cleaned: dict[str, Any] = json_value(value)
     return cleaned
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _clean(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
