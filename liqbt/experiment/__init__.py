@@ -11,21 +11,18 @@ from liqbt.experiment.build import build_estimator, default_estimator, make_impo
 from liqbt.experiment.compose import run_experiment
 from liqbt.experiment.describe import describe_log, iso, log_info, log_verify
 from liqbt.experiment.events import (
-    IngestReport,
-    Stage,
-    describe_ingest,
-    ingest_files,
     load_world,
     market_tape,
     open_events,
     open_log,
-    silent,
     simulate_world,
 )
 from liqbt.experiment.fetch import fetch_archive
 from liqbt.experiment.fetched import FetchReport, describe_fetch
 from liqbt.experiment.identity import code_digest, sha256_file
+from liqbt.experiment.ingest import IngestReport, describe_ingest, ingest_files
 from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
+from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.replicate import Replication, replicate, world_experiment
 from liqbt.experiment.schema import (
     Experiment,

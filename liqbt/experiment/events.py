@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from liqbt.errors import ConfigError, DataError
 from liqbt.experiment.identity import canonical_json, code_digest, sha256_file
-from liqbt.experiment.readers import Reader, map_reader, open_reader, vendor_reader
+from liqbt.experiment.ingest import ingest_one
+from liqbt.experiment.progress import Stage, silent
+from liqbt.experiment.readers import Reader, map_reader, vendor_reader
 from liqbt.experiment.schema import Experiment, MarketConfig, SourceConfig, data_root
 from liqbt.experiment.tiers import shipped_tiers
 from liqbt.experiment.truth import write_truth
@@ -20,12 +22,8 @@ from liqbt.simulate import MECHANISMS, World, simulate
 from liqbt.tape import Selection, Tape, build_tape
 
 __all__ = [
-    "IngestReport",
     "Origin",
     "Stage",
-    "describe_ingest",
-    "ingest_files",
-    "ingest_one",
     "load_world",
     "market_tape",
     "open_events",
@@ -33,33 +31,6 @@ __all__ = [
     "silent",
     "simulate_world",
 ]
-
-Stage: TypeAlias = Callable[[str, int, int], None]
-"""Progress: a name, how many are done, of how many."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestReport:
-    """What became of one file.
-
-    Attributes
-    ----------
-    file : str
-        Its name.
-    rows, events, quarantined : int
-        Rows read, events written, rows put aside with a reason.
-    quarantine : Path or None
-        Where those rows and their reasons are.
-    added : bool
-        False where nothing was added: the log held these events already, or the file has none.
-    """
-
-    file: str
-    rows: int
-    events: int
-    quarantined: int
-    quarantine: Path | None
-    added: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,87 +55,6 @@ class Origin:
     world: World | None = None
 
 
-def silent(_stage: str, _done: int, _total: int) -> None:
-    """Report no progress."""
-
-
-def ingest_files(
-    reader: Path | str,
-    files: Sequence[Path],
-    log_dir: Path,
-    *,
-    max_bad: float = 0.001,
-    root: Path | None = None,
-    stage: Stage = silent,
-) -> list[IngestReport]:
-    """Read files into an event log; the same file twice adds nothing.
-
-    Parameters
-    ----------
-    reader : Path or str
-        A column map's file, or a vendor (`binance-um`, which tells each file's format from its
-        name) or vendor and format (`binance-um/klines`).
-    files : sequence of Path
-        What it reads.
-    log_dir : Path
-        The log; made where there is none.
-    max_bad : float
-        A file in which a larger share of rows cannot be right is refused whole.
-    root : Path, optional
-        Folder below which a map's second file lies; by default `LIQBT_DATA`, or the file's own.
-    stage : callable
-        Progress: called with a name, how many are done, and of how many.
-
-    Returns
-    -------
-    list of IngestReport
-        One per file.
-
-    Raises
-    ------
-    LiqbtError
-        If the map or a file cannot be used; the files before it are in the log, whole.
-    """
-    chosen = open_reader(reader)
-    reports = []
-    for i, path in enumerate(files):
-        stage("ingest", i, len(files))
-        reports.append(ingest_one(log_dir, chosen, path, max_bad=max_bad, root=root))
-    stage("ingest", len(files), len(files))
-    return reports
-
-
-def ingest_one(
-    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, root: Path | None = None
-) -> IngestReport:
-    """Read one file into an event log, all of it or nothing."""
-    ingested = reader.read(path, max_bad, root)
-    log = EventLog.open_or_create(log_dir)
-    commit = log.append(
-        ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
-    )
-    return IngestReport(
-        file=path.name,
-        rows=ingested.summary.rows,
-        events=sum(table.num_rows for table in ingested.tables.values()),
-        quarantined=len(ingested.quarantined),
-        quarantine=None if commit is None else log.quarantine_path(commit),
-        added=commit is not None,
-    )
-
-
-def describe_ingest(report: IngestReport) -> str:
-    """Return what became of one file as a sentence."""
-    if not report.events:
-        return f"{report.file}: holds no events"
-    if not report.added:
-        return f"{report.file}: already in the log, nothing added"
-    text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"
-    if report.quarantined:
-        text += f", {report.quarantined:,} rows quarantined in {report.quarantine}"
-    return text
-
-
 def open_log(path: Path) -> EventLog:
     """Return the event log at `path`.
 
@@ -177,7 +67,13 @@ def open_log(path: Path) -> EventLog:
 
 
 def load_world(path: Path) -> World:
-    """Read a simulated world's YAML; `tiers` may name a symbol of the shipped margin tiers."""
+    """Read a simulated world's YAML; `tiers` may name a symbol of the shipped margin tiers.
+
+    Raises
+    ------
+    ConfigError
+        The file or a key in it cannot be used; names it.
+    """
     raw = dict(read_yaml(path))
     exchange = raw.get("exchange")
     if isinstance(exchange, Mapping) and "tiers" in exchange and "tiers" not in raw:
@@ -195,7 +91,24 @@ def load_world(path: Path) -> World:
 def simulate_world(
     path: Path, *, seed: int, log_dir: Path, truth_dir: Path | None = None
 ) -> EventLog:
-    """Simulate the world in a YAML file into an event log, and its truth into a folder."""
+    """Simulate the world in a YAML file into an event log, and its truth into a folder.
+
+    Parameters
+    ----------
+    path : Path
+        The world.
+    seed : int
+        Root of every random number.
+    log_dir : Path
+        The log; made where there is none. The same world and seed twice add nothing.
+    truth_dir : Path, optional
+        Folder for the truth tables; none are written by default.
+
+    Raises
+    ------
+    ConfigError, LogError
+        The world or the log cannot be used.
+    """
     market = simulate(load_world(path), seed=seed)
     log = EventLog.open_or_create(log_dir)
     log.append(market.tables.items(), _world_source(path, seed))

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.experiment.events import Stage, silent
 from liqbt.experiment.fetched import FetchReport
+from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.readers import Reader, vendor_reader
 from liqbt.log import EventLog
 from liqbt.sources.archive import Fetched, Limits, fetch_in_order
