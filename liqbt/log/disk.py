@@ -112,7 +112,7 @@ def read_parquet(source: Path | bytes, columns: list[str] | None = None) -> pa.T
 
     pyarrow's pools may still hold the last reference to a Python buffer when the interpreter ends;
     giving it back then needs the interpreter, and the process dies with SIGABRT after its work was
-    done (about one in thirty short commands on a busy machine).
+    done.
 
     Raises
     ------

@@ -51,11 +51,10 @@ def read(
 ) -> Ingested:
     """Read liquidation orders; nothing is written.
 
-    The price is the **bankruptcy** price (it lies up to 45 bp from the mark at which it happened).
-    A size is in contracts, which become coins by what one contract is: linear by its coins, inverse
-    by its US dollars over the price. `posSide` is the side of the position closed; where it does
-    not say, a buy closed a short (checked: in every file seen the two agree). 1 s of latency is
-    modelled.
+    The price is the **bankruptcy** price, not the mark at which it happened. A size is in
+    contracts, which become coins by what one contract is: linear by its coins, inverse by its US
+    dollars over the price. `posSide` is the side of the position closed; where it does not say, a
+    buy closed a short (checked: in every file seen the two agree). 1 s of latency is modelled.
 
     An instrument and side with an exact multiple of 1,000 rows was most likely capped by whoever
     asked: the note `capped` names it. Instruments whose contract is not known are left out and
