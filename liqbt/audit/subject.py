@@ -115,7 +115,20 @@ class Opened:
 def issued(
     subject: Subject, *, estimator: Estimator | None = None, tape: Tape | None = None
 ) -> list[Issued]:
-    """Replay one market and return all that is issued, each interval's events in one update."""
+    """Replay one market and return all that is issued, each interval's events in one update.
+
+    Parameters
+    ----------
+    subject : Subject
+        The market.
+    estimator, tape : optional
+        In place of a fresh estimator, and of the market's own tape.
+
+    Raises
+    ------
+    DataError
+        If nothing is issued at all.
+    """
     tape = subject.tape if tape is None else tape
     made = subject.make() if estimator is None else estimator
     forecasts = replay(tape, made, subject.times, batch=len(tape) + 1)

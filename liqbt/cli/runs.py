@@ -132,9 +132,9 @@ def check(
         text = f"{baseline}: {len(change.changed)} rows changed, from now on run {change.run_id}"
         say(value, as_json, text)
         return
-    report = hold(finished, accepted, across_tapes=across_tapes)
-    say(report_value(report), as_json, report_text(report))
-    sys.exit(0 if report.passed else 1)
+    found = hold(finished, accepted, across_tapes=across_tapes)
+    say(report_value(found), as_json, report_text(found))
+    sys.exit(0 if found.passed else 1)
 
 
 @click.command(epilog=examples("liqbt compare results/demo/<run_id> results/demo/<other_id>"))

@@ -114,7 +114,7 @@ class BracketConfig(_Frozen):
 
 
 _PUBLISHED = tuple(
-    BracketConfig(leverage=leverage, weight=weight, half_life=f"{hours}h")  # type: ignore[arg-type]
+    BracketConfig.model_validate({"leverage": leverage, "weight": weight, "half_life": f"{hours}h"})
     for leverage, weight, hours in (
         (5, 0.08, 168),
         (10, 0.22, 120),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from liqbt.log.schema import Columns
 from liqbt.types import PAYLOAD, Kind, Mask
 
 __all__ = ["EARLIEST_NS", "LATEST_NS", "MAX_NAME", "MAY_BE_NAN", "row_faults"]
@@ -19,7 +19,6 @@ LATEST_NS: Final = 4_102_444_800_000_000_000
 MAX_NAME: Final = 64
 """Longest name of a venue or a symbol, in characters."""
 
-Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 MAY_BE_NAN: Final = frozenset({"volume_coins", "open_interest_usd", "interval_hours"})
 """Fields that may be unknown; of a depth band, one of its two amounts may be as well."""

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from liqbt.errors import DataError, reason_of
 from liqbt.log import disk
-from liqbt.tabular.packed import BROKEN, Utf8Stream, opener_of
+from liqbt.tabular.packed import BROKEN, Utf8Stream, magic_of, opener_of
 
 __all__ = ["MAX_BYTES", "CsvShape", "RawTable", "read_columns", "read_head", "sha256_file"]
 
@@ -121,10 +121,7 @@ def read_columns(
     """
     wanted = [*numbers, *integers, *texts]
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        if not magic:
-            raise DataError(f"{path} is empty")
+        magic = magic_of(path)
         if magic == b"PAR1":
             return _read_parquet(path, wanted, max_bytes)
         return _read_csv(path, opener_of(path, magic, max_bytes), numbers, integers, texts, shape)
@@ -233,10 +230,7 @@ def read_head(
         The file is missing, empty, packed badly, or its first line is no text.
     """
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        if not magic:
-            raise DataError(f"{path} is empty")
+        magic = magic_of(path)
         if magic == b"PAR1":
             raise DataError(f"{path} is a Parquet file: a CSV is expected")
         return _head(path, opener_of(path, magic, max_bytes), delimiter, lines)

@@ -15,10 +15,27 @@ from typing import IO, Any, Final, cast
 
 from liqbt.errors import DataError, reason_of
 
-__all__ = ["BROKEN", "Utf8Stream", "open_stream", "opener_of"]
+__all__ = ["BROKEN", "Utf8Stream", "magic_of", "open_stream", "opener_of"]
 
 BROKEN: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 """What reading a truncated or damaged stream raises."""
+
+
+def magic_of(path: Path) -> bytes:
+    """Return the first four bytes of a file, which tell how it is packed.
+
+    Raises
+    ------
+    DataError
+        It is empty.
+    OSError
+        It cannot be read.
+    """
+    with path.open("rb") as file:
+        magic = file.read(4)
+    if not magic:
+        raise DataError(f"{path} is empty")
+    return magic
 
 
 def opener_of(path: Path, magic: bytes, max_bytes: int) -> Callable[[], Any]:
@@ -49,11 +66,7 @@ def open_stream(path: Path, max_bytes: int) -> Iterator[Any]:
         also while the stream is read inside the `with` block.
     """
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        if not magic:
-            raise DataError(f"{path} is empty")
-        with opener_of(path, magic, max_bytes)() as stream:
+        with opener_of(path, magic_of(path), max_bytes)() as stream:
             yield stream
     except BROKEN as error:
         raise DataError(f"{path} is truncated or damaged: {reason_of(error)}") from None

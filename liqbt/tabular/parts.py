@@ -1,4 +1,7 @@
-"""The parts of a column map, each checked by itself; every message names the key."""
+"""The parts of a column map, each checked by itself.
+
+What cannot be right is a ConfigError that names the file and the key (`where`).
+"""
 
 from __future__ import annotations
 

@@ -114,7 +114,32 @@ def event_rows(
     matched: Mask,
     faults: Faults,
 ) -> EventRows:
-    """Return the events of `emit`, noting in `faults` the rows that cannot be right."""
+    """Return the events of one rule, noting in `faults` the rows that cannot be right.
+
+    Parameters
+    ----------
+    emit : Emit
+        The rule.
+    mapping : ColumnMap
+        The map that it is of.
+    raw : RawTable
+        The n rows.
+    times, joined_known : ndarray of int64, shape (n,)
+        When each event happened, and when the row that it was joined with was known; ns UTC.
+    numbers : dict of str to ndarray, each of shape (n,) or ()
+        What expressions may name; NaN where a cell is empty.
+    sequence : ndarray of int64, shape (n,)
+        The venue's own numbers; -1 where it has none.
+    matched : ndarray of bool, shape (n,)
+        Rows that have a partner in the second file, if the map names one.
+    faults : Faults
+        Of the n rows.
+
+    Raises
+    ------
+    DataError
+        A column of times is in another unit than the map says, or a name is not in the file's.
+    """
     n = len(times)
     given = passes(raw.table, emit.where) & matched
     columns = _payload(emit, numbers, n)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from liqbt.errors import ConfigError, DataError, reason_of
 from liqbt.tabular.files import read_head
+from liqbt.tabular.packed import magic_of
 
 __all__ = ["column_names", "tell_format"]
 
@@ -24,9 +25,7 @@ def column_names(path: Path) -> list[str]:
         The file is missing, empty or damaged.
     """
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        if magic != b"PAR1":
+        if magic_of(path) != b"PAR1":
             return read_head(path, lines=1)[0]
         return list(pq.read_schema(path).names)
     except (pa.ArrowException, ValueError) as error:

@@ -72,12 +72,18 @@ def experiments(n: int, seed: int, folder: Path) -> Iterator[Row]:
     path = folder / "x.yaml"
     tally = Tally("mutated experiment")
     for _ in range(n):
-        text = rng.choice(texts)
-        for _ in range(rng.choice([1, 1, 2, 4])):
-            text = mutate_yaml(text, rng)
-        path.write_bytes(text.encode(errors="surrogatepass"))
+        text = _mutated(path, texts, rng)
         judged(tally, lambda: _configured(path), lambda: repr(text[:700]))  # noqa: B023
     yield tally.row()
+
+
+def _mutated(path: Path, texts: list[str], rng: random.Random) -> str:
+    """Write one of the texts, changed in one to four places, and return it."""
+    text = rng.choice(texts)
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        text = mutate_yaml(text, rng)
+    path.write_bytes(text.encode(errors="surrogatepass"))
+    return text
 
 
 def _configured(path: Path) -> str:
@@ -100,10 +106,7 @@ def worlds(n: int, seed: int, folder: Path) -> Iterator[Row]:
     path = folder / "w.yaml"
     tally = Tally("mutated world")
     for _ in range(n):
-        text = rng.choice(texts)
-        for _ in range(rng.choice([1, 1, 2, 4])):
-            text = mutate_yaml(text, rng)
-        path.write_bytes(text.encode(errors="surrogatepass"))
+        text = _mutated(path, texts, rng)
 
         def work() -> str:
             load_world(path)

@@ -163,37 +163,25 @@ class Session:
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         parts = urlsplit(url)
-        reused = self._connected(parts)
+        connection, reused = self._connected(parts)
         try:
-            return self._send(parts, url, headers)
+            return _sent(connection, parts, url, headers)
         except _NO_ANSWER as error:
             self.close()
             if not reused:
                 raise RetryError(reason_of(error)) from None
-        self._connected(parts)  # a kept connection may have been closed at the other end
+        connection, _ = self._connected(parts)  # a kept one may have been closed at the other end
         try:
-            return self._send(parts, url, headers)
+            return _sent(connection, parts, url, headers)
         except _NO_ANSWER as error:
             self.close()
             raise RetryError(reason_of(error)) from None
 
-    def _send(
-        self, parts: SplitResult, url: str, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
-        assert self._connection is not None
-        plain_proxy = parts.scheme == "http" and _proxy(parts)
-        target = (
-            url if plain_proxy else (parts.path or "/") + (f"?{parts.query}" * bool(parts.query))
-        )
-        sent = {"User-Agent": "liqbt", "Accept-Encoding": "identity", **headers}
-        self._connection.request("GET", target, headers=sent)
-        return self._connection.getresponse()
-
-    def _connected(self, parts: SplitResult) -> bool:
-        """Open the connection that `parts` needs and return whether it was open already."""
+    def _connected(self, parts: SplitResult) -> tuple[http.client.HTTPConnection, bool]:
+        """Return the connection that `parts` needs, and whether it was open already."""
         host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
-        if self._place == (parts.scheme, host, port):
-            return True
+        if self._connection is not None and self._place == (parts.scheme, host, port):
+            return self._connection, True
         self.close()
         kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -206,7 +194,7 @@ class Session:
         else:
             connection = kind(host, port, timeout=self._limits.timeout_s)
         self._connection, self._place = connection, (parts.scheme, host, port)
-        return False
+        return connection, False
 
     def _judged(self, response: http.client.HTTPResponse, url: str) -> http.client.HTTPResponse:
         if response.status in (200, 206, 404, 410, 416):
@@ -217,6 +205,20 @@ class Session:
         if response.status in _AGAIN:
             raise RetryError(said, after)
         raise DataError(f"{url} answers {said}")
+
+
+def _sent(
+    connection: http.client.HTTPConnection,
+    parts: SplitResult,
+    url: str,
+    headers: Mapping[str, str],
+) -> http.client.HTTPResponse:
+    """Return the answer to a GET; a plain proxy is asked for the whole address."""
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    target = url if parts.scheme == "http" and _proxy(parts) else path
+    sent = {"User-Agent": "liqbt", "Accept-Encoding": "identity", **headers}
+    connection.request("GET", target, headers=sent)
+    return connection.getresponse()
 
 
 def _redirected(url: str, location: str) -> str:

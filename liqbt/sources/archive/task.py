@@ -69,7 +69,15 @@ class Task:
         return Fetched(path=self._path, state="failed", size=self._size, reason=reason)
 
     def attempt(self) -> Fetched:
-        """Try once, from the checksum on."""
+        """Try once, from the checksum on.
+
+        Raises
+        ------
+        RetryError
+            The attempt failed and may be repeated.
+        DataError, OSError
+            The server refuses it, or the file cannot be written.
+        """
         kept = self._kept()
         if kept:
             return Fetched(path=self._path, state="kept", file=self._place, sha256=kept)
