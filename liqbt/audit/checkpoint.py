@@ -100,15 +100,16 @@ def checkpoints(
     broken: list[_BrokenError] = []
     trials = _unbroken(_trials(subject, honest, folder, points, rng, resume), broken)
     found = compared("checkpoint", trials, 1 + points * (4 if resume is None else 5), progress)
-    for error in broken:
-        first = Difference(
-            trial="stopped and resumed",
-            at=error.at,
-            what=f"{error.what} {subject.symbol}",
-            field=error.how,
-        )
-        return replace(found, trials=found.trials + 1, first=first)
-    return found
+    if not broken:
+        return found
+    (error,) = broken
+    first = Difference(
+        trial="stopped and resumed",
+        at=error.at,
+        what=f"{error.what} {subject.symbol}",
+        field=error.how,
+    )
+    return replace(found, trials=found.trials + 1, first=first)
 
 
 def _unbroken(trials: Iterable[Trial], broken: list[_BrokenError]) -> Iterator[Trial]:

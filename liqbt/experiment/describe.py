@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
@@ -108,13 +109,13 @@ def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:
 
 
 def _latencies(tape: Tape, market: MarketConfig, log: EventLog) -> list[dict[str, Any]]:
-    """Return the latency of each feed as it is in the tape, and whether it was observed."""
-    observed = {
-        (segment.kind, instrument): str(commit.source.get("latency_is", "modelled"))
-        for commit in log.commits()
-        for segment in commit.segments
-        for instrument in segment.instruments
-    }
+    """Return the latency of each feed as it is in the tape, and whether all of it was observed."""
+    said: dict[tuple[Kind, Instrument], set[str]] = defaultdict(set)
+    for commit in log.commits():
+        for segment in commit.segments:
+            for instrument in segment.instruments:
+                latency_is = str(commit.source.get("latency_is", "modelled"))
+                said[segment.kind, instrument].add(latency_is)
     result = []
     for kind, chosen in market.events.items():
         rows = tape.of(kind)
@@ -128,7 +129,7 @@ def _latencies(tape: Tape, market: MarketConfig, log: EventLog) -> list[dict[str
                     "instrument": str(instrument),
                     "kind": kind.name.lower(),
                     "latency_s": float(np.median(late)) / SECOND_NS if len(late) else float("nan"),
-                    "is": observed.get((kind, instrument), "modelled"),
+                    "is": "observed" if said[kind, instrument] == {"observed"} else "modelled",
                 }
             )
     return result
@@ -197,5 +198,11 @@ def describe_log(info: Mapping[str, Any]) -> str:
 
 
 def log_verify(path: Path) -> list[str]:
-    """Read the log at `path` anew; return one sentence on each thing wrong."""
+    """Read the log at `path` anew; return one sentence on each thing wrong.
+
+    Raises
+    ------
+    LogError
+        If there is none.
+    """
     return EventLog(path).verify()

@@ -23,11 +23,14 @@ from liqbt.experiment import (
     with_estimator,
 )
 from liqbt.experiment.build import ESTIMATORS, build_estimator
+from liqbt.experiment.describe import describe_market
 from liqbt.experiment.pipeline import scored_from
+from liqbt.experiment.schema import MarketConfig
 from liqbt.experiment.store import run_lock
+from liqbt.log import EventLog, event_table
 from liqbt.replay import forecast_bytes, forecasts_digest
-from liqbt.tape import tape_from_events
-from liqbt.types import DAY_NS, Kind, Score
+from liqbt.tape import Selection, build_tape, tape_from_events
+from liqbt.types import DAY_NS, MINUTE_NS, Instrument, Kind, Score
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
@@ -241,6 +244,32 @@ def test_a_table_of_a_run_that_is_no_parquet_is_one_sentence(run, tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match="cannot be read as Parquet"):
             load_run(tmp_path / "r").outcomes()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (("observed", "observed"), "observed"),
+        (("observed", "modelled"), "modelled"),
+        (("modelled", "observed"), "modelled"),
+    ],
+)
+def test_a_latency_is_observed_only_if_every_source_observed_it(tmp_path, said, expected):
+    log = EventLog.create(tmp_path / "log")
+    where = (Instrument("v", "A"),)
+    for i, latency_is in enumerate(said):
+        at = 1_700_000_000_000_000_000 + np.arange(5) * MINUTE_NS + i * DAY_NS
+        clocks = {"ts_event": at, "ts_known": at + MINUTE_NS, "venue": "v", "symbol": "A"}
+        prices = dict.fromkeys(("open", "high", "low", "close"), 100.0 + i)
+        table = event_table(Kind.MARK, {**clocks, **prices})
+        log.append([(Kind.MARK, table)], {"file": str(i), "latency_is": latency_is})
+    tape = build_tape(log, Selection(kinds={Kind.MARK: where}))
+    market = MarketConfig.model_validate(
+        {"events": {"mark": "v/A", "open_interest": "v/A"}, "margin": {"tiers": "BTCUSDT"}}
+    )
+    told = describe_market(market, tape, log)["latency"]
+    (latency,) = (row for row in told if row["kind"] == "mark")
+    assert (latency["is"], latency["latency_s"]) == (expected, 60.0)
 
 
 def test_the_embedded_demo_is_the_shipped_one(root):
