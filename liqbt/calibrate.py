@@ -65,8 +65,10 @@ def tilt(q: FloatArray, asymmetry: FloatArray, theta: FloatArray | float) -> Flo
     >>> tilt(np.array([[0.4, 0.4, 0.2]]), np.array([1.0]), np.log(2.0)).round(3).tolist()
     [[0.167, 0.667, 0.167]]
     """
-    weight = q * np.exp(_SIDES * (np.asarray(theta) * asymmetry)[:, None])
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+    push = (np.asarray(theta) * asymmetry)[:, None]
+    weight = q * np.exp(_SIDES * push)
+    # without a push these are q to the bit: rounding must not pass for a forecast of its own
+    return np.asarray(np.where(push == 0.0, q, weight / weight.sum(axis=1, keepdims=True)))
 
 
 def fit_tilt(

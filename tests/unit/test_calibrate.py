@@ -77,6 +77,13 @@ def test_without_matured_outcomes_it_issues_the_base():
     assert np.isnan(found.p[~given_["scored"]]).all()
 
 
+def test_without_asymmetry_the_base_is_issued_to_the_bit():
+    """Else scores that are all equal would have an interval, of the width of rounding."""
+    rows = landmarks(np.random.default_rng(7), strength=1.0) | {"asymmetry": np.zeros(200)}
+    found = walk_forward_tilt(**rows)
+    np.testing.assert_array_equal(found.p[rows["scored"]], rows["q"][rows["scored"]])
+
+
 def test_a_window_that_ends_at_issue_is_not_yet_known():
     """The landmark of a day before ends now; its last price is known a minute later."""
     found = walk_forward_tilt(**landmarks(np.random.default_rng(1), n=40, symbols=1))
