@@ -6,7 +6,7 @@ verdicts → run. Nothing here computes; it hands over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from liqbt.evaluation import CLAIMS, Evaluation, MarketInput, evaluate, verdicts
+from liqbt.evaluation import (
+    CLAIMS,
+    Evaluation,
+    EvaluationConfig,
+    MarketInput,
+    evaluate,
+    verdicts,
+)
 from liqbt.experiment.beside import Beside, truth_beside
 from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
 from liqbt.experiment.describe import describe_market, versions
@@ -26,15 +33,21 @@ from liqbt.experiment.pipeline import (
     forecast_times,
     market_input,
     outcome_path,
+    walk_forward,
 )
-from liqbt.experiment.schema import Experiment, format_duration, load_experiment
+from liqbt.experiment.schema import (
+    EvaluationOptions,
+    Experiment,
+    format_duration,
+    load_experiment,
+)
 from liqbt.experiment.store import Run, is_intact, load_run, run_lock, set_aside, write_run
 from liqbt.experiment.tables import forecast_table, structured_table
 from liqbt.replay import forecasts_digest, replay
 from liqbt.tape import Tape
 from liqbt.types import DAY_NS, Forecast, Kind
 
-__all__ = ["run_experiment"]
+__all__ = ["run_experiment", "run_parquet", "run_tables", "sensitivity_rows"]
 
 
 def run_experiment(
@@ -138,18 +151,27 @@ def _execute(
         config=_without_places(experiment),
         scores=evaluation.scores,
         verdicts=verdicts(evaluation.details, gate_passed=False),
-        tables={
-            "flow": [asdict(row) for row in evaluation.flow],
-            "landmarks": [asdict(row) for row in evaluation.landmarks],
-            "bands": [asdict(row) for row in evaluation.bands],
-            "sensitivities": sensitivities,
-            "inference": [asdict(detail.estimate) for detail in evaluation.details],
-        },
-        parquet=_parquet(work, forecasts, markets, evaluation)
+        tables=run_tables(evaluation, sensitivities),
+        parquet=run_parquet(
+            [f for issued in forecasts.values() for f in issued], markets, evaluation
+        )
         | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
         truth=None if beside is None else beside.figures,
         finish=finish,
     )
+
+
+def run_tables(
+    evaluation: Evaluation, sensitivities: Sequence[Mapping[str, Any]]
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return what stands beside the verdicts in a run's `tables.json`."""
+    return {
+        "flow": [asdict(row) for row in evaluation.flow],
+        "landmarks": [asdict(row) for row in evaluation.landmarks],
+        "bands": [asdict(row) for row in evaluation.bands],
+        "sensitivities": sensitivities,
+        "inference": [asdict(detail.estimate) for detail in evaluation.details],
+    }
 
 
 def _beside(work: _Work, markets: Sequence[MarketInput], evaluation: Evaluation) -> Beside | None:
@@ -177,29 +199,62 @@ def _sensitivities(
 ) -> list[dict[str, Any]]:
     """Score the 24-hour horizon again under other latencies and, where there are bars, on them."""
     experiment = work.experiment
-    primary = replace(evaluation_config(experiment), horizons_ns=(DAY_NS,))
-    variants = {
-        f"watched from {format_duration(latency)} after issue": (
-            replace(primary, latency_ns=latency),
-            list(markets),
-        )
-        for latency in experiment.evaluation.latencies
-        if latency != experiment.evaluation.latency
-    }
     barred = [
         replace(market, path=outcome_path(experiment, market.symbol, tape, Kind.BAR))
         for market, tape in zip(markets, work.tapes.values(), strict=True)
         if experiment.symbols[market.symbol].price_kind != Kind.BAR and len(tape.of(Kind.BAR))
     ]
-    if barred:
-        names = {str(experiment.symbols[m.symbol].events[Kind.BAR][0]) for m in barred}
-        variants[f"highs and lows of {', '.join(sorted(names))} bars"] = (primary, barred)
+    names = {str(experiment.symbols[m.symbol].events[Kind.BAR][0]) for m in barred}
+    return sensitivity_rows(
+        markets, (barred, names), experiment.evaluation, evaluation_config(experiment), seed
+    )
+
+
+def sensitivity_rows(
+    markets: Sequence[MarketInput],
+    barred: tuple[Sequence[MarketInput], Collection[str]],
+    options: EvaluationOptions,
+    config: EvaluationConfig,
+    seed: np.random.SeedSequence,
+) -> list[dict[str, Any]]:
+    """Score the 24-hour horizon again under other choices.
+
+    Parameters
+    ----------
+    markets : sequence of MarketInput
+        As they are scored.
+    barred : (sequence of MarketInput, collection of str)
+        Those that have bars too, with their highs and lows as the path; the bars' instruments.
+    options, config
+        The protocol as it is configured, and as evaluation takes it.
+    seed : numpy.random.SeedSequence
+        For the bootstrap; the same for each.
+
+    Returns
+    -------
+    list of dict
+        `name` and the fields of `Score`, both sides together.
+    """
+    primary = replace(config, horizons_ns=(DAY_NS,))
+    variants = {
+        f"watched from {format_duration(latency)} after issue": (
+            replace(primary, latency_ns=latency),
+            list(markets),
+        )
+        for latency in options.latencies
+        if latency != options.latency
+    }
+    if barred[0]:
+        variants[f"highs and lows of {', '.join(sorted(barred[1]))} bars"] = (
+            primary,
+            list(barred[0]),
+        )
     rows = []
-    for name, (config, inputs) in variants.items():
+    for name, (variant, inputs) in variants.items():
         result = evaluate(
             inputs,
-            config,
-            calibrate=calibration(experiment),
+            variant,
+            calibrate=walk_forward(options),
             rng=np.random.default_rng(seed),
         )
         rows += [{"name": name, **asdict(s)} for s in result.scores if s.side == "both"]
@@ -227,13 +282,21 @@ def _manifest(work: _Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[
     }
 
 
-def _parquet(
-    work: _Work,
-    forecasts: Mapping[str, Sequence[Forecast]],
-    markets: Sequence[MarketInput],
-    evaluation: Evaluation,
+def run_parquet(
+    forecasts: Sequence[Forecast], markets: Sequence[MarketInput], evaluation: Evaluation
 ) -> dict[str, pa.Table]:
-    names = np.array(list(work.tapes))
+    """Return the tables of a run folder, by file name.
+
+    Parameters
+    ----------
+    forecasts : sequence of Forecast
+        Everything that was issued, market by market.
+    markets : sequence of MarketInput
+        What was scored, in the order in which `evaluation` numbers them.
+    evaluation : Evaluation
+        What was observed.
+    """
+    names = np.array([market.symbol for market in markets])
     prices = [
         pa.table(
             {
@@ -254,7 +317,7 @@ def _parquet(
         )
     }
     return {
-        "forecasts.parquet": forecast_table([f for issued in forecasts.values() for f in issued]),
+        "forecasts.parquet": forecast_table(forecasts),
         "prices.parquet": pa.concat_tables(prices),
         **tables,
     }

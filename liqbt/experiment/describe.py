@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +16,15 @@ from liqbt.log import EventLog
 from liqbt.tape import Tape
 from liqbt.types import SECOND_NS, Instrument, Kind, Ns
 
-__all__ = ["describe_log", "describe_market", "iso", "log_info", "log_verify", "versions"]
+__all__ = [
+    "describe_feeds",
+    "describe_log",
+    "describe_market",
+    "iso",
+    "log_info",
+    "log_verify",
+    "versions",
+]
 
 _PERIODIC: Final = (
     Kind.BAR,
@@ -58,8 +66,27 @@ def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str
     log : EventLog
         Where the sources declared their latencies.
     """
-    kind = market.price_kind
-    instrument = market.events[kind][0]
+    return {
+        **describe_feeds(market.events, market.price_kind, tape, log),
+        "margin": market.margin.model_dump(mode="json"),
+    }
+
+
+def describe_feeds(
+    chosen: Mapping[Kind, Sequence[Instrument]], kind: Kind, tape: Tape, log: EventLog
+) -> dict[str, Any]:
+    """Return what a manifest says about the events of one market, whatever reads them.
+
+    Parameters
+    ----------
+    chosen : mapping of Kind to sequence of Instrument
+        Which instruments give which kind.
+    kind : Kind
+        The kind whose price is used.
+    tape, log
+        Its events, and where they came from.
+    """
+    instrument = chosen[kind][0]
     events = tape.of(kind)
     points = len(events) > 0 and int(events["span_s"][0]) == 0
     shape = {Kind.MARK: "mark points" if points else "mark bars", Kind.BAR: "last-price bars"}
@@ -67,7 +94,6 @@ def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str
     return {
         "price": price,
         "price_stand_in": None if kind == Kind.MARK else price,
-        "margin": market.margin.model_dump(mode="json"),
         "tape": tape.digest,
         "events": {k.name.lower(): len(tape.of(k)) for k in Kind if len(tape.of(k))},
         "instruments": [str(i) for i in tape.instruments],
@@ -75,15 +101,15 @@ def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str
         "last": iso(int(tape.events["ts_known"][-1])),
         "gaps": [
             _gaps(tape, k, i)
-            for k, chosen in market.events.items()
+            for k, instruments in chosen.items()
             if k in _PERIODIC
-            for i in chosen
+            for i in instruments
         ],
-        "latency": _latencies(tape, market, log),
+        "latency": _latencies(tape, chosen, log),
         "notes": {
             place: words
             for place, words in _notes(log).items()
-            if place in {_place(k, i) for k, chosen in market.events.items() for i in chosen}
+            if place in {_place(k, i) for k, instruments in chosen.items() for i in instruments}
         },
     }
 
@@ -108,7 +134,9 @@ def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:
     }
 
 
-def _latencies(tape: Tape, market: MarketConfig, log: EventLog) -> list[dict[str, Any]]:
+def _latencies(
+    tape: Tape, chosen: Mapping[Kind, Sequence[Instrument]], log: EventLog
+) -> list[dict[str, Any]]:
     """Return the latency of each feed as it is in the tape, and whether all of it was observed."""
     said: dict[tuple[Kind, Instrument], set[str]] = defaultdict(set)
     for commit in log.commits():
@@ -117,9 +145,9 @@ def _latencies(tape: Tape, market: MarketConfig, log: EventLog) -> list[dict[str
                 latency_is = str(commit.source.get("latency_is", "modelled"))
                 said[segment.kind, instrument].add(latency_is)
     result = []
-    for kind, chosen in market.events.items():
+    for kind, instruments in chosen.items():
         rows = tape.of(kind)
-        for instrument in chosen:
+        for instrument in instruments:
             if instrument not in tape.instruments:
                 continue
             mine = rows[rows["instrument"] == tape.instruments.index(instrument)]

@@ -14,7 +14,7 @@ from liqbt.calibrate import calibrate_landmarks
 from liqbt.errors import DataError
 from liqbt.evaluation import EvaluationConfig, MarketInput, PricePath, observe, price_path
 from liqbt.experiment.build import build_estimator
-from liqbt.experiment.schema import Experiment, format_duration
+from liqbt.experiment.schema import EvaluationOptions, Experiment, format_duration
 from liqbt.replay import copied, replay, schedule
 from liqbt.tape import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
@@ -29,7 +29,9 @@ __all__ = [
     "issued_items",
     "market_input",
     "outcome_path",
+    "protocol",
     "scored_from",
+    "walk_forward",
 ]
 
 
@@ -71,7 +73,11 @@ def forecast_times(experiment: Experiment, tape: Tape, until: Ns | None = None) 
 
 def evaluation_config(experiment: Experiment) -> EvaluationConfig:
     """Return the protocol that an experiment's `evaluation` asks for."""
-    options = experiment.evaluation
+    return protocol(experiment.evaluation)
+
+
+def protocol(options: EvaluationOptions) -> EvaluationConfig:
+    """Return the protocol as evaluation takes it."""
     return EvaluationConfig(
         horizons_ns=options.horizons,
         latency_ns=options.latency,
@@ -95,7 +101,12 @@ def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
 
 def calibration(experiment: Experiment) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
     """Return the calibration of one horizon's landmarks: the walk-forward tilt."""
-    return partial(calibrate_landmarks, ridge=experiment.evaluation.ridge)
+    return walk_forward(experiment.evaluation)
+
+
+def walk_forward(options: EvaluationOptions) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
+    """Return the calibration that a protocol asks for."""
+    return partial(calibrate_landmarks, ridge=options.ridge)
 
 
 def market_input(
