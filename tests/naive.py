@@ -1007,6 +1007,25 @@ def density_rank(
     return max(sum(v <= mean for v in same), 1) / len(same)
 
 
+def published_rows(
+    levels: list[tuple[int, float, float, float]],
+    anchor: float,
+    step: float,
+    mark_bin: int,
+    n: int,
+) -> dict[int, list[float]]:
+    """By side, the USD in each of `n` bins outward from the mark's, of (side, low, high, USD)."""
+    out = {1: [0.0] * n, -1: [0.0] * n}
+    for side, low, high, usd in levels:
+        start, end = math.log(low / anchor), math.log(high / anchor)
+        for j in range(n):
+            k = mark_bin - 1 - j if side > 0 else mark_bin + 1 + j
+            shared = min(end, (k + 1) * step) - max(start, k * step)
+            if shared > 1e-6 * step:  # an edge of a bin, rounded
+                out[side][j] += usd * shared / (end - start)
+    return out
+
+
 # --- estimators: what is small --------------------------------------------------------------------
 
 

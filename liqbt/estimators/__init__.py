@@ -1,8 +1,9 @@
 """Estimators: from a market's events to a map of forced notional by price.
 
 The reference (`OIFlow`), baselines that know nothing of leverage (`Uniform`, `DistanceKernel`,
-`VolumeProfile`), and nulls that emit a map (`Mirror`, `TimeShift`). Each sees the events of one
-market, at most one instrument per kind (several only for liquidation totals), and nothing else.
+`VolumeProfile`), nulls that emit a map (`Mirror`, `TimeShift`), and somebody else's map
+(`PublishedMap`). Each sees the events of one market, at most one instrument per kind (several only
+for liquidation totals), and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
 from liqbt.estimators.config import MapConfig, PriceConfig
 from liqbt.estimators.nulls import Mirror, TimeShift, recentre, reflect
 from liqbt.estimators.oi_flow import OIFlow, OIFlowConfig
+from liqbt.estimators.published import PublishedLevels, PublishedMap
 
 __all__ = [
     "DistanceKernel",
@@ -19,6 +21,8 @@ __all__ = [
     "OIFlow",
     "OIFlowConfig",
     "PriceConfig",
+    "PublishedLevels",
+    "PublishedMap",
     "TimeShift",
     "Uniform",
     "VolumeProfile",

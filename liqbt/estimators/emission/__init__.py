@@ -62,6 +62,11 @@ class Emission:
         self._half = len(market.centres) // 2
         self._grid = config.grid(math.nan)  # that of the last forecast: it is the same each time
 
+    @property
+    def room(self) -> int:
+        """How many clusters a forecast can hold."""
+        return len(self.scratch.clusters)
+
     def forecast(self, at: Ns, issue: Issue) -> Forecast | None:
         """Build the forecast issued at `at`, its arrays read-only; None where σ is NaN."""
         sigma, found, density_usd, asymmetry, long, short = issue
