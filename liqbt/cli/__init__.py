@@ -10,6 +10,7 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.runs import check, compare, demo, line, report, run
+from liqbt.cli.score import score
 from liqbt.cli.validity import validate
 from liqbt.cli.words import examples
 from liqbt.errors import LiqbtError, one_line
@@ -36,6 +37,7 @@ for command in (
     check,
     compare,
     claims,
+    score,
     fetch,
     ingest,
     log,

@@ -22,7 +22,7 @@ from liqbt.evaluation.evaluate import (
 from liqbt.evaluation.first_side import FIRST_SIDE_DTYPE
 from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.evaluation.path import Censor, PricePath, price_path
-from liqbt.evaluation.scores import POOLED, BandRow, ScoreDetail
+from liqbt.evaluation.scores import POOLED, BandRow, ScoreDetail, stated_scores
 
 __all__ = [
     "CLAIMS",
@@ -48,6 +48,7 @@ __all__ = [
     "observe",
     "price_path",
     "score",
+    "stated_scores",
     "verdict",
     "verdicts",
 ]

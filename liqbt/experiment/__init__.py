@@ -25,6 +25,7 @@ from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, is
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.replicate import Replication, replicate, world_experiment
 from liqbt.experiment.schema import (
+    EvaluationOptions,
     Experiment,
     demo_experiment,
     duration_ns,
@@ -33,6 +34,7 @@ from liqbt.experiment.schema import (
     load_experiment,
     with_estimator,
 )
+from liqbt.experiment.score import instrument_names, score_forecasts, score_options
 from liqbt.experiment.store import Run, json_value, load_run
 from liqbt.experiment.yaml import nearest
 from liqbt.replay import forecasts_digest, replay, schedule
@@ -40,6 +42,7 @@ from liqbt.tape import Tape, tape_from_events
 
 __all__ = [
     "REGISTER",
+    "EvaluationOptions",
     "Experiment",
     "FetchReport",
     "IngestReport",
@@ -64,6 +67,7 @@ __all__ = [
     "format_duration",
     "ingest_files",
     "instant_ns",
+    "instrument_names",
     "iso",
     "issue",
     "issued_items",
@@ -82,6 +86,8 @@ __all__ = [
     "replicate",
     "run_experiment",
     "schedule",
+    "score_forecasts",
+    "score_options",
     "sha256_file",
     "silent",
     "simulate_world",

@@ -10,9 +10,10 @@ import numpy as np
 
 from liqbt.report.charts import bands_figure, forest_figure
 from liqbt.report.flow import flow_figure
-from liqbt.report.heatmap import map_figure
+from liqbt.report.heatmap import ESTIMATED, map_figure
 from liqbt.report.marks import episode_marks
 from liqbt.report.profile import profile_figure
+from liqbt.report.published import PUBLISHED
 from liqbt.report.raster import issue_spacing
 from liqbt.report.select import main_symbol, score_symbols, smallest_effect
 from liqbt.report.style import Figure, drawing
@@ -80,6 +81,7 @@ def market_figures(
                 price_name="mark price"
                 if stand_in is None
                 else "price that stands in for the mark",
+                closing=PUBLISHED if run.manifest.get("published") else ESTIMATED,
             )
             for key, (begin, words) in windows.items()
         }

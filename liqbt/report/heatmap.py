@@ -24,7 +24,7 @@ from liqbt.report.raster import Raster, issue_spacing, raster
 from liqbt.report.style import GREY, INK, Figure, as_png, canvas
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
 
-__all__ = ["EpisodeMarks", "map_figure", "price_window"]
+__all__ = ["ESTIMATED", "EpisodeMarks", "map_figure", "price_window"]
 
 _LONGS: Final = LinearSegmentedColormap.from_list(
     "longs", ["#ffffff", "#c6dbef", "#6baed6", "#2171b5", "#08306b"]
@@ -35,6 +35,8 @@ _SHORTS: Final = LinearSegmentedColormap.from_list(
 _UNCOVERED: Final = 0.86
 _MARGIN_SIGMA: Final = 1.5
 _OUTLINED_DAYS: Final = 21
+ESTIMATED: Final = "This is an estimate, not positions that a venue has published."
+"""What closes the caption of an estimator's map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,7 @@ def map_figure(
     name: str,
     title: str,
     price_name: str,
+    closing: str = ESTIMATED,
 ) -> Figure:
     """Draw the map of one market from `start_ns` to `end_ns`.
 
@@ -205,6 +208,8 @@ def map_figure(
         File name, and the page's heading of the figure.
     price_name : str
         What the line is.
+    closing : str
+        Last sentence of the caption: what the map is.
     """
     shown = [f for f in forecasts if start_ns <= f.at < end_ns]
     inside = (prices["ts"] >= start_ns) & (prices["ts"] < end_ns)
@@ -237,7 +242,7 @@ def map_figure(
     return Figure(
         name=name,
         title=title,
-        caption=_caption(symbol, image, shown, n_marked),
+        caption=f"{_caption(symbol, image, shown, n_marked)} {closing}",
         alt=_alt(symbol, shown, start_ns, end_ns),
         data=as_png(figure),
     )
@@ -263,7 +268,7 @@ def _caption(symbol: str, image: Raster, shown: Sequence[Forecast], n_marked: in
             f" {whole} of the {words.count(n_marked)} scored episodes of the 24 h horizon, as "
             "frozen at birth, until the visit or the end of the window."
         )
-    return f"{text} This is an estimate, not positions that a venue has published."
+    return text
 
 
 def _alt(symbol: str, shown: Sequence[Forecast], start_ns: Ns, end_ns: Ns) -> str:

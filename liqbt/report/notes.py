@@ -125,10 +125,13 @@ def limits(run: Run) -> list[str]:
             "When a live reader would have known an event is modelled, not observed, where "
             "marked so."
         )
+    if not run.manifest.get("published"):
+        out.append(
+            "The map is an estimate, not observed positions: entries and leverage are assumed, and "
+            "positions that were open at the start are unknown and are not placed."
+        )
     return [
         *out,
-        "The map is an estimate, not observed positions: entries and leverage are assumed, and "
-        "positions that were open at the start are unknown and are not placed.",
         "A hit rate means nothing without its null: any level near the price is usually reached.",
         "The random walk errs with volatility; the mirror errs when prices trend, and is itself "
         "dense where the map is two-sided, which hides part of an effect.",

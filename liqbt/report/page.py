@@ -17,6 +17,7 @@ import markupsafe
 from liqbt.report import feeds, notes, tables, words
 from liqbt.report.figures import market_figures, score_figures
 from liqbt.report.line import forecast_line
+from liqbt.report.published import published_limits, published_section
 from liqbt.report.reading import VERDICT_WORDS, headline, reading
 from liqbt.report.select import in_nats
 from liqbt.report.style import Figure
@@ -138,6 +139,7 @@ def _context(run: Run) -> dict[str, Any]:
         "headline": headline(run),
         "planted": notes.planted_truth(run),
         "truth": truth_section(run),
+        "published": published_section(run),
         "verdicts": [_verdict(run, verdict) for verdict in run.verdicts],
         "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
         "scores": tables.score_table(run),
@@ -152,7 +154,7 @@ def _context(run: Run) -> dict[str, Any]:
         "bands": tables.bands_table(run),
         "flow": tables.flow_table(run),
         "definitions": notes.definitions(run),
-        "limits": notes.limits(run),
+        "limits": [*published_limits(run), *notes.limits(run)],
         "sensitivities": tables.sensitivity_table(run) if run.sensitivities else None,
         "command": notes.command(run),
         "seed": words.one_line(str(manifest.get("seed", words.DASH))),

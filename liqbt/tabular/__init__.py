@@ -60,7 +60,7 @@ map cannot say (`SourceRows`), and converts with `ingest_rows`.
 
 from __future__ import annotations
 
-from liqbt.tabular.cells import as_integers, as_numbers, as_words
+from liqbt.tabular.cells import as_integers, as_numbers, as_times, as_words
 from liqbt.tabular.colmap import ColumnMap
 from liqbt.tabular.files import MAX_BYTES, CsvShape, RawTable, read_head, sha256_file
 from liqbt.tabular.ingest import Ingested, ingest_file, ingest_rows
@@ -81,6 +81,7 @@ __all__ = [
     "Summary",
     "as_integers",
     "as_numbers",
+    "as_times",
     "as_words",
     "ingest_file",
     "ingest_rows",

@@ -50,6 +50,7 @@ from liqbt.evaluation.scores.ranking import (
     roc,
 )
 from liqbt.evaluation.scores.rows import POOLED, ScoreDetail, detail
+from liqbt.evaluation.scores.stated import stated_scores
 
 __all__ = [
     "EPISODE_STATISTICS",
@@ -90,4 +91,5 @@ __all__ = [
     "restricted_mean_time",
     "roc",
     "scored_births",
+    "stated_scores",
 ]

@@ -1,0 +1,81 @@
+"""The command that scores what somebody else has published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from liqbt.cli.words import FILE, examples, json_option, log_option, progress, say
+
+
+@click.command(
+    epilog=examples(
+        "liqbt score vendor.csv --log mylog",
+        "liqbt score map.parquet --log mylog --market BTC=binance-um/BTCUSDT --horizons 4h,24h",
+    )
+)
+@click.argument("forecasts", type=FILE)
+@log_option
+@click.option(
+    "--market",
+    "markets",
+    multiple=True,
+    metavar="SYMBOL=VENUE/NAME",
+    help="The instrument of a symbol, where the log calls it otherwise.",
+)
+@click.option("--horizons", help="Comma-separated.  [default: 4h,24h,7d]")
+@click.option("--latency", help="From issue to the first moment watched.  [default: 1min]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--out",
+    "--results",
+    "results",
+    type=FILE,
+    default=Path("results"),
+    show_default=True,
+    help="Folder that runs are kept in.",
+)
+@json_option
+def score(
+    forecasts: Path,
+    log_dir: Path,
+    markets: tuple[str, ...],
+    horizons: str | None,
+    latency: str | None,
+    seed: int,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Score published levels, by the protocol of every run, against the prices of an event log.
+
+    FORECASTS is CSV or Parquet with the columns at (ISO 8601 with a zone), symbol, side (long:
+    liquidated below the price; short: above it), low, high, notional (USD), and optionally
+    p_visit_24h and the like: stated probabilities of a visit. Whether rows were made with what was
+    known at their time cannot be checked from outside.
+    """
+    from liqbt.experiment import instrument_names, score_forecasts, score_options
+    from liqbt.report.page import write_report
+    from liqbt.report.published import published_summary
+
+    options = score_options(horizons=horizons, latency=latency)
+    with progress() as stage:
+        run = score_forecasts(
+            forecasts,
+            log_dir,
+            results,
+            options=options,
+            named=instrument_names(markets),
+            seed=seed,
+            finish=write_report,
+            stage=stage,
+        )
+    value = {
+        "run_id": run.run_id,
+        "path": str(run.path),
+        "published": dict(run.manifest["published"]),
+        "metrics": json.loads((run.path / "metrics.json").read_text(encoding="utf-8")),
+    }
+    text = f"{published_summary(run)}\n\nreport: {run.path / 'report.html'}"
+    say(value, as_json, text)

@@ -1,0 +1,179 @@
+"""What one scoring works with: everything that comes in, read and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liqbt.errors import ConfigError, DataError
+from liqbt.estimators import MapConfig
+from liqbt.experiment.describe import iso
+from liqbt.experiment.identity import code_digest, lock_digest, run_identity
+from liqbt.experiment.pipeline import protocol
+from liqbt.experiment.schema import EstimatorConfig, EvaluationOptions, format_duration
+from liqbt.experiment.score.levels import MarketLevels, market_levels
+from liqbt.experiment.score.markets import ScoredMarket, map_config, map_options, scored_market
+from liqbt.experiment.score.reading import PublishedRows, read_published
+from liqbt.log import EventLog
+from liqbt.tape import Selection, Tape, build_tape
+from liqbt.types import Instrument
+
+__all__ = ["ScoreWork", "prepared"]
+
+_WRITTEN = {
+    "name",
+    "sigma_window",
+    "sigma_sampling",
+    "sigma_min_coverage",
+    "step",
+    "reach",
+    "smoothing_bins",
+    "asymmetry_reach",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ScoreWork:
+    """What one scoring works with; sequences are by market, in the order of `rows.symbols`.
+
+    Attributes
+    ----------
+    rows : PublishedRows
+        The file.
+    markets, levels, tapes, maps : sequence
+        Which events decide, what was published, the events, and the grid and σ.
+    log : EventLog
+        Where the events are.
+    named : mapping of str to Instrument
+        Instruments that the caller chose.
+    options : EvaluationOptions
+        The protocol.
+    config : mapping
+        The configuration with every default filled in, as `config.yaml` holds it.
+    hashes : mapping
+        What the run is identified by.
+    """
+
+    rows: PublishedRows
+    markets: Sequence[ScoredMarket]
+    levels: Sequence[MarketLevels]
+    tapes: Sequence[Tape]
+    maps: Sequence[MapConfig]
+    log: EventLog
+    named: Mapping[str, Instrument]
+    options: EvaluationOptions
+    config: Mapping[str, Any]
+    hashes: Mapping[str, Any]
+
+
+def prepared(
+    file: Path,
+    log_dir: Path,
+    cache: Path,
+    options: EvaluationOptions,
+    named: Mapping[str, Instrument],
+    seed: int,
+) -> ScoreWork:
+    """Read and check everything that comes in.
+
+    Parameters
+    ----------
+    file, log_dir : Path
+        The published levels, and the event log.
+    cache : Path
+        Folder for tapes that can be made again.
+    options, named, seed
+        As in `score_forecasts`.
+
+    Raises
+    ------
+    LiqbtError
+        If the file, the log or the protocol cannot be used.
+    """
+    rows = read_published(file)
+    _check_asked(file, rows, options, named)
+    log = EventLog.open(log_dir)
+    markets = [scored_market(log, symbol, named, str(file)) for symbol in rows.symbols]
+    folder = cache / "tapes" / code_digest()[:16]
+    tapes = [build_tape(log, Selection(kinds=dict(m.events)), folder) for m in markets]
+    for i, tape in enumerate(tapes):
+        _check_range(file, rows, i, tape)
+    chosen = [map_options(m, tape) for m, tape in zip(markets, tapes, strict=True)]
+    maps = [map_config(m, options) for m, options in zip(markets, chosen, strict=True)]
+    config = _config(file, rows, markets, chosen) | {
+        "evaluation": options.model_dump(mode="json"),
+        "seed": seed,
+    }
+    return ScoreWork(
+        rows=rows,
+        markets=markets,
+        levels=[market_levels(rows, i, each.step) for i, each in enumerate(maps)],
+        tapes=tapes,
+        maps=maps,
+        log=log,
+        named=named,
+        options=options,
+        config=config,
+        hashes={
+            "config": run_identity(config),
+            "forecasts file": rows.sha256,
+            "tape": {m.symbol: tape.digest for m, tape in zip(markets, tapes, strict=True)},
+            "code": code_digest(),
+            "lock": lock_digest(),
+        },
+    )
+
+
+def _check_asked(
+    file: Path, rows: PublishedRows, options: EvaluationOptions, named: Mapping[str, Instrument]
+) -> None:
+    """Refuse probabilities of a horizon that is not scored, and a symbol that the file lacks."""
+    horizons = protocol(options).horizons_ns
+    foreign = [h for h in rows.stated if h not in horizons]
+    if foreign:
+        raise ConfigError(
+            f"{file}: probabilities are stated for {format_duration(foreign[0])}, a horizon that "
+            f"is not scored; scored are {', '.join(map(format_duration, horizons))}"
+        )
+    unused = sorted(set(named) - set(rows.symbols))
+    if unused:
+        raise ConfigError(f"{file}: has no symbol '{unused[0]}'; it has {', '.join(rows.symbols)}")
+
+
+def _check_range(file: Path, rows: PublishedRows, symbol: int, tape: Tape) -> None:
+    """Refuse rows from before the first event or after the last."""
+    first, last = (int(tape.events["ts_known"][i]) for i in (0, -1))
+    bad = (rows.symbol == symbol) & ((rows.at <= first) | (rows.at > last))
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise DataError(
+            f"{file}: row {rows.number[i]} has at {iso(int(rows.at[i]))}, outside of what the log "
+            f"knows of '{rows.symbols[symbol]}', {iso(first)} to {iso(last)} "
+            f"({int(bad.sum())} such rows); extend the log, or leave them out"
+        )
+
+
+def _config(
+    file: Path,
+    rows: PublishedRows,
+    markets: Sequence[ScoredMarket],
+    chosen: Sequence[EstimatorConfig],
+) -> dict[str, Any]:
+    """Return what `config.yaml` says of the file and its markets."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.name.split(".")[0]).strip("-._")[:56]
+    return {
+        "name": f"score-{name or 'file'}",
+        "forecasts": {"file": file.name, "sha256": rows.sha256},
+        "symbols": {
+            market.symbol: {
+                "events": {k.name.lower(): [str(i) for i in v] for k, v in market.events.items()},
+                "estimator": each.model_dump(mode="json", include=_WRITTEN),
+            }
+            for market, each in zip(markets, chosen, strict=True)
+        },
+    }
