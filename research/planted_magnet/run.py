@@ -14,6 +14,7 @@ import liqbt
 
 HERE = Path(__file__).resolve().parent
 ALL, DENSEST = "mirror_lift", "mirror_lift_densest"
+SUMMED = (DENSEST, ALL, "dose_response", "dose_response_raw")
 WORLDS = HERE.parent.parent / "experiments" / "worlds"
 
 EXPERIMENT = """
@@ -41,7 +42,7 @@ def world_text(name: str) -> str:
 
 
 def one(job: tuple[str, int]) -> dict[str, float | int | str]:
-    """Run one market; return its 24-hour mirror lift and first-side skill."""
+    """Run one market; return every statistic of all its clusters and landmarks at 24 hours."""
     name, seed = job
     folder = Path(tempfile.mkdtemp(prefix="planted-"))
     try:
@@ -81,7 +82,7 @@ def table(rows: list[dict[str, float | int | str]]) -> str:
     lines.append("")
     for name in dict.fromkeys(str(row["world"]) for row in rows):
         mine = [row for row in rows if row["world"] == name]
-        for statistic in (DENSEST, ALL):
+        for statistic in SUMMED:
             lifts = [float(row[statistic]) for row in mine]
             mean = math.fsum(lifts) / len(lifts)
             spread = math.sqrt(math.fsum((x - mean) ** 2 for x in lifts) / max(len(lifts) - 1, 1))
