@@ -19,7 +19,7 @@ from liqbt.experiment.events import (
 )
 from liqbt.experiment.fetch import fetch_archive
 from liqbt.experiment.fetched import FetchReport, describe_fetch
-from liqbt.experiment.identity import code_digest, sha256_file
+from liqbt.experiment.identity import code_digest, rooms_digest, sha256_file
 from liqbt.experiment.ingest import IngestReport, describe_ingest, ingest_files
 from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
 from liqbt.experiment.progress import Stage, silent
@@ -84,6 +84,7 @@ __all__ = [
     "open_log",
     "replay",
     "replicate",
+    "rooms_digest",
     "run_experiment",
     "schedule",
     "score_forecasts",

@@ -26,6 +26,7 @@ from liqbt.experiment.beside import Beside, truth_beside
 from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
 from liqbt.experiment.describe import describe_market, versions
 from liqbt.experiment.events import Origin, Stage, market_tape, open_events, silent
+from liqbt.experiment.gate import withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.pipeline import (
     calibration,
@@ -86,6 +87,7 @@ def run_experiment(
         symbol: market_tape(origin, experiment, symbol, results / ".cache")
         for symbol in sorted(experiment.symbols)
     }
+    withheld = withheld_claims(results)
     hashes = {
         "config": run_identity(_without_places(experiment)),
         "sources": run_identity({"sources": origin.sources}),
@@ -93,6 +95,7 @@ def run_experiment(
         "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
         "code": code_digest(),
         "lock": lock_digest(),
+        "gate": run_identity(withheld),
     }
     run_id = run_identity(hashes)
     final = results / experiment.name / run_id
@@ -101,7 +104,12 @@ def run_experiment(
             return load_run(final)
         set_aside(final)
         work = _Work(
-            experiment=experiment, origin=origin, tapes=tapes, hashes=hashes, run_id=run_id
+            experiment=experiment,
+            origin=origin,
+            tapes=tapes,
+            hashes=hashes,
+            run_id=run_id,
+            withheld=withheld,
         )
         return _execute(work, final, finish, stage)
 
@@ -122,6 +130,7 @@ class _Work:
     tapes: Mapping[str, Tape]
     hashes: Mapping[str, Any]
     run_id: str
+    withheld: Mapping[str, str]
 
 
 def _execute(
@@ -150,7 +159,7 @@ def _execute(
         manifest=_manifest(work, forecasts),
         config=_without_places(experiment),
         scores=evaluation.scores,
-        verdicts=verdicts(evaluation.details, gate_passed=False),
+        verdicts=verdicts(evaluation.details, withheld=work.withheld),
         tables=run_tables(evaluation, sensitivities),
         parquet=run_parquet(
             [f for issued in forecasts.values() for f in issued], markets, evaluation

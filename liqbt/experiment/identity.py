@@ -5,16 +5,59 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from liqbt.log import sha256_file
 
-__all__ = ["canonical_json", "code_digest", "lock_digest", "run_identity", "sha256_file"]
+__all__ = [
+    "ROOMS",
+    "canonical_json",
+    "code_digest",
+    "lock_digest",
+    "rooms_digest",
+    "run_identity",
+    "sha256_file",
+]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+
+
+ROOMS: Final = (
+    "types.py",
+    "margin.py",
+    "margin_tiers.py",
+    "margin_kernels.py",
+    "tape",
+    "forecasts.py",
+    "replay.py",
+    "estimators",
+    "simulate",
+    "calibrate.py",
+    "evaluation",
+    "experiment/build.py",
+    "experiment/pipeline.py",
+    "experiment/replicate.py",
+    "experiment/schema.py",
+    "experiment/fields.py",
+    "data",
+)
+"""What can change a replication: the rest of the package (readers, reports, commands) cannot."""
+
+
+def rooms_digest(rooms: Iterable[str] = ROOMS) -> str:
+    """Return a digest of the sources and data files of some rooms of the package."""
+    digest = hashlib.sha256()
+    for room in rooms:
+        place = _PACKAGE / room
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_dir() or path.suffix not in {".py", ".csv", ".yaml"}:
+                continue
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def canonical_json(value: Any) -> str:

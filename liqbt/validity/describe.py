@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from liqbt.experiment import rooms_digest
 from liqbt.validity.campaign import Results
 from liqbt.validity.cells import gate_of, size_cells
 from liqbt.validity.power import power_points, smallest_found
@@ -37,6 +38,7 @@ def gate_document(results: Results, *, identity: str, root: int) -> dict[str, An
     ]
     return {
         "identity": identity,
+        "code": rooms_digest(),
         "seed": root,
         "gates": [asdict(gate) for gate in gate_of(results)],
         "size": [asdict(cell) | {"word": cell.word} for cell in size_cells(results)],

@@ -229,7 +229,7 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
     ],
 )
 def test_the_six_words(given, word):
-    found = verdict(MAGNET, detail(**given), gate_passed=True)
+    found = verdict(MAGNET, detail(**given), withheld=None)
     assert found.word == word
     assert found.claim == "magnet"
     assert (found.score is None) == (word == VerdictWord.NOT_TESTABLE)
@@ -237,27 +237,25 @@ def test_the_six_words(given, word):
 
 def test_before_the_gate_everything_testable_is_withheld():
     for given in ({}, {"value": -0.05}, {"half": 0.05, "mde": 0.07}):
-        found = verdict(MAGNET, detail(**given), gate_passed=False)
+        found = verdict(MAGNET, detail(**given), withheld="not gated")
         assert found.word == VerdictWord.WITHHELD
         assert found.score is not None
-    assert verdict(MAGNET, detail(n=3), gate_passed=False).word == VerdictWord.NOT_TESTABLE
+    assert verdict(MAGNET, detail(n=3), withheld="not gated").word == VerdictWord.NOT_TESTABLE
 
 
 def test_reasons_say_what_is_needed():
-    few = verdict(MAGNET, detail(n=3, days=2), gate_passed=True)
+    few = verdict(MAGNET, detail(n=3, days=2), withheld=None)
     assert "3 episodes on 2 days; at least 30 on 20 days are needed" in few.reason
-    assert "there is no dose_response" in verdict(MAGNET, None, gate_passed=True).reason
-    weak = verdict(MAGNET, detail(value=0.012, half=0.05, mde=0.07), gate_passed=True)
+    assert "there is no dose_response" in verdict(MAGNET, None, withheld=None).reason
+    weak = verdict(MAGNET, detail(value=0.012, half=0.05, mde=0.07), withheld=None)
     assert "7 points" in weak.reason
     assert "12%" in weak.reason
 
 
 def test_the_null_of_a_score_is_what_bounds_are_held_against():
     shifted = detail(value=0.53, null=0.5)
-    assert verdict(MAGNET, shifted, gate_passed=True).word == VerdictWord.SUPPORTED
-    assert (
-        verdict(MAGNET, detail(value=0.53, null=0.6), gate_passed=True).word == VerdictWord.REFUTED
-    )
+    assert verdict(MAGNET, shifted, withheld=None).word == VerdictWord.SUPPORTED
+    assert verdict(MAGNET, detail(value=0.53, null=0.6), withheld=None).word == VerdictWord.REFUTED
 
 
 def beside(**values):
@@ -278,7 +276,7 @@ def beside(**values):
 )
 def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, word, says):
     rows = beside(dose_response_beside_structures=structures, mirror_lift_densest=mirror)
-    found = verdict(REGISTERED, detail(), gate_passed=True, beside=rows)
+    found = verdict(REGISTERED, detail(), withheld=None, beside=rows)
     assert found.word == word
     assert says in found.reason
 
@@ -286,7 +284,7 @@ def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, w
 def test_a_condition_whose_intervals_do_not_agree_is_not_met():
     rows = beside(mirror_lift_densest=(0.01, 0.5))
     rows.append(detail(value=0.03, half=0.01, agree=False, statistic=REGISTERED.also_above[0]))
-    found = verdict(REGISTERED, detail(), gate_passed=True, beside=rows)
+    found = verdict(REGISTERED, detail(), withheld=None, beside=rows)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "do not agree" in found.reason
 
@@ -303,16 +301,16 @@ def test_a_pass_rule_on_the_lower_bound_is_held_against_the_bound(value, half, w
     """Clusters past swings: supported when the lower bound of the ratio is above 1.1."""
     claim = next(claim for claim in REGISTER if claim.id == "placement")
     given = detail(value=value, half=half, mde=1.4 * half, null=1.0)
-    found = verdict(claim, given, gate_passed=True)
+    found = verdict(claim, given, withheld=None)
     assert found.word == word
     assert "a ratio of 1." in found.reason
 
 
 def test_a_condition_that_was_not_computed_is_not_met():
-    found = verdict(REGISTERED, detail(), gate_passed=True)
+    found = verdict(REGISTERED, detail(), withheld=None)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "not computed" in found.reason
-    refuted = verdict(REGISTERED, detail(value=-0.05), gate_passed=True)
+    refuted = verdict(REGISTERED, detail(value=-0.05), withheld=None)
     assert refuted.word == VerdictWord.REFUTED
 
 
@@ -329,10 +327,10 @@ def test_primary_claims_share_alpha(direction, word, says):
     magnet = detail(value=0.03, half=0.0287, mde=0.03 * 2.8 / 2.054)
     rows = beside(dose_response_beside_structures=(0.03, 0.01), mirror_lift_densest=(0.01, 0.5))
     rows += [magnet, detail(statistic="first_side_skill", **direction)]
-    found = {v.claim: v for v in verdicts(rows, gate_passed=True)}["magnet"]
+    found = {v.claim: v for v in verdicts(rows, withheld={})}["magnet"]
     assert found.word == word
     assert says in found.reason
-    alone = verdict(REGISTERED, magnet, gate_passed=True, beside=rows)
+    alone = verdict(REGISTERED, magnet, withheld=None, beside=rows)
     assert alone.word == VerdictWord.SUPPORTED
 
 
@@ -356,7 +354,7 @@ def test_power():
 
 
 def test_each_claim_finds_its_row_and_is_withheld(evaluation):
-    found = verdicts(evaluation.details, gate_passed=False)
+    found = verdicts(evaluation.details, withheld={claim.id: "not gated" for claim in CLAIMS})
     assert [v.claim for v in found] == [c.id for c in CLAIMS]
     for claim in CLAIMS:
         mine = find_score(claim, evaluation.details)
@@ -365,7 +363,7 @@ def test_each_claim_finds_its_row_and_is_withheld(evaluation):
     by_claim = {v.claim: v.word for v in found}
     assert by_claim["visit"] == by_claim["direction"] == VerdictWord.WITHHELD
     assert by_claim["magnet"] == VerdictWord.NOT_TESTABLE  # this market's maps have no density
-    released = verdicts(evaluation.details, gate_passed=True)
+    released = verdicts(evaluation.details, withheld={})
     assert VerdictWord.WITHHELD not in {v.word for v in released}
 
 

@@ -200,3 +200,24 @@ def test_planted_worlds_are_those_of_their_files_at_another_strength():
     assert (world.days, world.mechanisms.magnet) == (60, 0.5)
     free = world_of(replace(job, role="size", world="gbm", strength=0.0), WORLDS)
     assert free.mechanisms == type(free.mechanisms)()
+
+
+def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
+    from liqbt.experiment import rooms_digest
+    from liqbt.experiment.gate import withheld_claims
+
+    assert all("has not been through" in reason for reason in withheld_claims(tmp_path).values())
+    document = gate_document(results(1000, {"momentum": 60}), identity="i", root=1)
+    assert document["code"] == rooms_digest()
+    (tmp_path / "validity").mkdir()
+    path = tmp_path / "validity" / "validity.json"
+    path.write_text(json.dumps(document))
+    found = withheld_claims(tmp_path)
+    assert "direction" not in found
+    assert "in momentum it found something in 60 of 1000" in found["magnet"]
+    assert "does not replicate it" in found["visit"]
+    path.write_text(json.dumps({**document, "code": "other"}))
+    assert all("on other code" in reason for reason in withheld_claims(tmp_path).values())
+    path.write_text("{}")
+    with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):
+        withheld_claims(tmp_path)

@@ -21,9 +21,8 @@ that asks for a lower bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
 
 from scipy.special import ndtr, ndtri
 
@@ -78,7 +77,7 @@ def verdict(
     claim: Claim,
     detail: ScoreDetail | None,
     *,
-    gate_passed: bool,
+    withheld: str | None,
     beside: Sequence[ScoreDetail] = (),
     shared_p: float = 0.0,
 ) -> Verdict:
@@ -90,8 +89,9 @@ def verdict(
         The claim.
     detail : ScoreDetail or None
         Its score and the making of its interval; None where there is no such row.
-    gate_passed : bool
-        Whether the claim's test has shown its size and power at the validity gate.
+    withheld : str or None
+        Why nothing may be concluded: the claim's test has not shown its size at the validity gate.
+        None where it has.
     beside : sequence of ScoreDetail
         All scores of the evaluation: those that the claim's further conditions ask for.
     shared_p : float
@@ -102,16 +102,11 @@ def verdict(
         reason = lacking or "no score"
         return Verdict(claim=claim.id, word=VerdictWord.NOT_TESTABLE, reason=reason, score=None)
     unmet = _unmet(claim, beside)
-    word, reason = VerdictWord.WITHHELD, _WITHHELD
-    if gate_passed:
+    if withheld is not None:
+        word, reason = VerdictWord.WITHHELD, withheld
+    else:
         word, reason = _decide(claim, detail, unmet or _crowded_out(claim, shared_p))
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
-
-
-_WITHHELD: Final = (
-    "its test has not passed the validity gate (size and power on markets whose truth is known), "
-    "so that its figures are shown and nothing is concluded from them"
-)
 
 
 def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
@@ -192,22 +187,22 @@ def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tupl
     )
 
 
-def verdicts(details: Sequence[ScoreDetail], *, gate_passed: bool) -> tuple[Verdict, ...]:
+def verdicts(details: Sequence[ScoreDetail], *, withheld: Mapping[str, str]) -> tuple[Verdict, ...]:
     """Decide all claims of this version.
 
     Parameters
     ----------
     details : sequence of ScoreDetail
         The scores of an evaluation.
-    gate_passed : bool
-        Whether their tests have passed the validity gate.
+    withheld : mapping of str to str
+        Why, for each claim whose test has not passed the validity gate.
     """
     shared = _shared_p(details)
     return tuple(
         verdict(
             claim,
             find_score(claim, details),
-            gate_passed=gate_passed,
+            withheld=withheld.get(claim.id),
             beside=details,
             shared_p=shared.get(claim.id, 0.0),
         )

@@ -74,9 +74,7 @@ def score_forecasts(
     LiqbtError
         If the file, the log or the protocol cannot be used. Nothing is left behind.
     """
-    work = prepared(
-        file, log_dir, results / ".cache", options or EvaluationOptions(), named or {}, seed
-    )
+    work = prepared(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
     run_id = run_identity(work.hashes)
     final = results / str(work.config["name"]) / run_id
     with run_lock(final):
@@ -115,7 +113,7 @@ def _execute(
         manifest=score_manifest(work, run_id, issued, wrong),
         config=work.config,
         scores=evaluation.scores,
-        verdicts=verdicts(evaluation.details, gate_passed=False),
+        verdicts=verdicts(evaluation.details, withheld=work.withheld),
         tables=run_tables(evaluation, sensitivities),
         parquet=run_parquet([f for each in issued for f in each], inputs, evaluation),
         finish=finish,

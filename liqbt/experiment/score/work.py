@@ -13,6 +13,7 @@ import numpy as np
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators import MapConfig
 from liqbt.experiment.describe import iso
+from liqbt.experiment.gate import withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.pipeline import protocol
 from liqbt.experiment.schema import EstimatorConfig, EvaluationOptions, format_duration
@@ -57,6 +58,8 @@ class ScoreWork:
         The configuration with every default filled in, as `config.yaml` holds it.
     hashes : mapping
         What the run is identified by.
+    withheld : mapping of str to str
+        Why, for each claim whose test has not passed the validity gate.
     """
 
     rows: PublishedRows
@@ -69,12 +72,13 @@ class ScoreWork:
     options: EvaluationOptions
     config: Mapping[str, Any]
     hashes: Mapping[str, Any]
+    withheld: Mapping[str, str]
 
 
 def prepared(
     file: Path,
     log_dir: Path,
-    cache: Path,
+    results: Path,
     options: EvaluationOptions,
     named: Mapping[str, Instrument],
     seed: int,
@@ -85,8 +89,8 @@ def prepared(
     ----------
     file, log_dir : Path
         The published levels, and the event log.
-    cache : Path
-        Folder for tapes that can be made again.
+    results : Path
+        Folder of all runs, of tapes that can be made again, and of the validity gate's document.
     options, named, seed
         As in `score_forecasts`.
 
@@ -99,7 +103,7 @@ def prepared(
     _check_asked(file, rows, options, named)
     log = EventLog.open(log_dir)
     markets = [scored_market(log, symbol, named, str(file)) for symbol in rows.symbols]
-    folder = cache / "tapes" / code_digest()[:16]
+    folder = results / ".cache" / "tapes" / code_digest()[:16]
     tapes = [build_tape(log, Selection(kinds=dict(m.events)), folder) for m in markets]
     for i, tape in enumerate(tapes):
         _check_range(file, rows, i, tape)
@@ -109,6 +113,7 @@ def prepared(
         "evaluation": options.model_dump(mode="json"),
         "seed": seed,
     }
+    withheld = withheld_claims(results)
     return ScoreWork(
         rows=rows,
         markets=markets,
@@ -125,7 +130,9 @@ def prepared(
             "tape": {m.symbol: tape.digest for m, tape in zip(markets, tapes, strict=True)},
             "code": code_digest(),
             "lock": lock_digest(),
+            "gate": run_identity(withheld),
         },
+        withheld=withheld,
     )
 
 

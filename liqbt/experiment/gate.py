@@ -1,0 +1,55 @@
+"""What the validity gate lets a run say: read from `validity/validity.json` beside the runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from liqbt.errors import DataError
+from liqbt.evaluation import CLAIMS
+from liqbt.experiment.identity import rooms_digest
+
+__all__ = ["GATE_FILE", "withheld_claims"]
+
+GATE_FILE: Final = Path("validity") / "validity.json"
+_SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
+
+
+def withheld_claims(results: Path) -> dict[str, str]:
+    """Return why each claim's verdict is withheld; a claim whose test is cleared is absent.
+
+    A gate that was run on other code says nothing of this one.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of all runs.
+
+    Raises
+    ------
+    DataError
+        If the gate's document cannot be read; names the file.
+    """
+    path = results / GATE_FILE
+    if not path.is_file():
+        reason = "its test has not been through the validity gate here (liqbt validate)"
+        return {claim.id: f"{reason}, {_SHOWN}" for claim in CLAIMS}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        stale = document["code"] != rooms_digest()
+        gates = {str(gate["claim"]): gate for gate in document["gates"]}
+        words = {name: (str(g["word"]), str(g["reason"])) for name, g in gates.items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: not a document of the validity gate ({error}); expected what "
+            "liqbt validate writes there"
+        ) from error
+    out = {}
+    for claim in CLAIMS:
+        word, said = words.get(claim.id, ("absent", "the gate does not replicate it"))
+        if stale:
+            said = "the gate was run on other code (liqbt validate)"
+        if stale or word != "cleared":
+            out[claim.id] = f"its test has not passed the validity gate: {said}; {_SHOWN}"
+    return out
