@@ -48,7 +48,7 @@ def audit_lookahead(
     days: int | None = None,
     cuts: int = 6,
     seed: int = 0,
-    stage: Stage | None = None,
+    stage: Stage = silent,
 ) -> AuditReport:
     """Hold the poison property against every market of an experiment's file.
 
@@ -64,7 +64,7 @@ def audit_lookahead(
         Only so many days from the first event on.
     cuts, seed : int
         How many prefixes are tried, and the seed that chooses them and the garbage.
-    stage : callable, optional
+    stage : callable
         Progress: called with a name, how many are done, of how many.
 
     Raises
@@ -95,7 +95,7 @@ def audit_chunks(
     splits: int = 3,
     processes: int = 2,
     seed: int = 0,
-    stage: Stage | None = None,
+    stage: Stage = silent,
 ) -> AuditReport:
     """Replay every market in other pieces, on other schedules and in other processes.
 
@@ -125,7 +125,7 @@ def audit_order(
     estimator: str | None = None,
     days: int | None = None,
     seed: int = 0,
-    stage: Stage | None = None,
+    stage: Stage = silent,
 ) -> AuditReport:
     """Read every market's records again in another order: shuffled files, shuffled logs.
 
@@ -157,7 +157,7 @@ def audit_ties(
     permutations: int = 3,
     seed: int = 0,
     strict: bool = False,
-    stage: Stage | None = None,
+    stage: Stage = silent,
 ) -> AuditReport:
     """Say what depends on the order of records of one instant; fail where the order is not total.
 
@@ -195,7 +195,7 @@ def audit_checkpoint(
     days: int | None = None,
     points: int = 4,
     seed: int = 0,
-    stage: Stage | None = None,
+    stage: Stage = silent,
 ) -> AuditReport:
     """Stop every market's replay at `points` places and resume it, here and in a new process.
 
@@ -234,16 +234,15 @@ def _audit(
     place: Place,
     one: Callable[[Opened, str, np.random.Generator, Tell], AuditResult],
     seed: int,
-    stage: Stage | None,
+    stage: Stage,
 ) -> AuditReport:
     """Open the experiment, audit one market after the other, and say what was found."""
-    tell = stage or silent
-    opened = open_place(place, tell)
+    opened = open_place(place, stage)
     symbols = sorted(opened.experiment.symbols)
     details = []
     seeds = np.random.SeedSequence(seed).spawn(len(symbols))
     for symbol, child in zip(symbols, seeds, strict=True):
-        shown = partial(tell, f"audit {name} {symbol}")
+        shown = partial(stage, f"audit {name} {symbol}")
         found = one(opened, symbol, np.random.default_rng(child), shown)
         details.append(detail(symbol, found))
     return AuditReport(audit=name, details=details)

@@ -25,7 +25,7 @@ from liqbt.evaluation import (
 from liqbt.experiment.beside import Beside, truth_beside
 from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
 from liqbt.experiment.describe import describe_market, versions
-from liqbt.experiment.events import Origin, Stage, market_tape, open_events, silent
+from liqbt.experiment.events import Origin, market_tape, open_events
 from liqbt.experiment.gate import withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.pipeline import (
@@ -36,6 +36,7 @@ from liqbt.experiment.pipeline import (
     outcome_path,
     walk_forward,
 )
+from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import (
     EvaluationOptions,
     Experiment,

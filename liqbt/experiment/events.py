@@ -23,12 +23,10 @@ from liqbt.tape import Selection, Tape, build_tape
 
 __all__ = [
     "Origin",
-    "Stage",
     "load_world",
     "market_tape",
     "open_events",
     "open_log",
-    "silent",
     "simulate_world",
 ]
 

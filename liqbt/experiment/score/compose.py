@@ -18,9 +18,9 @@ from liqbt.estimators import PublishedMap
 from liqbt.evaluation import Evaluation, MarketInput, evaluate, price_path, stated_scores, verdicts
 from liqbt.evaluation.inference import draw
 from liqbt.experiment.compose import run_parquet, run_tables, sensitivity_rows
-from liqbt.experiment.events import Stage, silent
 from liqbt.experiment.identity import run_identity
 from liqbt.experiment.pipeline import protocol, walk_forward
+from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import EvaluationOptions
 from liqbt.experiment.score.checks import check_eligible, check_horizons, count_wrong_side
 from liqbt.experiment.score.work import ScoreWork, prepared
