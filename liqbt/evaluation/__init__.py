@@ -20,8 +20,10 @@ from liqbt.evaluation.evaluate import (
     score,
 )
 from liqbt.evaluation.first_side import FIRST_SIDE_DTYPE
+from liqbt.evaluation.learnt import with_learnt
 from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.evaluation.path import Censor, PricePath, price_path
+from liqbt.evaluation.response import anchors_of
 from liqbt.evaluation.scores import POOLED, BandRow, ScoreDetail, stated_scores
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "Observed",
     "PricePath",
     "ScoreDetail",
+    "anchors_of",
     "describe_claims",
     "evaluate",
     "horizon_name",
@@ -51,4 +54,5 @@ __all__ = [
     "stated_scores",
     "verdict",
     "verdicts",
+    "with_learnt",
 ]

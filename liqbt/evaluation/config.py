@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from liqbt.errors import ConfigError
+from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Forecast, Ns
 
@@ -104,8 +105,12 @@ class MarketInput:
         Those to be scored (after the warm-up), in order of issue.
     path : PricePath
         The prices that decide outcomes.
+    anchors : Anchors or None
+        Times of issue at which the placebo model may learn, those before scoring begins too; by
+        default those of the forecasts.
     """
 
     symbol: str
     forecasts: Sequence[Forecast]
     path: PricePath
+    anchors: Anchors | None = None

@@ -21,6 +21,7 @@ from liqbt.evaluation import (
     MarketInput,
     evaluate,
     verdicts,
+    with_learnt,
 )
 from liqbt.experiment.beside import Beside, truth_beside
 from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
@@ -143,14 +144,16 @@ def _execute(
         market_input(experiment, symbol, forecasts[symbol], tape)
         for symbol, tape in work.tapes.items()
     ]
-    streams = np.random.SeedSequence(experiment.seed).spawn(2)
+    streams = np.random.SeedSequence(experiment.seed).spawn(3)
+    protocol_of = evaluation_config(experiment)
     stage("score", 0, 2)
     evaluation = evaluate(
         markets,
-        evaluation_config(experiment),
+        protocol_of,
         calibrate=calibration(experiment),
         rng=np.random.default_rng(streams[0]),
     )
+    evaluation = with_learnt(evaluation, markets, protocol_of, np.random.default_rng(streams[2]))
     stage("score", 1, 2)
     sensitivities = _sensitivities(work, markets, streams[1])
     stage("score", 2, 2)

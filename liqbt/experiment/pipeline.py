@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from liqbt.calibrate import calibrate_landmarks
 from liqbt.errors import DataError
-from liqbt.evaluation import EvaluationConfig, MarketInput, PricePath, observe, price_path
+from liqbt.evaluation import (
+    EvaluationConfig,
+    MarketInput,
+    PricePath,
+    anchors_of,
+    observe,
+    price_path,
+)
 from liqbt.experiment.build import build_estimator
 from liqbt.experiment.schema import EvaluationOptions, Experiment, format_duration
 from liqbt.replay import copied, replay, schedule
@@ -121,6 +128,7 @@ def market_input(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
         path=outcome_path(experiment, symbol, tape),
+        anchors=anchors_of(forecasts),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +96,7 @@ def replicate(
     market = simulate(world, seed=of_market)
     inputs = [_input(experiment, symbol, market) for symbol in experiment.symbols]
     if issued is not None:
-        inputs = [
-            MarketInput(symbol=m.symbol, forecasts=issued(m.forecasts, m), path=m.path)
-            for m in inputs
-        ]
+        inputs = [replace(m, forecasts=issued(m.forecasts, m)) for m in inputs]
     evaluation = evaluate(
         inputs,
         evaluation_config(experiment),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liqbt.errors import ConfigError
-from liqbt.estimators.baselines import Uniform
+from liqbt.estimators.base import MapEstimator
 from liqbt.estimators.config import MapConfig
 from liqbt.estimators.emission import Issue
 from liqbt.estimators.published.kernels import issue_published
@@ -47,7 +47,7 @@ class PublishedLevels:
         return self.levels[self.offsets[i] : self.offsets[i + 1] if known else self.offsets[i]]
 
 
-class PublishedMap(Uniform):
+class PublishedMap(MapEstimator):
     """Clusters and densities as published; only the mark, σ and open interest are of the tape.
 
     The clusters are the rows themselves. The density spreads each row's notional evenly in log

@@ -15,7 +15,15 @@ import numpy as np
 
 from liqbt.errors import DataError
 from liqbt.estimators import PublishedMap
-from liqbt.evaluation import Evaluation, MarketInput, evaluate, price_path, stated_scores, verdicts
+from liqbt.evaluation import (
+    Evaluation,
+    MarketInput,
+    evaluate,
+    price_path,
+    stated_scores,
+    verdicts,
+    with_learnt,
+)
 from liqbt.evaluation.inference import draw
 from liqbt.experiment.compose import run_parquet, run_tables, sensitivity_rows
 from liqbt.experiment.identity import run_identity
@@ -96,12 +104,13 @@ def _execute(
     inputs = [_market_input(work, i, issued[i]) for i in range(len(work.markets))]
     wrong = count_wrong_side(work, issued)
     check_horizons(work, inputs)
-    streams = np.random.SeedSequence(work.config["seed"]).spawn(3)
+    streams = np.random.SeedSequence(work.config["seed"]).spawn(4)
     stage("score", 0, 2)
     evaluation = evaluate(
         inputs, config, calibrate=walk_forward(work.options), rng=np.random.default_rng(streams[0])
     )
     check_eligible(work, evaluation)
+    evaluation = with_learnt(evaluation, inputs, config, np.random.default_rng(streams[3]))
     evaluation = _with_stated(work, evaluation, np.random.default_rng(streams[2]))
     stage("score", 1, 2)
     sensitivities = sensitivity_rows(
