@@ -242,13 +242,15 @@ ACCURACY: Final = Claim(
     words="85 %: a backtest estimate, not audited live results.",
     estimand="hit rate under each registered reading (nearest cluster, either side, first side, "
     "direction) over the whole plane of horizon × distance, from distance 0",
-    null="the hit rate that no information has at the same horizon and distance",
+    null="the hit rate that no information has at the same horizon and distance: Brownian motion, "
+    "the same calls at other times, and their mirror, each",
     statistic="hit_rate",
     unit="share",
     smallest_effect=0.02,
     pass_rule="97.5 % lower bound of 85 % or more, and 97.5 % lower bound of the skill over the "
     "null above 0",
     number="10",
+    status=ClaimStatus.TESTABLE,
 )
 
 CLAIMS: Final = (VISIT, MAGNET, DIRECTION)
