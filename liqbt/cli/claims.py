@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
-from liqbt.cli.words import examples, json_option, say
+from liqbt.cli.words import FILE, examples, json_option, progress, results_option, say
 
 
 @click.group()
@@ -21,3 +22,37 @@ def list_claims(as_json: bool) -> None:
     from liqbt.experiment import REGISTER, describe_claims
 
     say([asdict(claim) for claim in REGISTER], as_json, describe_claims(REGISTER))
+
+
+@claims.command(
+    epilog=examples(
+        "liqbt claims plane experiments/btc-2025-12.yaml",
+        "liqbt claims plane experiments/demo.yaml --horizons 4h,24h --json",
+    )
+)
+@click.argument("experiment", type=FILE)
+@click.option(
+    "--horizons", help="Horizons to show, such as 4h,24h; by default all that the data supports."
+)
+@click.option("--out", type=FILE, help="Folder for the page; `plane` in the run's by default.")
+@results_option
+@json_option
+def plane(
+    experiment: Path, horizons: str | None, out: Path | None, results: Path, as_json: bool
+) -> None:
+    """Show where 85 % lies: horizon x distance, with no information and with EXPERIMENT's map."""
+    from liqbt.experiment import describe_plane, duration_ns, experiment_plane, plane_value
+    from liqbt.report.page import write_report
+    from liqbt.report.plane import write_plane_page
+
+    try:
+        asked = None if horizons is None else tuple(duration_ns(h) for h in horizons.split(","))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--horizons") from None
+    with progress() as stage:
+        run, found = experiment_plane(
+            experiment, results, horizons_ns=asked, finish=write_report, stage=stage
+        )
+    value = {"experiment": run.manifest["experiment"], "run_id": run.run_id, **plane_value(found)}
+    page = write_plane_page(value, out or run.path / "plane")
+    say({**value, "page": str(page)}, as_json, f"{describe_plane(found)}\n\npage: {page}")

@@ -7,6 +7,7 @@ re-exported here.
 from __future__ import annotations
 
 from liqbt.evaluation import REGISTER, describe_claims
+from liqbt.evaluation.plane import describe_plane, plane_value
 from liqbt.experiment.build import build_estimator, default_estimator, make_importable
 from liqbt.experiment.compose import run_experiment
 from liqbt.experiment.describe import describe_log, iso, log_info, log_verify
@@ -22,6 +23,7 @@ from liqbt.experiment.fetched import FetchReport, describe_fetch
 from liqbt.experiment.identity import code_digest, rooms_digest, sha256_file
 from liqbt.experiment.ingest import IngestReport, describe_ingest, ingest_files
 from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
+from liqbt.experiment.plane import experiment_plane
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.replicate import Replication, replicate, world_experiment
 from liqbt.experiment.schema import (
@@ -59,7 +61,9 @@ __all__ = [
     "describe_fetch",
     "describe_ingest",
     "describe_log",
+    "describe_plane",
     "duration_ns",
+    "experiment_plane",
     "fetch_archive",
     "forecast_items",
     "forecast_times",
@@ -82,6 +86,7 @@ __all__ = [
     "nearest",
     "open_events",
     "open_log",
+    "plane_value",
     "replay",
     "replicate",
     "rooms_digest",

@@ -1,0 +1,213 @@
+"""The page of the 85 % audit: `plane.html`, self-contained, with `plane.json` and its figure.
+
+It lays out values that were computed elsewhere and computes none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import markupsafe
+
+from liqbt.report import words
+from liqbt.report.page import page_environment
+from liqbt.report.plane_figure import READING_WORDS, plane_figure
+from liqbt.report.quality_figures import number
+from liqbt.report.style import drawing
+from liqbt.report.tables import Table
+
+__all__ = ["plane_table", "write_plane_page"]
+
+_HERE = Path(__file__).resolve().parent
+_NULLS: Final = {"brownian": "Brownian", "other_times": "Other times", "mirror": "Mirror"}
+
+
+def write_plane_page(value: Mapping[str, Any], out_dir: Path) -> Path:
+    """Write `plane.html`, `plane.json` and `plane.png` into `out_dir`, each whole or not at all.
+
+    Parameters
+    ----------
+    value : mapping
+        The audit as plain values (no NaN), with `experiment` and `run_id`.
+    out_dir : Path
+        A folder, made where need be.
+
+    Returns
+    -------
+    Path
+        The HTML page, which holds its picture and styles and asks nothing of the network.
+    """
+    name = words.one_line(str(value["experiment"]))
+    with drawing():
+        figure = plane_figure(value, name="plane.png")
+    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    page = (
+        page_environment()
+        .get_template("plane.html.j2")
+        .render(
+            css=css,
+            name=name,
+            run_id=words.one_line(str(value["run_id"])),
+            markets=words.list_words([words.one_line(str(s)) for s in value["symbols"]]),
+            days=words.count(value["n_days"]),
+            target=words.percent(value["target"], 0),
+            ratio=words.fixed(value["target"] / (1.0 - value["target"]), 1),
+            sigma=words.percent(value["sigma_1d"]),
+            summary=value["summary"],
+            verdicts=value["verdicts"],
+            reading_words=READING_WORDS,
+            figure=figure,
+            levels=_levels_table(value),
+            readings=plane_table(value),
+            cells=_cells_table(value),
+        )
+    )
+    document = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    out_dir.mkdir(parents=True, exist_ok=True)
+    _write(out_dir / "plane.json", document.encode())
+    _write(out_dir / figure.name, figure.data)
+    path = out_dir / "plane.html"
+    _write(path, page.encode())
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def plane_table(value: Mapping[str, Any]) -> Table:
+    """Return every reading's hit rate beside its nulls, and the skill that is left."""
+    rows: list[tuple[str, ...]] = []
+    strong: list[int] = []
+    several = len(value["symbols"]) > 1
+    for row in value["readings"]:
+        if not several and row["symbol"] != "pooled":
+            continue
+        rate = row["hit_rate"]
+        if row["horizon"] == "24h":
+            strong.append(len(rows))
+        rows.append(
+            (
+                words.one_line(str(row["symbol"] if several else value["symbols"][0])),
+                READING_WORDS[row["reading"]],
+                words.horizon_words(row["horizon"]),
+                _estimate(rate),
+                *(words.percent(number(row["null"][name])) for name in _NULLS),
+                *(_estimate(row["skill"].get(name), signed=True) for name in _NULLS),
+                _median(row),
+                words.count(rate["n_episodes"]),
+                words.count(rate["n_days"]),
+            )
+        )
+    head = (
+        "Market",
+        "Reading",
+        "Within",
+        "Hit rate, % [95%]",
+        *(f"{word}, %" for word in ("Null: Brownian", "Other times", "Mirror")),
+        *(f"{word}, points" for word in ("Skill over Brownian", "Over other times", "Over mirror")),
+        "Median distance",
+        "Windows",
+        "Days",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=3, strong=tuple(strong))
+
+
+def _estimate(score: Mapping[str, Any] | None, *, signed: bool = False) -> str:
+    if score is None:
+        return words.DASH
+    low, high = number(score["ci_low"]), number(score["ci_high"])
+    return words.estimate(number(score["value"]), low, high, scale=100, signed=signed)
+
+
+def _median(row: Mapping[str, Any]) -> str:
+    middle = number(row["distance_sigma"][1])
+    if math.isnan(middle):
+        return words.DASH
+    return f"{middle:.2f} σ, {words.percent(number(row['distance'][1]), 2)}"
+
+
+def _levels_table(value: Mapping[str, Any]) -> Table:
+    def place(row: Mapping[str, Any], name: str) -> str:
+        found = number(row[name])
+        if math.isnan(found):
+            return "nowhere"
+        return f"{found:.2f} σ, {words.percent(found * row['sigma_h'], 2)}"
+
+    names = ("reach_level", "brownian_reach_level", "reach_pair", "brownian_reach_pair")
+    rows = [
+        (
+            words.horizon_words(row["horizon"]),
+            words.count(row["n_windows"]),
+            *(place(row, name) for name in names),
+            words.fixed(row["rms_move"], 2),
+            words.fixed(row["median_move"], 2),
+        )
+        for row in value["levels"]
+    ]
+    head = (
+        "Within",
+        "Windows",
+        "One level, real prices",
+        "One level, Brownian",
+        "One of a pair, real prices",
+        "One of a pair, Brownian",
+        "Moves, root mean square, σ",
+        "Median, σ",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=1)
+
+
+_CELLS: Final = {
+    "clusters": "every cluster of the map",
+    "first_side": "the crowded side's call, plain levels",
+    "direction": "the crowded side's call, moves of at least",
+}
+
+
+def _cells_table(value: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            _CELLS[row["reading"]],
+            words.horizon_words(row["horizon"]),
+            f"{row['low']:g} σ"
+            if row["low"] == row["high"]
+            else f"{row['low']:g} to {row['high']:g} σ",
+            words.percent(number(row["hit_rate"])),
+            words.percent(number(row["null_brownian"])),
+            words.percent(number(row["null_real"])),
+            words.estimate(
+                number(row["skill"]),
+                number(row["skill_low"]),
+                number(row["skill_high"]),
+                scale=100,
+                signed=True,
+            ),
+            words.count(row["n"]),
+            words.count(row["n_days"]),
+        )
+        for row in sorted(value["cells"], key=lambda row: list(_CELLS).index(row["reading"]))
+        if row["n"]
+    ]
+    head = (
+        "What",
+        "Within",
+        "Distance",
+        "Hit rate",
+        "No information: Brownian",
+        "Real prices",
+        "Skill over Brownian, points [95%]",
+        "Counted",
+        "Days",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=3)

@@ -1,0 +1,176 @@
+"""`liqbt claims plane` from end to end on a small simulated market, and its page."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from liqbt.cli import main
+from liqbt.evaluation.plane import READINGS
+from liqbt.report.plane import write_plane_page
+
+
+def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["liqbt", *map(str, arguments)])
+    code = 0
+    try:
+        main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """The demo experiment, short."""
+    folder = tmp_path_factory.mktemp("plane")
+    (folder / "world.yaml").write_text("name: w\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n")
+    (folder / "x.yaml").write_text(
+        "name: x\ndata: {world: world.yaml, seed: 1}\n"
+        "symbols:\n  SIM:\n    events: {mark: simulated/SIM, open_interest: simulated/SIM}\n"
+        "    margin: {tiers: BTCUSDT}\n"
+        "schedule: {warm_up: 5d, every: 2h}\nevaluation: {bootstrap_reps: 200}\n"
+    )
+    return folder / "x.yaml"
+
+
+def test_plane_on_a_simulated_market(monkeypatch, capsys, experiment):
+    results = experiment.parent / "r"
+    arguments = ("claims", "plane", experiment, "--results", results)
+    code, out, err = call(monkeypatch, capsys, *arguments, "--json")
+    assert (code, err) == (0, "")
+    value = json.loads(out)
+    page = results / "x" / value["run_id"] / "plane" / "plane.html"
+    assert value["page"] == str(page)
+    assert [row["horizon"] for row in value["levels"]] == ["1h", "2h", "4h", "8h", "24h"]
+    assert {row["reading"] for row in value["readings"]} == set(READINGS)
+    assert {v["word"] for v in value["verdicts"]} <= {"withheld", "not testable on this data"}
+    assert json.loads((page.parent / "plane.json").read_text()).items() <= value.items()
+    for row in value["readings"]:
+        if row["hit_rate"]["n_episodes"]:
+            assert row["null"]["brownian"] is not None
+    names = {p.name for p in page.parent.iterdir()}
+    assert names == {"plane.html", "plane.json", "plane.png"}
+    before = {name: (page.parent / name).read_bytes() for name in names}
+    out_dir = experiment.parent / "again"
+    code, out, _ = call(monkeypatch, capsys, *arguments, "--out", out_dir)
+    assert code == 0
+    assert "no information" in out
+    assert {name: (out_dir / name).read_bytes() for name in names} == before
+
+
+@pytest.mark.parametrize(
+    ("horizons", "says"),
+    [
+        ("90d", "a horizon of 90d is longer than the data"),
+        ("48h", "landmarks at 2d"),
+        ("1s", "longer than the latency"),
+        ("4h,soon", "'soon' is not a duration"),
+        ("24h,4h", "increasing, each once"),
+    ],
+)
+def test_bad_horizons_are_one_sentence(monkeypatch, capsys, experiment, horizons, says):
+    out_dir = experiment.parent / "never"
+    results = experiment.parent / "r"
+    arguments = (experiment, "--results", results, "--horizons", horizons, "--out", out_dir)
+    code, out, err = call(monkeypatch, capsys, "claims", "plane", *arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "Traceback" not in err
+    assert not out_dir.exists()
+
+
+def test_no_such_experiment(monkeypatch, capsys, tmp_path):
+    code, out, err = call(monkeypatch, capsys, "claims", "plane", tmp_path / "none.yaml")
+    assert (code, out) == (2, "")
+    assert "none.yaml: cannot be read" in err
+
+
+class Words(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [v for k, v in attrs if k in {"src", "href"}]
+
+
+def hostile() -> dict:
+    """The smallest audit, of a market with a hostile name."""
+    score = {"value": 0.5, "ci_low": None, "ci_high": None, "n_episodes": 9, "n_days": 9}
+    nothing = dict.fromkeys(("brownian", "other_times", "mirror"))
+    readings = [
+        {
+            "symbol": "pooled",
+            "horizon": "4h",
+            "reading": name,
+            "hit_rate": score,
+            "tie_low": 0.5,
+            "tie_high": 0.5,
+            "null": {**nothing, "brownian": 0.5},
+            "skill": {},
+            "distance_sigma": [None, None, None],
+            "distance": [None, None, None],
+            "n_inside": 0,
+            "n_unscored": 0,
+            "n_censored": 0,
+        }
+        for name in READINGS
+    ]
+    level = {
+        "horizon": "4h",
+        "n_windows": 9,
+        "distance_sigma": [0.0, 1.0, 2.0, 3.0],
+        "brownian_level": [0.9, 0.6, 0.2, 0.1],
+        "brownian_pair": [1.0, 0.7, 0.3, 0.1],
+        "real_level": [0.8, 0.5, 0.2, 0.1],
+        "real_pair": [1.0, 0.6, 0.3, 0.1],
+        "sigma_h": 0.01,
+        "rms_move": 1.0,
+        "median_move": 0.67,
+        "reach_level": None,
+        "brownian_reach_level": 0.1,
+        "reach_pair": 0.4,
+        "brownian_reach_pair": None,
+    }
+    return {
+        "experiment": "<script>alert(1)</script>",
+        "run_id": "0" * 16,
+        "symbols": ["<b>$\\frac$"],
+        "n_days": 9,
+        "sigma_1d": 0.02,
+        "target": 0.85,
+        "summary": ["<i>nearest</i>"],
+        "levels": [level],
+        "readings": readings,
+        "cells": [],
+        "verdicts": [],
+    }
+
+
+def test_the_page_is_self_contained_and_escaped(tmp_path):
+    path = write_plane_page(hostile(), tmp_path / "deep" / "out")
+    text = path.read_text()
+    page = Words(text)
+    assert not {"script", "i", "b"} & set(page.tags)
+    assert page.links
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert "nowhere" in text
+    assert not re.search(r"\bnan\b|\bNone\b", text)
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing_half_written(tmp_path):
+    out = tmp_path / "out"
+    (out / "plane.png").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        write_plane_page(hostile(), out)
+    assert not [p for p in out.iterdir() if p.name.startswith(".")]
+    assert not (out / "plane.html").exists()
