@@ -72,7 +72,7 @@ def plane_figure(value: Mapping[str, Any], *, name: str) -> Figure:
     axes[1, 0].set_ylabel("hit rate, %")
     _rate_legend(axes[1, -1])
     bar = figure.colorbar(shade, ax=axes[0, :].tolist(), pad=0.01, aspect=22)
-    bar.set_label("hit rate with no information,\nreal prices")
+    bar.set_label("hit rate with no information,\nthese prices")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f}%"))
     return Figure(
         name=name,
@@ -82,7 +82,7 @@ def plane_figure(value: Mapping[str, Any], *, name: str) -> Figure:
             "standard deviations of the price over the horizon) are touched within a time "
             "(horizontal), on these prices and with no map at all; (c) and (d) are called by a "
             f"coin. {target} is "
-            "scored on and below the thick line (real prices) or the dashed one (Brownian motion); "
+            "scored on and below the thick line (these prices) or the dashed one (Brownian); "
             "the labels give the distance in percent of the price. White dots with bars: where the "
             "map's own clusters lie, median and quartiles. "
             "Below: the map's hit rate with its 95 % interval of day blocks (round; small: fewer "
@@ -160,7 +160,7 @@ def _plane(ax: Axes, value: Mapping[str, Any], reading: str) -> Any:
 
 
 def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
-    """Draw where the target lies, on real prices and on Brownian motion."""
+    """Draw where the target lies, on these prices and on Brownian motion."""
     hours = _hours(value)
     real = np.array([number(row[f"reach_{kind}"]) for row in value["levels"]])
     walk = np.array([number(row[f"brownian_reach_{kind}"]) for row in value["levels"]])
@@ -197,7 +197,7 @@ def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
         Line2D([], [], color=INK, linewidth=1.6, linestyle=(0, (4, 2))),
         Line2D([], [], color=INK, marker="o", markerfacecolor="white", markersize=6),
     ]
-    texts = [f"{target}, real prices", f"{target}, Brownian", "the map's clusters"]
+    texts = [f"{target}, these prices", f"{target}, Brownian", "the map's clusters"]
     ax.legend(handles, texts, loc="upper right", frameon=True, framealpha=0.92, edgecolor="none")
 
 
