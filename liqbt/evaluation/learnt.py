@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.evaluate import Evaluation
-from liqbt.evaluation.inference import Draws, draw, estimate
+from liqbt.evaluation.inference import Draws, draw, estimate_lift
 from liqbt.evaluation.nulls import PlaceboConfig, fit_placebo
 from liqbt.evaluation.path import Censor
 from liqbt.evaluation.response import anchors_of
@@ -160,7 +160,7 @@ def _group(
             ("visit", "level_lift", lift),
             ("magnet", "mirror_lift_did", did),
         ):
-            found = estimate(values, mine["at"], horizon_ns, draws)
+            found = estimate_lift(visited, values, mine["at"], horizon_ns, draws)
             details.append(detail(claim, *where, name + subset, 0.0, found))
         if not subset:
             ratio = observed_over_expected(visited, chance, mine["at"], horizon_ns, draws)

@@ -17,8 +17,9 @@ from liqbt.evaluation.plane import (
     supported_horizons,
 )
 from liqbt.experiment.compose import run_experiment
-from liqbt.experiment.events import Stage, market_tape, open_events, silent
+from liqbt.experiment.events import market_tape, open_events
 from liqbt.experiment.pipeline import market_input
+from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import Experiment, load_experiment
 from liqbt.experiment.store import Run
 from liqbt.types import Ns

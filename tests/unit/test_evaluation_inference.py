@@ -15,6 +15,7 @@ from liqbt.evaluation.inference import (
     day_sums,
     draw,
     estimate,
+    estimate_lift,
     fixed_b_critical,
     hac_lag,
     hac_se,
@@ -166,6 +167,23 @@ def test_no_interval_rather_than_one_of_width_zero(scores, days, horizon):
     assert found.n_episodes == len(scores)
     assert all(math.isnan(x) for x in (found.ci_low, found.ci_high, found.mde))
     assert not found.agree
+
+
+def test_a_lift_of_outcomes_that_are_all_alike_has_no_interval():
+    """Fifteen visits of fifteen over a null of about 91 % are no certain lift."""
+    visited, born = np.ones(15), np.arange(15) * 7 * DAY_NS
+    lift = visited - np.linspace(0.88, 0.94, 15)
+    assert (
+        estimate(lift, born, DAY_NS, DRAWS).ci_low > 0.0
+    )  # what the null's spread alone would say
+    found = estimate_lift(visited, lift, born, DAY_NS, DRAWS)
+    assert found.value == pytest.approx(0.09)
+    assert (found.n_episodes, found.n_days) == (15, 15)
+    assert math.isnan(found.ci_low)
+    assert not found.agree
+    visited[3] = 0.0
+    mixed = estimate_lift(visited, lift, born, DAY_NS, DRAWS)
+    assert mixed == estimate(lift, born, DAY_NS, DRAWS)
 
 
 def test_nothing_scored_is_missing_not_zero():

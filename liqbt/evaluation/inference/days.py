@@ -27,6 +27,7 @@ __all__ = [
     "draw",
     "estimate",
     "estimate_days",
+    "estimate_lift",
     "fixed_b_critical",
     "hac_error",
     "hac_lag",
@@ -295,6 +296,34 @@ def estimate(
     return estimate_days(
         days, horizon_ns, draws, n_episodes=len(scores), scale=scale, bounds=bounds
     )
+
+
+def estimate_lift(
+    outcome: FloatArray,
+    lift: FloatArray,
+    born_ns: IntArray,
+    horizon_ns: Ns,
+    draws: Draws,
+) -> Estimate:
+    """Estimate the mean lift of outcomes over something, with its interval.
+
+    There is no interval where all outcomes are alike, or that of `estimate` is none: what is left
+    then varies with the null alone, and says nothing of how outcomes would have varied.
+
+    Parameters
+    ----------
+    outcome : ndarray of float64, shape (n,)
+        Visits, 0 or 1, one per episode.
+    lift : ndarray of float64, shape (n,)
+        The outcome less its null, or less the outcome of its mirror image.
+    born_ns, horizon_ns, draws
+        As in `estimate`.
+    """
+    if len(outcome) and np.ptp(outcome) == 0.0:
+        days = day_sums(lift, born_ns)
+        n_days = int(np.count_nonzero(days.count))
+        return Estimate(value=days.ratio, n_episodes=len(outcome), n_days=n_days)
+    return estimate(lift, born_ns, horizon_ns, draws)
 
 
 def estimate_days(

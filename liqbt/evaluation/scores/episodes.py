@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.config import EvaluationConfig, horizon_name
-from liqbt.evaluation.inference import Draws, estimate
+from liqbt.evaluation.inference import Draws, estimate, estimate_lift
 from liqbt.evaluation.path import Censor
 from liqbt.evaluation.scores.rows import ScoreDetail, detail, markets
 from liqbt.types import FloatArray, Ns
@@ -48,7 +48,6 @@ Fields: TypeAlias = Mapping[str, npt.NDArray[Any]] | npt.NDArray[Any]
 """Fields by name: of a structured array, or of a table's columns."""
 
 _RATE: Final = (0.0, 1.0)
-_FREE: Final = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,10 +181,13 @@ def _group(
 ) -> list[ScoreDetail]:
     details = []
     for name, claim in EPISODE_STATISTICS.items():
-        rate = name == "hit_rate"
-        chance = _mean(births["brownian"]) if rate else 0.0
-        values, bounds = episode_values(name, births), _RATE if rate else _FREE
-        found = estimate(values, births["at"], horizon_ns, draws, bounds=bounds)
+        values, at, chance = episode_values(name, births), births["at"], 0.0
+        if name == "hit_rate":
+            chance = _mean(births["brownian"])
+            found = estimate(values, at, horizon_ns, draws, bounds=_RATE)
+        else:
+            visited = births["visited"].astype(np.float64)
+            found = estimate_lift(visited, values, at, horizon_ns, draws)
         details.append(detail(claim, *where, name + subset, chance, found))
     return details
 
