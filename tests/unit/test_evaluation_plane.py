@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evaluation_world import START, bars, clusters_at, forecast, points
-from liqbt.evaluation.scores.tables import detail
 from plane_world import STEP, landmarks, random_market
 
 from liqbt.errors import ConfigError, DataError
@@ -30,6 +29,7 @@ from liqbt.evaluation.plane import (
 )
 from liqbt.evaluation.plane.readings import brownian_pairs
 from liqbt.evaluation.plane.rows import ReadingRow
+from liqbt.evaluation.scores import detail
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, VerdictWord
 
 

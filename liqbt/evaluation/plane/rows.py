@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation.inference import Draws, estimate
+from liqbt.evaluation.inference import Draws, estimate, estimate_lift
 from liqbt.evaluation.path import PricePath
 from liqbt.evaluation.plane.landmarks import NEVER, Landmarks, touches
 from liqbt.evaluation.plane.levels import real_levels
