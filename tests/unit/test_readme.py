@@ -37,6 +37,20 @@ def own_csv(path: Path) -> None:
             lines.append(f"{at // 10**6},{price[at]},{coins}")
     path.write_text("\n".join(lines) + "\n")
     assert len(lines) > 8000
+    their_csv(path.with_name("theirs.csv"), price)
+
+
+def their_csv(path: Path, price: dict[int, float]) -> None:
+    """What the README calls `theirs.csv`: levels at 1 and 2 % of the price, twice a day."""
+    lines = ["at,symbol,side,low,high,notional"]
+    for at in sorted(price)[4 * 288 :: 144]:
+        when = np.datetime64(at, "ns").astype("datetime64[s]")
+        for side, sign in (("long", -1), ("short", 1)):
+            for percent in (1, 2):
+                centre = price[at] * (1 + sign * percent / 100)
+                low, high = centre * 0.999, centre * 1.001
+                lines.append(f"{when}Z,XYZ,{side},{low},{high},{percent}000000")
+    path.write_text("\n".join(lines) + "\n")
 
 
 @pytest.mark.slow
