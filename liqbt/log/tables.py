@@ -107,11 +107,16 @@ def _typed(
     rows = _common_length(kind, columns)
     out: dict[str, npt.NDArray[Any]] = {}
     names: dict[str, list[str]] = {}
+    cast: dict[tuple[int, type], npt.NDArray[Any]] = {}  # one array given twice is held once
     for name in wanted:
         if name in NAME_COLUMNS:
             names[name], values = _interned(kind, name, columns[name])
         else:
-            values = _cast(kind, name, columns.get(name, _DEFAULTS.get(name, 0)))
+            given = columns.get(name, _DEFAULTS.get(name, 0))
+            key = (id(given), _INTEGERS.get(name, np.float64))
+            if key not in cast:
+                cast[key] = _cast(kind, name, given)
+            values = cast[key]
         out[name] = np.broadcast_to(values, (rows,))
     return out, names
 

@@ -7,6 +7,7 @@ number of traders nor anything they do changes a price without a planted mechani
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from liqbt.simulate.layout import (
     Script,
     Structured,
 )
+from liqbt.simulate.memory import fill, returned
 from liqbt.simulate.prices import PricePath, stationary, stream
 from liqbt.simulate.rules import exit_steps_of, oversample_of
 from liqbt.simulate.world import World
@@ -33,6 +35,8 @@ SPREAD_DAYS: Final = 5.0
 """The first positions were entered as far from the price as it moves in so many days."""
 TREND_H: Final = 24.0
 """Half-life of the trend that crowding follows, in hours."""
+STEPS_AT_ONCE: Final = 1 << 14
+"""Arrivals are drawn for so many steps at a time."""
 Seed = int | np.random.SeedSequence
 
 
@@ -60,11 +64,13 @@ def _arrivals(world: World, price: PricePath, seed: Seed, symbol: int) -> Arriva
     rng = stream(seed, 2, symbol)
     entries, exits = (_intensity(world, rng, price.sigma_1d) for _ in range(2))
     entries *= t.entries_per_day * world.step_s / world.substeps / 86_400 * oversample_of(world)
-    counts = rng.poisson(np.repeat(entries, world.substeps))
+    pair_from = returned(steps * world.substeps + 1, np.int32)
+    by_step = pair_from[1:].reshape(steps, world.substeps)
+    for k in range(0, steps, STEPS_AT_ONCE):
+        rates = np.repeat(entries[k : k + STEPS_AT_ONCE], world.substeps)
+        by_step[k : k + STEPS_AT_ONCE] = rng.poisson(rates).reshape(-1, world.substeps)
     first = max(round(t.entries_per_day / t.turnover_per_day), 1)
-    pair_from = np.empty(counts.size + 1, dtype=np.int32)
-    pair_from[0] = 0
-    np.cumsum(counts, out=pair_from[1:])
+    np.cumsum(pair_from, out=pair_from)
     pair_from += first
     n = int(pair_from[-1])
     exits *= world.step_s / 3600
@@ -83,9 +89,9 @@ def _arrivals(world: World, price: PricePath, seed: Seed, symbol: int) -> Arriva
 
 def _pairs(world: World, rng: np.random.Generator, n: int) -> Structured:
     """Draw sizes, who is kept, and who initiates."""
-    out = np.zeros(n, dtype=PAIR_DTYPE)
-    out["lots"] = _sizes_lots(world, rng, n)
-    out["keep"] = rng.random(n, dtype=np.float32)
+    out = returned(n, PAIR_DTYPE)
+    fill(out["lots"], _sizes_lots(world, rng))
+    fill(out["keep"], lambda rows: rng.random(rows, dtype=np.float32))
     out["buys"] = rng.integers(0, 2, n, dtype=np.int8)
     return out
 
@@ -116,36 +122,40 @@ def _intensity(world: World, rng: np.random.Generator, sigma_1d: FloatArray) -> 
     return base
 
 
-def _sizes_lots(world: World, rng: np.random.Generator, n: int) -> IntArray:
-    """Draw Pareto sizes, capped, whose mean is turnover over entries; at least one lot."""
+def _sizes_lots(world: World, rng: np.random.Generator) -> Callable[[int], IntArray]:
+    """Return what draws Pareto sizes, capped, of mean turnover over entries; a lot at least."""
     tail, cap = world.traders.position_tail, world.traders.position_cap
     mean = world.traders.turnover_per_day / world.traders.entries_per_day
     least = mean * (tail - 1) / tail
     for _ in range(50):  # E min(X, cap) = least·(tail − (least/cap)^(tail − 1))/(tail − 1)
         least = mean * (tail - 1) / (tail - (least / cap) ** (tail - 1))
-    share = 1.0 - rng.random(n)
-    np.power(share, -1.0 / tail, out=share)
-    np.minimum(share * least, cap, out=share)
-    share *= world.level_lots
-    return np.maximum(np.rint(share), 1.0).astype(np.int64)
+
+    def draw(n: int) -> IntArray:
+        share = 1.0 - rng.random(n)
+        np.power(share, -1.0 / tail, out=share)
+        np.minimum(share * least, cap, out=share)
+        share *= world.level_lots
+        return np.maximum(np.rint(share), 1.0).astype(np.int64)
+
+    return draw
 
 
 def _newcomers(rng: np.random.Generator, shape: tuple[int, ...]) -> Structured:
     """Draw what chance gives newcomers."""
-    out = np.empty(shape, dtype=NEWCOMER_DTYPE)
-    out["mix"] = rng.random(shape, dtype=np.float32)
-    out["life"] = rng.standard_exponential(shape, dtype=np.float32)
-    out["cross"] = rng.random(shape, dtype=np.float32)
+    out, row = returned(shape, NEWCOMER_DTYPE), shape[1:]
+    fill(out["mix"], lambda n: rng.random((n, *row), dtype=np.float32))
+    fill(out["life"], lambda n: rng.standard_exponential((n, *row), dtype=np.float32))
+    fill(out["cross"], lambda n: rng.random((n, *row), dtype=np.float32))
     return out
 
 
 def _whims(world: World, rng: np.random.Generator, shape: tuple[int, ...]) -> Structured:
     """Draw what decides about placement and stops; not drawn, and no memory, where unused."""
-    out = np.zeros(shape, dtype=WHIM_DTYPE)
+    out, row = returned(shape, WHIM_DTYPE), shape[1:]
     if world.mechanisms.placement > 0:
-        out["place"] = rng.random(shape, dtype=np.float32)
+        fill(out["place"], lambda n: rng.random((n, *row), dtype=np.float32))
     if world.mechanisms.stops > 0:
-        out["stop"] = rng.random(shape, dtype=np.float32)
+        fill(out["stop"], lambda n: rng.random((n, *row), dtype=np.float32))
     return out
 
 
@@ -193,9 +203,9 @@ def _transfers(world: World, rng: np.random.Generator, steps: int) -> tuple[IntA
     accounts = max(math.ceil(3 * t.entries_per_day * max(days, 2.0) * share), 1)
     count = rng.poisson(t.transfers_per_day * accounts * world.step_s / 86_400, steps)
     start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    out = np.empty(int(start[-1]), dtype=TRANSFER_DTYPE)
-    out["account"] = rng.integers(0, accounts, out.size)
-    out["share"] = rng.standard_normal(out.size, dtype=np.float32) * np.float32(t.transfer_sd)
+    out, sd = returned(int(start[-1]), TRANSFER_DTYPE), np.float32(t.transfer_sd)
+    fill(out["account"], lambda n: rng.integers(0, accounts, n))
+    fill(out["share"], lambda n: rng.standard_normal(n, dtype=np.float32) * sd)
     return start, out
 
 

@@ -70,31 +70,13 @@ LEFT_IN_PART: Final = np.int64(3)
 """Why a liquidation price changes; the first is not written down position by position."""
 
 PLACE_DTYPE: Final = np.dtype(
-    [
-        ("side", "<i8"),
-        ("kind", "<i8"),
-        ("waited", "<i8"),
-        ("stopping", "<i8"),
-        ("number", "<i8"),
-        ("at", "<i8"),
-        ("hold", "<i8"),
-        ("bin_next", "<i8"),
-        ("bin_prev", "<i8"),
-        ("due", "<i8"),
-        ("due_next", "<i8"),
-        ("due_prev", "<i8"),
-        ("slot", "<i8"),
-        ("cool", "<i8"),
-        ("member", "<i8"),
-        ("left", "<i8"),
-        ("forced", "<i8"),
-        ("entry", "<i8"),
-        ("margin", "<i8"),
-        ("trigger", "<f8"),
-        ("hit", "<f8"),
-        ("stop", "<f8"),
-        ("life_h", "<f8"),
-    ]
+    [(name, "<i8") for name in ("entry", "margin")]
+    + [(name, "<f8") for name in ("trigger", "hit")]
+    + [(name, "<i4") for name in ("side", "kind", "left", "at")]
+    + [(name, "<i4") for name in ("stopping", "bin_next", "bin_prev", "hold")]
+    + [(name, "<i4") for name in ("number", "waited", "due", "due_next", "due_prev")]
+    + [(name, "<i4") for name in ("slot", "cool", "member", "forced")]
+    + [(name, "<f8") for name in ("stop", "life_h")]
 )
 """One open position; its place is used again once it is closed. `number` counts positions in order
 of opening; `at` is the bin of its liquidation price `trigger`, `hold` that of `hit`, the price at
@@ -145,7 +127,7 @@ the margin."""
 WHIM_DTYPE: Final = np.dtype([("place", "<f4"), ("stop", "<f4")])
 """Uniforms that decide about placement and a stop; apart, since few worlds need them."""
 
-PAIR_DTYPE: Final = np.dtype([("lots", "<i8"), ("keep", "<f4"), ("buys", "i1")])
+PAIR_DTYPE: Final = np.dtype([("lots", "<i4"), ("keep", "<f4"), ("buys", "i1")])
 """A pair that may open: its size, the uniform that decides whether, and who initiates."""
 
 TRANSFER_DTYPE: Final = np.dtype([("account", "<i4"), ("share", "<f4")])

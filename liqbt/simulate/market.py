@@ -126,15 +126,21 @@ def _runaway(world: World, record: Record, index: int, symbol: str) -> str:
 
 
 def _tables(world: World, parts: list[dict[Kind, Columns]]) -> dict[Kind, pa.Table]:
-    """Join the symbols' columns into one event table per kind."""
+    """Join the symbols' columns into one event table per kind; `parts` is used up."""
     out = {}
-    for kind in parts[0]:
+    for kind in list(parts[0]):
         columns: Columns = {"venue": world.venue, "symbol": world.symbols[0]}
-        rows = [len(part[kind]["ts_event"]) for part in parts]
-        if len(parts) > 1:
-            columns["symbol"] = np.repeat(np.array(world.symbols, dtype=object), rows)
-        for name, value in parts[0][kind].items():
-            whole = np.ndim(value) > 0
-            columns[name] = np.concatenate([p[kind][name] for p in parts]) if whole else value
+        columns |= _joined(world, [part.pop(kind) for part in parts])
         out[kind] = event_table(kind, columns)
+    return out
+
+
+def _joined(world: World, parts: list[Columns]) -> Columns:
+    """Put the symbols' columns of one kind behind each other; those of one are not copied."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = [len(part["ts_event"]) for part in parts]
+    out: Columns = {"symbol": np.repeat(np.array(world.symbols, dtype=object), rows)}
+    for name, value in parts[0].items():
+        out[name] = np.concatenate([p[name] for p in parts]) if np.ndim(value) > 0 else value
     return out

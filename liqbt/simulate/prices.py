@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from liqbt.simulate.kernels import autoregression, followed
 from liqbt.simulate.layout import JUMP_DTYPE, Structured
+from liqbt.simulate.memory import fill, returned
 from liqbt.simulate.sections import DAY_PROFILE, HOUR_PROFILE
 from liqbt.simulate.world import World
 from liqbt.types import HOUR_NS, SECOND_NS, FloatArray, IntArray
@@ -71,7 +72,9 @@ def draw_price(
     steps = world.warmup_steps + world.steps
     rng = stream(seed, 1, symbol)
     sigma = _volatility(world, rng, steps)
-    shocks = draw_shocks(world, rng)
+    path = returned(steps * world.substeps + 1, np.float64)
+    shocks = path[1:]
+    _draw_into(shocks, world, rng)
     if common is not None:
         own = math.sqrt(1.0 - world.price.common_factor)
         shocks *= own
@@ -80,7 +83,8 @@ def draw_price(
     if world.price.regime_days > 0:
         sigma *= np.where(state, world.price.regime_volatility, 1.0)
     days = world.step_s / world.substeps / 86_400
-    shocks *= np.repeat(sigma * math.sqrt(days), world.substeps)
+    by_step = shocks.reshape(steps, world.substeps)
+    by_step *= (sigma * math.sqrt(days))[:, None]
     noise = shocks
     jumps = _jumps(world, stream(seed, 1, symbol, 2), noise.size)
     for jump in jumps:
@@ -89,13 +93,15 @@ def draw_price(
         noise += world.price.drift_per_day * days
     if world.price.regime_days > 0 and world.price.regime_drift != 0:
         push = np.where(state, sign * world.price.regime_drift * sigma * days, 0.0)
-        noise += np.repeat(push, world.substeps)
+        by_step += push[:, None]
+    if world.price.momentum > 0 or world.price.mean_reversion > 0:
+        shocks[...] = _with_memory(world, noise)
     hours = -(-steps * world.step_s // 3600)
     first = np.arange(hours) * 3600 // world.step_s
     tilt = np.where(state[first], world.price.regime_tilt, 0.0)
     return PricePath(
         sigma_1d=sigma,
-        noise=np.concatenate([[0.0], _with_memory(world, noise)]),
+        noise=path,
         jumps=jumps,
         tilt=tilt,
     )
@@ -113,11 +119,15 @@ def _with_memory(world: World, noise: FloatArray) -> FloatArray:
 
 def draw_shocks(world: World, rng: np.random.Generator) -> FloatArray:
     """Draw Student-t shocks of unit variance, one per substep."""
-    n = (world.warmup_steps + world.steps) * world.substeps
-    df = world.price.shock_df
-    shocks: FloatArray = rng.standard_t(df, n)
-    shocks *= math.sqrt((df - 2.0) / df)
+    shocks = returned((world.warmup_steps + world.steps) * world.substeps, np.float64)
+    _draw_into(shocks, world, rng)
     return shocks
+
+
+def _draw_into(shocks: FloatArray, world: World, rng: np.random.Generator) -> None:
+    df = world.price.shock_df
+    fill(shocks, lambda n: rng.standard_t(df, n))
+    shocks *= math.sqrt((df - 2.0) / df)
 
 
 def stationary(

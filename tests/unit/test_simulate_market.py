@@ -13,6 +13,7 @@ from liqbt.errors import ConfigError
 from liqbt.log import event_schema, logical_hash
 from liqbt.simulate import Truth, World, magnet_effect, simulate, truth_tables
 from liqbt.simulate.feeds import Faults
+from liqbt.simulate.prices import draw_price, draw_shocks, stream
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Kind, Side
 
 SMALL = World(name="small", days=3, warmup_days=2)
@@ -48,6 +49,25 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(market):
     other = simulate(SMALL, seed=4)
     assert digest(other)[0][Kind.MARK] != digest(market)[0][Kind.MARK]
     assert digest(other)[0][Kind.OPEN_INTEREST] != digest(market)[0][Kind.OPEN_INTEREST]
+
+
+def test_how_much_is_drawn_at_a_time_changes_nothing(market, monkeypatch):
+    monkeypatch.setattr("liqbt.simulate.memory._ROWS", 1001)
+    monkeypatch.setattr("liqbt.simulate.draws.STEPS_AT_ONCE", 77)
+    again = simulate(SMALL, seed=3)
+    assert digest(again) == digest(market)
+    assert (again.truth["SIM"].density_usd == market.truth["SIM"].density_usd).all()
+
+
+def test_the_price_without_mechanisms_is_its_noise():
+    world = replace(SMALL, common_factor=0.4, symbols=("A", "B"), momentum=0.2, regime_days=1.0,
+                    regime_drift=0.5)  # fmt: skip
+    path = draw_price(world, 3, 1, draw_shocks(world, stream(3, 0)))
+    price = simulate(world, seed=3).truth["B"].path_price
+    warm = world.warmup_steps * world.substeps
+    assert path.noise[0] == 0.0
+    expected = world.initial_price_usd * np.exp(np.cumsum(path.noise[warm + 1 :]))
+    np.testing.assert_allclose(price[1:], expected, atol=0.006)
 
 
 def test_replications_do_not_depend_on_how_many_there_are():

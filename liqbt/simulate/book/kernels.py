@@ -72,7 +72,7 @@ def crossed(side: int, price: float, trigger: float) -> bool:
     return price <= trigger if side == 0 else price >= trigger
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def liquidation_price(
     book: Book, entry: int, margin: int, side: int, lots: int, kind: int
 ) -> float:
@@ -95,7 +95,7 @@ def liquidation_price(
     )
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def _link(book: Book, i: int) -> None:
     """Enter position `i` into the map and into the list of the bin where it is looked at."""
     r = book.fixed[0]
@@ -124,7 +124,7 @@ def _link(book: Book, i: int) -> None:
         s.near_bin, s.near_price = min(s.near_bin, p.hold), min(s.near_price, p.hit)
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def _unlink(book: Book, i: int) -> None:
     """Take position `i` out of the map and out of its list."""
     p = book.place[i]
@@ -140,7 +140,7 @@ def _unlink(book: Book, i: int) -> None:
         book.place[p.bin_next].bin_prev = p.bin_prev
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def schedule(book: Book, i: int, due: int) -> None:
     """Append position `i` to the calendar's list of step `due`."""
     p = book.place[i]
@@ -155,7 +155,7 @@ def schedule(book: Book, i: int, due: int) -> None:
     book.side[side].ready = min(book.side[side].ready, due)
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def unschedule(book: Book, i: int) -> None:
     """Take position `i` out of the calendar."""
     p = book.place[i]
@@ -169,7 +169,7 @@ def unschedule(book: Book, i: int) -> None:
         book.due[p.side, p.due].tail = p.due_prev
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def due_step(book: Book, clock_h: FloatArray, step: int, wait_h: float) -> int:
     """Return the first later step, of those in which exits are made, by whose end `wait_h` ran."""
     r = book.fixed[0]
@@ -226,7 +226,7 @@ def open_position(
     _write_in(book, i, d.d_leverage, index)
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def _write_in(book: Book, i: int, leverage: float, index: int) -> None:
     """Write what is known of a position when it is opened."""
     r = book.fixed[0]
@@ -241,7 +241,7 @@ def _write_in(book: Book, i: int, leverage: float, index: int) -> None:
     w.opened_ns, w.closed_ns = ns_of(index, r), -1
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
 def write_out(book: Book, i: int) -> None:
     """Write what has become of a position so far."""
     r = book.fixed[0]
@@ -280,17 +280,39 @@ def close_lots(book: Book, i: int, lots: int, index: int, fate: int) -> None:
     book.desk[0].free = i
 
 
-@njit(**INNER)
+@njit(**INNER, inline="always")
+def _relink(book: Book, i: int, price: float) -> None:
+    """Move position `i` to a new trigger; one that stays in its bin comes to its list's head."""
+    r = book.fixed[0]
+    p = book.place[i]
+    if p.stopping or p.at < 0 or bin_of(price, r) != p.at:
+        _unlink(book, i)
+        p.trigger = price
+        _link(book, i)
+        return
+    p.trigger, p.hit = price, price
+    s, head = book.side[p.side], book.bins[p.side, p.at].head
+    if head != i:
+        book.place[p.bin_prev].bin_next = p.bin_next
+        if p.bin_next >= 0:
+            book.place[p.bin_next].bin_prev = p.bin_prev
+        book.place[head].bin_prev = i
+        p.bin_prev, p.bin_next = -1, head
+        book.bins[p.side, p.at].head = i
+    if p.side == 0:
+        s.near_bin, s.near_price = max(s.near_bin, p.at), max(s.near_price, price)
+    else:
+        s.near_bin, s.near_price = min(s.near_bin, p.at), min(s.near_price, price)
+
+
+@njit(**INNER, inline="always")
 def renew_trigger(book: Book, i: int, index: int, reason: int) -> None:
     """Find the liquidation price anew; write a change of a tick or more down if it has a reason."""
     r = book.fixed[0]
     p = book.place[i]
-    price = liquidation_price(book, p.entry, p.margin, p.side, p.left, p.kind)
-    moved = price != p.trigger and not abs(price - p.trigger) < usd_of(1, r)
-    _unlink(book, i)
-    p.trigger = price
-    _link(book, i)
-    if moved and reason > 0:
+    price, before = liquidation_price(book, p.entry, p.margin, p.side, p.left, p.kind), p.trigger
+    _relink(book, i, price)
+    if reason > 0 and price != before and not abs(price - before) < usd_of(1, r):
         c = book.changes[book.desk[0].n_changes]
         book.desk[0].n_changes += 1
         c.ts_ns, c.position, c.reason = ns_of(index, r), p.number, reason
