@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from liqbt.simulate.tables import POSITION_DTYPE
 from liqbt.types import HOUR_NS, MINUTE_NS, DensityGrid
 
 STEP = 5e-4
@@ -38,10 +39,10 @@ def made_up(
     steps = np.zeros(n, dtype=STEP_DTYPE)
     steps["open_interest"] = 10_000
     orders = np.zeros(len(forced), dtype=LIQUIDATION_DTYPE)
-    triggers = np.zeros(len(forced))
+    positions = np.zeros(len(forced), dtype=POSITION_DTYPE)
     for k, (i, side, lots) in enumerate(forced):
         orders[k] = (ts[i], k, side, price[i], lots)
-        triggers[k] = price[i]
+        positions["liquidation_price"][k] = price[i]
         name, other = ("long", "short") if side > 0 else ("short", "long")
         steps[f"liquidated_{name}"][i - 1] += lots
         steps[f"left_{other}"][i - 1] += lots  # who took the other side
@@ -55,7 +56,7 @@ def made_up(
         steps=steps,
         liquidations=orders,
         walls=np.array(list(walls), dtype=WALL_DTYPE),
-        positions={"liquidation_price": triggers},
+        positions=positions,
         grid=grid,
         snapshot_ns=ts[at],
         snapshot_mark=price[at],

@@ -69,4 +69,5 @@ def mean(values):
 def shown(value, error, unit):
     """Write a value and its error in the unit's scale."""
     scale, word = SCALE.get(unit, (1.0, "bp per 1 %"))
-    return f"{scale * value:+.2f} ({scale * error:.2f}) {word}".rstrip()
+    digits = 4 if unit == "ratio" else 2
+    return f"{scale * value:+.{digits}f} ({scale * error:.{digits}f}) {word}".rstrip()

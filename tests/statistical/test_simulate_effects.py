@@ -14,6 +14,7 @@ from liqbt.simulate.effects import (
     drive_effects,
     fuel_effects,
     level_effects,
+    placement_effects,
     reversal_effects,
 )
 
@@ -21,8 +22,8 @@ pytestmark = pytest.mark.slow
 
 MARKETS = 10
 ALONE = (level_effects, fuel_effects, acceleration_effects, reversal_effects)
-# not null without a mechanism: the Brownian probability leaves out jumps
-BIASED = {"dense_level_lift"}
+# not null without a mechanism: the Brownian probability leaves out jumps, for every level alike
+BIASED = {"dense_level_lift", "any_level_lift"}
 
 
 def markets(magnet, n):
@@ -46,7 +47,7 @@ def test_without_a_mechanism_nothing_is_found(free):
     for name, effects in found.items():
         value = np.array([e.value - e.null for e in effects])
         claimed = np.array([e.standard_error for e in effects])
-        if name.endswith(("_twin", "_pushed", "_twin_lift", "excess", "hazard")):
+        if name == "excess" or name.endswith(("_twin", "_pushed", "_twin_lift", "hazard")):
             assert np.nanmax(np.abs(value)) < 1e-12, name  # the twin is the path itself
             continue
         if name in BIASED:
@@ -73,8 +74,40 @@ def test_large_moves_do_not_lean_but_cascades_do_by_definition(free):
     # nothing is planted, and yet: forced flow can only be large where notional lies
     assert cascade.value > 0.2
     assert effects["skill_given_cascade"].value > 0.1
-    for effect in drive_effects(free):
-        assert effect.value < 3 * effect.standard_error
+    either = effects["crowded_either_way"]  # as a cascade, but by size, map and past alone
+    assert abs(either.value) < 4 * either.standard_error
+    assert either.n >= 30
+    gains = {e.statistic: e for e in drive_effects(free)}
+    for name in ("ratio", "absolute", "ratio_given_absolute", "absolute_given_ratio"):
+        gain = gains[name if "given" in name else f"{name}_gain"]
+        assert gain.value < 3 * gain.standard_error
+        first, _, given = name.partition("_given_")
+        lean = gains[f"{first}_toward_given_{given}" if given else f"{first}_toward"]
+        assert abs(lean.value) < 4 * lean.standard_error, name
+        assert lean.standard_error < 0.06
+
+
+def test_dense_levels_are_lifted_as_all_levels_are(free):
+    effects = {e.statistic: e for e in level_effects(free)}
+    every, dense = effects["any_level_lift"], effects["dense_level_lift"]
+    assert (
+        every.value > 3 * every.standard_error
+    )  # jumps, which the Brownian probability leaves out
+    assert abs(dense.value - every.value) < 0.005
+    excess = effects["dense_level_excess"]
+    assert abs(excess.value) < 4 * excess.standard_error
+    assert excess.standard_error < 0.003
+
+
+def test_liquidation_prices_lie_beyond_swings_by_chance_alone_unless_placed(free):
+    placed = {e.statistic: e for e in placement_effects(free)}["placed_ratio"]
+    assert abs(placed.value - 1.0) < 4 * placed.standard_error
+    assert placed.standard_error < 0.05
+    world = World(name="w", days=45, placement=0.5, truth_every_s=7200)
+    seeds = np.random.SeedSequence(20260402).spawn(3)
+    truths = [simulate(world, seed=seed).truth["SIM"] for seed in seeds]
+    found = {e.statistic: e for e in placement_effects(truths)}["placed_ratio"]
+    assert found.value - 1.0 > 8 * found.standard_error
 
 
 def test_a_magnet_is_found_in_its_own_units():

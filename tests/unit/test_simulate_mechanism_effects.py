@@ -21,10 +21,11 @@ from liqbt.simulate.effects import (
     wall_effects,
 )
 from liqbt.simulate.effects.bursts import bursts_of, lot_coins
-from liqbt.simulate.effects.direction import cascades_of, large_moves
+from liqbt.simulate.effects.direction import cascades_of, large_moves, two_sided_moves
 from liqbt.simulate.effects.levels import within_reach
 from liqbt.simulate.effects.logit import fit, held_out
-from liqbt.simulate.effects.placement import swings
+from liqbt.simulate.effects.placement import placed_ratio, swings
+from liqbt.simulate.tables import POSITION_DTYPE
 from liqbt.types import HOUR_NS
 
 EMPTY = np.zeros((2, 203), dtype=np.float32)
@@ -156,6 +157,19 @@ class TestDirection:
         assert found.down.tolist() == [1.0]
         assert set((large_moves(truth).start_ns // HOUR_NS).tolist()) >= {700, 900}
 
+    def test_either_way_asks_the_map_and_the_size_alone(self):
+        hours = 24 * 40
+        move = np.where(np.arange(hours) % 2, 0.001, -0.001)
+        move[[700, 760, 820]] = [-0.02, 0.02, -0.02]
+        density = np.zeros((hours, 2, 203), dtype=np.float32)
+        density[:, :, 30] = 100.0  # within 2 %
+        density[760, 0, 30], density[820, 1, 30] = 0.0, 1e-6
+        forced = [(i, side, 1) for i in range(1, hours, 3) for side in (1, -1)]
+        truth = made_up(np.concatenate([[0.0], np.cumsum(move)]), density, forced=forced)
+        found = two_sided_moves(truth)
+        assert (found.start_ns // HOUR_NS).tolist() == [700]
+        assert found.down.tolist() == [1.0]
+
     def test_two_markets_are_needed(self):
         with pytest.raises(ConfigError, match="expected 2 or more"):
             direction_effects([self.market(0, 0.3)])
@@ -164,7 +178,7 @@ class TestDirection:
 class TestDrive:
     def test_ratio_and_size_are_told_apart(self):
         rng = np.random.default_rng(5)
-        markets = []
+        markets, pointed, size_of = [], 0.0, 0.0
         for _ in range(8):
             days = 150
             density = np.zeros((days * 24, 2, 203), dtype=np.float32)
@@ -176,6 +190,7 @@ class TestDrive:
                 density[rows, 1, 5] = size * 100 / (1 + math.exp(r))
                 fall = rng.random() < 1 / (1 + math.exp(-1.5 * r))
                 move[rows] = -1e-5 if fall else 1e-5
+                pointed, size_of = pointed + r * (fall - 0.5), size_of + abs(r)
             markets.append(made_up(np.concatenate([[0.0], np.cumsum(move)]), density))
         effects = by_name(drive_effects(markets))
         assert effects["ratio_gain"].value > 0.1
@@ -185,6 +200,10 @@ class TestDrive:
         )
         given = effects["absolute_given_ratio"]
         assert given.value < 2 * given.standard_error
+        assert effects["ratio_toward"].value == pytest.approx(pointed / size_of, rel=0.01)
+        left = effects["ratio_toward_given_absolute"]
+        assert left.value > 5 * left.standard_error
+        assert abs(effects["absolute_toward_given_ratio"].value) < left.value / 3
 
     def test_notional_within_reach(self):
         density = np.zeros((2, 203), dtype=np.float32)
@@ -321,6 +340,23 @@ class TestPlacement:
         assert effect.null == 1.0
         level = [(i, side, 10) for i, side, _ in forced]
         assert placement_effects([_again(x, level)])[0].value < effect.value / 2
+
+    def test_entrants_just_beyond_a_swing_against_entrants_exchanged(self):
+        x = np.zeros(120)
+        x[28:33] = [-0.01, -0.015, -0.02, -0.015, -0.01]
+        truth = made_up(x, EMPTY)
+        p = np.zeros(101, dtype=POSITION_DTYPE)
+        p["side"], p["margin"], p["entry_price"] = 1, 1, 1.0
+        p["opened_ns"] = 50 * HOUR_NS + np.arange(101)
+        p["first_liquidation_price"][:50] = np.exp(-0.021)  # 50 of 50 below the low …
+        p["first_liquidation_price"][50:] = np.exp(-0.05)
+        p["first_liquidation_price"][50:100:2] = np.exp(-0.0235)  # … and 25 of the next 50
+        p["margin"][100] = 0  # backed in full: no liquidation price
+        truth.positions = p
+        ratio = placed_ratio([truth], swing_h=6, beyond=0.004, mechanism="m")
+        assert ratio.value == pytest.approx(2.0)
+        p["opened_ns"] -= 16 * HOUR_NS  # not confirmed yet
+        assert np.isnan(placed_ratio([truth], swing_h=6, beyond=0.004, mechanism="m").value)
 
 
 def _again(x, forced):

@@ -15,7 +15,7 @@ from liqbt.simulate.effects.windows import SIGMA_WINDOW_NS
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray
 
-__all__ = ["Cascades", "cascades_of", "direction_effects", "large_moves"]
+__all__ = ["Cascades", "cascades_of", "direction_effects", "large_moves", "two_sided_moves"]
 
 _QUANTILE: Final = 0.99
 _TRAILING_H: Final = 30 * 24
@@ -104,6 +104,26 @@ def large_moves(truth: Truth) -> Cascades:
     return _apart([(h, float(move[h] < 0)) for h in large], truth)
 
 
+def two_sided_moves(truth: Truth) -> Cascades:
+    """Find the large moves that would have forced a cascade's flow whichever way they had gone.
+
+    At the start of such an hour the true map holds, within the size of the move, more than the 99th
+    percentile of the side's hourly forced notional of the trailing 30 days (14 at least), on *both*
+    sides. Map, size and past decide about that, never the sign.
+    """
+    move, sigma = _hours(truth)
+    usd = _forced_usd(truth, move.size)
+    found: list[tuple[int, float]] = []
+    for h in np.flatnonzero(np.abs(move) >= _MOVE_SIGMA * sigma).tolist():
+        past = usd[:, max(h - _TRAILING_H, 0) : h]
+        at = np.array([truth.path_ns[0] + h * HOUR_NS])
+        if past.shape[1] >= _LEAST_H and at[0] >= truth.snapshot_ns[0]:
+            held = np.concatenate(within_reach(truth, at, abs(float(move[h]))))
+            if (held > np.quantile(past, _QUANTILE, axis=1)).all():
+                found.append((h, float(move[h] < 0)))
+    return _apart(found, truth)
+
+
 def direction_effects(
     truths: Iterable[Truth], *, reach: float = 0.04, mechanism: str = "direction"
 ) -> tuple[Effect, ...]:
@@ -118,6 +138,8 @@ def direction_effects(
     - `skill_given_cascade`, `crowded_cascade`: over cascades. **Not zero without a mechanism**: an
       hour is a cascade where much notional was forced, and it can only be forced where it lies, so
       that the crowded side is chosen by the definition. Compare with the same world unplanted.
+    - `crowded_either_way`: the share of moves to the crowded side, less ½, among the large moves
+      that would have been a cascade either way (`two_sided_moves`). Zero without a mechanism.
     - `skill_per_day`: the first gain over all days: that of an up/down/none forecast whose rate of
       large moves is constant.
 
@@ -151,7 +173,21 @@ def direction_effects(
         ]
         if what == "move":
             out.append(_per_day(gain, at, markets, mechanism))
-    return tuple(out)
+    return (*out, _either_way(markets, reach, mechanism))
+
+
+def _either_way(markets: Sequence[Truth], reach: float, mechanism: str) -> Effect:
+    """Return the lean of moves that would have been a cascade whichever way they had gone."""
+    found = [two_sided_moves(truth) for truth in markets]
+    a = [_asymmetry(t, f.start_ns, reach) for t, f in zip(markets, found, strict=True)]
+    lean = [_crowded(row, f.down) for row, f in zip(a, found, strict=True)]
+    at = [f.start_ns for f in found]
+    return _mean(lean, at, (mechanism, "crowded_either_way", "share"))
+
+
+def _crowded(asymmetry: FloatArray, down: FloatArray) -> FloatArray:
+    """Return ½ where a move went to the crowded side, -½ where not, 0 where none is crowded."""
+    return np.asarray(np.sign(asymmetry) * (down - 0.5))
 
 
 def _told(
@@ -163,7 +199,7 @@ def _told(
     need_folds(fold)
     one = np.ones((a.size, 1))
     gain = held_out(np.column_stack([one, a]), y, fold) - held_out(one, y, fold)
-    crowded = np.where(a > 0, y, 1.0 - y) - 0.5
+    crowded = _crowded(a, y)
     ends = np.cumsum([d.size for d in down])[:-1]
     return np.split(gain, ends), np.split(crowded, ends)
 

@@ -131,7 +131,10 @@ def level_effects(
     - `densest_mirror_lift`, `densest_twin_lift`: mean(Y − M) and mean(Y − F) over the snapshots'
       densest level within 0.25 to 1.5 σ_h, either side;
     - `dense_level_lift`, `dense_twin_lift`: mean(Y − q) and mean(Y − F) over the levels with
-      r > 0.8;
+      r > 0.8. The first is **not zero without a mechanism**: q leaves out jumps;
+    - `any_level_lift`: mean(Y − q) over all levels, dense or not: the error of q alone;
+    - `dense_level_excess`: β of Y − q = β·[r > 0.8] + g(side, d/σ_h) + e: the dense levels' lift
+      over that of the others as far away, in which the error of q cancels;
     - `dose_within_side`: β of Y − q = β·r + g(side, d/σ_h) + e, g one mean per side and 0.05 σ;
     - `dose_within_side_twin`: β of Y − F = β·r + g + e;
     - `dose_response_raw`: β of Y − M = β·(s − s_M) + e, where s is the rank among the levels of
@@ -232,6 +235,8 @@ def _level_sums(levels: Levels, windows: Windows) -> dict[str, DaySums]:
     dense = levels.rank > DENSE
     cell = np.rint(levels.distance_sigma / CELL).astype(np.int64) * 2 + levels.above
     out = {f"dense_{k}_lift": _mean(y[dense], ts[dense]) for k, y in against.items()}
+    out["any_level_lift"] = _mean(against["level"], ts)
+    out["dense_level_excess"] = slope(against["level"], dense.astype(np.float64), cell, ts)
     out["dose_within_side"] = slope(against["level"], levels.rank, cell, ts)
     out["dose_within_side_twin"] = slope(against["twin"], levels.rank, cell, ts)
     pair = np.isfinite(levels.mirror_rank_both)

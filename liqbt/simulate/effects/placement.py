@@ -14,7 +14,7 @@ from liqbt.simulate.effects.windows import log_path
 from liqbt.simulate.truth import Truth
 from liqbt.types import HOUR_NS, FloatArray, IntArray
 
-__all__ = ["placement_effects", "swings"]
+__all__ = ["placed_ratio", "placement_effects", "swings"]
 
 _FRESH_H: Final = (1.0, 3.0, 12.0, 24.0, 72.0, 240.0)
 _OLDEST_H: Final = 240
@@ -35,7 +35,9 @@ def placement_effects(
     swing high) of the last ten days that was confirmed, and had not been passed since. Matched bins
     are all others of the same direction and freshness (1, 3, 12, 24, 72, 240 h since the last
     traversal, or never): a new low is fresh by itself. `beyond_ratio` is mean F just beyond swings
-    over mean F of the matched bins at the same shares of direction and freshness.
+    over mean F of the matched bins at the same shares of direction and freshness. It is **above
+    one without a mechanism**: the price dwelt near a swing, and those who entered there with the
+    highest leverage are liquidated just beyond it. `placed_ratio` (see there) is one.
 
     Parameters
     ----------
@@ -48,7 +50,8 @@ def placement_effects(
     mechanism : str
         Written into the rows.
     """
-    rows = [_traversals(truth, swing_h, beyond) for truth in truths]
+    markets = list(truths)
+    rows = [_traversals(truth, swing_h, beyond) for truth in markets]
     cell, near, forced = (np.concatenate([getattr(r, n) for r in rows]) for n in _NAMES)
     cells = int(cell.max(initial=0)) + 1
     count = [np.bincount(cell[m], minlength=cells) for m in (near, ~near)]
@@ -69,7 +72,73 @@ def placement_effects(
             statistic="beyond_ratio",
             unit="ratio",
         ),
+        placed_ratio(markets, swing_h=swing_h, beyond=beyond, mechanism=mechanism),
     )
+
+
+def placed_ratio(truths: Iterable[Truth], *, swing_h: int, beyond: float, mechanism: str) -> Effect:
+    """Return how much more often entrants are liquidated just beyond a swing than by chance.
+
+    By chance: at the entrant's price and time, with the liquidation distance ln(LP/EP) of the
+    levered entrant of its side that came 50 later. Without placement the two are exchangeable,
+    since leverage is drawn without regard to swings. Swings count as in `placement_effects`.
+
+    Parameters
+    ----------
+    truths, swing_h, beyond, mechanism
+        As in `placement_effects`.
+    """
+    own: list[DaySums] = []
+    other: list[DaySums] = []
+    for truth in truths:
+        found = swings(truth, swing_h)
+        spans = [_standing(truth, swing, swing_h) for swing in zip(*found, strict=True)]
+        both = [_beyond(truth, side, found, spans, beyond) for side in (1, -1)]
+        mine, another, ts = (np.concatenate([row[k] for row in both]) for k in range(3))
+        for sums, near in ((own, mine), (other, another)):
+            sums.append(sum_by_day(near, np.ones(ts.size), ts, span_ns=truth.path_ns))
+    return quotient(
+        joined(own), joined(other), mechanism=mechanism, statistic="placed_ratio", unit="ratio"
+    )
+
+
+_LATER: Final = 50
+
+
+def _beyond(
+    truth: Truth,
+    side: int,
+    found: tuple[IntArray, FloatArray, IntArray],
+    spans: list[tuple[int, int]],
+    beyond: float,
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Tell of one side's entrants who lies just beyond a swing: as they came, and exchanged."""
+    p = truth.positions
+    p = p[(p["side"] == side) & (p["margin"] > 0) & (p["opened_ns"] >= truth.path_ns[0])]
+    p = p[np.isfinite(p["first_liquidation_price"]) & (p["first_liquidation_price"] > 0)]
+    entry, n = np.log(p["entry_price"]), max(len(p) - _LATER, 0)
+    distance, ts = np.log(p["first_liquidation_price"]) - entry, np.asarray(p["opened_ns"][:n])
+    at = np.stack([entry[:n] + distance[:n], entry[:n] + distance[_LATER:]])
+    near = np.zeros(at.shape, dtype=np.bool_)
+    for level, which, (start, end) in zip(found[1], found[2], spans, strict=True):
+        if which == -side:
+            mine = slice(*np.searchsorted(ts, [start, end]).tolist())
+            past = which * (at[:, mine] - level)
+            near[:, mine] |= (past >= 0) & (past <= beyond)
+    return near[0].astype(np.float64), near[1].astype(np.float64), ts
+
+
+def _standing(truth: Truth, swing: tuple[int, float, int], swing_h: int) -> tuple[int, int]:
+    """Return from when to when (ns, half-open) a swing is confirmed, recent and not passed."""
+    hour, level, side = swing
+    spacing = int(truth.path_ns[1] - truth.path_ns[0])
+    per_hour = HOUR_NS // spacing
+    first, last = (int(hour) + 1) * per_hour, (int(hour) + _OLDEST_H) * per_hour
+    passed = np.flatnonzero(side * (np.log(truth.path_price[first + 1 : last + 1]) - level) > 0)
+    end = first + 1 + int(passed[0]) if passed.size else last
+    start = first + swing_h * per_hour
+    origin = int(truth.path_ns[0])
+    return origin + start * spacing, origin + max(end, start) * spacing
 
 
 _NAMES: Final = ("cell", "near", "forced")
