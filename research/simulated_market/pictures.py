@@ -12,14 +12,16 @@ from matplotlib.figure import Figure
 
 from liqbt.experiment import load_world
 from liqbt.simulate import simulate
+from liqbt.types import Kind
 
 HERE = Path(__file__).resolve().parent
 WORLDS = HERE.parent.parent / "experiments" / "worlds"
-BLUE, ORANGE, INK = "#0072B2", "#D55E00", "#1a1a1a"
+BLUE, ORANGE, GREEN, INK = "#0072B2", "#D55E00", "#009E73", "#1a1a1a"
 LONGS = LinearSegmentedColormap.from_list("longs", ["#ffffff", "#9ecae1", "#08306b"])
 SHORTS = LinearSegmentedColormap.from_list("shorts", ["#ffffff", "#fdbe85", "#7f2704"])
 ROWS = 5
 """A row of the picture is so many bins of 5 bp."""
+GREENS = {"walls": "; green: walls", "placement": "; green: swings, when confirmed"}
 DAY = 86_400 * 10**9
 
 
@@ -89,14 +91,31 @@ def map_panel(axes, truth, first, last, dots=True):
                 linewidth=0.3,
                 zorder=3,
             )
+    parts_panel(axes, truth, t0, t1)
     price = truth.path_price[i:j]
     room = (price.max() / price.min()) ** 0.15
     axes.set_ylim(price.min() / room, price.max() * room)
     axes.set_yscale("log")
     axes.minorticks_off()
-    ticks = np.linspace(price.min(), price.max(), 4)
+    step = float(f"{(price.max() - price.min()) / 3:.0e}")
+    ticks = np.arange(np.ceil(price.min() / step), price.max() / step + 1) * step
     axes.set_yticks(ticks, [f"{t:,.0f}" for t in ticks])
+    axes.set_ylim(price.min() / room, price.max() * room)
     axes.set_xlim(ts[0], ts[-1])
+
+
+def parts_panel(axes, truth, t0, t1):
+    """Draw walls where they stood and swings when they were confirmed, where a world has them."""
+    walls = truth.walls[(truth.walls["until_ns"] > t0) & (truth.walls["from_ns"] < t1)]
+    for wall in walls:
+        span = moments([max(wall["from_ns"], t0), min(wall["until_ns"], t1)])
+        axes.plot(span, [wall["price"]] * 2, color=GREEN, lw=2.5, solid_capstyle="butt", zorder=4)
+    swings = truth.swings[
+        (truth.swings["confirmed_ns"] >= t0) & (truth.swings["confirmed_ns"] < t1)
+    ]
+    if len(swings):
+        at = moments(swings["confirmed_ns"])
+        axes.scatter(at, swings["price"], s=16, facecolor="none", edgecolor=GREEN, zorder=4)
 
 
 def flow_panel(axes, truth, first, last):
@@ -119,20 +138,74 @@ def flow_panel(axes, truth, first, last):
 
 def pushed_panel(axes, truth, first, last):
     """Draw what each mechanism has moved the price by since the window's start."""
-    t0, t1 = truth.snapshot_ns[first], truth.snapshot_ns[last]
-    spacing = int(truth.path_ns[-1] - truth.path_ns[0]) // len(truth.displacement)
-    i, j = ((t - truth.path_ns[0]) // spacing for t in (t0, t1))
-    ts = moments(truth.path_ns[0] + np.arange(i, j) * spacing)
+    i, j, ts = steps_of(truth, first, last)
     styles = iter(("-", "--", ":", "-.") * 3)
     for name, moved in truth.moved.items():
         axes.plot(ts, 100 * np.cumsum(moved[i:j]), next(styles), color=INK, lw=1, label=name)
-    if axes.lines:
-        axes.legend(frameon=False, fontsize=8, loc="upper left")
-    else:
-        axes.text(0.5, 0.5, "no mechanism moves the price", transform=axes.transAxes, ha="center")
+    axes.legend(frameon=False, fontsize=8, loc="best")
     axes.axhline(0, color="0.6", lw=0.6)
     axes.set_ylabel("moved by\nmechanisms, %")
-    axes.set_xlim(ts[0], ts[-1])
+
+
+def steps_of(truth, first, last):
+    """Return the steps between two snapshots, and when they begin."""
+    t0, t1 = truth.snapshot_ns[first], truth.snapshot_ns[last]
+    spacing = int(truth.path_ns[-1] - truth.path_ns[0]) // len(truth.displacement)
+    i, j = ((t - truth.path_ns[0]) // spacing for t in (t0, t1))
+    return i, j, moments(truth.path_ns[0] + np.arange(i, j) * spacing)
+
+
+def volatility_panel(axes, truth, first, last):
+    """Draw the true volatility, where no mechanism moves the price."""
+    i, j, ts = steps_of(truth, first, last)
+    axes.plot(ts, 100 * truth.sigma_1d[i:j], color=INK, lw=0.6)
+    axes.set_ylim(0, None)
+    axes.set_ylabel("true volatility,\n% per √day")
+
+
+def late_panel(axes, market, truth, first, last):
+    """Draw by how much records of open interest are known late; a gap is an outage."""
+    t0, t1 = truth.snapshot_ns[first], truth.snapshot_ns[last]
+    table = market.tables[Kind.OPEN_INTEREST]
+    event, known = (table[n].to_numpy() for n in ("ts_event", "ts_known"))
+    mine = (event >= t0) & (event < t1)
+    late_s = (known - event)[mine] / 1e9
+    axes.plot(moments(event[mine]), late_s / 60, ".", color=INK, ms=2)
+    axes.set_ylim(0, None)
+    axes.set_ylabel("open interest\nknown late,\nminutes")
+
+
+def told_panel(axes, market, truth, first, last):
+    """Draw which part of what was forced in each hour the venue tells of."""
+    t0, t1 = truth.snapshot_ns[first], truth.snapshot_ns[last]
+    table = market.tables[Kind.LIQUIDATION]
+    told = {n: table[n].to_numpy() for n in ("ts_event", "size_coins")}
+    true = {"ts_event": truth.liquidations["ts_ns"], "size_coins": truth.liquidations["size_coins"]}
+    n, hour_ns = int((t1 - t0) // (DAY // 24)), DAY // 24
+    coins = []
+    for orders in (told, true):
+        hour = (orders["ts_event"] - t0) // hour_ns
+        mine = (hour >= 0) & (hour < n)
+        coins.append(np.bincount(hour[mine], orders["size_coins"][mine], n))
+    some = coins[1] > 0
+    share = 100 * coins[0][some] / coins[1][some]
+    axes.plot(moments(t0 + np.flatnonzero(some) * hour_ns), share, ".", color=INK, ms=3)
+    axes.set_ylim(0, None)
+    axes.set_ylabel("of forced coins\nthe venue tells,\n%")
+
+
+def third_panel(axes, market, truth, first, last):
+    """Draw what sets the world apart: mechanisms, the feed, or the price's own chance."""
+    feed = market.world.feed
+    if truth.moved:
+        pushed_panel(axes, truth, first, last)
+    elif feed.throttle != "none":
+        told_panel(axes, market, truth, first, last)
+    elif feed.oi_faults.delayed > 0:
+        late_panel(axes, market, truth, first, last)
+    else:
+        volatility_panel(axes, truth, first, last)
+    axes.set_xlim(*moments(truth.snapshot_ns[[first, last]]))
 
 
 def cascade_panel(axes, truth):
@@ -140,8 +213,9 @@ def cascade_panel(axes, truth):
     orders = truth.liquidations
     usd = orders["mark"] * orders["size_coins"]
     flow = np.bincount((orders["ts_ns"] - truth.path_ns[0]) // (DAY // 24), usd)
-    start = truth.path_ns[0] + int(flow.argmax()) * (DAY // 24) - DAY // 48
-    end = start + DAY // 12
+    hour = truth.path_ns[0] + int(flow.argmax()) * (DAY // 24)
+    start, end = hour - DAY // 48, hour + DAY // 16
+    axes.axvspan(*moments([hour, hour + DAY // 24]), color="0.93", zorder=0)
     i, j = np.searchsorted(truth.path_ns, [start, end])
     axes.plot(moments(truth.path_ns[i:j]), truth.path_price[i:j], color=INK, lw=0.8)
     mine = np.flatnonzero((orders["ts_ns"] >= start) & (orders["ts_ns"] < end))
@@ -162,9 +236,11 @@ def cascade_panel(axes, truth):
     for k in linked.tolist():
         pair = [int(orders["parent"][k]), k]
         axes.plot(moments(orders["ts_ns"][pair]), orders["mark"][pair], color="0.35", lw=0.5)
+    ts = orders["ts_ns"]
+    inside = (ts >= hour) & (ts < hour + DAY // 24)
     axes.set_title(
-        f"Hour with most forced flow: {usd[mine].sum() / 1e6:,.0f} million USD in "
-        f"{mine.size} orders, {linked.size} with a parent",
+        f"Hour with most forced flow (shaded): {usd[inside].sum() / 1e6:,.0f} million USD in "
+        f"{inside.sum()} orders, {(orders['parent'][inside] >= 0).sum()} with a parent",
         loc="left",
         fontsize=9,
     )
@@ -174,7 +250,8 @@ def cascade_panel(axes, truth):
 def picture(name, seed, days=30):
     """Draw one world and save it; return its truth."""
     world = load_world(WORLDS / f"{name}.yaml")
-    truth = simulate(world, seed=seed).truth[world.symbols[0]]
+    market = simulate(world, seed=seed)
+    truth = market.truth[world.symbols[0]]
     first, last = window_of(truth, days)
     drawn = Figure(figsize=(12, 9), layout="constrained")
     FigureCanvasAgg(drawn)
@@ -183,19 +260,19 @@ def picture(name, seed, days=30):
     map_panel(top, truth, first, last)
     top.set_ylabel("price, USD (log)")
     top.set_title(f"World {name}, seed {seed}", loc="left", weight="bold")
-    flow, pushed = (drawn.add_subplot(grid[k], sharex=top) for k in (1, 2))
+    flow, third = (drawn.add_subplot(grid[k], sharex=top) for k in (1, 2))
     flow_panel(flow, truth, first, last)
-    pushed_panel(pushed, truth, first, last)
+    third_panel(third, market, truth, first, last)
     cascade = drawn.add_subplot(grid[3])
     cascade_panel(cascade, truth)
-    for axes in (top, flow, pushed, cascade):
+    for axes in (top, flow, third, cascade):
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.spines[["top", "right"]].set_visible(False)
     drawn.supxlabel(
         "time, UTC — blue: longs below and forced longs; orange: shorts above and forced shorts; "
-        "darker is denser (log)",
+        "darker is denser (log)" + GREENS.get(name, ""),
         fontsize=9,
     )
     drawn.savefig(HERE / "worlds" / f"{name}.png", dpi=75, metadata={"Software": None})
