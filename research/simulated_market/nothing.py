@@ -14,7 +14,7 @@ EVERY_S = 10_800
 
 WHY = {
     "magnet.dense_level_lift": "as `any_level_lift`; the question without it: `dense_level_excess`",
-    "magnet.any_level_lift": "the Brownian probability leaves out jumps, for every level alike",
+    "magnet.any_level_lift": "the Brownian probability knows no jumps, for every level alike",
     "direction.skill_given_move": "price of fitting; without it: `crowded_move`",
     "direction.skill_per_day": "price of fitting; without it: `crowded_move`",
     "direction.skill_given_cascade": "forced where it lies; without it: `crowded_either_way`",

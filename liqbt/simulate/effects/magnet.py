@@ -131,7 +131,7 @@ def level_effects(
     - `densest_mirror_lift`, `densest_twin_lift`: mean(Y − M) and mean(Y − F) over the snapshots'
       densest level within 0.25 to 1.5 σ_h, either side;
     - `dense_level_lift`, `dense_twin_lift`: mean(Y − q) and mean(Y − F) over the levels with
-      r > 0.8. The first is **not zero without a mechanism**: q leaves out jumps;
+      r > 0.8. The first is **not zero without a mechanism**: q knows no jumps;
     - `any_level_lift`: mean(Y − q) over all levels, dense or not: the error of q alone;
     - `dense_level_excess`: β of Y − q = β·[r > 0.8] + g(side, d/σ_h) + e: the dense levels' lift
       over that of the others as far away, in which the error of q cancels;
