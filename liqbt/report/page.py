@@ -145,6 +145,7 @@ def _context(run: Run) -> dict[str, Any]:
         "scores": tables.score_table(run),
         "dense": tables.subset_table(run, "_dense"),
         "densest": tables.subset_table(run, "_densest"),
+        "learnt": tables.learnt_table(run),
         "reading": reading(run),
         "markets": [
             _market(run, i, symbol, run.forecasts(symbol))

@@ -19,6 +19,7 @@ __all__ = [
     "Table",
     "bands_table",
     "flow_table",
+    "learnt_table",
     "level_table",
     "score_table",
     "sensitivity_table",
@@ -151,6 +152,50 @@ def subset_table(run: Run, suffix: str) -> Table | None:
         text_columns=2,
         strong=_primary(keys),
     )
+
+
+def learnt_table(run: Run) -> Table | None:
+    """Return what is left over the learnt null, or None where the run does not score against it.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    """
+    if not any(score.statistic == "level_lift" for score in run.scores):
+        return None
+    keys = _keys(run)
+    head = (
+        "Observed over expected [95%]",
+        "Level lift, points",
+        "of dense",
+        "of the densest",
+        "Mirror, learnt null out, points",
+        "of the densest",
+    )
+    lifts = ("level_lift", "level_lift_dense", "level_lift_densest")
+    columns = (*lifts, "mirror_lift_did", "mirror_lift_did_densest")
+    return Table(
+        head=("Market", "Horizon", *head, "Episodes", "Days"),
+        rows=tuple(
+            (
+                words.one_line(s),
+                words.horizon_words(h),
+                _ratio_cell(find(run.scores, "observed_over_expected", s, h)),
+                *(_points(find(run.scores, name, s, h)) for name in columns),
+                *_unit_cells(run.scores, s, h, ""),
+            )
+            for s, h in keys
+        ),
+        text_columns=2,
+        strong=_primary(keys),
+    )
+
+
+def _ratio_cell(score: Score | None) -> str:
+    if score is None:
+        return words.DASH
+    return words.estimate(score.value, score.ci_low, score.ci_high)
 
 
 def bands_table(run: Run) -> Table:

@@ -331,3 +331,20 @@ def test_level_distances_by_hand(small: FakeRun) -> None:
     assert long.distance == pytest.approx(-0.10)
     assert short.distance_sigma == pytest.approx(math.log(1.1) / 0.02)
     assert long.distance_sigma == pytest.approx(-math.log(0.9) / 0.02)
+
+
+def test_scores_against_the_learnt_null_have_a_table_where_there_are_any(run, tmp_path):
+    page, markdown = written(run, tmp_path / "without")
+    assert "learnt" not in page.words() + markdown
+    [hit] = [
+        s
+        for s in run.scores
+        if (s.symbol, s.statistic, s.horizon, s.side) == ("pooled", "hit_rate", "24h", "both")
+    ]
+    lift = replace(hit, statistic="level_lift", value=0.0123, null=0.0, ci_low=-0.02, ci_high=0.04)
+    ratio = replace(lift, statistic="observed_over_expected", value=1.07, ci_low=0.9, ci_high=1.2)
+    page, markdown = written(replace(run, scores=(*run.scores, lift, ratio)), tmp_path / "with")
+    for text in (page.words(), markdown.replace("\\", "")):
+        assert "learnt null" in text
+        assert "+1.2 [−2.0, +4.0]" in text
+        assert "1.07 [0.90, 1.20]" in text
