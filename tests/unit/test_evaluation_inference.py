@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 from arch.bootstrap import StationaryBootstrap
 from arch.bootstrap._samplers_python import stationary_bootstrap_sample_python
+from statsmodels.stats.proportion import proportion_confint
 
 from liqbt.evaluation.inference import (
     MDE_FACTOR,
@@ -169,21 +170,22 @@ def test_no_interval_rather_than_one_of_width_zero(scores, days, horizon):
     assert not found.agree
 
 
-def test_a_lift_of_outcomes_that_are_all_alike_has_no_interval():
+def test_a_lift_of_outcomes_that_are_all_alike_reaches_to_the_exact_bound():
     """Fifteen visits of fifteen over a null of about 91 % are no certain lift."""
     visited, born = np.ones(15), np.arange(15) * 7 * DAY_NS
     lift = visited - np.linspace(0.88, 0.94, 15)
-    assert (
-        estimate(lift, born, DAY_NS, DRAWS).ci_low > 0.0
-    )  # what the null's spread alone would say
+    narrow = estimate(lift, born, DAY_NS, DRAWS)
+    assert narrow.ci_low > 0.0  # what the null's spread alone would say
     found = estimate_lift(visited, lift, born, DAY_NS, DRAWS)
-    assert found.value == pytest.approx(0.09)
-    assert (found.n_episodes, found.n_days) == (15, 15)
-    assert math.isnan(found.ci_low)
-    assert not found.agree
+    blocks = 15 // (narrow.lag_days + 1)
+    low, _ = proportion_confint(blocks, blocks, alpha=0.05, method="beta")
+    assert found.ci_low == pytest.approx(found.value - (1.0 - low))
+    assert found.ci_low < 0.0 < found.value < found.ci_high == narrow.ci_high
+    assert found.mde > narrow.mde
+    none = estimate_lift(np.zeros(15), -lift, born, DAY_NS, DRAWS)
+    assert none.ci_high == pytest.approx(-found.value + (1.0 - low))
     visited[3] = 0.0
-    mixed = estimate_lift(visited, lift, born, DAY_NS, DRAWS)
-    assert mixed == estimate(lift, born, DAY_NS, DRAWS)
+    assert estimate_lift(visited, lift, born, DAY_NS, DRAWS) == narrow
 
 
 def test_nothing_scored_is_missing_not_zero():

@@ -341,7 +341,7 @@ def test_the_register_holds_every_claim_once():
     assert len({claim.id for claim in REGISTER}) == len(REGISTER)
     assert set(CLAIMS) <= set(REGISTER)
     testable = {claim.id for claim in REGISTER if claim.status == ClaimStatus.TESTABLE}
-    assert testable == {claim.id for claim in CLAIMS}
+    assert testable == {*(claim.id for claim in CLAIMS), "accuracy_85"}  # that one by the plane
     assert {claim.id for claim in REGISTER if claim.primary} == {"magnet", "direction"}
     assert all(claim.smallest_effect > 0 and claim.alpha == 0.025 for claim in REGISTER)
     text = describe_claims(REGISTER)

@@ -8,7 +8,7 @@ without an episode too. The two intervals must agree; the wider union is reporte
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -42,6 +42,7 @@ AGREEMENT_FACTOR: Final = 1.5
 """HAC and bootstrap agree where neither standard error exceeds the other this many times."""
 
 _Z: Final = 1.959963984540054
+_TAIL: Final = 0.025
 _LEAST_FOR_BLOCK: Final = 16
 
 
@@ -307,8 +308,10 @@ def estimate_lift(
 ) -> Estimate:
     """Estimate the mean lift of outcomes over something, with its interval.
 
-    There is no interval where all outcomes are alike, or that of `estimate` is none: what is left
-    then varies with the null alone, and says nothing of how outcomes would have varied.
+    Where all outcomes are alike their own spread is zero, and an interval that varied with the null
+    alone would be too narrow. It then reaches as far as the exact bound of Clopper and Pearson
+    (1934): of n blocks that were all hits, the rate of hits is α^(1/n) or more. A block is as many
+    days as one outcome can reach.
 
     Parameters
     ----------
@@ -319,11 +322,18 @@ def estimate_lift(
     born_ns, horizon_ns, draws
         As in `estimate`.
     """
-    if len(outcome) and np.ptp(outcome) == 0.0:
-        days = day_sums(lift, born_ns)
-        n_days = int(np.count_nonzero(days.count))
-        return Estimate(value=days.ratio, n_episodes=len(outcome), n_days=n_days)
-    return estimate(lift, born_ns, horizon_ns, draws)
+    found = estimate(lift, born_ns, horizon_ns, draws)
+    if not len(outcome) or np.ptp(outcome) != 0.0 or math.isnan(found.ci_low):
+        return found
+    blocks = max(found.n_days // (found.lag_days + 1), 1)
+    beyond = 1.0 - _TAIL ** (1.0 / blocks)
+    hits = bool(outcome[0])
+    return replace(
+        found,
+        ci_low=min(found.ci_low, found.value - beyond) if hits else found.ci_low,
+        ci_high=found.ci_high if hits else max(found.ci_high, found.value + beyond),
+        mde=max(found.mde, MDE_FACTOR * beyond / _Z),
+    )
 
 
 def estimate_days(

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation.inference import Draws, estimate, estimate_lift
+from liqbt.evaluation.inference import Draws, Estimate, estimate
 from liqbt.evaluation.path import PricePath
 from liqbt.evaluation.plane.landmarks import NEVER, Landmarks, touches
 from liqbt.evaluation.plane.levels import real_levels
@@ -153,7 +153,7 @@ def _reading_row(
             "both",
             f"skill_{name}_over_{null}",
             0.0,
-            estimate_lift(hit, values, at, horizon_ns, draws),
+            _skill(hit, values, at, horizon_ns, draws),
         )
         for null, values in scores.items()
         if len(values) and not np.isnan(values).any()
@@ -177,6 +177,20 @@ def _reading_row(
         n_unscored=sum(part.n_unscored for part in parts),
         n_censored=censored,
     )
+
+
+def _skill(
+    hit: FloatArray, scores: FloatArray, at: IntArray, horizon_ns: Ns, draws: Draws
+) -> Estimate:
+    """Estimate a mean skill; no interval where all hits came out alike.
+
+    Scores then vary with their nulls alone, and their interval would say nothing of the chance that
+    decides hits: fifteen of fifteen over a null of 91 % would look like certain skill.
+    """
+    found = estimate(scores, at, horizon_ns, draws)
+    if len(hit) and np.ptp(hit) == 0.0:
+        return Estimate(value=found.value, n_episodes=found.n_episodes, n_days=found.n_days)
+    return found
 
 
 def _mean(values: FloatArray) -> float:
@@ -291,7 +305,7 @@ def _cell(
     draws: Draws,
 ) -> CellRow:
     at, hit, level, real = (np.concatenate(column) for column in zip(*parts, strict=True))
-    found = estimate_lift(hit, hit - level, at.astype(np.int64), marks.horizon_ns, draws)
+    found = _skill(hit, hit - level, at.astype(np.int64), marks.horizon_ns, draws)
     return CellRow(
         horizon=horizon,
         reading=reading,
