@@ -7,7 +7,6 @@ import gzip
 import json
 import math
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from shell import call
 
-from liqbt.cli import main
 from liqbt.errors import ConfigError, DataError, LiqbtError
 from liqbt.evaluation.scores import brier_score, corp, log_score
 from liqbt.experiment import (
@@ -724,17 +723,6 @@ def test_options_are_refused_by_their_name():
 
 
 # --- the command --------------------------------------------------------------------------------
-
-
-def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["liqbt", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    shown = capsys.readouterr()
-    return code, shown.out, shown.err
 
 
 def test_the_command_writes_a_report_that_says_what_cannot_be_seen(
