@@ -116,9 +116,10 @@ def fetch(
     say(asdict(report), as_json, describe_fetch(report))
     bad = len(report.failed) + len(report.refused)
     if bad:
+        worst, why = next(iter({**report.failed, **report.refused}.items()))
         click.echo(
-            f"liqbt: {bad} of {report.files} files could not be had or read; the others are in "
-            f"{log_dir}: repeat the command",
+            f"liqbt: {bad} of {report.files} files could not be had or read, the first {worst}: "
+            f"{why}; what was had is in {log_dir}: repeat the command",
             err=True,
         )
     sys.exit(2 if bad else 1 if strict and report.missing else 0)

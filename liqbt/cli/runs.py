@@ -129,7 +129,10 @@ def check(
     if update:
         change = update_baseline(finished, baseline, str(reason))
         value = {"baseline": str(baseline), **change.model_dump()}
-        text = f"{baseline}: {len(change.changed)} rows changed, from now on run {change.run_id}"
+        text = (
+            f"{baseline}: {len(change.changed)} rows changed, {len(change.added)} new, "
+            f"{len(change.removed)} gone, from now on run {change.run_id}"
+        )
         say(value, as_json, text)
         return
     found = hold(finished, accepted, across_tapes=across_tapes)

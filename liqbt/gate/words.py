@@ -15,7 +15,7 @@ from liqbt.gate.identity import IdentityDifference
 from liqbt.gate.rules import Finding, rule_of
 from liqbt.types import Score
 
-__all__ = ["comparison_text", "comparison_value", "report_text", "report_value"]
+__all__ = ["comparison_text", "comparison_value", "interval_words", "report_text", "report_value"]
 
 _LINES: Final = 12
 _ADVICE: Final = {
@@ -72,7 +72,7 @@ def _finding(found: Finding) -> str:
             f"{_value(found.new.null, rule.scale)} {rule.unit}, "
             f"{found.tolerance * rule.scale:.3g} allowed"
         )
-    text += f": {_interval(found.base, rule.scale)} -> {_interval(found.new, rule.scale)}"
+    text += f": {interval_words(found.base, rule.scale)} -> {interval_words(found.new, rule.scale)}"
     text += f" {rule.unit}" if rule.unit else ""
     if math.isfinite(found.change):
         text += f": {found.change * rule.scale:+.2f}, {found.tolerance * rule.scale:.3g} allowed"
@@ -86,13 +86,17 @@ def _paired(paired: PairedDifference | None, scale: float) -> str:
     return f"; the difference's own interval [{low:+.2f}, {high:+.2f}] over {paired.n_days} days"
 
 
-def _interval(score: Score | None, scale: float) -> str:
+def interval_words(score: Score | None, scale: float) -> str:
+    """Write a value with its interval; a hit rate with its null, never without."""
     if score is None:
         return "nothing"
     if math.isnan(score.value):
         return "no value"
     ends = [_value(end, scale) for end in (score.ci_low, score.ci_high)]
-    return f"{_value(score.value, scale)} [{', '.join(ends)}]"
+    text = f"{_value(score.value, scale)} [{', '.join(ends)}]"
+    if score.statistic.startswith("hit_rate"):
+        return f"{text.replace('+', '')} null {score.null * scale:.2f}"
+    return text
 
 
 def _value(value: float, scale: float) -> str:
@@ -172,7 +176,7 @@ def _forecasts(symbol: str, found: ForecastsCompared) -> str:
 
 def _table(rows: list[RowCompared]) -> Iterator[str]:
     width = max(len(" ".join(row.key)) for row in rows)
-    yield f"  {'row':<{width}}  {'a':>26}  {'b':>26}  {'b - a':>8}  its own interval"
+    yield f"  {'row':<{width}}  {'a':>32}  {'b':>32}  {'b - a':>8}  its own interval"
     for row in rows:
         rule = rule_of(row.key[-1])
         change = "" if math.isnan(row.change) else f"{row.change * rule.scale:+.2f}"
@@ -180,8 +184,8 @@ def _table(rows: list[RowCompared]) -> Iterator[str]:
         if row.paired is not None and not math.isnan(row.paired.ci_low):
             low, high = row.paired.ci_low * rule.scale, row.paired.ci_high * rule.scale
             own = f"[{low:+.2f}, {high:+.2f}]"
-        a, b = (_interval(score, rule.scale) for score in (row.a, row.b))
-        yield f"  {' '.join(row.key):<{width}}  {a:>26}  {b:>26}  {change:>8}  {own} {rule.unit}"
+        a, b = (interval_words(score, rule.scale) for score in (row.a, row.b))
+        yield f"  {' '.join(row.key):<{width}}  {a:>32}  {b:>32}  {change:>8}  {own} {rule.unit}"
 
 
 def comparison_value(found: Comparison) -> dict[str, Any]:

@@ -520,10 +520,13 @@ def test_the_command(tmp_path):
         server.files |= one(b"PK\x03\x04garbage", path)
         done = command(server, tmp_path / "log")
         assert done.exit_code == 2
-        assert done.stderr == (
-            f"liqbt: 1 of 4 files could not be had or read; the others are in {tmp_path / 'log'}: "
-            "repeat the command\n"
+        assert done.stderr.startswith(
+            f"liqbt: 1 of 4 files could not be had or read, the first {path}: "
         )
+        assert done.stderr.endswith(
+            f"; what was had is in {tmp_path / 'log'}: repeat the command\n"
+        )
+        assert done.stderr.count("\n") == 1
 
 
 def test_ingest_by_vendor_and_throttle_in_log_info(tmp_path):

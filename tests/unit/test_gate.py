@@ -22,6 +22,7 @@ from liqbt.experiment import run_experiment
 from liqbt.gate import check, compare, load_baseline, open_run, update_baseline
 from liqbt.gate.days import _columns, _rows
 from liqbt.gate.rules import findings, key_of
+from liqbt.gate.words import interval_words
 from liqbt.log import read_parquet
 from liqbt.types import DAY_NS, HOUR_NS, Score
 
@@ -231,6 +232,13 @@ def test_rates_and_the_unknown_may_not_move_either_way():
     other = {"statistic": "odds"}
     assert kinds(score(**other), score(**other, value=0.0135)) == []
     assert kinds(score(**other), score(**other, value=0.0139)) == ["drift"]
+
+
+def test_a_hit_rate_is_written_with_its_null_and_no_sign():
+    rate = score(statistic="hit_rate", value=0.25, null=0.28, ci_low=0.2, ci_high=0.3)
+    assert interval_words(rate, 100.0) == "25.00 [20.00, 30.00] null 28.00"
+    lift = score(value=0.01, ci_low=-0.01, ci_high=0.03)
+    assert interval_words(lift, 100.0) == "+1.00 [-1.00, +3.00]"
 
 
 def test_few_episodes_do_not_cry_wolf():
