@@ -44,7 +44,7 @@ from liqbt.experiment.schema import (
     format_duration,
     load_experiment,
 )
-from liqbt.experiment.store import Run, is_intact, load_run, run_lock, set_aside, write_run
+from liqbt.experiment.store import Run, finished_or_made, write_run
 from liqbt.experiment.tables import forecast_table, structured_table
 from liqbt.replay import forecasts_digest, replay
 from liqbt.tape import Tape
@@ -101,19 +101,15 @@ def run_experiment(
     }
     run_id = run_identity(hashes)
     final = results / experiment.name / run_id
-    with run_lock(final):
-        if is_intact(final):
-            return load_run(final)
-        set_aside(final)
-        work = _Work(
-            experiment=experiment,
-            origin=origin,
-            tapes=tapes,
-            hashes=hashes,
-            run_id=run_id,
-            withheld=withheld,
-        )
-        return _execute(work, final, finish, stage)
+    work = _Work(
+        experiment=experiment,
+        origin=origin,
+        tapes=tapes,
+        hashes=hashes,
+        run_id=run_id,
+        withheld=withheld,
+    )
+    return finished_or_made(final, lambda: _execute(work, final, finish, stage))
 
 
 def _without_places(experiment: Experiment) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from liqbt.types import Forecast, Score, Verdict, VerdictWord
 
 __all__ = [
     "Run",
+    "finished_or_made",
     "is_intact",
     "json_value",
     "load_run",
@@ -310,3 +311,27 @@ def run_lock(final: Path) -> Iterator[None]:
                 f"{final}: another process is writing this run; wait for it to end"
             ) from None
         yield
+
+
+def finished_or_made(final: Path, make: Callable[[], Run]) -> Run:
+    """Return the finished run in `final`, or make it; nobody else can write it meanwhile.
+
+    What is there and is not whole is set aside first.
+
+    Parameters
+    ----------
+    final : Path
+        The run's own folder.
+    make : callable
+        Writes the run there.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If another process is writing this very run.
+    """
+    with run_lock(final):
+        if is_intact(final):
+            return load_run(final)
+        set_aside(final)
+        return make()

@@ -17,7 +17,6 @@ import markupsafe
 from liqbt.report import words
 from liqbt.report.page import page_environment
 from liqbt.report.plane_figure import READING_WORDS, plane_figure
-from liqbt.report.quality_figures import number
 from liqbt.report.style import drawing
 from liqbt.report.tables import Table
 
@@ -102,7 +101,7 @@ def plane_table(value: Mapping[str, Any]) -> Table:
                 READING_WORDS[row["reading"]],
                 words.horizon_words(row["horizon"]),
                 _estimate(rate),
-                *(words.percent(number(row["null"][name])) for name in _NULLS),
+                *(words.percent(words.number(row["null"][name])) for name in _NULLS),
                 *(_estimate(row["skill"].get(name), signed=True) for name in _NULLS),
                 _median(row),
                 words.count(rate["n_episodes"]),
@@ -126,20 +125,20 @@ def plane_table(value: Mapping[str, Any]) -> Table:
 def _estimate(score: Mapping[str, Any] | None, *, signed: bool = False) -> str:
     if score is None:
         return words.DASH
-    low, high = number(score["ci_low"]), number(score["ci_high"])
-    return words.estimate(number(score["value"]), low, high, scale=100, signed=signed)
+    low, high = words.number(score["ci_low"]), words.number(score["ci_high"])
+    return words.estimate(words.number(score["value"]), low, high, scale=100, signed=signed)
 
 
 def _median(row: Mapping[str, Any]) -> str:
-    middle = number(row["distance_sigma"][1])
+    middle = words.number(row["distance_sigma"][1])
     if math.isnan(middle):
         return words.DASH
-    return f"{middle:.2f} σ, {words.percent(number(row['distance'][1]), 2)}"
+    return f"{middle:.2f} σ, {words.percent(words.number(row['distance'][1]), 2)}"
 
 
 def _levels_table(value: Mapping[str, Any]) -> Table:
     def place(row: Mapping[str, Any], name: str) -> str:
-        found = number(row[name])
+        found = words.number(row[name])
         if math.isnan(found):
             return "nowhere"
         return f"{found:.2f} σ, {words.percent(found * row['sigma_h'], 2)}"
@@ -183,13 +182,13 @@ def _cells_table(value: Mapping[str, Any]) -> Table:
             f"{row['low']:g} σ"
             if row["low"] == row["high"]
             else f"{row['low']:g} to {row['high']:g} σ",
-            words.percent(number(row["hit_rate"])),
-            words.percent(number(row["null_brownian"])),
-            words.percent(number(row["null_real"])),
+            words.percent(words.number(row["hit_rate"])),
+            words.percent(words.number(row["null_brownian"])),
+            words.percent(words.number(row["null_real"])),
             words.estimate(
-                number(row["skill"]),
-                number(row["skill_low"]),
-                number(row["skill_high"]),
+                words.number(row["skill"]),
+                words.number(row["skill_low"]),
+                words.number(row["skill_high"]),
                 scale=100,
                 signed=True,
             ),

@@ -14,7 +14,6 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from liqbt.report import words
-from liqbt.report.quality_figures import number
 from liqbt.report.style import GREY, INK, LONG, SHORT, Figure, as_png, canvas, label
 
 __all__ = ["READING_WORDS", "plane_figure"]
@@ -162,8 +161,8 @@ def _plane(ax: Axes, value: Mapping[str, Any], reading: str) -> Any:
 def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
     """Draw where the target lies, on these prices and on Brownian motion."""
     hours = _hours(value)
-    real = np.array([number(row[f"reach_{kind}"]) for row in value["levels"]])
-    walk = np.array([number(row[f"brownian_reach_{kind}"]) for row in value["levels"]])
+    real = np.array([words.number(row[f"reach_{kind}"]) for row in value["levels"]])
+    walk = np.array([words.number(row[f"brownian_reach_{kind}"]) for row in value["levels"]])
     target = words.percent(value["target"], 0)
     ax.plot(hours, real, color="white", linewidth=6.5)  # an edge, for those who print in grey
     ax.plot(hours, real, color=SHORT, linewidth=3.2, marker="s", markersize=5)
@@ -204,7 +203,7 @@ def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
 def _map_places(ax: Axes, value: Mapping[str, Any], reading: str) -> None:
     rows = _rows(value, reading)
     hours = np.array([words.horizon_hours(row["horizon"]) for row in rows])
-    quartiles = np.array([[number(x) for x in row["distance_sigma"]] for row in rows])
+    quartiles = np.array([[words.number(x) for x in row["distance_sigma"]] for row in rows])
     if not len(rows):
         return
     low, middle, high = quartiles.T
@@ -234,7 +233,7 @@ def _rates(ax: Axes, value: Mapping[str, Any], reading: str) -> None:
         ("brownian", INK, "", (0, (4, 2))),
         ("other_times", GREY, "x", "-"),
     ):
-        rates = [100 * number(row["null"].get(null)) for row in rows]
+        rates = [100 * words.number(row["null"].get(null)) for row in rows]
         ax.plot(hours, rates, color=colour, marker=marker, linestyle=dash, linewidth=1.5)
     for row in rows:
         _dot(ax, row)
@@ -249,7 +248,7 @@ def _dot(ax: Axes, row: Mapping[str, Any]) -> None:
     rate = row["hit_rate"]
     x = words.horizon_hours(row["horizon"])
     few = rate["n_episodes"] < _FEW
-    low, high = 100 * number(rate["ci_low"]), 100 * number(rate["ci_high"])
+    low, high = 100 * words.number(rate["ci_low"]), 100 * words.number(rate["ci_high"])
     ax.plot([x, x], [low, high], color=LONG, linewidth=1.0 if few else 2.0)
     ax.plot(x, 100 * rate["value"], marker="o", color=LONG, markersize=4.0 if few else 6.5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -17,16 +16,11 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from liqbt.report import words
 from liqbt.report.style import GREY, INK, LONG, SHORT, Figure, as_png, as_svg, canvas, label
 
-__all__ = ["coverage_figure", "feed_name", "latency_figure", "number", "presence_figure"]
+__all__ = ["coverage_figure", "feed_name", "latency_figure", "presence_figure"]
 
 _MOST: Final = 60
 _SHARE: Final = LinearSegmentedColormap.from_list("share", ["#b8500a", "#e9c9a8", "#1f5fa8"])
 _EVENTS: Final = "#7fa6d1"
-
-
-def number(value: Any) -> float:
-    """Return a number of a JSON document, NaN where it has none."""
-    return math.nan if value is None else float(value)
 
 
 def feed_name(feed: Mapping[str, Any], limit: int = 64) -> str:
@@ -102,7 +96,8 @@ def presence_figure(
             f"than a {bins}th of the whole is paler, not orange.{more}"
         ),
         alt="; ".join(
-            f"{feed_name(f)}: {words.percent(number(f['complete']), 2)} complete" for f in shown
+            f"{feed_name(f)}: {words.percent(words.number(f['complete']), 2)} complete"
+            for f in shown
         ),
         data=as_png(figure),
     )
@@ -176,7 +171,7 @@ def coverage_figure(pairs: Sequence[Mapping[str, Any]], *, name: str, most: int 
         ),
         alt="; ".join(
             f"{words.one_line(p['liquidations'])} over {words.one_line(p['open_interest'])}: "
-            f"{words.percent(number(p['ratio']), 2)}"
+            f"{words.percent(words.number(p['ratio']), 2)}"
             for p in shown
         ),
         data=as_svg(figure),
@@ -191,7 +186,7 @@ def _draw_coverage(ax: Axes, pair: Mapping[str, Any]) -> None:
     if days:
         x = mdates.date2num(at) + 0.5  # type: ignore[no-untyped-call]
         ax.bar(x, np.maximum(ratio, 1e-3), width=0.8, color=colour)
-        ax.axhline(100 * number(pair["ratio"]), color=INK, lw=1.1)
+        ax.axhline(100 * words.number(pair["ratio"]), color=INK, lw=1.1)
         if len(days) > 4:
             _time_axis(ax)
         else:

@@ -18,7 +18,6 @@ from liqbt.report.quality_figures import (
     coverage_figure,
     feed_name,
     latency_figure,
-    number,
     presence_figure,
 )
 from liqbt.report.style import Figure, drawing
@@ -96,12 +95,12 @@ def _context(value: Mapping[str, Any]) -> dict[str, Any]:
 def _headline(feeds: Sequence[Mapping[str, Any]]) -> str:
     """Say in a sentence or two what a reader must know first."""
     periodic = [f for f in feeds if f["cadence_s"] is not None]
-    torn = sorted((f for f in periodic if f["missing"]), key=lambda f: number(f["complete"]))
+    torn = sorted((f for f in periodic if f["missing"]), key=lambda f: words.number(f["complete"]))
     lack = f"{len(periodic) - len(torn)} of {len(periodic)} feeds with a cadence lack nothing."
     parts = [lack if periodic else "No feed has a cadence, so silence is no gap."]
     if torn:
         worst = torn[0]
-        share = words.percent(number(worst["complete"]), 2)
+        share = words.percent(words.number(worst["complete"]), 2)
         parts.append(f"Least complete: {feed_name(worst)}, {share}.")
     observed = sum(f["latency_is"] == "observed" for f in feeds)
     parts.append(f"Latency is observed for {observed} of {len(feeds)} feeds listed.")
@@ -120,8 +119,8 @@ def _feeds_table(feeds: Sequence[Mapping[str, Any]]) -> Table:
             feed_name(f),
             str(f["latency_is"]),
             words.count(f["events"]),
-            words.duration(number(f["cadence_s"])),
-            words.percent(number(f["complete"]), 2),
+            words.duration(words.number(f["cadence_s"])),
+            words.percent(words.number(f["complete"]), 2),
             words.count(f["n_gaps"]) if f["cadence_s"] is not None else words.DASH,
             words.count(f["ids_repeated"] + f["rows_repeated"]),
             words.count(f["twins"]),
@@ -159,8 +158,8 @@ def _odd_rows(feeds: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
             z = words.DASH if odd["z"] is None else words.fixed(abs(odd["z"]), 0)
             what = words.one_line(str(odd["what"]))
             yield feed_name(f), words.instant(odd["at_ns"]), what, z, words.count(f["n_odd"])
-        same = number(f["longest_same_s"])
-        if same >= _FROZEN * number(f["cadence_s"]):
+        same = words.number(f["longest_same_s"])
+        if same >= _FROZEN * words.number(f["cadence_s"]):
             what = f"one value for {words.duration(same)}"
             yield feed_name(f), words.DASH, what, words.DASH, words.DASH
 
@@ -178,9 +177,9 @@ def _coverage_table(pairs: Sequence[Mapping[str, Any]]) -> Table | None:
             str(p["kind"]).replace("_", " "),
             words.one_line(str(p["open_interest"])),
             "one venue" if p["one_venue"] else "two venues",
-            words.duration(number(p["cadence_s"])),
+            words.duration(words.number(p["cadence_s"])),
             words.count(len(p["days"])),
-            words.percent(number(p["ratio"]), 2),
+            words.percent(words.number(p["ratio"]), 2),
         )
         for p in pairs
     ]
@@ -196,8 +195,8 @@ def _overlaps_table(pairs: Sequence[Mapping[str, Any]]) -> Table | None:
             words.one_line(str(p["other"])),
             words.one_line(str(p["compared"])),
             words.count(p["hours"]),
-            words.fixed(number(p["value"]), 2),
-            words.fixed(number(p["correlation"]), 3),
+            words.fixed(words.number(p["value"]), 2),
+            words.fixed(words.number(p["correlation"]), 3),
         )
         for p in pairs
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -118,8 +117,3 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
         ),
         data=as_svg(figure),
     )
-
-
-def finite(value: float | None) -> float:
-    """Return NaN for an absent number."""
-    return math.nan if value is None else value

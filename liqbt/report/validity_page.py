@@ -15,7 +15,7 @@ from liqbt.report import words
 from liqbt.report.page import page_environment
 from liqbt.report.style import Figure, drawing
 from liqbt.report.tables import Table
-from liqbt.report.validity_figures import UNITS, finite, power_figure, size_figure
+from liqbt.report.validity_figures import UNITS, power_figure, size_figure
 
 __all__ = ["write_validity_page"]
 
@@ -72,8 +72,8 @@ def _size_table(document: Mapping[str, Any]) -> Table | None:
             words.count(cell["limit"]),
             str(cell["word"]),
             words.count(cell["opposite"]),
-            words.fixed(finite(cell["mean"]), 4, signed=True),
-            words.fixed(finite(cell["spread"]), 4),
+            words.fixed(words.number(cell["mean"]), 4, signed=True),
+            words.fixed(words.number(cell["spread"]), 4),
             words.fixed(cell["n_days"], 0),
             words.fixed(cell["n_episodes"], 0),
         )
@@ -89,7 +89,7 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
     for p in document["power"]:
         scale = UNITS.get(str(p["claim"]), ("", 1.0))[1]
         effect, error, factual = (
-            words.fixed(scale * finite(p[key]), 2, signed=sign)
+            words.fixed(scale * words.number(p[key]), 2, signed=sign)
             for key, sign in (("effect", True), ("effect_error", False), ("factual", True))
         )
         rows.append(
@@ -99,12 +99,12 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
                 words.count(p["days"]),
                 words.count(p["replications"]),
                 words.count(p["found"]),
-                words.percent(finite(p["power"])),
+                words.percent(words.number(p["power"])),
                 effect,
                 error,
                 factual,
-                words.fixed(scale * finite(p["mean"]), 2, signed=True),
-                words.fixed(scale * finite(p["error"]), 2),
+                words.fixed(scale * words.number(p["mean"]), 2, signed=True),
+                words.fixed(scale * words.number(p["error"]), 2),
             )
         )
     head = ("Claim", "Strength set", "Days", "Markets", "Found", "Power", "Effect", "Its error")

@@ -24,6 +24,7 @@ __all__ = [
     "horizon_words",
     "instant",
     "list_words",
+    "number",
     "one_line",
     "percent",
     "price",
@@ -251,6 +252,17 @@ def further(n_left: int, what: str, where: str) -> str:
     (' 3 further feed(s) are in the table only.', '')
     """
     return f" {n_left} further {what}(s) are in {where} only." if n_left > 0 else ""
+
+
+def number(value: float | None) -> float:
+    """Return a number of a JSON document, NaN where it has none.
+
+    Examples
+    --------
+    >>> number(None), number(2)
+    (nan, 2.0)
+    """
+    return math.nan if value is None else float(value)
 
 
 def one_line(text: str, limit: int = 80) -> str:

@@ -91,9 +91,9 @@ def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
             with archive.open(members[0]) as member, _limited(member, path, max_bytes) as stream:
                 yield stream
     except (zipfile.BadZipFile, RuntimeError, UnicodeError) as error:
-        # BadZipFile: the directory or a checksum is wrong. RuntimeError: a member is encrypted; its
-        # child NotImplementedError: a kind of compression, or a version, that Python has not.
-        # UnicodeError: a member's name says that it is UTF-8 and is not.
+        # BadZipFile: the directory or a checksum is wrong. RuntimeError: a member is encrypted, or
+        # packed in a way that Python cannot unpack. UnicodeError: a member's name says that it is
+        # UTF-8 and is not.
         raise DataError(f"{path} is a damaged or locked zip: {reason_of(error)}") from None
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "bands",
     "coarsened",
     "emitted",
+    "emptied_rows",
     "find_clusters",
     "highest_of",
     "n_bins",
@@ -75,6 +76,16 @@ def n_bins(market: Market, sigma: float) -> int:
     wanted = math.ceil(min(reach / rules.step, 2.0 * rules.half) - 1e-9)
     beyond = max(wanted - rules.fine_bins, 0)
     return int(rules.fine_bins + -(-beyond // rules.coarse) * rules.coarse)
+
+
+@njit(**HOT)
+def emptied_rows(market: Market, n: int, scratch: Scratch) -> int:
+    """Set both rows to zero as far as smoothing over `n` bins reads; return how far that is."""
+    width = n + market.rules[0].half_width + 1
+    for side in range(2):
+        for j in range(width):
+            scratch.rows[side, j] = 0.0
+    return int(width)
 
 
 @njit(**HOT)

@@ -18,6 +18,7 @@ from liqbt.estimators.emission.kernels import (
     band_starts,
     coarsened,
     density_rank,
+    emptied_rows,
     n_bins,
     smoothed,
 )
@@ -88,10 +89,7 @@ def issue_published(
     if math.isnan(sigma):
         return sigma, 0, np.empty((2, 0), dtype=np.float32), 0.0, 0.0, 0.0
     n = n_bins(market, sigma)
-    width = n + market.rules[0].half_width + 1
-    for side in range(2):
-        for j in range(width):
-            scratch.rows[side, j] = 0.0
+    width = emptied_rows(market, n, scratch)
     shorts = 0
     for k in range(len(levels)):
         level: Any = levels[k]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from liqbt.estimators.baselines.kernels import scaled
-from liqbt.estimators.emission.kernels import Scratch, emitted, n_bins
+from liqbt.estimators.emission.kernels import Scratch, emitted, emptied_rows, n_bins
 from liqbt.estimators.kernels import HOT, TRADE, Market, locate, sigma_1d
 from liqbt.types import DAY_NS, Events, FloatArray
 
@@ -136,10 +136,7 @@ def issue_levels(
     if math.isnan(sigma):
         return sigma, 0, np.empty((2, 0), dtype=np.float32), 0.0, 0.0, 0.0
     n = n_bins(market, sigma)
-    width = n + market.rules[0].half_width + 1
-    for side in range(2):
-        for j in range(width):
-            scratch.rows[side, j] = 0.0
+    width = emptied_rows(market, n, scratch)
     mark_bin = market.head[0].mark_bin
     for k in range(len(prices)):
         away = locate(prices[k], market.edges, mark_bin) - mark_bin

@@ -7,21 +7,23 @@ from liqbt.evaluation.inference.betting import (
     likelihood_process,
 )
 from liqbt.evaluation.inference.days import (
-    AGREEMENT_FACTOR,
-    MDE_FACTOR,
     DaySums,
     Draws,
-    Estimate,
     day_sums,
     draw,
-    estimate,
-    estimate_days,
-    estimate_lift,
     fixed_b_critical,
     hac_error,
     hac_lag,
     hac_se,
     mean_block_days,
+)
+from liqbt.evaluation.inference.estimates import (
+    AGREEMENT_FACTOR,
+    MDE_FACTOR,
+    Estimate,
+    estimate,
+    estimate_days,
+    estimate_lift,
 )
 from liqbt.evaluation.inference.multiple import (
     SuperiorAbility,

@@ -33,7 +33,7 @@ from liqbt.experiment.schema import EvaluationOptions
 from liqbt.experiment.score.checks import check_eligible, check_horizons, count_wrong_side
 from liqbt.experiment.score.work import ScoreWork, prepared
 from liqbt.experiment.score.written import score_manifest
-from liqbt.experiment.store import Run, is_intact, load_run, run_lock, set_aside, write_run
+from liqbt.experiment.store import Run, finished_or_made, write_run
 from liqbt.replay import replay
 from liqbt.types import DAY_NS, FloatArray, Forecast, Instrument, IntArray, Kind
 
@@ -85,11 +85,7 @@ def score_forecasts(
     work = prepared(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
     run_id = run_identity(work.hashes)
     final = results / str(work.config["name"]) / run_id
-    with run_lock(final):
-        if is_intact(final):
-            return load_run(final)
-        set_aside(final)
-        return _execute(work, run_id, final, finish, stage)
+    return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage))
 
 
 def _execute(
