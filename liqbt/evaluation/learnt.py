@@ -17,7 +17,6 @@ from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.evaluate import Evaluation
 from liqbt.evaluation.inference import Draws, draw, estimate_lift
 from liqbt.evaluation.nulls import PlaceboConfig, fit_placebo
-from liqbt.evaluation.path import Censor
 from liqbt.evaluation.response import anchors_of
 from liqbt.evaluation.scores import (
     POOLED,
@@ -25,6 +24,7 @@ from liqbt.evaluation.scores import (
     ScoreDetail,
     births_of,
     cluster_placebo,
+    counted,
     detail,
     difference_in_differences,
     level_lift,
@@ -35,7 +35,7 @@ from liqbt.types import DAY_NS, FloatArray, Ns
 __all__ = ["learnt_scores", "with_learnt"]
 
 _Rows = tuple[npt.NDArray[Any], FloatArray, FloatArray]
-"""Outcomes that were watched through, their p̂, and that of their mirror images."""
+"""Outcomes that count, their p̂, and that of their mirror images."""
 
 
 def with_learnt(
@@ -101,7 +101,7 @@ def learnt_scores(
     rng : numpy.random.Generator
         Draws the random levels; each market and horizon has a stream of its own.
     """
-    watched = outcomes[outcomes["censor"] == Censor.NONE]
+    watched = counted(outcomes)
     streams = iter(rng.spawn(len(markets) * len(config.horizons_ns)))
     details = []
     for horizon_ns in config.horizons_ns:

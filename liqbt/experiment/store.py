@@ -169,7 +169,14 @@ def write_run(
     partial.mkdir(parents=True)
     try:
         for name, table in parquet.items():
-            pq.write_table(table, partial / name, compression="zstd", row_group_size=_GROUP)
+            words = [field.name for field in table.schema if pa.types.is_string(field.type)]
+            pq.write_table(
+                table,
+                partial / name,
+                compression="zstd",
+                row_group_size=_GROUP,
+                use_dictionary=words,  # numbers hardly repeat: a dictionary costs time and space
+            )
         _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
         verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from arch.bootstrap import StationaryBootstrap
+from arch.bootstrap import StationaryBootstrap, optimal_block_length
 from arch.bootstrap._samplers_python import stationary_bootstrap_sample_python
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.sandwich_covariance import S_hac_simple
 
 from liqbt.evaluation.inference import (
     MDE_FACTOR,
+    automatic_block,
     day_sums,
     draw,
     estimate,
     estimate_lift,
     fixed_b_critical,
+    hac_error,
     hac_lag,
     hac_se,
 )
@@ -68,6 +74,36 @@ def test_hac_like_statsmodels_group_sums(lag):
     n = len(days.count)
     assert days.ratio == pytest.approx(fit.params[0])
     assert hac_se(days, lag) * math.sqrt((n - 1) / n) == pytest.approx(fit.bse[0], rel=1e-10)
+
+
+@pytest.mark.parametrize("lag", [0, 1, 7, 40])
+def test_hac_like_statsmodels_on_one_series(lag):
+    values = np.random.default_rng(lag).standard_t(3, 40)
+    inner = S_hac_simple(values, nlags=min(lag, 39))[0, 0]
+    if lag < 40:
+        assert hac_error(values, lag) == pytest.approx(math.sqrt(inner * 40 / 39), rel=1e-12)
+    else:  # a lag beyond the record weighs what there is
+        assert hac_error(values, lag) > 0.0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(16, 500),
+    st.floats(-0.9, 0.97),
+    st.sampled_from([0.05, 0.3, 1.0]),
+)
+def test_the_automatic_block_is_that_of_arch(seed, n, persistence, share):
+    rng = np.random.default_rng(seed)
+    shocks = rng.standard_normal(n) * (rng.random(n) < share)
+    values = np.array(list(accumulate(shocks, lambda x, e: persistence * x + e)))
+    with np.errstate(all="ignore"):
+        theirs = float(optimal_block_length(values)["stationary"].iloc[0])
+    ours = automatic_block(values)
+    if math.isfinite(theirs):
+        assert ours == pytest.approx(theirs, rel=1e-9)
+    else:
+        assert math.isnan(ours)
 
 
 def test_the_lag_covers_the_horizon_twice():

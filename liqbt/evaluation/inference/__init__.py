@@ -9,6 +9,7 @@ from liqbt.evaluation.inference.betting import (
 from liqbt.evaluation.inference.days import (
     DaySums,
     Draws,
+    automatic_block,
     day_sums,
     draw,
     fixed_b_critical,
@@ -45,6 +46,7 @@ __all__ = [
     "Estimate",
     "Overfitting",
     "SuperiorAbility",
+    "automatic_block",
     "backtest_overfitting",
     "betting_process",
     "day_sums",

@@ -19,6 +19,7 @@ from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 __all__ = [
     "DaySums",
     "Draws",
+    "automatic_block",
     "day_sums",
     "draw",
     "fixed_b_critical",
@@ -100,7 +101,8 @@ def hac_lag(n_days: int, horizon_ns: Ns) -> int:
 def hac_error(influence: FloatArray, lag: int) -> float:
     """Return the standard error of a sum over days that depend on their neighbours.
 
-    Newey and West (1987), equation 5; with the factor n/(n − 1) for an estimated mean.
+    Newey and West (1987), A simple, positive semi-definite, heteroskedasticity and autocorrelation
+    consistent covariance matrix, equation 5; with the factor n/(n − 1) for an estimated mean.
 
     Parameters
     ----------
@@ -109,10 +111,10 @@ def hac_error(influence: FloatArray, lag: int) -> float:
     lag : int
         Bandwidth, days.
     """
-    from statsmodels.stats.sandwich_covariance import S_hac_simple
-
     n = len(influence)
-    inner = float(S_hac_simple(influence, nlags=lag)[0, 0])
+    inner = float(influence @ influence)
+    for k in range(1, min(lag, n - 1) + 1):
+        inner += 2.0 * (1.0 - k / (lag + 1)) * float(influence[k:] @ influence[:-k])
     return math.sqrt(max(inner, 0.0) * n / (n - 1))
 
 
@@ -184,13 +186,55 @@ def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:
     )
 
 
+def automatic_block(values: FloatArray) -> float:
+    """Return the mean block of a stationary bootstrap that is best for the variance of a mean.
+
+    Politis and White (2004), Automatic block-length selection for the dependent bootstrap, section
+    3.2, as corrected by Patton, Politis and White (2009), equation 9: b = (2 g²/d)^(1/3) n^(1/3)
+    with g = Σ λ(k/m) |k| γ_k and d = 2 (Σ λ(k/m) γ_k)² over |k| ≤ m, λ the flat-top window of
+    Politis and Romano (1995). m is twice the lag from which on `max(5, log₁₀ n)` autocorrelations
+    in a row are small; b is at most 3 √n and n/3.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (n,)
+        In order of time; 16 or more.
+
+    Returns
+    -------
+    float
+        NaN where nothing varies.
+    """
+    n = len(values)
+    x = values - values.mean()
+    run = max(5, int(math.log10(n)))
+    longest = math.ceil(math.sqrt(n)) + run
+    cross = np.array([x[k:] @ x[: n - k] for k in range(longest + 1)])
+    squares = np.concatenate([[0.0], np.cumsum(x * x)])
+    k = np.arange(longest + 1)
+    later, earlier = squares[n] - squares[k + 1], squares[n - k - 1]
+    scale = np.sqrt(np.maximum(later * earlier, 0.0))
+    correlation = np.divide(np.abs(cross), scale, out=np.full(len(k), np.inf), where=scale > 0.0)
+    small = correlation < 2.0 * math.sqrt(math.log10(n) / n)
+    quiet = [i for i in range(longest - run + 1) if small[i : i + run].all()]
+    m = min(2 * max(quiet[0], 1) if quiet else longest, longest)
+    lags = np.arange(1, m + 1)
+    window = np.where(lags / m <= 0.5, 1.0, 2.0 * (1.0 - lags / m))
+    covariance = cross[1 : m + 1] / n
+    g = 2.0 * float(window @ (lags * covariance))
+    spectrum = cross[0] / n + 2.0 * float(window @ covariance)
+    if spectrum == 0.0:
+        return math.nan
+    most = math.ceil(min(3.0 * math.sqrt(n), n / 3.0))
+    return min(math.cbrt((g / spectrum) ** 2 * n), float(most))
+
+
 def mean_block_days(residual: FloatArray, horizon_ns: Ns) -> int:
     """Return the mean block: a day more than the horizon, or Politis and White's choice if longer.
 
     An episode that is born on one day is open until a horizon later, so that day sums depend on
-    each other over the horizon and the day itself. The choice of Politis and White (2004),
-    Automatic block-length selection for the dependent bootstrap, is capped at a quarter of the
-    days, and not asked for on fewer than 16.
+    each other over the horizon and the day itself. The choice (`automatic_block`) is capped at a
+    quarter of the days, and not asked for on fewer than 16.
 
     Parameters
     ----------
@@ -199,13 +243,10 @@ def mean_block_days(residual: FloatArray, horizon_ns: Ns) -> int:
     horizon_ns : int
         How long an episode is open.
     """
-    from arch.bootstrap import optimal_block_length
-
     least = int(-(-horizon_ns // DAY_NS)) + 1
     if len(residual) < _LEAST_FOR_BLOCK:
         return least
-    with np.errstate(all="ignore"):  # too even a record has no choice: not finite
-        chosen = float(optimal_block_length(residual)["stationary"].iloc[0])
+    chosen = automatic_block(residual)
     if not math.isfinite(chosen):
         return least
     return int(max(least, min(math.ceil(chosen), len(residual) // 4)))

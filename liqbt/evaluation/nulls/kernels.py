@@ -116,7 +116,7 @@ def penalised_logistic(
                 break
             step = 0.5 * step
         beta, value = trial, found
-        if largest < 1e-6:
+        if largest < 1e-4:  # the next step would be of the order of its square
             break
     return beta
 

@@ -28,6 +28,7 @@ __all__ = [
     "Fields",
     "band_rows",
     "births_of",
+    "counted",
     "episode_scores",
     "episode_values",
     "scored_births",
@@ -88,6 +89,15 @@ def scored_births(outcomes: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(outcomes[outcomes["birth"] & (outcomes["censor"] == Censor.NONE)])
 
 
+def counted(outcomes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the watched rows that any subset counts: births, of episodes and of the densest ones.
+
+    Most rows are later sightings of a cluster that lives on, which count nowhere.
+    """
+    born = outcomes["birth"] | outcomes["densest_birth"]
+    return np.asarray(outcomes[born & (outcomes["censor"] == Censor.NONE)])
+
+
 def _mean(values: FloatArray) -> float:
     return float(values.mean()) if len(values) else math.nan
 
@@ -115,9 +125,8 @@ def episode_scores(
     draws : Draws
         Of the bootstrap.
     """
-    watched = outcomes[outcomes["censor"] == Censor.NONE]
     details = []
-    for symbol, market in markets(symbols, watched):
+    for symbol, market in markets(symbols, counted(outcomes)):
         for horizon_ns in config.horizons_ns:
             rows = market[market["horizon_ns"] == horizon_ns]
             groups = [(side, "") for side in SIDES] + [("both", k) for k in SUBSETS[1:]]
