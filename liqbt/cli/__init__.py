@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 
@@ -62,7 +63,8 @@ def main() -> None:
         sys.exit(2)
     except (LiqbtError, OSError, MemoryError) as error:
         if debug:
-            raise
+            traceback.print_exc()
+            sys.exit(2)
         click.echo(f"liqbt: {_sentence(error)}", err=True)
         sys.exit(2)
 

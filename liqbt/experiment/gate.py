@@ -13,6 +13,8 @@ from liqbt.experiment.identity import rooms_digest
 __all__ = ["GATE_FILE", "withheld_claims"]
 
 GATE_FILE: Final = Path("validity") / "validity.json"
+_NEVER: Final = "its test has not been through the validity gate here (liqbt validate)"
+_ABSENT: Final = "the validity gate replicates the primary claims alone, and not this one"
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
 
 
@@ -33,8 +35,7 @@ def withheld_claims(results: Path) -> dict[str, str]:
     """
     path = results / GATE_FILE
     if not path.is_file():
-        reason = "its test has not been through the validity gate here (liqbt validate)"
-        return {claim.id: f"{reason}, {_SHOWN}" for claim in CLAIMS}
+        return {claim.id: f"{_NEVER if claim.primary else _ABSENT}, {_SHOWN}" for claim in CLAIMS}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         stale = document["code"] != rooms_digest()
@@ -47,7 +48,7 @@ def withheld_claims(results: Path) -> dict[str, str]:
         ) from error
     out = {}
     for claim in CLAIMS:
-        word, said = words.get(claim.id, ("absent", "the gate does not replicate it"))
+        word, said = words.get(claim.id, ("absent", _ABSENT))
         if stale:
             said = "the gate was run on other code (liqbt validate)"
         if stale or word != "cleared":

@@ -112,7 +112,8 @@ def estimators(n: int, seed: int, folder: Path) -> Iterator[Row]:
             problem = f"left behind: {left}"
         tally.check(f"{way.__name__}: {problem}" if problem else "")
         shown = call("--debug", "run", experiment, "--results", results)
-        debug.check("" if "Error" in shown.crash else f"{way.__name__}: {shown}")
+        right = shown.code == 2 and "Traceback" in shown.err
+        debug.check("" if right else f"{way.__name__}: {shown}")
     yield tally.row()
     yield debug.row()
 

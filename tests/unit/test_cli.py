@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from shell import call
 
-from liqbt.cli import cli, main
+from liqbt.cli import cli
 
 HEAVY = {"pandas", "numba", "scipy", "statsmodels", "arch", "matplotlib", "pyarrow", "numpy"}
 
@@ -54,6 +54,30 @@ def test_what_only_inference_needs_is_imported_by_inference_alone():
     assert out.strip() == "[]"
 
 
+def test_a_whole_evaluation_imports_neither_arch_nor_statsmodels():
+    """They cost a run two seconds, for two formulas."""
+    program = """
+import sys
+import numpy as np
+from evaluation_world import CALIBRATE, brownian_market
+from liqbt.evaluation import EvaluationConfig, evaluate, verdicts, with_learnt
+market = brownian_market(np.random.default_rng(1), days=30, kind="points")
+config = EvaluationConfig(bootstrap_reps=200)
+done = evaluate([market], config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+done = with_learnt(done, [market], config, np.random.default_rng(1))
+assert verdicts(done.details, withheld={})
+print(sorted({"arch", "statsmodels", "scipy.stats"} & set(sys.modules)))
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+    ).stdout
+    assert out.strip() == "[]"
+
+
 def test_public_names_resolve():
     import liqbt
 
@@ -90,12 +114,11 @@ def test_bad_input_is_one_sentence_and_exit_2(monkeypatch, capsys, tmp_path, arg
     assert list(tmp_path.iterdir()) == []
 
 
-def test_debug_shows_the_traceback(monkeypatch, capsys, tmp_path):
-    from liqbt.errors import ConfigError
-
-    monkeypatch.setattr(sys, "argv", ["liqbt", "--debug", "run", str(tmp_path / "none.yaml")])
-    with pytest.raises(ConfigError):
-        main()
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(monkeypatch, capsys, tmp_path):
+    code, out, err = call(monkeypatch, capsys, "--debug", "run", tmp_path / "none.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith("Traceback")
+    assert "ConfigError" in err.splitlines()[-1]
 
 
 @pytest.fixture

@@ -206,7 +206,9 @@ def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
     from liqbt.experiment import rooms_digest
     from liqbt.experiment.gate import withheld_claims
 
-    assert all("has not been through" in reason for reason in withheld_claims(tmp_path).values())
+    never = withheld_claims(tmp_path)
+    assert all("has not been through" in never[claim] for claim in TESTS)
+    assert "and not this one" in never["visit"]
     document = gate_document(results(1000, {"momentum": 60}), identity="i", root=1)
     assert document["code"] == rooms_digest()
     (tmp_path / "validity").mkdir()
@@ -215,7 +217,7 @@ def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
     found = withheld_claims(tmp_path)
     assert "direction" not in found
     assert "in momentum it found something in 60 of 1000" in found["magnet"]
-    assert "does not replicate it" in found["visit"]
+    assert "and not this one" in found["visit"]
     path.write_text(json.dumps({**document, "code": "other"}))
     assert all("on other code" in reason for reason in withheld_claims(tmp_path).values())
     path.write_text("{}")
