@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.report.kernels import lay_on_rows
 from liqbt.types import HOUR_NS, FloatArray, Forecast, IntArray, Ns, Side
 
 __all__ = ["Raster", "cumulative_usd", "issue_spacing", "raster"]
@@ -102,8 +103,14 @@ def raster(
     for forecast in shown:
         j = (forecast.at - start_ns) // width
         issued[j] += 1.0
-        total[j, 0] -= np.diff(cumulative_usd(forecast, Side.LONG, edges))
-        total[j, 1] += np.diff(cumulative_usd(forecast, Side.SHORT, edges))
+        grid, density = forecast.grid, forecast.density_usd
+        first, height = (
+            (edges[0] - np.log(grid.anchor)) / grid.step,
+            (edges[1] - edges[0]) / grid.step,
+        )
+        out = grid.outward_edges(density.shape[1])
+        lay_on_rows(total[j, 0], density[0], forecast.mark_bin - out, first, height)
+        lay_on_rows(total[j, 1], density[1], forecast.mark_bin + 1 + out, first, height)
     percent = (edges[1] - edges[0]) / 0.01
     mean = total / np.maximum(issued, 1.0)[:, None, None] / percent
     return Raster(

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from report_run import START_NS, make_market, make_run
 
 from liqbt.report.heatmap import price_window
+from liqbt.report.kernels import lay_on_rows
 from liqbt.report.marks import episode_marks
 from liqbt.report.raster import cumulative_usd, raster
 from liqbt.types import DAY_NS, HOUR_NS, Forecast, Side
@@ -39,6 +42,26 @@ def test_a_band_holds_the_bins_inside_it(forecasts: list[Forecast]) -> None:
         assert found[0] == pytest.approx(
             sum(float(v) for v in last.density_usd[row][:40]), rel=1e-6
         )
+
+
+@given(
+    st.lists(st.floats(0.0, 1e9, width=32), min_size=1, max_size=30),
+    st.lists(st.integers(1, 40), min_size=30, max_size=30),
+    st.floats(-300.0, 300.0),
+    st.floats(0.1, 60.0),
+    st.booleans(),
+)
+def test_rows_hold_what_the_cumulative_sum_holds(usd, widths, first, height, falling) -> None:
+    """The naive twin: the cumulative sum between the edges of each row."""
+    bounds = np.concatenate([[0], np.cumsum(widths[: len(usd)])])
+    bounds, density = (-bounds if falling else bounds), np.array(usd, np.float32)
+    found = np.zeros(25)
+    lay_on_rows(found, density, bounds, first, height)
+    places, mass = bounds.astype(float), np.concatenate([[0.0], np.cumsum(density, dtype=float)])
+    if falling:
+        places, mass = places[::-1], mass[::-1]
+    naive = np.abs(np.diff(np.interp(first + height * np.arange(26), places, mass)))
+    np.testing.assert_allclose(found, naive, rtol=1e-9, atol=1e-9 * (1.0 + mass.max()))
 
 
 def test_sides_lie_on_their_side_of_the_price(forecasts: list[Forecast]) -> None:
