@@ -36,7 +36,7 @@ def _finished(experiment: Path, results: Path) -> Any:
 
 
 def _run(experiment: Path, results: Path, as_json: bool) -> None:
-    from liqbt.report.reading import headline
+    from liqbt.report.reading import headline, verdict_reasons
 
     finished = _finished(experiment, results)
     value = {
@@ -44,7 +44,8 @@ def _run(experiment: Path, results: Path, as_json: bool) -> None:
         "path": str(finished.path),
         "metrics": json.loads((finished.path / "metrics.json").read_text(encoding="utf-8")),
     }
-    say(value, as_json, f"{headline(finished)}\n\nreport: {finished.path / 'report.html'}")
+    text = "\n".join(filter(None, (headline(finished), verdict_reasons(finished))))
+    say(value, as_json, f"{text}\n\nreport: {finished.path / 'report.html'}")
 
 
 @click.command(epilog=examples("liqbt demo"))

@@ -53,7 +53,8 @@ def score(
     FORECASTS is CSV or Parquet with the columns at (ISO 8601 with a zone), symbol, side (long:
     liquidated below the price; short: above it), low, high, notional (USD), and optionally
     p_visit_24h and the like: stated probabilities of a visit. Whether rows were made with what was
-    known at their time cannot be checked from outside.
+    known at their time cannot be checked from outside. A refusal counts rows from 1, the first one
+    after the header.
     """
     from liqbt.experiment import instrument_names, score_forecasts, score_options
     from liqbt.report.page import write_report

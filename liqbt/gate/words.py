@@ -168,10 +168,11 @@ def comparison_text(found: Comparison) -> str:
 def _forecasts(symbol: str, found: ForecastsCompared) -> str:
     if found.equal:
         return f"forecasts {symbol}: all {found.n_a:,} are the same"
-    return (
-        f"forecasts {symbol}: {found.n_equal:,} of {found.n_a:,} and {found.n_b:,} are the same "
-        f"until {iso(found.until or 0)}, which differs in '{found.field}'"
-    )
+    counts = f"forecasts {symbol}: {found.n_a:,} in a, {found.n_b:,} in b"
+    if not (found.n_a and found.n_b):
+        return counts
+    same = f"the first {found.n_equal:,} are the same" if found.n_equal else "none is the same"
+    return f"{counts}; {same}, and that of {iso(found.until or 0)} differs in '{found.field}'"
 
 
 def _table(rows: list[RowCompared]) -> Iterator[str]:

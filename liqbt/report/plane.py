@@ -95,31 +95,34 @@ def plane_table(value: Mapping[str, Any]) -> Table:
         rate = row["hit_rate"]
         if row["horizon"] == "24h":
             strong.append(len(rows))
+        market = (words.one_line(str(row["symbol"])),) if several else ()
         rows.append(
             (
-                words.one_line(str(row["symbol"] if several else value["symbols"][0])),
+                *market,
                 READING_WORDS[row["reading"]],
                 words.horizon_words(row["horizon"]),
                 _estimate(rate),
-                *(words.percent(words.number(row["null"][name])) for name in _NULLS),
-                *(_estimate(row["skill"].get(name), signed=True) for name in _NULLS),
+                *(_beside(row, name) for name in _NULLS),
                 _median(row),
-                words.count(rate["n_episodes"]),
-                words.count(rate["n_days"]),
+                f"{words.count(rate['n_episodes'])} ({words.count(rate['n_days'])})",
             )
         )
     head = (
-        "Market",
+        *(("Market",) if several else ()),
         "Reading",
         "Within",
         "Hit rate, % [95%]",
-        *(f"{word}, %" for word in ("Null: Brownian", "Other times", "Mirror")),
-        *(f"{word}, points" for word in ("Skill over Brownian", "Over other times", "Over mirror")),
+        *(f"{word}: scores; skill over it, points [95%]" for word in _NULLS.values()),
         "Median distance",
-        "Windows",
-        "Days",
+        "Windows (days)",
     )
-    return Table(head=head, rows=tuple(rows), text_columns=3, strong=tuple(strong))
+    return Table(head=head, rows=tuple(rows), text_columns=2 + several, strong=tuple(strong))
+
+
+def _beside(row: Mapping[str, Any], null: str) -> str:
+    """Return what a null scores, and the skill over it."""
+    chance = words.percent(words.number(row["null"][null]))
+    return f"{chance}; {_estimate(row['skill'].get(null), signed=True)}"
 
 
 def _estimate(score: Mapping[str, Any] | None, *, signed: bool = False) -> str:

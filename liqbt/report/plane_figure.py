@@ -179,7 +179,8 @@ def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
     marked = [i for i, row in enumerate(value["levels"]) if row["horizon"] in {"4h", "24h", "7d"}]
     for i in marked:
         if not np.isnan(real[i]):
-            percent = words.percent(real[i] * value["levels"][i]["sigma_h"], 1)
+            away = real[i] * value["levels"][i]["sigma_h"]
+            percent = words.percent(away, 1 if away >= 0.001 else 2)
             sign = "" if kind == "level" else "±"
             ax.annotate(
                 f"{sign}{percent}",

@@ -13,7 +13,7 @@ from liqbt.types import Score, Verdict, VerdictWord
 if TYPE_CHECKING:
     from liqbt.experiment.store import Run
 
-__all__ = ["VERDICT_WORDS", "headline", "reading", "rests_on"]
+__all__ = ["VERDICT_WORDS", "headline", "reading", "rests_on", "verdict_reasons"]
 
 VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
     VerdictWord.SUPPORTED: (
@@ -181,6 +181,23 @@ def _verdict_words(verdicts: Sequence[Verdict]) -> str:
         by_word.setdefault(verdict.word.value, []).append(words.one_line(verdict.claim))
     parts = [f"{words.list_words(claims)} {word}" for word, claims in by_word.items()]
     return f"verdicts: {'; '.join(parts)}"
+
+
+def verdict_reasons(run: Run) -> str:
+    """Return why each verdict is what it is: a line for each reason, with the claims it holds for.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for verdict in run.verdicts:
+        by_reason.setdefault(f"{verdict.word.value}: {verdict.reason}", []).append(verdict.claim)
+    return "\n".join(
+        f"  {words.one_line(words.list_words(claims))}: {words.one_line(reason)}"
+        for reason, claims in by_reason.items()
+    )
 
 
 def headline(run: Run) -> str:

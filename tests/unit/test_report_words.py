@@ -9,7 +9,7 @@ from report_run import START_NS, FakeRun, make_run
 
 from liqbt.errors import ConfigError
 from liqbt.report.line import cascade_note, forecast_line, line
-from liqbt.report.reading import VERDICT_WORDS, headline, reading, rests_on
+from liqbt.report.reading import VERDICT_WORDS, headline, reading, rests_on, verdict_reasons
 from liqbt.report.select import find, in_nats
 from liqbt.report.tables import sensitivity_table
 from liqbt.report.words import estimate, fixed, percent, price, usd
@@ -122,6 +122,13 @@ def test_headline_gives_the_null_and_the_verdicts(run: FakeRun) -> None:
     assert hit is not None
     assert f"hit rate {percent(hit.value)} where a random walk gives {percent(hit.null)}" in text
     assert text.endswith("verdicts: magnet and direction withheld.")
+
+
+def test_every_verdict_has_its_reason_once(run: FakeRun) -> None:
+    lines = verdict_reasons(run).splitlines()
+    assert [line for v in run.verdicts for line in lines if v.claim in line and v.reason in line]
+    assert len(lines) == len({(v.word, v.reason) for v in run.verdicts})
+    assert verdict_reasons(replace(run, verdicts=())) == ""
 
 
 def test_headline_without_the_primary_horizon_speaks_of_the_shortest(run: FakeRun) -> None:
