@@ -7,6 +7,7 @@ alone. Slow is fine; obvious is the point.
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 # --- evaluation: first passages and episodes -------------------------------------------------
 
@@ -1154,3 +1155,48 @@ def windows_total(low, high, first, stop):
     return math.fsum(
         low[k] + high[k] for a, b in zip(first, stop, strict=True) for k in range(int(a), int(b))
     )
+
+
+def partial_slope(dose: list[int], y: list[int], controls: list[list[int]]) -> Fraction | None:
+    """The dose's coefficient beside a constant and controls, exactly; None where it is not free.
+
+    Gram and Schmidt in fractions: a control of which nothing is left says nothing.
+    """
+
+    def left(column, spanned):
+        rest = [Fraction(v) for v in column]
+        for other in spanned:
+            share = sum(a * b for a, b in zip(rest, other, strict=True)) / sum(b * b for b in other)
+            rest = [a - share * b for a, b in zip(rest, other, strict=True)]
+        return rest
+
+    spanned = []
+    for column in [[1] * len(dose), *controls]:
+        rest = left(column, spanned)
+        if any(rest):
+            spanned.append(rest)
+    x = left(dose, spanned)
+    if not any(x):
+        return None
+    return sum(a * b for a, b in zip(x, left(y, spanned), strict=True)) / sum(a * a for a in x)
+
+
+def densities_around(rows, edges, inside, places, width):
+    """USD per smoothed bin that holds each place below, and above, a price."""
+    out = []
+    for row, sign in zip(rows, (-1, 1), strict=True):
+        bins = {
+            b: v / (high - low)
+            for v, low, high in zip(row, edges, edges[1:], strict=False)
+            for b in range(low, high)
+        }
+        half = width // 2
+        kernel = {k: (half + 1 - abs(k)) / (half + 1) ** 2 for k in range(-half, half + 1)}
+        found = []
+        for place in places:
+            bin_ = math.floor(inside + sign * place)  # 0 is the mark's own
+            outward = -bin_ - 1 if sign < 0 else bin_ - 1
+            total = sum(share * bins.get(outward + k, 0.0) for k, share in kernel.items())
+            found.append(0.0 if outward < 0 else total)
+        out.append(found)
+    return out

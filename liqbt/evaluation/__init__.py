@@ -20,13 +20,14 @@ from liqbt.evaluation.evaluate import (
     score,
 )
 from liqbt.evaluation.first_side import FIRST_SIDE_DTYPE
-from liqbt.evaluation.learnt import with_learnt
+from liqbt.evaluation.learnt import learnt_probabilities, with_learnt
 from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.evaluation.path import Censor, PricePath, price_path
-from liqbt.evaluation.response import anchors_of
+from liqbt.evaluation.response import BESIDE_NS, anchors_of, landmark_times
 from liqbt.evaluation.scores import POOLED, BandRow, ScoreDetail, stated_scores
 
 __all__ = [
+    "BESIDE_NS",
     "CLAIMS",
     "FIRST_SIDE_DTYPE",
     "OUTCOME_DTYPE",
@@ -48,6 +49,8 @@ __all__ = [
     "describe_claims",
     "evaluate",
     "horizon_name",
+    "landmark_times",
+    "learnt_probabilities",
     "observe",
     "price_path",
     "score",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from liqbt.errors import ConfigError
@@ -108,9 +108,13 @@ class MarketInput:
     anchors : Anchors or None
         Times of issue at which the placebo model may learn, those before scoring begins too; by
         default those of the forecasts.
+    beside : mapping of str to sequence of Forecast
+        Other maps of the same market by their names (structural ones), issued at least at the
+        landmarks of 24 h: what the dose-response must survive beside. None by default.
     """
 
     symbol: str
     forecasts: Sequence[Forecast]
     path: PricePath
     anchors: Anchors | None = None
+    beside: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)

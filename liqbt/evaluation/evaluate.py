@@ -317,9 +317,7 @@ def evaluate(
     evaluation = score(observed, first_sides, config, rng)
     n_days = _days_spanned(observed.outcomes, first_sides)
     responses = response_scores(
-        [(market.symbol, market.forecasts, market.path) for market in markets],
-        config,
-        draw(rng, reps=config.bootstrap_reps, n_days=n_days),
+        markets, config, draw(rng, reps=config.bootstrap_reps, n_days=n_days)
     )
     return replace(
         evaluation,

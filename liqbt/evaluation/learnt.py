@@ -32,7 +32,7 @@ from liqbt.evaluation.scores import (
 )
 from liqbt.types import DAY_NS, FloatArray, Ns
 
-__all__ = ["learnt_scores", "with_learnt"]
+__all__ = ["learnt_probabilities", "learnt_scores", "with_learnt"]
 
 _Rows = tuple[npt.NDArray[Any], FloatArray, FloatArray]
 """Outcomes that count, their p̂, and that of their mirror images."""
@@ -127,8 +127,39 @@ def _with_placebo(
     rng: np.random.Generator,
 ) -> _Rows:
     """Return one market's and horizon's rows with p̂ of the clusters and of their mirror images."""
+    return rows, *learnt_probabilities(market, rows, config, horizon_ns=horizon_ns, rng=rng)
+
+
+def learnt_probabilities(
+    market: MarketInput,
+    rows: npt.NDArray[Any],
+    config: EvaluationConfig,
+    *,
+    horizon_ns: Ns,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, FloatArray]:
+    """Return p̂ of clusters and of their mirror images, as it was known when they were issued.
+
+    Parameters
+    ----------
+    market : MarketInput
+        Forecasts, prices, and the times of issue that p̂ may learn at.
+    rows : ndarray of OUTCOME_DTYPE
+        Clusters of this market and horizon; what befell them is not looked at.
+    config : EvaluationConfig
+        Latency.
+    horizon_ns : int
+        Horizon.
+    rng : numpy.random.Generator
+        Draws the random levels.
+
+    Returns
+    -------
+    p, mirror : ndarray of float64, shape (n,)
+        NaN where a cluster lies inside.
+    """
     if not len(rows):
-        return rows, np.zeros(0), np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     placebo = fit_placebo(
         market.anchors or anchors_of(market.forecasts),
         market.path,
@@ -137,7 +168,7 @@ def _with_placebo(
         latency_ns=config.latency_ns,
         rng=rng,
     )
-    return rows, *cluster_placebo(placebo, rows)
+    return cluster_placebo(placebo, rows)
 
 
 def _group(

@@ -7,8 +7,9 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from liqbt.errors import ConfigError, LiqbtError, first_line
 from liqbt.estimators import (
@@ -21,6 +22,7 @@ from liqbt.estimators import (
     Uniform,
     VolumeProfile,
 )
+from liqbt.estimators.structural import PriorExtremes, RoundNumbers, Swings
 from liqbt.experiment.identity import sha256_file
 from liqbt.experiment.schema import EstimatorConfig, Experiment
 from liqbt.experiment.tiers import margin_tiers, shipped_tiers
@@ -30,7 +32,9 @@ from liqbt.types import HOUR_NS, Kind
 
 __all__ = [
     "ESTIMATORS",
+    "STRUCTURES",
     "build_estimator",
+    "build_structures",
     "default_estimator",
     "estimator_config",
     "estimator_sources",
@@ -86,8 +90,15 @@ ESTIMATORS: dict[str, Callable[[OIFlowConfig, EstimatorConfig], Estimator]] = {
     "volume_profile": lambda config, _: VolumeProfile(config),
     "mirror": lambda config, _: Mirror(OIFlow(config)),
     "time_shift": lambda config, chosen: TimeShift(OIFlow(config), days=chosen.shift_days),
+    "swings": lambda config, _: Swings(config),
+    "round_numbers": lambda config, _: RoundNumbers(config),
+    "prior_extremes": lambda config, _: PriorExtremes(config),
 }
-"""The built-in estimators; the last two are nulls that emit a map of the reference estimator."""
+"""The built-in estimators: the reference; baselines; `mirror` and `time_shift`, nulls that emit a
+map of the reference; and structural nulls, which emit one of what anybody sees on a chart."""
+
+STRUCTURES: Final = ("swings", "volume_profile", "round_numbers", "prior_extremes")
+"""The structural maps that the dose-response of every run must survive beside."""
 
 
 def build_estimator(experiment: Experiment, symbol: str) -> Estimator:
@@ -120,6 +131,18 @@ def build_estimator(experiment: Experiment, symbol: str) -> Estimator:
             f"{nearest(chosen.name, ESTIMATORS)} - or name your own as module:Class"
         )
     return ESTIMATORS[chosen.name](config, chosen)
+
+
+def build_structures(experiment: Experiment, symbol: str) -> dict[str, Estimator]:
+    """Return a fresh estimator of each structural map of `symbol`, by name.
+
+    They reach as far as the asymmetry, or 3 σ of seven days where that is more: always beyond the
+    2.5 σ of a day within which the dose is taken.
+    """
+    chosen = experiment.estimator_of(symbol)
+    config = estimator_config(experiment, symbol)
+    near = replace(config, reach=config.asymmetry_reach)
+    return {name: ESTIMATORS[name](near, chosen) for name in STRUCTURES}
 
 
 def _imported(name: str) -> Any:

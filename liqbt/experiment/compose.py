@@ -36,6 +36,7 @@ from liqbt.experiment.pipeline import (
     market_input,
     outcome_path,
     walk_forward,
+    with_structures,
 )
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import (
@@ -137,7 +138,7 @@ def _execute(
     experiment = work.experiment
     forecasts = {symbol: _replay(work, symbol, stage) for symbol in work.tapes}
     markets = [
-        market_input(experiment, symbol, forecasts[symbol], tape)
+        with_structures(experiment, market_input(experiment, symbol, forecasts[symbol], tape), tape)
         for symbol, tape in work.tapes.items()
     ]
     streams = np.random.SeedSequence(experiment.seed).spawn(3)
@@ -226,7 +227,7 @@ def sensitivity_rows(
     config: EvaluationConfig,
     seed: np.random.SeedSequence,
 ) -> list[dict[str, Any]]:
-    """Score the 24-hour horizon again under other choices.
+    """Score the 24-hour horizon again under other choices, without other maps beside the dose.
 
     Parameters
     ----------
@@ -261,7 +262,7 @@ def sensitivity_rows(
     rows = []
     for name, (variant, inputs) in variants.items():
         result = evaluate(
-            inputs,
+            [replace(market, beside={}) for market in inputs],
             variant,
             calibrate=walk_forward(options),
             rng=np.random.default_rng(seed),

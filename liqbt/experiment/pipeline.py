@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +14,17 @@ import numpy.typing as npt
 from liqbt.calibrate import calibrate_landmarks
 from liqbt.errors import DataError
 from liqbt.evaluation import (
+    BESIDE_NS,
     EvaluationConfig,
     MarketInput,
     PricePath,
     anchors_of,
+    landmark_times,
+    learnt_probabilities,
     observe,
     price_path,
 )
-from liqbt.experiment.build import build_estimator
+from liqbt.experiment.build import build_estimator, build_structures
 from liqbt.experiment.schema import EvaluationOptions, Experiment, format_duration
 from liqbt.replay import copied, replay, schedule
 from liqbt.tape import Tape
@@ -39,7 +43,10 @@ __all__ = [
     "protocol",
     "scored_from",
     "walk_forward",
+    "with_structures",
 ]
+
+Slicer: TypeAlias = Callable[[Events, int, int], Events]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +139,22 @@ def market_input(
     )
 
 
+def with_structures(
+    experiment: Experiment, market: MarketInput, tape: Tape, slicer: Slicer = copied
+) -> MarketInput:
+    """Return one market with the structural maps that its dose-response must survive beside.
+
+    They are estimators like any other, replayed over the same tape, and asked at the landmarks
+    alone; not at all where the horizon whose landmarks these are is not scored.
+    """
+    if BESIDE_NS not in experiment.evaluation.horizons:
+        return market
+    times = landmark_times(market.forecasts, BESIDE_NS)
+    made = build_structures(experiment, market.symbol)
+    beside = {name: replay(tape, each, times, slicer=slicer) for name, each in made.items()}
+    return replace(market, beside=beside)
+
+
 def outcome_path(
     experiment: Experiment, symbol: str, tape: Tape, kind: Kind | None = None
 ) -> PricePath:
@@ -148,7 +171,7 @@ def issue(
     symbol: str,
     tape: Tape,
     until: Ns | None = None,
-    slicer: Callable[[Events, int, int], Events] = copied,
+    slicer: Slicer = copied,
     make: Callable[[Tape], Any] | None = None,
 ) -> list[Issued]:
     """Return everything that is issued for one market, forecasts and calibrated tilts, in order.
@@ -166,29 +189,43 @@ def issue(
     """
     estimator = make(tape) if make else build_estimator(experiment, symbol)
     times = forecast_times(experiment, tape, until)
-    return issued_items(experiment, symbol, replay(tape, estimator, times, slicer=slicer), tape)
+    forecasts = replay(tape, estimator, times, slicer=slicer)
+    return issued_items(experiment, symbol, forecasts, tape, slicer)
 
 
 def issued_items(
-    experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape
+    experiment: Experiment,
+    symbol: str,
+    forecasts: Sequence[Forecast],
+    tape: Tape,
+    slicer: Slicer = copied,
 ) -> list[Issued]:
-    """Return what follows from forecasts that were issued: they, and the calibrated tilts."""
+    """Return what follows from forecasts that were issued.
+
+    They, the structural maps beside them, the calibrated tilts, and p̂ of the clusters that count.
+    """
     items = forecast_items(symbol, forecasts)
     market = market_input(experiment, symbol, forecasts, tape)
     if market.forecasts:
+        beside = with_structures(experiment, market, tape, slicer).beside
+        for name, maps in beside.items():
+            items += forecast_items(symbol, maps, what=f"{name} map")
         calibrate = calibration(experiment)
         config = evaluation_config(experiment)
         observed = observe([market], config)
         for horizon_ns in config.horizons_ns:
             mine = observed.first_sides["horizon_ns"] == horizon_ns
             items += list(_tilts(calibrate(observed.first_sides[mine]), symbol, horizon_ns))
+        items += list(_learnt(experiment, market, observed.outcomes, config))
     return sorted(items, key=lambda item: (item.at, item.what))
 
 
-def forecast_items(symbol: str, forecasts: Sequence[Forecast]) -> list[Issued]:
+def forecast_items(
+    symbol: str, forecasts: Sequence[Forecast], what: str = "forecast"
+) -> list[Issued]:
     """Return forecasts as items, in the order given."""
-    what = f"forecast {symbol}"
-    return [Issued(at=f.at, what=what, fields=forecast_fields(f)) for f in forecasts]
+    named = f"{what} {symbol}"
+    return [Issued(at=f.at, what=named, fields=forecast_fields(f)) for f in forecasts]
 
 
 def _tilts(rows: npt.NDArray[Any], symbol: str, horizon_ns: Ns) -> Iterator[Issued]:
@@ -197,6 +234,31 @@ def _tilts(rows: npt.NDArray[Any], symbol: str, horizon_ns: Ns) -> Iterator[Issu
             at=int(row["at"]),
             what=f"first-side tilt {symbol} {format_duration(horizon_ns)}",
             fields={name: row[name].tobytes() for name in ("theta", "up", "down", "asymmetry")},
+        )
+
+
+def _learnt(
+    experiment: Experiment,
+    market: MarketInput,
+    outcomes: npt.NDArray[Any],
+    config: EvaluationConfig,
+) -> Iterator[Issued]:
+    """Yield p̂ of the clusters born at each time, of one horizon: the primary one, or the first.
+
+    On the others it is fitted to the same path on the same schedule.
+    """
+    horizons = config.horizons_ns
+    horizon_ns = BESIDE_NS if BESIDE_NS in horizons else horizons[0]
+    born = (outcomes["birth"] | outcomes["densest_birth"]) & (outcomes["horizon_ns"] == horizon_ns)
+    rows = outcomes[born]
+    rng = np.random.default_rng(experiment.seed)
+    p, mirror = learnt_probabilities(market, rows, config, horizon_ns=horizon_ns, rng=rng)
+    ends = np.append(np.flatnonzero(np.diff(rows["at"])) + 1, len(rows))
+    for start, stop in pairwise([0, *ends.tolist()] if len(rows) else []):
+        yield Issued(
+            at=int(rows["at"][start]),
+            what=f"placebo probability {market.symbol} {format_duration(horizon_ns)}",
+            fields={"p": p[start:stop].tobytes(), "mirror": mirror[start:stop].tobytes()},
         )
 
 

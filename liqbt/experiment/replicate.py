@@ -15,6 +15,7 @@ from liqbt.experiment.pipeline import (
     evaluation_config,
     forecast_times,
     market_input,
+    with_structures,
 )
 from liqbt.experiment.schema import Experiment, parse_experiment
 from liqbt.replay import replay
@@ -109,6 +110,5 @@ def replicate(
 def _input(experiment: Experiment, symbol: str, market: Market) -> MarketInput:
     tape = tape_from_tables(market.tables, Selection(kinds=dict(experiment.symbols[symbol].events)))
     times = forecast_times(experiment, tape)
-    return market_input(
-        experiment, symbol, replay(tape, build_estimator(experiment, symbol), times), tape
-    )
+    forecasts = replay(tape, build_estimator(experiment, symbol), times)
+    return with_structures(experiment, market_input(experiment, symbol, forecasts, tape), tape)

@@ -126,7 +126,12 @@ _PUBLISHED = tuple(
 
 
 class EstimatorConfig(_Frozen):
-    """Which estimator, and its assumptions. `name` is a built-in's, or `module:Class`."""
+    """Which estimator, and its assumptions. `name` is a built-in's, or `module:Class`.
+
+    Built in: `oi_flow`; the baselines `uniform`, `distance_kernel`, `volume_profile`; the nulls
+    `mirror`, `time_shift` (by `shift_days`), and the structural ones `swings`, `round_numbers`,
+    `prior_extremes`.
+    """
 
     name: str = "oi_flow"
     brackets: tuple[BracketConfig, ...] = _PUBLISHED

@@ -21,6 +21,7 @@ __all__ = ["EFFECTS", "SHOWN", "one_batch", "oracle"]
 SHOWN: Final = (
     "dose_response",
     "dose_response_raw",
+    "dose_response_beside_structures",
     "first_side_skill",
     "first_side_crowded_lift",
     "mirror_lift",

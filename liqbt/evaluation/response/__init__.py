@@ -7,11 +7,14 @@
 from liqbt.evaluation.response.bins import (
     ResponseBins,
     anchors_of,
+    beside_bins,
+    landmark_times,
     outward_density,
     rank_contrast,
     response_bins,
 )
 from liqbt.evaluation.response.slope import (
+    BESIDE_NS,
     paired_response,
     raw_paired_response,
     response_scores,
@@ -19,8 +22,11 @@ from liqbt.evaluation.response.slope import (
 )
 
 __all__ = [
+    "BESIDE_NS",
     "ResponseBins",
     "anchors_of",
+    "beside_bins",
+    "landmark_times",
     "outward_density",
     "paired_response",
     "rank_contrast",

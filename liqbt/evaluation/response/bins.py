@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,12 +14,14 @@ from liqbt.evaluation.first_side import landmark_rows
 from liqbt.evaluation.nulls.kernels import window_extremes
 from liqbt.evaluation.nulls.levels import COVARIATES, Anchors, covariates
 from liqbt.evaluation.path import Censor, PricePath, watch
-from liqbt.evaluation.response.kernels import smooth_outward
+from liqbt.evaluation.response.kernels import smooth_around
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
 
 __all__ = [
     "ResponseBins",
     "anchors_of",
+    "beside_bins",
+    "landmark_times",
     "outward_density",
     "rank_contrast",
     "response_bins",
@@ -101,18 +103,60 @@ def outward_density(forecast: Forecast, n: int, smoothing: int) -> FloatArray:
     ndarray of float64, shape (2, n)
         USD per bin; row 0 below the mark, row 1 above.
     """
+    return _density_at(forecast, forecast.mark, np.arange(n, dtype=np.float64) + 0.5, smoothing)
+
+
+def _density_at(forecast: Forecast, mark: float, place: FloatArray, smoothing: int) -> FloatArray:
+    """Return a forecast's density at places around `mark`, in its own bins, not decreasing."""
     grid = forecast.grid
     edges = grid.outward_edges(forecast.density_usd.shape[1])
-    inside = np.log(forecast.mark / grid.anchor) / grid.step - forecast.mark_bin
-    place = np.arange(n) + 0.5
-    below = -np.floor(inside - place).astype(np.int64) - 1
-    above = np.floor(inside + place).astype(np.int64) - 1
-    return np.stack(
-        [
-            smooth_outward(row, edges, wanted, smoothing // 2)
-            for row, wanted in zip(forecast.density_usd, (below, above), strict=True)
-        ]
+    inside = np.log(mark / grid.anchor) / grid.step - forecast.mark_bin
+    return np.asarray(
+        smooth_around(forecast.density_usd, edges, float(inside), place, smoothing // 2)
     )
+
+
+def landmark_times(forecasts: Sequence[Forecast], horizon_ns: Ns) -> IntArray:
+    """Return when the forecasts were issued that are landmarks of a horizon, ns.
+
+    At these times another map must be issued that is to stand beside this one.
+    """
+    at = np.array([forecast.at for forecast in forecasts], np.int64)
+    return at[landmark_rows(at, horizon_ns)] if len(at) else at
+
+
+def beside_bins(
+    bins: ResponseBins,
+    forecasts: Sequence[Forecast],
+    others: Sequence[Forecast],
+    *,
+    smoothing: int = 7,
+) -> ResponseBins:
+    """Return the same pairs of bins with the density that another map has there.
+
+    Parameters
+    ----------
+    bins : ResponseBins
+        The pairs of one market and horizon.
+    forecasts : sequence of Forecast
+        Those that `bins` were made of.
+    others : sequence of Forecast
+        Another map's, issued at the landmarks. It is read at the prices of `bins`, whatever its own
+        mark and grid; at a landmark at which it was not issued it is nowhere, and zero.
+    smoothing : int
+        Width of the triangular kernel, in bins of the other map, odd.
+    """
+    issued = {other.at: other for other in others}
+    density = np.zeros_like(bins.density)
+    chosen, starts, counts = np.unique(bins.forecast, return_index=True, return_counts=True)
+    for landmark, start, count in zip(chosen, starts, counts, strict=True):
+        rows = slice(start, start + count)
+        forecast = forecasts[landmark]
+        other = issued.get(forecast.at)
+        if other is not None:
+            place = bins.distance[rows] / other.grid.step
+            density[rows] = _density_at(other, forecast.mark, place, smoothing).T
+    return replace(bins, density=density)
 
 
 def response_bins(
@@ -203,7 +247,9 @@ def within_ranks(group: IntArray, values: FloatArray) -> FloatArray:
     """Return mid-ranks of `values` within groups, as shares in (0, 1)."""
     if not len(values):
         return np.zeros(0)
-    order = np.lexsort((values, group))
+    order = np.argsort(values)
+    few = group.astype(np.uint16) if group.max() < 1 << 16 else group  # which is sorted by radix
+    order = order[np.argsort(few[order], kind="stable")]
     opens = np.diff(group[order], prepend=group[order][0] - 1) != 0
     differs = opens.copy()
     differs[1:] |= np.diff(values[order]) != 0.0
@@ -224,6 +270,6 @@ def rank_contrast(bins: ResponseBins) -> FloatArray:
     ndarray of float64, shape (n,)
         In (−1, 1); 0 where both densities are equal.
     """
-    group = bins.forecast * 64 + bins.band
+    group = np.cumsum(np.diff(bins.forecast * 64 + bins.band, prepend=-1) != 0) - 1
     ranks = within_ranks(np.concatenate([group, group]), bins.density.T.ravel())
     return np.asarray(ranks[len(group) :] - ranks[: len(group)])

@@ -1,13 +1,16 @@
-"""Compiled kernel of the dose–response: a density at equally spaced distances, smoothed."""
+"""Compiled kernels of the dose–response: a density at given distances, smoothed."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["smooth_outward"]
+__all__ = ["smooth_around", "smooth_outward"]
 
 
 @njit(cache=True)
@@ -51,4 +54,39 @@ def smooth_outward(row: FloatArray, edges: IntArray, wanted: IntArray, half: int
             if 0 <= b < len(fine):
                 total += (half + 1 - abs(k)) * fine[b]
         out[i] = total / (half + 1) ** 2
+    return out
+
+
+@njit(cache=True)
+def smooth_around(
+    rows: npt.NDArray[np.float32], edges: IntArray, inside: float, place: FloatArray, half: int
+) -> FloatArray:
+    """Return the smoothed density at equal distances on both sides of a price.
+
+    Parameters
+    ----------
+    rows : ndarray of float32, shape (2, n_entries)
+        USD per entry, outward from the bin of the mark; row 0 below it, row 1 above.
+    edges : ndarray of int64, shape (n_entries + 1,)
+        As in `smooth_outward`.
+    inside : float
+        Where the price lies, in bins from the lower edge of the mark's bin.
+    place : ndarray of float64, shape (n,)
+        Distances from it in bins, not decreasing.
+    half : int
+        Half of the kernel's width less one, 0 or more.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n)
+        USD per bin, of the bins that hold these places.
+    """
+    out = np.empty((2, len(place)))
+    wanted = np.empty(len(place), np.int64)
+    for i in range(len(place)):
+        wanted[i] = -math.floor(inside - place[i]) - 1
+    out[0] = smooth_outward(rows[0], edges, wanted, half)
+    for i in range(len(place)):
+        wanted[i] = math.floor(inside + place[i]) - 1
+    out[1] = smooth_outward(rows[1], edges, wanted, half)
     return out

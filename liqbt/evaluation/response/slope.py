@@ -29,42 +29,83 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import DataError
-from liqbt.evaluation.config import EvaluationConfig, horizon_name
+from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.inference import DaySums, Draws, Estimate, estimate_days
 from liqbt.evaluation.nulls.placebo import Placebo, placebo_probability, restricted_cubic
-from liqbt.evaluation.path import PricePath
-from liqbt.evaluation.response.bins import ResponseBins, rank_contrast, response_bins, within_ranks
+from liqbt.evaluation.response.bins import (
+    ResponseBins,
+    beside_bins,
+    rank_contrast,
+    response_bins,
+    within_ranks,
+)
 from liqbt.evaluation.scores import POOLED, ScoreDetail, detail
-from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray
+from liqbt.types import DAY_NS, FloatArray, IntArray
 
-__all__ = ["paired_response", "raw_paired_response", "response_scores", "side_response"]
+__all__ = [
+    "BESIDE_NS",
+    "paired_response",
+    "raw_paired_response",
+    "response_scores",
+    "side_response",
+]
+
+BESIDE_NS: Final = DAY_NS
+"""The horizon at whose landmarks other maps stand beside the dose: the primary one."""
 
 _KNOTS: Final = (0.3, 0.8, 1.5, 2.3)
+_FREE: Final = 1e-9
+"""Controls scaled to length 1 are free in the directions that are longer than this share."""
+
+
+def _basis(controls: FloatArray) -> FloatArray:
+    """Return orthonormal columns that span what the controls span, as many as they are free.
+
+    A control that is zero, or that others already say, adds nothing: what is left of dose and
+    visits is that of the least-squares fit of minimum norm (Golub and Van Loan 2013, Matrix
+    Computations, section 5.5).
+    """
+    basis, upper = np.linalg.qr(controls)
+    if not len(controls):
+        return basis
+    length = np.linalg.norm(upper, axis=0)
+    turned, size, _ = np.linalg.svd(
+        upper / np.where(length > 0.0, length, 1.0), full_matrices=False
+    )
+    free = size > _FREE * size.max()
+    return basis if free.all() else np.asarray(basis @ turned[:, free])
 
 
 def _partialled(
     x: FloatArray, y: FloatArray, controls: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return what the controls leave of both."""
-    basis, upper = np.linalg.qr(controls)
-    diagonal = np.abs(np.diag(upper))
-    basis = basis[:, diagonal > 1e-9 * max(diagonal.max(initial=0.0), 1e-300)]
-    return x - basis @ (basis.T @ x), y - basis @ (basis.T @ y)
+) -> tuple[FloatArray, FloatArray, int]:
+    """Return what the controls leave of both, and how many of them are free."""
+    basis = _basis(controls)
+    return x - basis @ (basis.T @ x), y - basis @ (basis.T @ y), basis.shape[1]
 
 
-_Part: TypeAlias = tuple[IntArray, FloatArray, FloatArray]
+_Part: TypeAlias = tuple[IntArray, FloatArray, FloatArray, int]
+"""Time, x̃ and ỹ of the pairs of one market, and how many days it must exceed for an interval: with
+other maps beside the dose, as many as it has parameters."""
 
 
 def _slope(parts: Sequence[_Part], markets: Sequence[ResponseBins], draws: Draws) -> Estimate:
-    """Return the pooled slope of (time, x̃, ỹ) of several markets."""
+    """Return the pooled slope of several markets.
+
+    Without an interval where a market has too few days: what as many parameters leave of them is
+    no measure of error.
+    """
     n_landmarks, horizon_ns = sum(bins.n_landmarks for bins in markets), markets[0].horizon_ns
-    at, x, y = (np.concatenate(column) for column in zip(*parts, strict=True))
+    at, x, y = (np.concatenate(column) for column in zip(*(p[:3] for p in parts), strict=True))
     if not len(x) or float(x @ x) <= 1e-12 * len(x):
         return Estimate(value=np.nan, n_episodes=n_landmarks)
     day = at // DAY_NS - (at // DAY_NS).min()
     total = np.asarray(np.bincount(day, x * y), np.float64)
     count = np.asarray(np.bincount(day, x * x), np.float64)
     days = DaySums(total=total, count=count)
+    if any(0 < len(np.unique(part[0] // DAY_NS)) <= part[3] for part in parts if part[3]):
+        n_days = int(np.count_nonzero(days.count))
+        return Estimate(value=days.ratio, n_episodes=n_landmarks, n_days=n_days)
     scale = float(np.bincount(day, np.abs(x * y)).max())
     return estimate_days(days, horizon_ns, draws, n_episodes=n_landmarks, scale=scale)
 
@@ -91,7 +132,8 @@ def paired_response(
     -------
     Estimate
         β: P(visit) of the highest less the lowest density. `n_episodes` counts landmarks. NaN
-        where no density differs across the mark.
+        where no density differs across the mark, or another map says all that this one says; no
+        interval where, beside other maps, a market has no more days than parameters.
 
     Raises
     ------
@@ -107,15 +149,16 @@ def paired_response(
 
 
 def _beside_trends(bins: ResponseBins, contrast: FloatArray, others: Sequence[FloatArray]) -> _Part:
-    """Return (time, x̃, ỹ) of one market: what trends and other maps leave of dose and visits."""
+    """Return one market's part: what trends and other maps leave of dose and visits."""
     columns = [np.ones((len(bins.at), 1)), bins.trend, *(other[:, None] for other in others)]
     y = bins.visited[:, 1] - bins.visited[:, 0]
-    return bins.at, *_partialled(contrast, y, np.column_stack(columns))
+    x_left, y_left, fitted = _partialled(contrast, y, np.column_stack(columns))
+    return bins.at, x_left, y_left, fitted + 1 if len(others) else 0
 
 
 def _alone(bins: ResponseBins, contrast: FloatArray) -> _Part:
-    """Return (time, x, y) of one market, as they are."""
-    return bins.at, contrast, bins.visited[:, 1] - bins.visited[:, 0]
+    """Return one market's part as it is."""
+    return bins.at, contrast, bins.visited[:, 1] - bins.visited[:, 0], 0
 
 
 def raw_paired_response(markets: Sequence[ResponseBins], draws: Draws) -> Estimate:
@@ -158,24 +201,24 @@ def side_response(markets: Sequence[tuple[ResponseBins, Placebo]], draws: Draws)
         both = np.concatenate(columns)
         spline = restricted_cubic(np.tile(bins.distance_sigma, 2), _KNOTS)
         controls = np.column_stack([np.ones(len(both)), spline])
-        x_left, y_left = _partialled(both[:, 0], both[:, 1], controls)
-        parts.append((np.tile(bins.at, 2), x_left, y_left))
+        x_left, y_left, _ = _partialled(both[:, 0], both[:, 1], controls)
+        parts.append((np.tile(bins.at, 2), x_left, y_left, 0))
     return _slope(parts, [bins for bins, _ in markets], draws)
 
 
 def response_scores(
-    markets: Sequence[tuple[str, Sequence[Forecast], PricePath]],
-    config: EvaluationConfig,
-    draws: Draws,
+    markets: Sequence[MarketInput], config: EvaluationConfig, draws: Draws
 ) -> list[ScoreDetail]:
     """Score the dose–response across the mark for every market, all together, and every horizon.
 
     `dose_response` has the trends beside the dose, `dose_response_raw` has not.
+    `dose_response_beside_structures` has the trends and all other maps of `MarketInput.beside`
+    beside it, at the horizon of `BESIDE_NS`, where every market has some.
 
     Parameters
     ----------
-    markets : sequence of (str, sequence of Forecast, PricePath)
-        Name, forecasts to be scored and prices of each market.
+    markets : sequence of MarketInput
+        Forecasts to be scored, prices, and other maps of each market.
     config : EvaluationConfig
         Horizons, latency, distances.
     draws : Draws
@@ -184,8 +227,8 @@ def response_scores(
     details = []
     for horizon_ns in config.horizons_ns:
         bins = [
-            response_bins(forecasts, path, config, horizon_ns=horizon_ns)
-            for _, forecasts, path in markets
+            response_bins(market.forecasts, market.path, config, horizon_ns=horizon_ns)
+            for market in markets
         ]
         contrasts = [rank_contrast(mine) for mine in bins]
         both = list(zip(bins, contrasts, strict=True))
@@ -193,10 +236,23 @@ def response_scores(
             "dose_response": [_beside_trends(mine, contrast, ()) for mine, contrast in both],
             "dose_response_raw": [_alone(mine, contrast) for mine, contrast in both],
         }
-        groups = [(name, slice(i, i + 1)) for i, (name, _, _) in enumerate(markets)]
+        if horizon_ns == BESIDE_NS and all(market.beside for market in markets):
+            parts["dose_response_beside_structures"] = [
+                _beside_trends(mine, contrast, _contrasts_beside(mine, market))
+                for market, (mine, contrast) in zip(markets, both, strict=True)
+            ]
+        groups = [(market.symbol, slice(i, i + 1)) for i, market in enumerate(markets)]
         for name, group in [*groups, (POOLED, slice(None))]:
             where = (name, horizon_name(horizon_ns), "both")
             for statistic, mine in parts.items():
                 found = _slope(mine[group], bins[group], draws)
                 details.append(detail("magnet", *where, statistic, 0.0, found))
     return details
+
+
+def _contrasts_beside(bins: ResponseBins, market: MarketInput) -> list[FloatArray]:
+    """Return the rank contrasts that a market's other maps have in the same pairs of bins."""
+    return [
+        rank_contrast(beside_bins(bins, market.forecasts, others))
+        for others in market.beside.values()
+    ]
