@@ -19,6 +19,7 @@ from liqbt.report.figures import market_figures, score_figures
 from liqbt.report.line import forecast_line
 from liqbt.report.published import published_limits, published_section
 from liqbt.report.reading import VERDICT_WORDS, headline, reading
+from liqbt.report.response import response_table
 from liqbt.report.select import in_nats
 from liqbt.report.style import Figure
 from liqbt.report.truth import truth_section
@@ -146,6 +147,7 @@ def _context(run: Run) -> dict[str, Any]:
         "dense": tables.subset_table(run, "_dense"),
         "densest": tables.subset_table(run, "_densest"),
         "learnt": tables.learnt_table(run),
+        "response": response_table(run),
         "reading": reading(run),
         "markets": [
             _market(run, i, symbol, run.forecasts(symbol))

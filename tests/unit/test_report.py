@@ -348,3 +348,26 @@ def test_scores_against_the_learnt_null_have_a_table_where_there_are_any(run, tm
         assert "learnt null" in text
         assert "+1.2 [−2.0, +4.0]" in text
         assert "1.07 [0.90, 1.20]" in text
+
+
+def test_the_dose_response_has_a_table_where_there_is_one(run, tmp_path):
+    page, markdown = written(run, tmp_path / "without")
+    assert "denser levels draw" not in page.words() + markdown
+    [hit] = [
+        s
+        for s in run.scores
+        if (s.symbol, s.statistic, s.horizon, s.side) == ("pooled", "hit_rate", "24h", "both")
+    ]
+    rows = [
+        replace(hit, statistic=name, value=value, null=0.0, ci_low=-0.02, ci_high=0.04)
+        for name, value in (
+            ("dose_response_raw", 0.014),
+            ("dose_response", 0.009),
+            ("dose_response_beside_structures", 0.003),
+        )
+    ]
+    page, markdown = written(replace(run, scores=(*run.scores, *rows)), tmp_path / "with")
+    for text in (page.words(), markdown.replace("\\", "")):
+        places = [text.index(f"{value} [−2.0, +4.0]") for value in ("+1.4", "+0.9", "+0.3")]
+        assert places == sorted(places)
+        assert "round numbers" in text
