@@ -231,6 +231,8 @@ def _sources(log: EventLog) -> tuple[Mapping[str, Any], ...]:
 def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path) -> Tape:
     """Return the tape of one market: the events that its configuration selects.
 
+    Nothing that is known in or after a sealed holdout is on it.
+
     Raises
     ------
     DataError
@@ -240,6 +242,6 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
     selection = Selection(
         kinds=dict(market.events),
         start_ns=experiment.schedule.start,
-        end_ns=experiment.schedule.end,
+        end_ns=experiment.last,
     )
     return build_tape(origin.log, selection, cache / "tapes" / code_digest()[:16])

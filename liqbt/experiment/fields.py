@@ -19,6 +19,7 @@ __all__ = [
     "Instant",
     "Instruments",
     "KindKey",
+    "Moment",
     "Name",
     "Place",
     "Positive",
@@ -27,6 +28,7 @@ __all__ = [
     "duration_ns",
     "format_duration",
     "instant_ns",
+    "moment_ns",
 ]
 
 _UNITS: Final = {"s": SECOND_NS, "min": MINUTE_NS, "h": HOUR_NS, "d": DAY_NS}
@@ -88,6 +90,26 @@ def instant_ns(value: Any) -> int:
     return round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * SECOND_NS
 
 
+def moment_ns(value: Any) -> int:
+    """Return an ISO date (its midnight, UTC), or a time that says its zone, in nanoseconds.
+
+    Raises
+    ------
+    ValueError
+        It is none, not of the years 2009 to 2099, or a time of day without a zone.
+
+    Examples
+    --------
+    >>> moment_ns("2025-10-01") == moment_ns("2025-10-01T02:00+02:00")
+    True
+    """
+    ns = instant_ns(value)
+    text = str(value)
+    if len(text) > len("2025-10-01") and datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"'{text}' has no zone; write one such as 2025-10-01T00:00Z")
+    return ns
+
+
 def _format_instant(ns: int) -> str:
     return datetime.fromtimestamp(ns / SECOND_NS, UTC).isoformat()
 
@@ -138,6 +160,9 @@ PositiveDuration = Annotated[
 ]
 Instant = Annotated[
     int, BeforeValidator(instant_ns), PlainSerializer(_format_instant, return_type=str)
+]
+Moment = Annotated[
+    int, BeforeValidator(moment_ns), PlainSerializer(_format_instant, return_type=str)
 ]
 Name = Annotated[str, AfterValidator(_plain)]
 Place = Annotated[str, AfterValidator(_place)]

@@ -75,7 +75,7 @@ def forecast_times(experiment: Experiment, tape: Tape, until: Ns | None = None) 
     known = tape.events["ts_known"]
     plan = experiment.schedule
     start = max(int(known[0]) + 1, plan.start or 0)
-    end = min(int(known[-1]) + 1, plan.end or int(known[-1]) + 1)
+    end = min(int(known[-1]) + 1, experiment.last or int(known[-1]) + 1)
     times = schedule(start, end if until is None else min(end, until + 1), plan.every)
     if until is None and len(times) == 0:
         raise DataError(

@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from liqbt.errors import ConfigError
 from liqbt.experiment.fields import (
@@ -19,6 +27,7 @@ from liqbt.experiment.fields import (
     Instant,
     Instruments,
     KindKey,
+    Moment,
     Name,
     Place,
     Positive,
@@ -37,6 +46,7 @@ __all__ = [
     "EstimatorConfig",
     "EvaluationOptions",
     "Experiment",
+    "HoldoutConfig",
     "MarginConfig",
     "MarketConfig",
     "ScheduleConfig",
@@ -194,6 +204,19 @@ class ScheduleConfig(_Frozen):
     end: Instant | None = None
 
 
+class HoldoutConfig(_Frozen):
+    """A sealed period `[start, end)`: a run reads nothing of it until it is unsealed."""
+
+    start: Moment
+    end: Moment
+
+    @model_validator(mode="after")
+    def _some_time(self) -> HoldoutConfig:
+        if self.end <= self.start:
+            raise ValueError("'end' must lie after 'start'")
+        return self
+
+
 class EvaluationOptions(_Frozen):
     """How forecasts are scored; defaults are METHOD's."""
 
@@ -219,6 +242,29 @@ class Experiment(_Frozen):
     estimator: EstimatorConfig = EstimatorConfig()
     evaluation: EvaluationOptions = EvaluationOptions()
     seed: int = Field(default=0, ge=0)
+    holdout: HoldoutConfig | None = None
+
+    @model_validator(mode="after")
+    def _holdout_within(self) -> Experiment:
+        if self.holdout is not None:
+            first, last = self.schedule.start, self.schedule.end
+            if first is not None and self.holdout.start <= first:
+                raise ValueError("'holdout.start' must lie after 'schedule.start'")
+            if last is not None and self.holdout.end > last:
+                raise ValueError("'holdout.end' must not lie after 'schedule.end'")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write no holdout where there is none: older configurations stay what they were."""
+        written: dict[str, Any] = handler(self)
+        return {k: v for k, v in written.items() if k != "holdout" or v is not None}
+
+    @property
+    def last(self) -> int | None:
+        """The time from which on nothing is read: the schedule's end, or where a seal begins."""
+        ends = (self.schedule.end, self.holdout.start if self.holdout else None)
+        return min((end for end in ends if end is not None), default=None)
 
     def estimator_of(self, symbol: str) -> EstimatorConfig:
         """Return the estimator's configuration for `symbol`: its own, or the experiment's."""
@@ -275,7 +321,8 @@ def _sentence(error: ValidationError) -> str:
     shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
     if isinstance(found, str) and found in message:
         shown = ""
-    return f"key '{where}': {message}{shown}{more}"
+    key = f"key '{where}': " if parts else ""
+    return f"{key}{message}{shown}{more}"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
@@ -284,6 +331,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         "data": DataConfig,
         "sources": SourceConfig,
         "schedule": ScheduleConfig,
+        "holdout": HoldoutConfig,
         "estimator": EstimatorConfig,
         "brackets": BracketConfig,
         "evaluation": EvaluationOptions,

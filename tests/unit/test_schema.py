@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import copy
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from liqbt.errors import ConfigError
-from liqbt.experiment.schema import duration_ns, format_duration, load_experiment, parse_experiment
+from liqbt.experiment.schema import (
+    duration_ns,
+    format_duration,
+    instant_ns,
+    load_experiment,
+    parse_experiment,
+)
 from liqbt.experiment.yaml import read_yaml
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Instrument, Kind
 
@@ -76,6 +83,13 @@ def test_defaults_are_the_methods():
         ("seed", -1, "key 'seed'"),
         ("data.log", "also", "exactly one of"),
         ("evaluation.iou", 2, "key 'evaluation.iou'"),
+        ("holdout.start", "2025-10-01", "key 'holdout.end' is missing"),
+        ("holdout.begin", "2025-10-01", "key 'holdout.start' is missing"),
+        (
+            "holdout",
+            {"start": "2025-10-01", "end": "2026-01-01", "ends": 1},
+            "unknown key 'holdout.ends'; did you mean 'end'?",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(path, value, says):
@@ -85,6 +99,39 @@ def test_what_is_wrong_is_named(path, value, says):
     assert message.startswith("x.yaml: ")
     assert says in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "says"),
+    [
+        ("2025-10-01T00:00", "2026-01-01", "key 'holdout.start': '2025-10-01T00:00' has no zone"),
+        (datetime(2025, 10, 1), "2026-01-01", "'2025-10-01 00:00:00' has no zone"),
+        ("2026-01-01", "2025-10-01", "key 'holdout': 'end' must lie after 'start'"),
+        ("2025-10-01", "2025-10-01", "key 'holdout': 'end' must lie after 'start'"),
+        ("2025-09-01", "2025-10-01", "x.yaml: 'holdout.start' must lie after 'schedule.start'"),
+        ("2025-10-01", "2026-02-01", "x.yaml: 'holdout.end' must not lie after 'schedule.end'"),
+    ],
+)
+def test_a_holdout_that_cannot_be_sealed_is_named(start, end, says):
+    raw = changed("holdout", {"start": start, "end": end})
+    raw["schedule"] = {"start": "2025-09-01", "end": "2026-01-31"}
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment(raw, Path("x.yaml"))
+    assert says in str(caught.value)
+
+
+def test_a_holdout_cuts_what_is_read_and_stands_in_the_configuration_only_where_there_is_one():
+    plain = parse_experiment(GOOD, Path("x.yaml"))
+    assert "holdout" not in plain.model_dump(mode="json")
+    assert plain.last is None
+    raw = changed("holdout", {"start": date(2025, 10, 1), "end": "2026-01-01T01:00+01:00"})
+    sealed = parse_experiment(raw, Path("x.yaml"))
+    assert sealed.model_dump(mode="json")["holdout"] == {
+        "start": "2025-10-01T00:00:00+00:00",
+        "end": "2026-01-01T00:00:00+00:00",
+    }
+    assert sealed.last == instant_ns("2025-10-01")
+    assert parse_experiment(sealed.model_dump(mode="json"), Path("x.yaml")) == sealed
 
 
 def test_a_price_and_open_interest_are_needed():
