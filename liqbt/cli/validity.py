@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from liqbt.cli.words import FILE, examples, json_option, progress, say
+from liqbt.errors import ConfigError
 
 
 @click.command(
@@ -19,9 +20,17 @@ from liqbt.cli.words import FILE, examples, json_option, progress, say
     "--replications", type=click.IntRange(min=1), default=1000, show_default=True,
     help="Markets of each world where nothing is planted; fewer than 1,000 clear no test.",
 )  # fmt: skip
-@click.option("--powered", type=click.IntRange(min=1), help="Of each strength; a fifth by default.")
+@click.option(
+    "--powered", type=click.IntRange(min=1),
+    help="Markets of each strength where something is planted; a tenth of the others by default, "
+    "and fewer of the longer ones.",
+)  # fmt: skip
 @click.option("--worlds", help="Some of them, with commas; all by default.")
 @click.option("--days", type=click.IntRange(min=30), default=120, show_default=True)
+@click.option(
+    "--power-days", default="120,365", show_default=True,
+    help="Lengths of the markets where something is planted.",
+)  # fmt: skip
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
@@ -30,7 +39,9 @@ from liqbt.cli.words import FILE, examples, json_option, progress, say
 )  # fmt: skip
 @click.option("--out", type=FILE, default=Path("results/validity"), show_default=True)
 @json_option
-def validate(worlds: str | None, out: Path, as_json: bool, **options: object) -> None:
+def validate(
+    worlds: str | None, power_days: str, out: Path, as_json: bool, **options: object
+) -> None:
     """Test the tests: size where nothing is planted, power where something is.
 
     Stopped, it goes on where it was. Exit 1 if a test found too much, or missed an oracle.
@@ -43,6 +54,7 @@ def validate(worlds: str | None, out: Path, as_json: bool, **options: object) ->
         document = validate(
             out,
             worlds=[name.strip() for name in names],
+            power_days=_lengths(power_days),
             progress=lambda done, total: stage("replicate", done, total),
             **options,  # type: ignore[arg-type]
         )
@@ -50,3 +62,13 @@ def validate(worlds: str | None, out: Path, as_json: bool, **options: object) ->
     say(document, as_json, f"{describe_document(document)}\n\npage: {page}")
     bad = {"blocked", "blind to the oracle"}
     sys.exit(1 if any(gate["word"] in bad for gate in document["gates"]) else 0)
+
+
+def _lengths(text: str) -> list[int]:
+    """Return the lengths, in days, that an option names."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 30 <= int(part) <= 3650 for part in parts):
+        raise ConfigError(
+            f"--power-days: found '{text}', expected lengths of 30 to 3650 days with commas"
+        )
+    return [int(part) for part in parts]

@@ -9,6 +9,7 @@ import numpy as np
 
 from liqbt.report import words
 from liqbt.report.style import GREY, INK, LONG, NULL, SHORT, Figure, as_svg, canvas
+from liqbt.types import FloatArray
 
 __all__ = ["UNITS", "power_figure", "size_figure"]
 
@@ -68,6 +69,14 @@ def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
     )
 
 
+def _wilson(share: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the 95% interval of a share: Wilson (1927), Probable inference, equation 4."""
+    z = 1.96
+    centre = (share + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
+    half = z * np.sqrt(share * (1.0 - share) / n + z**2 / (4.0 * n**2)) / (1.0 + z**2 / n)
+    return np.asarray(centre - half), np.asarray(centre + half)
+
+
 def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
     """Draw how often each test finds what was planted, against the effect from the truth.
 
@@ -91,16 +100,18 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
             x = np.array([scale * float(p["effect"]) for p in rows])
             n = np.array([float(p["replications"]) for p in rows])
             share = np.array([float(p["power"]) for p in rows])
-            error = 1.96 * np.sqrt(np.maximum(share * (1.0 - share), 0.25 / n) / n)
-            low, high = np.maximum(share - error, 0.0), np.minimum(share + error, 1.0)
+            low, high = _wilson(share, n)
             ax.vlines(x, 100 * low, 100 * high, color=colour, lw=1.3)
-            ax.plot(x, 100 * share, marker=marker, color=colour, ms=6, lw=1.2, label=f"{days} days")
+            ax.plot(x, 100 * share, marker=marker, color=colour, ms=6, lw=1.2)
         ax.axhline(80.0, color=GREY, lw=0.9, ls=(0, (4, 3)))
         ax.axhline(2.5, color=NULL, lw=0.9, ls=":")
         ax.set_title(claim)
         ax.set_ylim(-2, 102)
         ax.set_xlabel(unit)
-        ax.legend(loc="lower right")
+    for k, days in enumerate(sorted({int(p["days"]) for p in points})):
+        colour, marker = _LOOKS[k % len(_LOOKS)]
+        panels[0].plot([], [], marker=marker, color=colour, ms=6, lw=1.2, label=f"{days} days")
+    figure.legend(loc="outside upper right", ncols=4)
     panels[0].set_ylabel("Share of markets in which it was found, %")
     return Figure(
         name=name,
@@ -108,7 +119,7 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
         caption=(
             "Simulated markets in which the claim is true, by the size of what the mechanism did, "
             "measured from the truth. Dashed: 80%. Dotted: 2.5%, what no effect would give. Bars: "
-            "95% intervals of the share."
+            "95% intervals of the share (Wilson)."
         ),
         alt="; ".join(
             f"{p['claim']} strength {p['strength']:g} over {p['days']} days: {p['found']} of "

@@ -5,6 +5,7 @@ It lays out values that were computed elsewhere and computes none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -53,6 +54,7 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         figures=figures,
         size=_size_table(document),
         power=_power_table(document),
+        smallest=_smallest_table(document),
     )
     for figure in figures.values():
         (out_dir / figure.name).write_bytes(figure.data)
@@ -88,9 +90,9 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
     rows = []
     for p in document["power"]:
         scale = UNITS.get(str(p["claim"]), ("", 1.0))[1]
-        effect, error, factual = (
+        effect, error = (
             words.fixed(scale * words.number(p[key]), 2, signed=sign)
-            for key, sign in (("effect", True), ("effect_error", False), ("factual", True))
+            for key, sign in (("effect", True), ("effect_error", False))
         )
         rows.append(
             (
@@ -102,11 +104,24 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
                 words.percent(words.number(p["power"])),
                 effect,
                 error,
-                factual,
+                words.fixed(100.0 * words.number(p["factual"]), 1, signed=True),
                 words.fixed(scale * words.number(p["mean"]), 2, signed=True),
                 words.fixed(scale * words.number(p["error"]), 2),
             )
         )
     head = ("Claim", "Strength set", "Days", "Markets", "Found", "Power", "Effect", "Its error")
-    tail = ("On the factual path", "Statistic, mean", "Its error")
+    tail = ("On the factual path, points", "Statistic, mean", "Its error")
     return Table(head=(*head, *tail), rows=tuple(rows), text_columns=1) if rows else None
+
+
+def _smallest_table(document: Mapping[str, Any]) -> Table | None:
+    rows = []
+    for row in document["found_with_80_percent"]:
+        unit, scale = UNITS.get(str(row["claim"]), ("", 1.0))
+        effect = words.number(row["effect"])
+        shown = words.fixed(scale * effect, 2, signed=True)
+        none = "none that was tried: underpowered at this length"
+        cell = none if math.isnan(effect) else shown
+        rows.append((str(row["claim"]), words.count(row["days"]), cell, unit))
+    head = ("Claim", "Days", "Smallest effect found with 80% power", "What it is")
+    return Table(head=head, rows=tuple(rows), text_columns=1) if rows else None

@@ -169,7 +169,7 @@ def _gate(claim: str, statistic: str, cells: list[Cell], seen: list[list[Any]]) 
             f"in {worst.world} it found something in {worst.rejections} of {worst.replications} "
             f"markets where there was nothing; at most {worst.limit} are chance"
         )
-    elif missed or not seen:
+    elif missed:
         word = TestWord.BLIND
         reason = f"it missed {missed} of {len(seen)} markets whose forecasts knew the future"
     elif absent or fewest < CLEARING:
@@ -179,4 +179,6 @@ def _gate(claim: str, statistic: str, cells: list[Cell], seen: list[list[Any]]) 
             if absent
             else f"{fewest} markets of each world"
         ) + f"; {CLEARING} are needed to clear a test"
+    elif not seen:
+        word, reason = TestWord.TOO_FEW, "no market whose forecasts knew the future"
     return Gate(claim=claim, statistic=statistic, word=word, reason=reason)

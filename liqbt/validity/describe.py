@@ -66,4 +66,12 @@ def describe_document(document: Mapping[str, Any]) -> str:
         effect = f"{p['effect']:+.4f} ({p['effect_error']:.4f})"
         found = f"{p['found']:>6} of {p['replications']:<5}"
         lines.append(f"{what:24}{p['statistic']:20}{found}   {effect}")
+    lines += [
+        f"{s['claim']}, {s['days']} d: smallest effect found with 80 % power: {_smallest(s)}"
+        for s in document["found_with_80_percent"]
+    ]
     return "\n".join(lines)
+
+
+def _smallest(row: Mapping[str, Any]) -> str:
+    return "none that was tried" if row["effect"] is None else f"{row['effect']:+.4f}"

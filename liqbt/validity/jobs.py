@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ __all__ = [
     "BATCH",
     "NUISANCE",
     "PLANTED",
+    "POWER_DAYS",
     "TESTS",
     "Job",
     "campaign_jobs",
@@ -44,9 +46,12 @@ NUISANCE: Final = (
 
 PLANTED: Final = {
     "magnet": (0.25, 0.5, 1.0, 2.0),
-    "direction": (0.25, 0.5, 0.75, 1.0),
+    "direction": (1.0, 2.0, 4.0, 8.0),
 }
-"""Mechanisms whose claim is true, and the strengths (of the simulator's knob) that are tried."""
+"""Mechanisms whose claim is true, and the strengths that are tried (see `planted_keys`)."""
+
+POWER_DAYS: Final = (120, 365)
+"""Lengths at which power is measured: four months, and a year."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -60,7 +65,7 @@ class Job:
     world : str
         Name of the world.
     strength : float
-        Of the planted mechanism, 0 for none.
+        Of the planted mechanism (see `planted_keys`), 0 for none.
     days : int
         Length of each market after the simulator's own warm-up.
     batch : int
@@ -85,6 +90,7 @@ def campaign_jobs(
     *,
     days: int = 120,
     powered: int | None = None,
+    power_days: Sequence[int] = POWER_DAYS,
 ) -> list[Job]:
     """Return the batches of a campaign, in turn over its worlds: a part of it is a part of each.
 
@@ -95,9 +101,12 @@ def campaign_jobs(
     worlds : sequence of str
         Nuisance worlds, and mechanisms to plant.
     days : int
-        Length of each market.
+        Length of each market where nothing is planted, and of an oracle's.
     powered : int, optional
-        Replications of each strength of a planted mechanism; a fifth of `replications` by default.
+        Replications of each strength of a planted mechanism at the shortest of `power_days`; a
+        tenth of `replications` by default. A longer one gets as many days in fewer markets.
+    power_days : sequence of int
+        Lengths of the markets where something is planted.
 
     Raises
     ------
@@ -108,25 +117,52 @@ def campaign_jobs(
     for name in worlds:
         if name not in known:
             raise ConfigError(f"validate: no world is called '{name}'; {nearest(name, known)}")
-    if replications < 1 or not worlds:
+    if replications < 1 or not worlds or not power_days:
         raise ConfigError(
-            f"validate: found {replications} replications of {len(worlds)} worlds; expected at "
-            "least one of each"
+            f"validate: found {replications} replications of {len(worlds)} worlds, power at "
+            f"{len(power_days)} lengths; expected at least one of each"
         )
-    of_power = -(-replications // 5) if powered is None else powered
-    cells = [("size", name, 0.0, replications) for name in worlds if name in NUISANCE]
-    for name in worlds:
-        cells += [("power", name, s, of_power) for s in PLANTED.get(name, ())]
+    of_power = -(-replications // 10) if powered is None else powered
+    cells = [("size", name, 0.0, days, replications) for name in worlds if name in NUISANCE]
+    for length in sorted(set(power_days)):
+        n = -(-of_power * min(power_days) // length)
+        for name in worlds:
+            cells += [("power", name, s, length, n) for s in PLANTED.get(name, ())]
     if any(name in NUISANCE for name in worlds):
-        cells.append(("oracle", "gbm", 0.0, min(replications, 2 * BATCH)))
+        cells.append(("oracle", "gbm", 0.0, days, min(replications, 2 * BATCH)))
     return sorted(
         (
-            Job(role=role, world=world, strength=strength, days=days, batch=batch)
-            for role, world, strength, n in cells
+            Job(role=role, world=world, strength=strength, days=length, batch=batch)
+            for role, world, strength, length, n in cells
             for batch in range(-(-n // BATCH))
         ),
-        key=lambda job: (job.batch, job.role, job.world, job.strength),
+        key=lambda job: (job.batch, job.role, job.world, job.strength, job.days),
     )
+
+
+def planted_keys(world: World, mechanism: str, strength: float) -> dict[str, float]:
+    """Return the keys that plant a mechanism at a strength.
+
+    Up to 1 the strength is the simulator's key. Beyond 1, `direction` cannot lean farther: then
+    every jump leans (by the asymmetry), there are `strength` times as many, and volatility is
+    smaller by the root of that, so that their sum moves the price about as far in a day as before.
+
+    Parameters
+    ----------
+    world : World
+        As its file has it.
+    mechanism : str
+        The key that plants it.
+    strength : float
+        One of `PLANTED`.
+    """
+    if mechanism != "direction" or strength <= 1.0:
+        return {mechanism: strength}
+    return {
+        "direction": 1.0,
+        "jumps_per_day": world.price.jumps_per_day * strength,
+        "daily_volatility": world.price.daily_volatility / math.sqrt(strength),
+    }
 
 
 def world_of(job: Job, folder: Path) -> World:
@@ -137,7 +173,8 @@ def world_of(job: Job, folder: Path) -> World:
     ConfigError
         If the file is missing or wrong.
     """
+    world = load_world(folder / f"{job.world}.yaml")
     changed: dict[str, Any] = {"days": job.days}
     if job.role == "power":
-        changed[job.world] = job.strength
-    return replace(load_world(folder / f"{job.world}.yaml"), **changed)
+        changed |= planted_keys(world, job.world, job.strength)
+    return replace(world, **changed)

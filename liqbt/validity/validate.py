@@ -11,7 +11,7 @@ from typing import Any, Final
 from liqbt.validity.campaign import Progress, run_campaign
 from liqbt.validity.describe import gate_document
 from liqbt.validity.identity import campaign_identity
-from liqbt.validity.jobs import NUISANCE, PLANTED, campaign_jobs
+from liqbt.validity.jobs import NUISANCE, PLANTED, POWER_DAYS, campaign_jobs
 
 __all__ = ["validate"]
 
@@ -27,6 +27,7 @@ def validate(
     replications: int = 1000,
     powered: int | None = None,
     days: int = 120,
+    power_days: Sequence[int] = POWER_DAYS,
     processes: int = 1,
     seed: int = 0,
     progress: Progress = lambda _done, _total: None,
@@ -44,7 +45,9 @@ def validate(
     replications, powered : int
         Markets of each nuisance world, and of each strength of a planted mechanism.
     days : int
-        Length of each market.
+        Length of each market where nothing is planted.
+    power_days : sequence of int
+        Lengths of those where something is.
     processes : int
         How many work at once; the document does not depend on it.
     seed : int
@@ -64,7 +67,7 @@ def validate(
     DataError
         If what is kept cannot be read.
     """
-    jobs = campaign_jobs(replications, worlds, days=days, powered=powered)
+    jobs = campaign_jobs(replications, worlds, days=days, powered=powered, power_days=power_days)
     identity = campaign_identity(worlds_from, {job.world for job in jobs}, seed)
     results = run_campaign(
         jobs,

@@ -90,6 +90,13 @@ def test_a_test_that_misses_an_oracle_is_blind():
     assert "missed 1 of 8" in gates[0].reason
 
 
+def test_a_test_that_was_shown_no_oracle_is_not_cleared():
+    unseen = {job: r for job, r in results(1000, {}).items() if job.role == "size"}
+    assert {(g.word, g.reason) for g in gate_of(unseen)} == {
+        (TestWord.TOO_FEW, "no market whose forecasts knew the future")
+    }
+
+
 def test_a_test_that_never_finds_anything_is_conservative_not_within():
     cells = size_cells(results(1000, dict.fromkeys(NUISANCE, 0)))
     assert {c.word for c in cells if c.claim == "magnet"} == {"conservative"}
@@ -147,10 +154,42 @@ def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path,
 def test_a_part_of_a_campaign_is_a_part_of_each_world():
     jobs = campaign_jobs(1000)
     assert len({job.key for job in jobs}) == len(jobs)
-    first = {job.world for job in jobs[: len(NUISANCE) + 9]}
+    first = {job.world for job in jobs[: len(NUISANCE) + 17]}
     assert first == {*NUISANCE, *PLANTED}
     sizes = [job for job in jobs if job.role == "size"]
     assert len(sizes) * BATCH == 8000
+
+
+def test_a_year_of_power_gets_the_days_of_four_months_in_fewer_markets():
+    jobs = [j for j in campaign_jobs(1000, powered=100) if j.role == "power"]
+    of = {(j.world, j.strength, j.days): 0 for j in jobs}
+    for job in jobs:
+        of[job.world, job.strength, job.days] += BATCH
+    assert {days for _, _, days in of} == {120, 365}
+    assert {n for (_, _, days), n in of.items() if days == 120} == {100}
+    assert {n for (_, _, days), n in of.items() if days == 365} == {36}  # 33 in whole batches
+    alone = campaign_jobs(1000, powered=100, power_days=[365])
+    assert {j.batch for j in alone if j.role == "power"} == set(range(25))
+    with pytest.raises(ConfigError, match="power at 0 lengths"):
+        campaign_jobs(4, power_days=[])
+
+
+def test_direction_beyond_its_setting_has_more_jumps_and_as_much_variance():
+    from liqbt.validity.jobs import world_of
+
+    job = Job(role="power", world="direction", strength=1.0, days=60, batch=0)
+    one = world_of(job, WORLDS)
+    four = world_of(replace(job, strength=4.0), WORLDS)
+    assert one.mechanisms.direction == four.mechanisms.direction == 1.0
+    assert four.price.jumps_per_day == 4 * one.price.jumps_per_day
+
+    def of_jumps(world):
+        return (
+            world.price.jumps_per_day * (world.price.jump_sigma * world.price.daily_volatility) ** 2
+        )
+
+    assert of_jumps(four) == pytest.approx(of_jumps(one))
+    assert four.price.daily_volatility == one.price.daily_volatility / 2
 
 
 def test_what_cannot_be_replicated_is_refused_in_one_sentence(tmp_path):
@@ -165,6 +204,8 @@ def test_what_cannot_be_replicated_is_refused_in_one_sentence(tmp_path):
     )  # fmt: skip
     assert done.exit_code != 0
     assert "gbm.yaml" in str(done.exception)
+    done = CliRunner().invoke(cli, ["validate", "--power-days", "120,x", "--out", str(tmp_path)])
+    assert "--power-days: found '120,x', expected lengths of 30" in str(done.exception)
 
 
 @pytest.mark.slow
