@@ -151,8 +151,21 @@ def with_structures(
         return market
     times = landmark_times(market.forecasts, BESIDE_NS)
     made = build_structures(experiment, market.symbol)
-    beside = {name: replay(tape, each, times, slicer=slicer) for name, each in made.items()}
+    once = _shared(slicer)
+    beside = {name: replay(tape, each, times, slicer=once) for name, each in made.items()}
     return replace(market, beside=beside)
+
+
+def _shared(slicer: Slicer) -> Slicer:
+    """Return a slicer that cuts each slice of one tape once; slices are read-only."""
+    cut: dict[tuple[int, int], Events] = {}
+
+    def once(events: Events, start: int, stop: int) -> Events:
+        if (start, stop) not in cut:
+            cut[start, stop] = slicer(events, start, stop)
+        return cut[start, stop]
+
+    return once
 
 
 def outcome_path(

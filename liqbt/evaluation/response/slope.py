@@ -241,13 +241,19 @@ def response_scores(
                 _beside_trends(mine, contrast, _contrasts_beside(mine, market))
                 for market, (mine, contrast) in zip(markets, both, strict=True)
             ]
-        groups = [(market.symbol, slice(i, i + 1)) for i, market in enumerate(markets)]
-        for name, group in [*groups, (POOLED, slice(None))]:
-            where = (name, horizon_name(horizon_ns), "both")
-            for statistic, mine in parts.items():
-                found = _slope(mine[group], bins[group], draws)
-                details.append(detail("magnet", *where, statistic, 0.0, found))
+        found = {name: _slopes(mine, bins, draws) for name, mine in parts.items()}
+        for i, symbol in enumerate([*(market.symbol for market in markets), POOLED]):
+            where = (symbol, horizon_name(horizon_ns), "both")
+            details += [
+                detail("magnet", *where, name, 0.0, rows[i]) for name, rows in found.items()
+            ]
     return details
+
+
+def _slopes(parts: Sequence[_Part], bins: Sequence[ResponseBins], draws: Draws) -> list[Estimate]:
+    """Return the slope of every market, and that of all together: of one, the same."""
+    alone = [_slope([part], [mine], draws) for part, mine in zip(parts, bins, strict=True)]
+    return [*alone, alone[0] if len(alone) == 1 else _slope(parts, bins, draws)]
 
 
 def _contrasts_beside(bins: ResponseBins, market: MarketInput) -> list[FloatArray]:
