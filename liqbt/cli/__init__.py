@@ -10,6 +10,7 @@ import click
 from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
+from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import check, compare, demo, line, report, run
 from liqbt.cli.score import score
 from liqbt.cli.validity import validate
@@ -38,6 +39,8 @@ for command in (
     check,
     compare,
     claims,
+    register,
+    unseal,
     score,
     fetch,
     ingest,

@@ -25,6 +25,11 @@ from liqbt.experiment.ingest import IngestReport, describe_ingest, ingest_files
 from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
 from liqbt.experiment.plane import experiment_plane
 from liqbt.experiment.progress import Stage, silent
+from liqbt.experiment.register import (
+    describe_registration,
+    register_experiment,
+    unseal_experiment,
+)
 from liqbt.experiment.replicate import Replication, replicate, world_experiment
 from liqbt.experiment.schema import (
     EvaluationOptions,
@@ -62,6 +67,7 @@ __all__ = [
     "describe_ingest",
     "describe_log",
     "describe_plane",
+    "describe_registration",
     "duration_ns",
     "experiment_plane",
     "fetch_archive",
@@ -87,6 +93,7 @@ __all__ = [
     "open_events",
     "open_log",
     "plane_value",
+    "register_experiment",
     "replay",
     "replicate",
     "rooms_digest",
@@ -98,6 +105,7 @@ __all__ = [
     "silent",
     "simulate_world",
     "tape_from_events",
+    "unseal_experiment",
     "with_estimator",
     "world_experiment",
 ]

@@ -7,7 +7,7 @@ verdicts → run. Nothing here computes; it hands over.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.evaluation import (
-    CLAIMS,
     Evaluation,
     EvaluationConfig,
     MarketInput,
@@ -24,11 +23,8 @@ from liqbt.evaluation import (
     with_learnt,
 )
 from liqbt.experiment.beside import Beside, truth_beside
-from liqbt.experiment.build import build_estimator, estimator_sources, make_importable
+from liqbt.experiment.build import build_estimator
 from liqbt.experiment.describe import describe_market, versions
-from liqbt.experiment.events import Origin, market_tape, open_events
-from liqbt.experiment.gate import withheld_claims
-from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.pipeline import (
     calibration,
     evaluation_config,
@@ -39,19 +35,21 @@ from liqbt.experiment.pipeline import (
     with_structures,
 )
 from liqbt.experiment.progress import Stage, silent
-from liqbt.experiment.schema import (
-    EvaluationOptions,
-    Experiment,
-    format_duration,
-    load_experiment,
-)
+from liqbt.experiment.schema import EvaluationOptions, format_duration
+from liqbt.experiment.since import scored_part, trained_before
 from liqbt.experiment.store import Run, finished_or_made, write_run
 from liqbt.experiment.tables import forecast_table, structured_table
+from liqbt.experiment.work import Work, claims_value, prepared
 from liqbt.replay import forecasts_digest, replay
-from liqbt.tape import Tape
 from liqbt.types import DAY_NS, Forecast, Kind
 
-__all__ = ["run_experiment", "run_parquet", "run_tables", "sensitivity_rows"]
+__all__ = [
+    "executed",
+    "run_experiment",
+    "run_parquet",
+    "run_tables",
+    "sensitivity_rows",
+]
 
 
 def run_experiment(
@@ -83,57 +81,19 @@ def run_experiment(
     LiqbtError
         If the configuration or the data cannot be used. Nothing is left behind.
     """
-    experiment = load_experiment(path)
-    make_importable(path.parent)
-    origin = open_events(experiment, path, results / ".cache", stage)
-    tapes = {
-        symbol: market_tape(origin, experiment, symbol, results / ".cache")
-        for symbol in sorted(experiment.symbols)
-    }
-    withheld = withheld_claims(results)
-    hashes = {
-        "config": run_identity(_without_places(experiment)),
-        "sources": run_identity({"sources": origin.sources}),
-        "estimators": estimator_sources(experiment),
-        "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
-        "code": code_digest(),
-        "lock": lock_digest(),
-        "gate": run_identity(withheld),
-    }
-    run_id = run_identity(hashes)
-    final = results / experiment.name / run_id
-    work = _Work(
-        experiment=experiment,
-        origin=origin,
-        tapes=tapes,
-        hashes=hashes,
-        run_id=run_id,
-        withheld=withheld,
-    )
+    return executed(prepared(path, results, stage), results, finish, stage)
+
+
+def executed(
+    work: Work, results: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+) -> Run:
+    """Return the finished run of what was prepared, or make it."""
+    final = results / work.experiment.name / work.run_id
     return finished_or_made(final, lambda: _execute(work, final, finish, stage))
 
 
-def _without_places(experiment: Experiment) -> dict[str, Any]:
-    """Return the configuration without where the data lie: the tape's digest says what they are."""
-    config = experiment.model_dump(mode="json")
-    data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
-    return {**config, "data": data}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What one execution works with."""
-
-    experiment: Experiment
-    origin: Origin
-    tapes: Mapping[str, Tape]
-    hashes: Mapping[str, Any]
-    run_id: str
-    withheld: Mapping[str, str]
-
-
 def _execute(
-    work: _Work, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+    work: Work, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
     experiment = work.experiment
     forecasts = {symbol: _replay(work, symbol, stage) for symbol in work.tapes}
@@ -141,24 +101,25 @@ def _execute(
         with_structures(experiment, market_input(experiment, symbol, forecasts[symbol], tape), tape)
         for symbol, tape in work.tapes.items()
     ]
+    markets, before = scored_part(markets, work.since)
     streams = np.random.SeedSequence(experiment.seed).spawn(3)
     protocol_of = evaluation_config(experiment)
     stage("score", 0, 2)
     evaluation = evaluate(
         markets,
         protocol_of,
-        calibrate=calibration(experiment),
+        calibrate=trained_before(calibration(experiment), before, protocol_of),
         rng=np.random.default_rng(streams[0]),
     )
     evaluation = with_learnt(evaluation, markets, protocol_of, np.random.default_rng(streams[2]))
     stage("score", 1, 2)
-    sensitivities = _sensitivities(work, markets, streams[1])
+    sensitivities = _sensitivities(work, markets, before, streams[1])
     stage("score", 2, 2)
     beside = _beside(work, markets, evaluation)
     return write_run(
         final,
         manifest=_manifest(work, forecasts),
-        config=_without_places(experiment),
+        config=work.config,
         scores=evaluation.scores,
         verdicts=verdicts(evaluation.details, withheld=work.withheld),
         tables=run_tables(evaluation, sensitivities),
@@ -184,15 +145,15 @@ def run_tables(
     }
 
 
-def _beside(work: _Work, markets: Sequence[MarketInput], evaluation: Evaluation) -> Beside | None:
+def _beside(work: Work, markets: Sequence[MarketInput], evaluation: Evaluation) -> Beside | None:
     """Return the truth beside a simulated market's figures; made after everything else."""
     world, planted = work.origin.world, work.origin.planted
-    if world is None or planted is None:
-        return None
+    if world is None or planted is None or work.experiment.holdout is not None:
+        return None  # the truth is that of the sealed period too
     return truth_beside(work.experiment, world, planted, markets, evaluation.outcomes)
 
 
-def _replay(work: _Work, symbol: str, stage: Stage) -> list[Forecast]:
+def _replay(work: Work, symbol: str, stage: Stage) -> list[Forecast]:
     tape = work.tapes[symbol]
     times = forecast_times(work.experiment, tape)
     name = f"replay {symbol}"
@@ -205,7 +166,10 @@ def _replay(work: _Work, symbol: str, stage: Stage) -> list[Forecast]:
 
 
 def _sensitivities(
-    work: _Work, markets: Sequence[MarketInput], seed: np.random.SeedSequence
+    work: Work,
+    markets: Sequence[MarketInput],
+    before: Sequence[MarketInput],
+    seed: np.random.SeedSequence,
 ) -> list[dict[str, Any]]:
     """Score the 24-hour horizon again under other latencies and, where there are bars, on them."""
     experiment = work.experiment
@@ -216,7 +180,12 @@ def _sensitivities(
     ]
     names = {str(experiment.symbols[m.symbol].events[Kind.BAR][0]) for m in barred}
     return sensitivity_rows(
-        markets, (barred, names), experiment.evaluation, evaluation_config(experiment), seed
+        markets,
+        (barred, names),
+        experiment.evaluation,
+        evaluation_config(experiment),
+        seed,
+        before=before,
     )
 
 
@@ -226,6 +195,8 @@ def sensitivity_rows(
     options: EvaluationOptions,
     config: EvaluationConfig,
     seed: np.random.SeedSequence,
+    *,
+    before: Sequence[MarketInput] = (),
 ) -> list[dict[str, Any]]:
     """Score the 24-hour horizon again under other choices, without other maps beside the dose.
 
@@ -239,6 +210,8 @@ def sensitivity_rows(
         The protocol as it is configured, and as evaluation takes it.
     seed : numpy.random.SeedSequence
         For the bootstrap; the same for each.
+    before : sequence of MarketInput
+        What calibration may learn from besides.
 
     Returns
     -------
@@ -264,14 +237,14 @@ def sensitivity_rows(
         result = evaluate(
             [replace(market, beside={}) for market in inputs],
             variant,
-            calibrate=walk_forward(options),
+            calibrate=trained_before(walk_forward(options), before, variant),
             rng=np.random.default_rng(seed),
         )
         rows += [{"name": name, **asdict(s)} for s in result.scores if s.side == "both"]
     return rows
 
 
-def _manifest(work: _Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[str, Any]:
+def _manifest(work: Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[str, Any]:
     experiment = work.experiment
     return {
         "run_id": work.run_id,
@@ -284,12 +257,24 @@ def _manifest(work: _Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[
         "forecasts": {symbol: forecasts_digest(issued) for symbol, issued in forecasts.items()},
         "versions": versions(),
         "sources": list(work.origin.sources),
-        "claims": {claim.id: asdict(claim) for claim in CLAIMS},
+        "claims": claims_value(),
         "symbols": {
             symbol: describe_market(experiment.symbols[symbol], tape, work.origin.log)
             for symbol, tape in work.tapes.items()
         },
+        **_sealing(work),
     }
+
+
+def _sealing(work: Work) -> dict[str, Any]:
+    """Return what a manifest says of registration and holdout, where there is any."""
+    said: dict[str, Any] = {}
+    if work.holdout is not None:
+        period = work.holdout.model_dump(mode="json")
+        said["holdout"] = {**period, "state": "unsealed" if work.opened else "sealed"}
+    if work.registration is not None:
+        said["registration"] = dict(work.registration)
+    return said
 
 
 def run_parquet(

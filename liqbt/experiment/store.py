@@ -45,6 +45,7 @@ __all__ = [
     "is_intact",
     "json_value",
     "load_run",
+    "read_manifest",
     "run_lock",
     "set_aside",
     "write_run",
@@ -254,6 +255,23 @@ def load_run(path: Path) -> Run:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a run's `manifest.json` alone.
+
+    Raises
+    ------
+    DataError
+        If it is none; names it.
+    """
+    found = _read_json(path)
+    try:
+        if not (found["run_id"] and found["hashes"] and found["symbols"] and found["claims"]):
+            raise ValueError("a part is empty")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not the manifest of a run ({first_line(error)})") from error
+    return dict(found)
 
 
 def _score(row: Mapping[str, Any]) -> Score:

@@ -19,6 +19,7 @@ from liqbt.report.figures import market_figures, score_figures
 from liqbt.report.line import forecast_line
 from liqbt.report.published import published_limits, published_section
 from liqbt.report.reading import VERDICT_WORDS, headline, reading
+from liqbt.report.registration import registration_sentences
 from liqbt.report.response import response_table
 from liqbt.report.select import in_nats
 from liqbt.report.style import Figure
@@ -143,6 +144,7 @@ def _context(run: Run) -> dict[str, Any]:
         "published": published_section(run),
         "verdicts": [_verdict(run, verdict) for verdict in run.verdicts],
         "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
+        "registration": registration_sentences(run),
         "scores": tables.score_table(run),
         "dense": tables.subset_table(run, "_dense"),
         "densest": tables.subset_table(run, "_densest"),

@@ -1,0 +1,126 @@
+"""What one execution of an experiment works with: everything that comes in, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from liqbt.evaluation import CLAIMS
+from liqbt.experiment.build import estimator_sources, make_importable
+from liqbt.experiment.events import Origin, market_tape, open_events
+from liqbt.experiment.gate import withheld_claims
+from liqbt.experiment.identity import code_digest, lock_digest, run_identity
+from liqbt.experiment.progress import Stage, silent
+from liqbt.experiment.registration import parts_of, standing
+from liqbt.experiment.schema import Experiment, HoldoutConfig, load_experiment
+from liqbt.tape import Tape
+from liqbt.types import Ns
+
+__all__ = ["Work", "claims_value", "market_tapes", "prepared"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one execution works with.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        What is run; where a holdout was opened, without its seal.
+    origin, tapes
+        The events.
+    config : mapping
+        The configuration as it was read, as `config.yaml` holds it.
+    hashes : mapping
+        What the run is identified by.
+    withheld : mapping of str to str
+        Why, for each claim whose test has not passed the validity gate.
+    registration : mapping or None
+        How it stands to the registrations of its experiment.
+    holdout : HoldoutConfig or None
+        The period that is sealed, or was opened.
+    opened : bool
+        Whether it was opened: then only what is issued within it is scored.
+    """
+
+    experiment: Experiment
+    origin: Origin
+    tapes: Mapping[str, Tape]
+    config: Mapping[str, Any]
+    hashes: Mapping[str, Any]
+    withheld: Mapping[str, str]
+    registration: Mapping[str, Any] | None
+    holdout: HoldoutConfig | None
+    opened: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return run_identity(self.hashes)
+
+    @property
+    def since(self) -> Ns | None:
+        """The time from which on is scored, besides the warm-up; None: no such time."""
+        return self.holdout.start if self.opened and self.holdout is not None else None
+
+
+def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
+    """Read and check everything that a run depends on; a sealed holdout is not among it.
+
+    Parameters
+    ----------
+    path, results, stage
+        As in `run_experiment`.
+
+    Raises
+    ------
+    LiqbtError
+        If the configuration or the data cannot be used.
+    """
+    experiment = load_experiment(path)
+    make_importable(path.parent)
+    origin = open_events(experiment, path, results / ".cache", stage)
+    tapes = market_tapes(origin, experiment, results / ".cache")
+    withheld = withheld_claims(results)
+    config = _without_places(experiment)
+    hashes: dict[str, Any] = {
+        "config": run_identity(config),
+        "sources": run_identity({"sources": origin.sources}),
+        "estimators": estimator_sources(experiment),
+        "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
+        "code": code_digest(),
+        "lock": lock_digest(),
+        "gate": run_identity(withheld),
+    }
+    registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
+    if registration is not None:
+        hashes["registration"] = run_identity(registration)
+    return Work(
+        experiment=experiment,
+        origin=origin,
+        tapes=tapes,
+        config=config,
+        hashes=hashes,
+        withheld=withheld,
+        registration=registration,
+        holdout=experiment.holdout,
+    )
+
+
+def claims_value() -> dict[str, Any]:
+    """Return the claims that this version tests, as a manifest holds them."""
+    return {claim.id: asdict(claim) for claim in CLAIMS}
+
+
+def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[str, Tape]:
+    """Return the tape of every market of an experiment."""
+    return {s: market_tape(origin, experiment, s, cache) for s in sorted(experiment.symbols)}
+
+
+def _without_places(experiment: Experiment) -> dict[str, Any]:
+    """Return the configuration without where the data lie: the tape's digest says what they are."""
+    config = experiment.model_dump(mode="json")
+    data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
+    return {**config, "data": data}
