@@ -274,6 +274,8 @@ def _sealing(work: Work) -> dict[str, Any]:
         said["holdout"] = {**period, "state": "unsealed" if work.opened else "sealed"}
     if work.registration is not None:
         said["registration"] = dict(work.registration)
+    if work.reads:
+        said["reads_sealed"] = [dict(seal) for seal in work.reads]
     return said
 
 

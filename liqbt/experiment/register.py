@@ -34,7 +34,7 @@ from liqbt.experiment.registration import (
 )
 from liqbt.experiment.schema import Experiment, HoldoutConfig
 from liqbt.experiment.store import Run, read_manifest
-from liqbt.experiment.work import Work, claims_value, market_tapes, prepared
+from liqbt.experiment.work import Work, claims_value, market_tapes, prepared, subjects
 
 __all__ = ["describe_registration", "register_experiment", "trials", "unseal_experiment"]
 
@@ -106,20 +106,12 @@ def _card(work: Work, results: Path, on: date) -> Card:
         hash=card_hash(name, fixed),
         date=on.isoformat(),
         holdout=None if holdout is None else holdout.model_dump(mode="json"),
-        of=_subjects(work),
+        of=subjects(work.experiment, work.origin),
         seed=work.experiment.seed,
         fixed=fixed,
         before=trials(results, name, fixed, holdout),
         configuration=work.config,
     )
-
-
-def _subjects(work: Work) -> list[str]:
-    """Return the instruments that an experiment reads; a simulated one with its world and seed."""
-    planted = work.origin.planted
-    world = "" if planted is None else f"world {planted['world']} seed {planted['seed']}: "
-    markets = work.experiment.symbols.values()
-    return sorted({f"{world}{i}" for m in markets for group in m.events.values() for i in group})
 
 
 def trials(

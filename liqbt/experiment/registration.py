@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,7 @@ __all__ = [
     "parts_of",
     "registered_cards",
     "registrations_folder",
+    "sealing_cards",
     "standing",
 ]
 
@@ -235,6 +236,22 @@ def _all_cards(results: Path) -> Iterator[Card]:
     for folder in sorted((results / "registrations").iterdir()):
         if folder.is_dir():
             yield from registered_cards(results, folder.name)
+
+
+def sealing_cards(results: Path, of: Collection[str]) -> list[Card]:
+    """Return the registrations whose holdout is of any of these instruments, the first one first.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of all runs.
+    of : collection of str
+        Instruments, a simulated one with its world and seed.
+    """
+    if not (results / "registrations").is_dir():
+        return []
+    found = [c for c in _all_cards(results) if c.holdout is not None and set(of) & set(c.of)]
+    return sorted(found, key=lambda card: ((card.holdout or {})["start"], card.hash))
 
 
 def _refuse_overlap(card: Card, other: Card) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,16 @@ from typing import Any
 from liqbt.evaluation import CLAIMS
 from liqbt.experiment.build import estimator_sources, make_importable
 from liqbt.experiment.events import Origin, market_tape, open_events
+from liqbt.experiment.fields import moment_ns
 from liqbt.experiment.gate import withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.progress import Stage, silent
-from liqbt.experiment.registration import parts_of, standing
+from liqbt.experiment.registration import parts_of, sealing_cards, standing
 from liqbt.experiment.schema import Experiment, HoldoutConfig, load_experiment
 from liqbt.tape import Tape
 from liqbt.types import Ns
 
-__all__ = ["Work", "claims_value", "market_tapes", "prepared"]
+__all__ = ["Work", "claims_value", "market_tapes", "prepared", "subjects"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class Work:
         How it stands to the registrations of its experiment.
     holdout : HoldoutConfig or None
         The period that is sealed, or was opened.
+    reads : sequence of mapping
+        Holdouts of registrations, of its instruments, that it reads without a seal.
     opened : bool
         Whether it was opened: then only what is issued within it is scored.
     """
@@ -53,6 +56,7 @@ class Work:
     withheld: Mapping[str, str]
     registration: Mapping[str, Any] | None
     holdout: HoldoutConfig | None
+    reads: Sequence[Mapping[str, str]]
     opened: bool = False
 
     @property
@@ -97,6 +101,9 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
     registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
     if registration is not None:
         hashes["registration"] = run_identity(registration)
+    reads = _read_seals(results, experiment, origin, tapes)
+    if reads:
+        hashes["reads"] = run_identity({"seals": reads})
     return Work(
         experiment=experiment,
         origin=origin,
@@ -106,7 +113,31 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
         withheld=withheld,
         registration=registration,
         holdout=experiment.holdout,
+        reads=reads,
     )
+
+
+def subjects(experiment: Experiment, origin: Origin) -> list[str]:
+    """Return the instruments that an experiment reads; a simulated one with its world and seed."""
+    planted = origin.planted
+    world = "" if planted is None else f"world {planted['world']} seed {planted['seed']}: "
+    groups = (g for market in experiment.symbols.values() for g in market.events.values())
+    return sorted({f"{world}{instrument}" for group in groups for instrument in group})
+
+
+def _read_seals(
+    results: Path, experiment: Experiment, origin: Origin, tapes: Mapping[str, Tape]
+) -> list[dict[str, str]]:
+    """Return the holdouts of other registrations that are on the tapes: nothing hides them."""
+    first = min(int(tape.events["ts_known"][0]) for tape in tapes.values())
+    last = max(int(tape.events["ts_known"][-1]) for tape in tapes.values())
+    return [
+        {"experiment": card.experiment, "hash": card.hash, **card.holdout}
+        for card in sealing_cards(results, subjects(experiment, origin))
+        if card.holdout is not None
+        and moment_ns(card.holdout["start"]) <= last
+        and first < moment_ns(card.holdout["end"])
+    ]
 
 
 def claims_value() -> dict[str, Any]:

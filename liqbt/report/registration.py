@@ -24,13 +24,14 @@ _PARTS: Final = {
 def registration_sentences(run: Run) -> list[str]:
     """Return whether a run was registered, what it deviates in, and what is sealed.
 
-    A file of published levels has no experiment that could be registered: then there is nothing.
+    Published levels have no experiment that could be registered: of them only a seal is told.
     """
     manifest = run.manifest
     registration, holdout = manifest.get("registration"), manifest.get("holdout")
-    if manifest.get("published") and not holdout:
-        return []
     told = [_sealed(holdout, registration or {})] if holdout else []
+    told += [_read(seal) for seal in manifest.get("reads_sealed", ())]
+    if manifest.get("published"):
+        return told
     if registration is None:
         return [
             *told,
@@ -77,7 +78,7 @@ def _before(before: Mapping[str, Any]) -> str:
 
 
 def _sealed(holdout: Mapping[str, Any], registration: Mapping[str, Any]) -> str:
-    period = f"from {_short(holdout['start'])} to {_short(holdout['end'])} (UTC)"
+    period = _period(holdout)
     opening = registration.get("opening")
     if opening is None:
         return f"A holdout {period} is sealed: no event known in it is part of this run."
@@ -87,6 +88,17 @@ def _sealed(holdout: Mapping[str, Any], registration: Mapping[str, Any]) -> str:
         f"experiment were unsealed {_times(n, 'time')} by then. Reason: {opening['reason']}. Only "
         "forecasts issued within it are scored; what came before warms up and teaches."
     )
+
+
+def _read(seal: Mapping[str, Any]) -> str:
+    return (
+        f"It reads events {_period(seal)} that registration {seal['hash']} of "
+        f"{seal['experiment']} holds out: whoever saw this run has seen that period."
+    )
+
+
+def _period(seal: Mapping[str, Any]) -> str:
+    return f"from {_short(seal['start'])} to {_short(seal['end'])} (UTC)"
 
 
 def _unsealed(n: int) -> list[str]:

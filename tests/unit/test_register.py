@@ -15,11 +15,20 @@ import pytest
 from shell import call
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.experiment import register_experiment, run_experiment, unseal_experiment
+from liqbt.experiment import (
+    register_experiment,
+    run_experiment,
+    score_forecasts,
+    score_options,
+    simulate_world,
+    unseal_experiment,
+)
 from liqbt.experiment.registration import PARTS, openings
 from liqbt.experiment.schema import instant_ns
 from liqbt.experiment.since import trained_before
+from liqbt.log import EventLog
 from liqbt.report.registration import registration_sentences
+from liqbt.types import HOUR_NS, Kind
 
 WORLD = "name: small\ndays: 20\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
@@ -359,3 +368,54 @@ def test_the_command_line_registers_and_unseals(monkeypatch, capsys, tmp_path):
     page = (Path(value["path"]) / "report.html").read_text()
     assert "was unsealed for this run" in page
     assert "unsealed 1 time by then" in page
+
+
+def published(folder: Path, first: str, last: str) -> Path:
+    """Levels at 1 and 2 % of the price, every three hours."""
+    marks = EventLog.open(folder / "log").read(Kind.MARK)
+    price = dict(zip(marks["ts_event"].to_pylist(), marks["close"].to_pylist(), strict=True))
+    lines = ["at,symbol,side,low,high,notional"]
+    for at in range(instant_ns(first), instant_ns(last), 3 * HOUR_NS):
+        for side, sign in (("long", -1), ("short", 1)):
+            for percent in (1, 2):
+                centre = price[at] * (1 + sign * percent / 100)
+                when = f"{np.datetime64(at, 'ns').astype('datetime64[s]')}Z"
+                lines.append(f"{when},SIM,{side},{centre * 0.999},{centre * 1.001},1000000")
+    path = folder / "theirs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_registered_holdout_is_sealed_for_published_levels_and_told_of_other_runs(tmp_path):
+    write(tmp_path)
+    simulate_world(tmp_path / "world.yaml", seed=3, log_dir=tmp_path / "log")
+    text = EXPERIMENT.replace("{world: world.yaml, seed: 3}", "{log: log}")
+    sealed = "holdout: {start: 2025-01-10, end: 2025-01-12}\n"
+    results, options = tmp_path / "r", score_options(horizons="4h", latency=None)
+    card, _, _ = register_experiment(write(tmp_path, text + sealed), results, on=DAY)
+    start, end = instant_ns("2025-01-10"), instant_ns("2025-01-12")
+
+    def scored(first: str, last: str):
+        path = published(tmp_path, first, last)
+        return score_forecasts(path, tmp_path / "log", results, options=options)
+
+    run = scored("2025-01-04", "2025-01-09")
+    assert run.prices("SIM")["ts"].max() < start
+    assert run.manifest["holdout"]["registration"] == card.hash
+    assert registration_sentences(run) == [
+        "A holdout from 2025-01-10 to 2025-01-12 (UTC) is sealed: no event known in it is part of "
+        "this run."
+    ]
+    assert scored("2025-01-14", "2025-01-19").prices("SIM")["ts"].min() >= end
+    for first, last in (("2025-01-08", "2025-01-11"), ("2025-01-11", "2025-01-13")):
+        with pytest.raises(DataError, match=f"registration {card.hash} seals a period"):
+            scored(first, last)
+
+    other = run_experiment(write(tmp_path, text.replace("small", "loose"), "loose"), results)
+    assert [seal["hash"] for seal in other.manifest["reads_sealed"]] == [card.hash]
+    assert "It reads events from 2025-01-10 to 2025-01-12" in registration_sentences(other)[0]
+    before = text.replace("warm_up: 3d", "warm_up: 3d, end: 2025-01-10")
+    other = run_experiment(write(tmp_path, before, "before"), results)
+    assert "reads_sealed" not in other.manifest
+    opened, _ = unseal_experiment(tmp_path / "small.yaml", results, reason="planned", on=DAY)
+    assert "reads_sealed" not in opened.manifest

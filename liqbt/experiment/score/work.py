@@ -13,16 +13,18 @@ import numpy as np
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators import MapConfig
 from liqbt.experiment.describe import iso
+from liqbt.experiment.fields import moment_ns
 from liqbt.experiment.gate import withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.pipeline import protocol
+from liqbt.experiment.registration import sealing_cards
 from liqbt.experiment.schema import EstimatorConfig, EvaluationOptions, format_duration
 from liqbt.experiment.score.levels import MarketLevels, market_levels
 from liqbt.experiment.score.markets import ScoredMarket, map_config, map_options, scored_market
 from liqbt.experiment.score.reading import PublishedRows, read_published
 from liqbt.log import EventLog
 from liqbt.tape import Selection, Tape, build_tape
-from liqbt.types import Instrument
+from liqbt.types import Instrument, Ns
 
 __all__ = ["ScoreWork", "prepared"]
 
@@ -60,6 +62,8 @@ class ScoreWork:
         What the run is identified by.
     withheld : mapping of str to str
         Why, for each claim whose test has not passed the validity gate.
+    seal : mapping or None
+        The registered holdout that nothing is read of: `start`, `end`, `registration`.
     """
 
     rows: PublishedRows
@@ -73,6 +77,7 @@ class ScoreWork:
     config: Mapping[str, Any]
     hashes: Mapping[str, Any]
     withheld: Mapping[str, str]
+    seal: Mapping[str, str] | None
 
 
 def prepared(
@@ -104,9 +109,13 @@ def prepared(
     log = EventLog.open(log_dir)
     markets = [scored_market(log, symbol, named, str(file)) for symbol in rows.symbols]
     folder = results / ".cache" / "tapes" / code_digest()[:16]
-    tapes = [build_tape(log, Selection(kinds=dict(m.events)), folder) for m in markets]
+    seal, start_ns, end_ns = _unsealed(results, markets, int(rows.at.min()))
+    tapes = [
+        build_tape(log, Selection(kinds=dict(m.events), start_ns=start_ns, end_ns=end_ns), folder)
+        for m in markets
+    ]
     for i, tape in enumerate(tapes):
-        _check_range(file, rows, i, tape)
+        _check_range(file, rows, i, tape, seal)
     chosen = [map_options(m, tape) for m, tape in zip(markets, tapes, strict=True)]
     maps = [map_config(m, options) for m, options in zip(markets, chosen, strict=True)]
     config = _config(file, rows, markets, chosen) | {
@@ -131,9 +140,36 @@ def prepared(
             "code": code_digest(),
             "lock": lock_digest(),
             "gate": run_identity(withheld),
+            **({} if seal is None else {"seal": run_identity(seal)}),
         },
         withheld=withheld,
+        seal=seal,
     )
+
+
+def _unsealed(
+    results: Path, markets: Sequence[ScoredMarket], first: Ns
+) -> tuple[dict[str, str] | None, Ns | None, Ns | None]:
+    """Return a registered holdout of the instruments, and the open period around the first row.
+
+    Returns
+    -------
+    seal : dict or None
+        `start`, `end` and `registration` of the holdout next to the period; None without any.
+    start_ns, end_ns : int or None
+        Between the last holdout that is over when the rows begin, and the next one.
+    """
+    used = {str(i) for market in markets for group in market.events.values() for i in group}
+    seals = [
+        {**card.holdout, "registration": card.hash}
+        for card in sealing_cards(results, used)
+        if card.holdout is not None
+    ]
+    over = [seal for seal in seals if moment_ns(seal["end"]) <= first]
+    ahead = [seal for seal in seals if moment_ns(seal["end"]) > first]
+    start_ns = max((moment_ns(seal["end"]) for seal in over), default=None)
+    end_ns = min((moment_ns(seal["start"]) for seal in ahead), default=None)
+    return next(iter([*ahead, *over]), None), start_ns, end_ns
 
 
 def _check_asked(
@@ -152,15 +188,19 @@ def _check_asked(
         raise ConfigError(f"{file}: has no symbol '{unused[0]}'; it has {', '.join(rows.symbols)}")
 
 
-def _check_range(file: Path, rows: PublishedRows, symbol: int, tape: Tape) -> None:
+def _check_range(
+    file: Path, rows: PublishedRows, symbol: int, tape: Tape, seal: Mapping[str, str] | None
+) -> None:
     """Refuse rows from before the first event or after the last."""
     first, last = (int(tape.events["ts_known"][i]) for i in (0, -1))
     bad = (rows.symbol == symbol) & ((rows.at <= first) | (rows.at > last))
     if bad.any():
         i = int(np.argmax(bad))
+        sealed = "" if seal is None else f" (registration {seal['registration']} seals a period)"
         raise DataError(
             f"{file}: row {rows.number[i]} has at {iso(int(rows.at[i]))}, outside of what the log "
-            f"knows of '{rows.symbols[symbol]}', {iso(first)} to {iso(last)} "
+            f"knows of '{rows.symbols[symbol]}', {iso(first)} to {iso(last)}"
+            f"{sealed} "
             f"({int(bad.sum())} such rows); extend the log, or leave them out"
         )
 

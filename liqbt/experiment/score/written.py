@@ -70,6 +70,7 @@ def score_manifest(
             market.symbol: describe_feeds(market.events, market.price_kind, tape, work.log)
             for market, tape in zip(work.markets, work.tapes, strict=True)
         },
+        **({} if work.seal is None else {"holdout": {**work.seal, "state": "sealed"}}),
     }
 
 
