@@ -462,7 +462,6 @@ def test_two_runs_side_by_side(monkeypatch, capsys, first, tmp_path):
     assert code == 0
     assert "prominence (0.1 -> 0.3)" in out
     assert "differs in 'clusters'" in out
-    assert "the first " in out
     code, out, _ = call(monkeypatch, capsys, "compare", first, other, "--json")
     value = json.loads(out)
     row = next(r for r in value["rows"] if tuple(r[k] for k in KEY) == MAGNET)
