@@ -98,6 +98,8 @@ def test_public_names_resolve():
         (["simulate", "none.yaml", "--seed", "1", "--log", "x"], "none.yaml: cannot be read"),
         (["ingest", "none.yaml", "a.csv", "--log", "x"], "none.yaml"),
         (["audit", "lookahead", "none.yaml"], "none.yaml: cannot be read"),
+        (["register", "none.yaml"], "none.yaml: cannot be read"),
+        (["unseal", "none.yaml"], "--reason"),
         (["runn"], "No such command 'runn'"),
         (["run"], "Missing argument"),
         (["simulate", "w.yaml", "--seed", "x", "--log", "l"], "--seed"),
