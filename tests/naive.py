@@ -1200,3 +1200,47 @@ def densities_around(rows, edges, inside, places, width):
             found.append(0.0 if outward < 0 else total)
         out.append(found)
     return out
+
+
+# --- evaluation: cascades ---------------------------------------------------------------------
+
+
+def cascade_hours(
+    closes: list[float | None], forced: list[list[float | None]]
+) -> tuple[list[int], list[int], list[bool]]:
+    """Onsets of cascades and of large moves, and which hours are decided.
+
+    `closes`: log price at the n + 1 edges of hours; `forced`: by hour, of longs and of shorts.
+    """
+    n = len(closes) - 1
+    moves = [
+        None if closes[i] is None or closes[i + 1] is None else closes[i + 1] - closes[i]
+        for i in range(n)
+    ]
+    burst, large, decided = [], [], []
+    for i in range(n):
+        before = [m for m in moves[max(0, i - 72) : i] if m is not None]
+        sigma = math.sqrt(math.fsum(m * m for m in before) / len(before)) if before else 0.0
+        known = moves[i] is not None and len(before) >= 36 and sigma > 0
+        above = []
+        for side in (0, 1):
+            mine = forced[side][i]
+            past = sorted(x for x in forced[side][max(0, i - 720) : i] if x is not None)
+            if mine is None or len(past) < 360:
+                known = False
+            else:
+                above.append(mine > 0 and mine > past[math.ceil(0.99 * len(past)) - 1])
+        decided.append(known)
+        sign = 0
+        if known and abs(moves[i]) >= 2 * sigma:
+            sign = 1 if moves[i] > 0 else -1
+        large.append(sign)
+        burst.append(sign if sign and above[0 if sign < 0 else 1] else 0)
+    starts = []
+    for signs in (burst, large):
+        last, out = -100, []
+        for i, sign in enumerate(signs):
+            out.append(sign if sign and i - last >= 24 else 0)
+            last = i if sign else last
+        starts.append(out)
+    return starts[0], starts[1], decided
