@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from liqbt.calibrate import calibrate_landmarks
+from liqbt.calibrate import ModelOptions, calibrate_landmarks, foresee_landmarks
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.path import PricePath
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast
@@ -14,6 +14,7 @@ from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, 
 START = 19_700 * DAY_NS
 STEP_S = 300
 CALIBRATE = partial(calibrate_landmarks, ridge=25.0)
+FORESEE = partial(foresee_landmarks, options=ModelOptions())
 
 
 def clusters_at(mark, bands, *, rank=1.0):

@@ -1,5 +1,6 @@
 """Outcomes, nulls, scores, inference and claims: pure functions on arrays."""
 
+from liqbt.evaluation.cascades import Cascades, market_cascades
 from liqbt.evaluation.claims import (
     CLAIMS,
     REGISTER,
@@ -10,6 +11,8 @@ from liqbt.evaluation.claims import (
     verdicts,
 )
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
+from liqbt.evaluation.covariates import COVARIATES, LANDMARK_DTYPE
+from liqbt.evaluation.direction import landmark_tables, with_direction
 from liqbt.evaluation.evaluate import (
     Evaluation,
     FlowRow,
@@ -20,6 +23,7 @@ from liqbt.evaluation.evaluate import (
     score,
 )
 from liqbt.evaluation.first_side import FIRST_SIDE_DTYPE
+from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.learnt import learnt_probabilities, with_learnt
 from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.evaluation.path import Censor, PricePath, price_path
@@ -29,11 +33,14 @@ from liqbt.evaluation.scores import POOLED, BandRow, ScoreDetail, stated_scores
 __all__ = [
     "BESIDE_NS",
     "CLAIMS",
+    "COVARIATES",
     "FIRST_SIDE_DTYPE",
+    "LANDMARK_DTYPE",
     "OUTCOME_DTYPE",
     "POOLED",
     "REGISTER",
     "BandRow",
+    "Cascades",
     "Censor",
     "Claim",
     "ClaimStatus",
@@ -49,13 +56,17 @@ __all__ = [
     "describe_claims",
     "evaluate",
     "horizon_name",
+    "landmark_tables",
     "landmark_times",
     "learnt_probabilities",
+    "market_cascades",
+    "market_funding",
     "observe",
     "price_path",
     "score",
     "stated_scores",
     "verdict",
     "verdicts",
+    "with_direction",
     "with_learnt",
 ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from liqbt.errors import ConfigError
+from liqbt.evaluation.cascades import Cascades
+from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Forecast, Ns
@@ -111,6 +113,10 @@ class MarketInput:
     beside : mapping of str to sequence of Forecast
         Other maps of the same market by their names (structural ones), issued at least at the
         landmarks of 24 h: what the dose-response must survive beside. None by default.
+    funding : Funding or None
+        Rates, where they are fed.
+    cascades : Cascades or None
+        What began in each hour, where that is asked about.
     """
 
     symbol: str
@@ -118,3 +124,5 @@ class MarketInput:
     path: PricePath
     anchors: Anchors | None = None
     beside: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)
+    funding: Funding | None = None
+    cascades: Cascades | None = None

@@ -20,6 +20,7 @@ from liqbt.evaluation import (
     MarketInput,
     evaluate,
     verdicts,
+    with_direction,
     with_learnt,
 )
 from liqbt.experiment.beside import Beside, truth_beside
@@ -29,6 +30,7 @@ from liqbt.experiment.pipeline import (
     calibration,
     evaluation_config,
     forecast_times,
+    foresight,
     market_input,
     outcome_path,
     walk_forward,
@@ -102,7 +104,7 @@ def _execute(
         for symbol, tape in work.tapes.items()
     ]
     markets, before = scored_part(markets, work.since)
-    streams = np.random.SeedSequence(experiment.seed).spawn(3)
+    streams = np.random.SeedSequence(experiment.seed).spawn(4)
     protocol_of = evaluation_config(experiment)
     stage("score", 0, 2)
     evaluation = evaluate(
@@ -112,6 +114,13 @@ def _execute(
         rng=np.random.default_rng(streams[0]),
     )
     evaluation = with_learnt(evaluation, markets, protocol_of, np.random.default_rng(streams[2]))
+    evaluation = with_direction(
+        evaluation,
+        markets,
+        protocol_of,
+        foresee=foresight(experiment.evaluation),
+        rng=np.random.default_rng(streams[3]),
+    )
     stage("score", 1, 2)
     sensitivities = _sensitivities(work, markets, before, streams[1])
     stage("score", 2, 2)

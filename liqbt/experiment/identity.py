@@ -35,7 +35,7 @@ ROOMS: Final = (
     "replay.py",
     "estimators",
     "simulate",
-    "calibrate.py",
+    "calibrate",
     "evaluation",
     "experiment/build.py",
     "experiment/pipeline.py",

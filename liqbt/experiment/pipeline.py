@@ -11,16 +11,20 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.calibrate import calibrate_landmarks
+from liqbt.calibrate import Foreseen, ModelOptions, calibrate_landmarks, foresee_landmarks
 from liqbt.errors import DataError
 from liqbt.evaluation import (
     BESIDE_NS,
+    COVARIATES,
     EvaluationConfig,
     MarketInput,
     PricePath,
     anchors_of,
+    landmark_tables,
     landmark_times,
     learnt_probabilities,
+    market_cascades,
+    market_funding,
     observe,
     price_path,
 )
@@ -36,6 +40,7 @@ __all__ = [
     "evaluation_config",
     "forecast_items",
     "forecast_times",
+    "foresight",
     "issue",
     "issued_items",
     "market_input",
@@ -123,6 +128,11 @@ def walk_forward(options: EvaluationOptions) -> Callable[[npt.NDArray[Any]], npt
     return partial(calibrate_landmarks, ridge=options.ridge)
 
 
+def foresight(options: EvaluationOptions) -> Callable[[npt.NDArray[Any]], Foreseen]:
+    """Return what issues the probabilities of the direction claim's models, walking forward."""
+    return partial(foresee_landmarks, options=ModelOptions(ridge=options.ridge))
+
+
 def market_input(
     experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape
 ) -> MarketInput:
@@ -131,11 +141,14 @@ def market_input(
     foreign = {f.symbol for f in forecasts} - {symbol}
     if foreign:
         raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
+    path = outcome_path(experiment, symbol, tape)
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
-        path=outcome_path(experiment, symbol, tape),
+        path=path,
         anchors=anchors_of(forecasts),
+        funding=market_funding(tape.events),
+        cascades=market_cascades(tape.events, path, experiment.symbols[symbol].events),
     )
 
 
@@ -215,7 +228,8 @@ def issued_items(
 ) -> list[Issued]:
     """Return what follows from forecasts that were issued.
 
-    They, the structural maps beside them, the calibrated tilts, and p̂ of the clusters that count.
+    They, the structural maps beside them, the calibrated tilts, the covariates and what the models
+    made of them, and p̂ of the clusters that count.
     """
     items = forecast_items(symbol, forecasts)
     market = market_input(experiment, symbol, forecasts, tape)
@@ -230,6 +244,7 @@ def issued_items(
             mine = observed.first_sides["horizon_ns"] == horizon_ns
             items += list(_tilts(calibrate(observed.first_sides[mine]), symbol, horizon_ns))
         items += list(_learnt(experiment, market, observed.outcomes, config))
+        items += list(_foreseen(experiment, market, observed.first_sides, config))
     return sorted(items, key=lambda item: (item.at, item.what))
 
 
@@ -272,6 +287,33 @@ def _learnt(
             at=int(rows["at"][start]),
             what=f"placebo probability {market.symbol} {format_duration(horizon_ns)}",
             fields={"p": p[start:stop].tobytes(), "mirror": mirror[start:stop].tobytes()},
+        )
+
+
+def _foreseen(
+    experiment: Experiment,
+    market: MarketInput,
+    first_sides: npt.NDArray[Any],
+    config: EvaluationConfig,
+) -> Iterator[Issued]:
+    """Yield the covariates of each landmark, and what the models made of them.
+
+    Of the first side it is the tilt: its base is taken over the time really watched, which is known
+    only afterwards. Cascades have a base of past frequencies, so that it is the probability.
+    """
+    table = landmark_tables(first_sides, [market], config)
+    found = foresight(experiment.evaluation)(table)
+    for i, row in enumerate(table):
+        at = int(row["at"])
+        fields = {name: row[name].tobytes() for name in COVARIATES}
+        yield Issued(at=at, what=f"covariates {market.symbol}", fields=fields)
+        models = {f"first_side.{name}": one.tilt for name, one in found.first_side.items()}
+        models |= {f"cascade.{name}": one.p for name, one in found.cascade.items()}
+        models |= {f"large_move.{name}": one.p for name, one in found.large_move.items()}
+        yield Issued(
+            at=at,
+            what=f"direction models {market.symbol}",
+            fields={name: values[i].tobytes() for name, values in models.items()},
         )
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.evaluation import Evaluation, MarketInput, evaluate
+from liqbt.evaluation import Evaluation, MarketInput, evaluate, with_direction
 from liqbt.experiment.build import build_estimator
 from liqbt.experiment.pipeline import (
     calibration,
     evaluation_config,
     forecast_times,
+    foresight,
     market_input,
     with_structures,
 )
@@ -93,16 +94,21 @@ def replicate(
         Puts other forecasts in the place of those that were issued, given them and the prices: an
         oracle, which proves that the score can see what there is.
     """
-    of_market, of_scores = seed.spawn(2)
+    of_market, of_scores, of_models = seed.spawn(3)
     market = simulate(world, seed=of_market)
     inputs = [_input(experiment, symbol, market) for symbol in experiment.symbols]
     if issued is not None:
         inputs = [replace(m, forecasts=issued(m.forecasts, m)) for m in inputs]
+    config = evaluation_config(experiment)
     evaluation = evaluate(
+        inputs, config, calibrate=calibration(experiment), rng=np.random.default_rng(of_scores)
+    )
+    evaluation = with_direction(
+        evaluation,
         inputs,
-        evaluation_config(experiment),
-        calibrate=calibration(experiment),
-        rng=np.random.default_rng(of_scores),
+        config,
+        foresee=foresight(experiment.evaluation),
+        rng=np.random.default_rng(of_models),
     )
     return Replication(evaluation=evaluation, truths=tuple(market.truth.values()))
 

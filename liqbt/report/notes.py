@@ -135,7 +135,8 @@ def limits(run: Run) -> list[str]:
         "A hit rate means nothing without its null: any level near the price is usually reached.",
         "The random walk errs with volatility; the mirror errs when prices trend, and is itself "
         "dense where the map is two-sided, which hides part of an effect.",
-        "Whether clusters foretell the direction of a cascade is not tested here.",
+        "A cascade leans to the crowded side by definition: what is forced must lie where the "
+        "price goes. Its gains mean nothing without those of large moves beside them.",
         "Not for placing stops, choosing leverage or sizing a position, and not evidence of "
         "profit: no cost, fill or slippage is modelled. It speaks of the markets and "
         "the time shown.",

@@ -136,7 +136,21 @@ def _direction_sentence(run: Run, symbol: str, horizon: str) -> list[str]:
     count = f"{words.count(skill.n_episodes)} landmarks"
     return [
         f"Which side is reached first, {count}: the asymmetry adds {value} nats to a two-barrier "
-        f"random walk. {judged}{_tie_words(run, symbol, horizon)}"
+        f"random walk. {judged}{_tie_words(run, symbol, horizon)}",
+        *_gain_sentence(run, symbol, horizon),
+    ]
+
+
+def _gain_sentence(run: Run, symbol: str, horizon: str) -> list[str]:
+    """Say what the asymmetry adds to a model that knows the rest, where there is one."""
+    gain = find(run.scores, "first_side_gain", symbol, horizon)
+    if gain is None or not _known(gain):
+        return []
+    value = words.estimate(gain.value, gain.ci_low, gain.ci_high, signed=True)
+    judged = _effect(gain, verdict_of(run, gain), unit="nats", scale=1.0)
+    return [
+        f"To a model that knows distances, trends and volatility it adds {value} nats at "
+        f"{words.count(gain.n_episodes)} landmarks. {judged}"
     ]
 
 

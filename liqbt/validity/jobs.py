@@ -28,7 +28,7 @@ BATCH: Final = 4
 
 TESTS: Final = {
     "magnet": "dose_response",
-    "direction": "first_side_skill",
+    "direction": "first_side_gain",
 }
 """The test of each primary claim: its statistic, whose lower bound must lie above the null."""
 

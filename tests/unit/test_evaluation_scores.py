@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_world import CALIBRATE, brownian_market
+from evaluation_world import CALIBRATE, FORESEE, brownian_market
 
+from liqbt.calibrate import Foreseen, Walked
 from liqbt.errors import ConfigError
 from liqbt.evaluation.claims import (
     CLAIMS,
@@ -21,6 +23,8 @@ from liqbt.evaluation.claims import (
     verdicts,
 )
 from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.covariates import LANDMARK_DTYPE
+from liqbt.evaluation.direction import with_direction
 from liqbt.evaluation.evaluate import evaluate, observe
 from liqbt.evaluation.inference import Estimate, draw
 from liqbt.evaluation.scores import (
@@ -31,6 +35,7 @@ from liqbt.evaluation.scores import (
     first_side_skill,
     scored_births,
 )
+from liqbt.evaluation.scores.direction import direction_scores
 from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
 
 CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
@@ -47,6 +52,16 @@ def evaluation():
         brownian_market(rng, days=30, kind="bars", symbol="B"),
     ]
     return evaluate(markets, CONFIG, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def directed():
+    """Two markets of seven weeks, with the models of the direction claim behind the scores."""
+    rng = np.random.default_rng(22)
+    markets = [brownian_market(rng, days=50, kind="bars", symbol=name) for name in "AB"]
+    config = replace(CONFIG, horizons_ns=(DAY_NS,))
+    found = evaluate(markets, config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+    return with_direction(found, markets, config, foresee=FORESEE, rng=np.random.default_rng(2))
 
 
 def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
@@ -326,7 +341,7 @@ def test_primary_claims_share_alpha(direction, word, says):
     """A bound just above zero, p = 0.02: enough where the other primary claim is beyond doubt."""
     magnet = detail(value=0.03, half=0.0287, mde=0.03 * 2.8 / 2.054)
     rows = beside(dose_response_beside_structures=(0.03, 0.01), mirror_lift_densest=(0.01, 0.5))
-    rows += [magnet, detail(statistic="first_side_skill", **direction)]
+    rows += [magnet, detail(statistic="first_side_gain", **direction)]
     found = {v.claim: v for v in verdicts(rows, withheld={})}["magnet"]
     assert found.word == word
     assert says in found.reason
@@ -353,7 +368,8 @@ def test_power():
     assert power_at(0.0, 0.02) == pytest.approx(0.025, abs=1e-9)
 
 
-def test_each_claim_finds_its_row_and_is_withheld(evaluation):
+def test_each_claim_finds_its_row_and_is_withheld(directed):
+    evaluation = directed
     found = verdicts(evaluation.details, withheld={claim.id: "not gated" for claim in CLAIMS})
     assert [v.claim for v in found] == [c.id for c in CLAIMS]
     for claim in CLAIMS:
@@ -389,3 +405,78 @@ def test_a_planted_look_ahead_is_seen_by_the_scores():
     for name in ("brownian_lift", "mirror_lift"):
         lift = row(found, name)
         assert lift.ci_low > 0.1
+
+
+def test_gains_are_rows_of_the_one_schema(directed):
+    names = {
+        *("first_side_gain", "first_side_over_coin", "first_side_over_momentum"),
+        *("first_side_over_funding", "first_side_over_nearest"),
+        *("cascade_gain", "cascade_side_gain", "large_move_side_gain"),
+    }
+    for name in names:
+        found = row(directed, name)
+        assert (found.claim, found.null) == ("direction", 0.0)
+    scored = row(directed, "first_side_gain")
+    assert 40 < scored.n_episodes < row(directed, "first_side_skill").n_episodes
+    assert abs(scored.value) < 0.02
+    by_market = [row(directed, "first_side_gain", symbol=name) for name in "AB"]
+    assert sum(r.n_episodes for r in by_market) == scored.n_episodes
+
+
+def test_what_a_market_is_not_fed_with_has_a_row_without_a_value(directed):
+    funding = row(directed, "first_side_over_funding")
+    assert funding.n_episodes == 0
+    assert np.isnan([funding.value, funding.ci_low]).all()
+    cascades = row(directed, "cascade_side_gain")
+    assert (cascades.n_episodes, np.isnan(cascades.ci_low)) == (0, True)
+    claim = next(claim for claim in CLAIMS if claim.id == "direction")
+    given = detail(statistic="first_side_gain", value=0.5, half=0.1)
+    others = [d for d in directed.details if d.score.statistic in claim.also_above]
+    above = [
+        replace(d, score=replace(d.score, value=0.5, ci_low=0.1), estimate=given.estimate)
+        if d.score.n_episodes
+        else d
+        for d in others
+    ]
+    found = verdict(claim, given, withheld=None, beside=above)
+    assert found.word == VerdictWord.INCONCLUSIVE
+    assert "first_side_over_funding has no interval here (0 episodes)" in found.reason
+
+
+@pytest.mark.parametrize("each", [29, 30])
+def test_fewer_than_thirty_cascades_on_a_side_have_a_count_and_no_interval(each):
+    n = 240
+    rng = np.random.default_rng(3)
+    table = np.zeros(n, LANDMARK_DTYPE)
+    table["at"], table["cascade_known"] = np.arange(n) * DAY_NS, True
+    table["cascade"][:60], table["cascade"][60 : 60 + each] = 1, -1
+    table["cascade"] = rng.permutation(table["cascade"])
+    p = rng.dirichlet([3, 3, 3], (3, n))
+    trained = np.ones(n, np.int64)
+    models = {
+        name: Walked(p=p[i], tilt=np.log(p[i]), n_trained=trained)
+        for i, name in enumerate(("full", "ablated", "nearest"))
+    }
+    models |= {"momentum": models["ablated"], "funding": models["ablated"]}
+    foreseen = Foreseen(first_side=models, coin=p[2], cascade=models, large_move=models)
+    draws = draw(np.random.default_rng(1), reps=200, n_days=n)
+    found = {
+        (d.score.statistic, d.score.side): d.score
+        for d in direction_scores(table, foreseen, ["A"], DAY_NS, draws)
+        if d.score.symbol == "pooled"
+    }
+    assert found["cascades", "short"].value == found["cascades", "short"].n_episodes == 60
+    assert found["cascades", "long"].value == each
+    whole, given = found["cascade_gain", "both"], found["cascade_side_gain", "both"]
+    column = np.select([table["cascade"] > 0, table["cascade"] < 0], [0, 1], 2)
+    gains = [np.log(p[0, i, c] / p[1, i, c]) for i, c in enumerate(column)]
+    assert whole.value == pytest.approx(np.mean(gains))
+    sides = [
+        np.log(p[0, i, c] / p[0, i, :2].sum()) - np.log(p[1, i, c] / p[1, i, :2].sum())
+        for i, c in enumerate(column)
+        if c < 2
+    ]
+    assert given.value == pytest.approx(np.mean(sides))
+    assert given.n_episodes == 60 + each
+    assert np.isnan([whole.ci_low, given.ci_high]).all() == (each < 30)
+    assert whole.n_episodes == (n if each == 30 else 60 + each)

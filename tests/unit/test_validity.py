@@ -43,7 +43,7 @@ def results(replications: int, found: dict[str, int], oracle: int = 8) -> dict:
         for batch in range(replications // BATCH):
             k = range(batch * BATCH, (batch + 1) * BATCH)
             scores = [
-                {"dose_response": row(i < found.get(world, 25)), "first_side_skill": row(i < 25)}
+                {"dose_response": row(i < found.get(world, 25)), "first_side_gain": row(i < 25)}
                 for i in k
             ]
             job = Job(role="size", world=world, strength=0.0, days=120, batch=batch)

@@ -173,13 +173,28 @@ ACCELERATION: Final = Claim(
 
 DIRECTION: Final = Claim(
     id="direction",
-    words="The crowded side tells which side the price reaches first.",
-    estimand="mean(ln p − ln q) of {up, down, neither} at landmarks 24 h apart",
-    null="0: two-barrier Brownian probabilities, which know the distances and nothing else",
-    statistic="first_side_skill",
+    words="The crowded side tells which side the price reaches first, and a cascade's direction.",
+    estimand="mean(ln p with the asymmetry − ln p without it) of {up, down, neither} at landmarks "
+    "24 h apart, of models that learn from matured outcomes and know distances, trend, volatility, "
+    "funding and the change of open interest",
+    null="0: the same model without the asymmetry",
+    statistic="first_side_gain",
     unit="nats",
     smallest_effect=0.005,
-    pass_rule="97.5 % lower bound above 0",
+    also_above=(
+        "first_side_skill",
+        "first_side_over_coin",
+        "first_side_over_momentum",
+        "first_side_over_funding",
+        "first_side_over_nearest",
+        "cascade_gain",
+        "cascade_side_gain",
+        "large_move_side_gain",
+    ),
+    pass_rule="97.5 % lower bound above 0, against two-barrier Brownian, a coin, momentum, the "
+    "sign of funding and the nearest side too; and for cascades (up, down, none, and the side "
+    "given one) and the side of large moves, against the same model without asymmetry and "
+    "distances",
     number="5",
     primary=True,
     status=ClaimStatus.TESTABLE,

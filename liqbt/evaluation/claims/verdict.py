@@ -144,6 +144,11 @@ def _unmet(claim: Claim, beside: Sequence[ScoreDetail]) -> str | None:
         if found is None:
             return f"its further condition {statistic} was not computed here"
         row = found.score
+        if statistic in claim.also_above and math.isnan(row.ci_low):
+            return (
+                f"its further condition {statistic} has no interval here "
+                f"({row.n_episodes} episodes)"
+            )
         if not row.value > row.null:
             return f"its further condition fails: {statistic} is not above its null"
         if statistic in claim.also_above and not row.ci_low > row.null:

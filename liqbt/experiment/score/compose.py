@@ -19,15 +19,18 @@ from liqbt.evaluation import (
     Evaluation,
     MarketInput,
     evaluate,
+    market_cascades,
+    market_funding,
     price_path,
     stated_scores,
     verdicts,
+    with_direction,
     with_learnt,
 )
 from liqbt.evaluation.inference import draw
 from liqbt.experiment.compose import run_parquet, run_tables, sensitivity_rows
 from liqbt.experiment.identity import run_identity
-from liqbt.experiment.pipeline import protocol, walk_forward
+from liqbt.experiment.pipeline import foresight, protocol, walk_forward
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import EvaluationOptions
 from liqbt.experiment.score.checks import check_eligible, check_horizons, count_wrong_side
@@ -100,13 +103,20 @@ def _execute(
     inputs = [_market_input(work, i, issued[i]) for i in range(len(work.markets))]
     wrong = count_wrong_side(work, issued)
     check_horizons(work, inputs)
-    streams = np.random.SeedSequence(work.config["seed"]).spawn(4)
+    streams = np.random.SeedSequence(work.config["seed"]).spawn(5)
     stage("score", 0, 2)
     evaluation = evaluate(
         inputs, config, calibrate=walk_forward(work.options), rng=np.random.default_rng(streams[0])
     )
     check_eligible(work, evaluation)
     evaluation = with_learnt(evaluation, inputs, config, np.random.default_rng(streams[3]))
+    evaluation = with_direction(
+        evaluation,
+        inputs,
+        config,
+        foresee=foresight(work.options),
+        rng=np.random.default_rng(streams[4]),
+    )
     evaluation = _with_stated(work, evaluation, np.random.default_rng(streams[2]))
     stage("score", 1, 2)
     sensitivities = sensitivity_rows(
@@ -148,7 +158,14 @@ def _market_input(work: ScoreWork, i: int, issued: Sequence[Forecast]) -> Market
     """Return what evaluation needs of one market; σ being known is the only warm-up."""
     market = work.markets[i]
     path = price_path(work.tapes[i].events, market.price_kind, max_gap_ns=work.options.max_gap)
-    return MarketInput(symbol=market.symbol, forecasts=issued, path=path)
+    events = work.tapes[i].events
+    return MarketInput(
+        symbol=market.symbol,
+        forecasts=issued,
+        path=path,
+        funding=market_funding(events),
+        cascades=market_cascades(events, path, market.events),
+    )
 
 
 def _barred(work: ScoreWork, inputs: Sequence[MarketInput]) -> tuple[list[MarketInput], set[str]]:
