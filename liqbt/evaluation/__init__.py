@@ -1,6 +1,6 @@
 """Outcomes, nulls, scores, inference and claims: pure functions on arrays."""
 
-from liqbt.evaluation.cascades import Cascades, market_cascades
+from liqbt.evaluation.cascades import Cascades, cascade_source, market_cascades
 from liqbt.evaluation.claims import (
     CLAIMS,
     REGISTER,
@@ -53,6 +53,7 @@ __all__ = [
     "PricePath",
     "ScoreDetail",
     "anchors_of",
+    "cascade_source",
     "describe_claims",
     "evaluate",
     "horizon_name",

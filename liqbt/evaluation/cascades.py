@@ -26,7 +26,14 @@ import numpy.typing as npt
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, Events, FloatArray, IntArray, Kind, Ns, Side
 
-__all__ = ["Cascades", "market_cascades", "onsets", "trailing_exceeds", "window_cascades"]
+__all__ = [
+    "Cascades",
+    "cascade_source",
+    "market_cascades",
+    "onsets",
+    "trailing_exceeds",
+    "window_cascades",
+]
 
 _FORCED: Final = (Kind.LIQUIDATION_TOTAL, Kind.LIQUIDATION)
 _SHARE: Final = 0.99
@@ -85,7 +92,7 @@ def market_cascades(events: Events, path: PricePath, kinds: Collection[Kind]) ->
     sigma = _trailing_sigma(move)
     with np.errstate(invalid="ignore"):
         large = np.abs(move) >= _SIGMAS * sigma
-    source = next((kind for kind in _FORCED if kind in kinds), Kind.OPEN_INTEREST)
+    source = _source(kinds)
     in_time = (events["kind"] == source) & (
         events["ts_known"] - events["ts_event"] <= path.max_delay_ns
     )
@@ -104,8 +111,23 @@ def market_cascades(events: Events, path: PricePath, kinds: Collection[Kind]) ->
         cascade=onsets(np.where(burst & decided, side, 0.0).astype(np.int8)),
         large_move=onsets(np.where(decided, side, 0.0).astype(np.int8)),
         decided=decided,
-        source="open interest" if source == Kind.OPEN_INTEREST else "liquidations",
+        source=cascade_source(kinds),
     )
+
+
+def cascade_source(kinds: Collection[Kind]) -> str:
+    """Return what decides what is forced: `liquidations`, or `open interest` that stands in.
+
+    Examples
+    --------
+    >>> cascade_source({Kind.MARK, Kind.OPEN_INTEREST})
+    'open interest'
+    """
+    return "open interest" if _source(kinds) == Kind.OPEN_INTEREST else "liquidations"
+
+
+def _source(kinds: Collection[Kind]) -> Kind:
+    return next((kind for kind in _FORCED if kind in kinds), Kind.OPEN_INTEREST)
 
 
 def hourly_forced(events: Events, edges: IntArray) -> FloatArray:

@@ -18,6 +18,7 @@ from liqbt.evaluation import (
     Evaluation,
     EvaluationConfig,
     MarketInput,
+    cascade_source,
     evaluate,
     verdicts,
     with_direction,
@@ -269,6 +270,7 @@ def _manifest(work: Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[s
         "claims": claims_value(),
         "symbols": {
             symbol: describe_market(experiment.symbols[symbol], tape, work.origin.log)
+            | {"cascades_from": cascade_source(experiment.symbols[symbol].events)}
             for symbol, tape in work.tapes.items()
         },
         **_sealing(work),
