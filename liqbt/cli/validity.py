@@ -44,10 +44,12 @@ def validate(
 ) -> None:
     """Test the tests: size where nothing is planted, power where something is.
 
-    Stopped, it goes on where it was. Exit 1 if a test found too much, or missed an oracle.
+    Where real candles are present (LIQBT_DATA), random levels are held against the placebo
+    probability on them, too. Stopped, it goes on where it was. Exit 1 if a test found too much or
+    missed an oracle, or random levels fail.
     """
     from liqbt.report.validity_page import write_validity_page
-    from liqbt.validity import NUISANCE, PLANTED, describe_document, validate
+    from liqbt.validity import NUISANCE, PLANTED, candles_root, describe_document, validate
 
     names = worlds.split(",") if worlds else (*NUISANCE, *PLANTED)
     with progress() as stage:
@@ -55,13 +57,15 @@ def validate(
             out,
             worlds=[name.strip() for name in names],
             power_days=_lengths(power_days),
-            progress=lambda done, total: stage("replicate", done, total),
+            data=candles_root(Path(str(options["worlds_from"]))),
+            stage=stage,
             **options,  # type: ignore[arg-type]
         )
     page = write_validity_page(document, out)
     say(document, as_json, f"{describe_document(document)}\n\npage: {page}")
     bad = {"blocked", "blind to the oracle"}
-    sys.exit(1 if any(gate["word"] in bad for gate in document["gates"]) else 0)
+    failed = document["random_levels"]["word"] == "failed"
+    sys.exit(1 if failed or any(gate["word"] in bad for gate in document["gates"]) else 0)
 
 
 def _lengths(text: str) -> list[int]:

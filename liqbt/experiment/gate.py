@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from liqbt.errors import DataError
-from liqbt.evaluation import CLAIMS
+from liqbt.evaluation import CLAIMS, Claim
 from liqbt.experiment.identity import rooms_digest
 
-__all__ = ["GATE_FILE", "withheld_claims"]
+__all__ = ["GATE_FILE", "PLACEBO_STATISTICS", "withheld_claims"]
 
 GATE_FILE: Final = Path("validity") / "validity.json"
+PLACEBO_STATISTICS: Final = ("level_lift", "observed_over_expected", "mirror_lift_did")
+"""What rests on the placebo probability p̂, by the beginning of its name."""
 _NEVER: Final = "its test has not been through the validity gate here (liqbt validate)"
 _ABSENT: Final = "the validity gate replicates the primary claims alone, and not this one"
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
@@ -21,7 +23,8 @@ _SHOWN: Final = "so that its figures are shown and nothing is concluded from the
 def withheld_claims(results: Path) -> dict[str, str]:
     """Return why each claim's verdict is withheld; a claim whose test is cleared is absent.
 
-    A gate that was run on other code says nothing of this one.
+    A gate that was run on other code says nothing of this one. A claim that rests on the placebo
+    probability is withheld, too, unless random levels on real prices have passed.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def withheld_claims(results: Path) -> dict[str, str]:
         stale = document["code"] != rooms_digest()
         gates = {str(gate["claim"]): gate for gate in document["gates"]}
         words = {name: (str(g["word"]), str(g["reason"])) for name, g in gates.items()}
+        levels = document.get("random_levels", {"word": "absent", "reason": "not tried"})
+        tried = (str(levels["word"]), str(levels["reason"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path}: not a document of the validity gate ({error}); expected what "
@@ -53,4 +58,12 @@ def withheld_claims(results: Path) -> dict[str, str]:
             said = "the gate was run on other code (liqbt validate)"
         if stale or word != "cleared":
             out[claim.id] = f"its test has not passed the validity gate: {said}; {_SHOWN}"
+        elif _on_placebo(claim) and tried[0] != "passed":
+            out[claim.id] = f"random levels on real prices: {tried[0]}: {tried[1]}; {_SHOWN}"
     return out
+
+
+def _on_placebo(claim: Claim) -> bool:
+    """Return whether what decides a claim, or a further condition of it, rests on p̂."""
+    asked = (claim.statistic, *claim.also_above, *claim.also_positive)
+    return any(name.startswith(PLACEBO_STATISTICS) for name in asked)

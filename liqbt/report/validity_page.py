@@ -16,7 +16,7 @@ from liqbt.report import words
 from liqbt.report.page import page_environment
 from liqbt.report.style import Figure, drawing
 from liqbt.report.tables import Table
-from liqbt.report.validity_figures import UNITS, power_figure, size_figure
+from liqbt.report.validity_figures import UNITS, levels_figure, power_figure, size_figure
 
 __all__ = ["write_validity_page"]
 
@@ -44,6 +44,8 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
             figures["size"] = size_figure(document["size"], name="size.svg")
         if document["power"]:
             figures["power"] = power_figure(document["power"], name="power.svg")
+        if "lifts" in document["random_levels"]:
+            figures["levels"] = levels_figure(document["random_levels"], name="random-levels.svg")
     css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
     template = page_environment().get_template("validity.html.j2")
     text = template.render(
@@ -55,6 +57,8 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         size=_size_table(document),
         power=_power_table(document),
         smallest=_smallest_table(document),
+        levels=document["random_levels"],
+        lifts=_lifts_table(document["random_levels"]),
     )
     for figure in figures.values():
         (out_dir / figure.name).write_bytes(figure.data)
@@ -125,3 +129,23 @@ def _smallest_table(document: Mapping[str, Any]) -> Table | None:
         rows.append((str(row["claim"]), words.count(row["days"]), cell, unit))
     head = ("Claim", "Days", "Smallest effect found with 80% power", "What it is")
     return Table(head=head, rows=tuple(rows), text_columns=1) if rows else None
+
+
+def _lifts_table(levels: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in levels.get("lifts", ()):
+        value, low, high, hac, bootstrap = (
+            words.fixed(100.0 * words.number(row[key]), 2, signed=signed)
+            for key, signed in (
+                ("value", True),
+                ("ci_low", True),
+                ("ci_high", True),
+                ("hac_se", False),
+                ("bootstrap_se", False),
+            )
+        )
+        null = "p̂" if row["null"] == "placebo" else "Brownian"
+        counts = (words.count(row["n_episodes"]), words.count(row["n_days"]))
+        rows.append((str(row["symbol"]), null, value, low, high, hac, bootstrap, *counts))
+    head = ("Market", "Over", "Lift, points", "95% from", "to", "HAC error", "Bootstrap error")
+    return Table(head=(*head, "Episodes", "Days"), rows=tuple(rows), text_columns=2)

@@ -9,6 +9,7 @@ forecasts were made from the future it must find it (oracle), or the score is br
 from __future__ import annotations
 
 from liqbt.validity.campaign import Progress, run_campaign
+from liqbt.validity.candles import absent, candles_root, random_levels_entry
 from liqbt.validity.cells import Cell, Gate, TestWord, gate_of, size_cells
 from liqbt.validity.describe import describe_document, gate_document
 from liqbt.validity.jobs import NUISANCE, PLANTED, TESTS, Job, campaign_jobs
@@ -25,11 +26,14 @@ __all__ = [
     "PowerPoint",
     "Progress",
     "TestWord",
+    "absent",
     "campaign_jobs",
+    "candles_root",
     "describe_document",
     "gate_document",
     "gate_of",
     "power_points",
+    "random_levels_entry",
     "run_campaign",
     "size_cells",
     "smallest_found",

@@ -14,7 +14,9 @@ from liqbt.validity.power import power_points, smallest_found
 __all__ = ["describe_document", "gate_document"]
 
 
-def gate_document(results: Results, *, identity: str, root: int) -> dict[str, Any]:
+def gate_document(
+    results: Results, *, identity: str, root: int, levels: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return everything that a campaign found, for `validity.json`.
 
     Parameters
@@ -25,6 +27,8 @@ def gate_document(results: Results, *, identity: str, root: int) -> dict[str, An
         Digest of the code, worlds and seed that they depend on.
     root : int
         Root seed.
+    levels : mapping
+        What random levels on real data show: of `random_levels_entry`.
     """
     points = power_points(results)
     lengths = sorted({(p.claim, p.days) for p in points})
@@ -44,6 +48,7 @@ def gate_document(results: Results, *, identity: str, root: int) -> dict[str, An
         "size": [asdict(cell) | {"word": cell.word} for cell in size_cells(results)],
         "power": [asdict(point) | {"power": point.power} for point in points],
         "found_with_80_percent": smallest,
+        "random_levels": dict(levels),
     }
 
 
@@ -52,6 +57,8 @@ def describe_document(document: Mapping[str, Any]) -> str:
     lines = [
         f"{g['claim']} ({g['statistic']}): {g['word']}: {g['reason']}" for g in document["gates"]
     ]
+    levels = document["random_levels"]
+    lines.append(f"random levels on real prices: {levels['word']}: {levels['reason']}")
     if document["size"]:
         lines += ["", f"{'nothing planted':24}{'test':20}{'found':>14}{'limit':>8}   mean, spread"]
     lines += [

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.validity.campaign import Progress, run_campaign
+from liqbt.experiment import Stage, silent
+from liqbt.validity.campaign import run_campaign
+from liqbt.validity.candles import absent, random_levels_entry
 from liqbt.validity.describe import gate_document
 from liqbt.validity.identity import campaign_identity
 from liqbt.validity.jobs import NUISANCE, PLANTED, POWER_DAYS, campaign_jobs
@@ -30,7 +33,8 @@ def validate(
     power_days: Sequence[int] = POWER_DAYS,
     processes: int = 1,
     seed: int = 0,
-    progress: Progress = lambda _done, _total: None,
+    data: Path | None = None,
+    stage: Stage = silent,
 ) -> dict[str, Any]:
     """Replicate, decide every test, and write `validity.json`; what was finished before is kept.
 
@@ -52,8 +56,10 @@ def validate(
         How many work at once; the document does not depend on it.
     seed : int
         Root seed.
-    progress : callable
-        Told after every batch.
+    data : Path, optional
+        Folder of real data, on which random levels are tried too.
+    stage : callable
+        Progress: told after every batch.
 
     Returns
     -------
@@ -69,6 +75,9 @@ def validate(
     """
     jobs = campaign_jobs(replications, worlds, days=days, powered=powered, power_days=power_days)
     identity = campaign_identity(worlds_from, {job.world for job in jobs}, seed)
+    levels = absent("no real data was asked for, so that they were not tried")
+    if data is not None:
+        levels = random_levels_entry(out, worlds_from, data, root=seed, stage=stage)
     results = run_campaign(
         jobs,
         worlds=worlds_from,
@@ -76,9 +85,9 @@ def validate(
         identity=identity,
         root=seed,
         processes=processes,
-        progress=progress,
+        progress=partial(stage, "replicate"),
     )
-    document = gate_document(results, identity=identity, root=seed)
+    document = gate_document(results, identity=identity, root=seed, levels=levels)
     text = json.dumps(_finite(document), indent=1, ensure_ascii=False) + "\n"
     part = out / f".{DOCUMENT}.part"
     part.write_text(text, encoding="utf-8")

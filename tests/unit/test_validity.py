@@ -19,6 +19,7 @@ from liqbt.validity import (
     TESTS,
     Job,
     TestWord,
+    absent,
     campaign_jobs,
     gate_document,
     gate_of,
@@ -122,7 +123,7 @@ def test_power_is_stated_against_the_effect_not_the_setting():
 
 def test_a_document_has_no_number_that_json_has_not(tmp_path):
     found = {**results(40, {}), **planted({1.0: 12}, effect=lambda _: math.nan)}
-    document = gate_document(found, identity="i", root=1)
+    document = gate_document(found, identity="i", root=1, levels=absent("none"))
     assert document["found_with_80_percent"] == [{"claim": "magnet", "days": 120, "effect": None}]
     assert math.isnan(document["power"][0]["effect"])
 
@@ -250,7 +251,9 @@ def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
     never = withheld_claims(tmp_path)
     assert all("has not been through" in never[claim] for claim in TESTS)
     assert "and not this one" in never["visit"]
-    document = gate_document(results(1000, {"momentum": 60}), identity="i", root=1)
+    document = gate_document(
+        results(1000, {"momentum": 60}), identity="i", root=1, levels=absent("none")
+    )
     assert document["code"] == rooms_digest()
     (tmp_path / "validity").mkdir()
     path = tmp_path / "validity" / "validity.json"

@@ -1,0 +1,156 @@
+"""Random levels on the hourly candles of the real data, where it is present; else it is said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from liqbt.errors import DataError
+from liqbt.estimators import MapConfig, PriceConfig, Uniform
+from liqbt.evaluation import EvaluationConfig, MarketInput, anchors_of, price_path
+from liqbt.experiment import Stage, json_value, replay, rooms_digest, schedule, sha256_file, silent
+from liqbt.experiment.readers import map_reader
+from liqbt.tape import Selection, Tape, tape_from_tables
+from liqbt.types import DAY_NS, HOUR_NS, Instrument, IntArray, Kind
+from liqbt.validity.random_levels import LevelsWord, random_levels_found
+
+__all__ = ["CANDLES", "absent", "candles_root", "random_levels_entry"]
+
+CANDLES: Final = ("candles/BTCUSDT-1h.csv.gz", "candles/ETHUSDT-1h.csv.gz")
+"""Hourly candles of spot pairs from June 2023 on, below the folder of real data."""
+COLUMN_MAP: Final = "binance-spot-candles-1h.yaml"
+KEPT: Final = "random-levels.json"
+_HERE: Final = Path(__file__).resolve().parent
+_WARM_UP_NS: Final = 14 * DAY_NS
+_STREAM: Final = 2**31
+"""Spawn key of its seeds, apart from those of all replications."""
+
+
+def candles_root(worlds: Path) -> Path:
+    """Return the folder of real data: `LIQBT_DATA`, or `shared/data` beside the checkout.
+
+    Parameters
+    ----------
+    worlds : Path
+        Folder of the worlds' files, `experiments/worlds` of a checkout.
+    """
+    env = os.environ.get("LIQBT_DATA")
+    return Path(env) if env else worlds.resolve().parent.parent.parent / "shared" / "data"
+
+
+def absent(reason: str) -> dict[str, Any]:
+    """Return the entry of random levels that were not tried: never a pass."""
+    return {"word": str(LevelsWord.ABSENT), "reason": reason}
+
+
+def random_levels_entry(
+    out: Path, worlds: Path, folder: Path, *, root: int, stage: Stage = silent
+) -> dict[str, Any]:
+    """Return what random levels on real candles show; computed once for the same code and data.
+
+    Parameters
+    ----------
+    out : Path
+        Folder where the result is kept, as `random-levels.json`.
+    worlds : Path
+        Folder of the worlds' files; the column map lies in `sources` beside it.
+    folder : Path
+        Of real data (see `candles_root`).
+    root : int
+        Root seed of the campaign.
+    stage : callable
+        Progress.
+
+    Returns
+    -------
+    dict
+        As `random_levels_found`, with `code` (a digest) and `data` (digests by file). Where a file
+        is absent, what is kept of this very code, if anything; else the word `absent`.
+
+    Raises
+    ------
+    DataError
+        If what is kept, or a file of candles, cannot be read.
+    """
+    column_map = worlds.parent / "sources" / COLUMN_MAP
+    code = _code(column_map, root)
+    kept = _kept(out / KEPT)
+    missing = [name for name in CANDLES if not (folder / name).is_file()]
+    if missing or not column_map.is_file():
+        if kept.get("code") == code:
+            return kept
+        what = missing[0] if missing else COLUMN_MAP
+        return absent(f"there is no {what} here (LIQBT_DATA), so that they were not tried")
+    data = {name: sha256_file(folder / name) for name in CANDLES}
+    if (kept.get("code"), kept.get("data")) == (code, data):
+        return kept
+    stage("random levels", 0, 1)
+    markets = [_market(folder / name, column_map) for name in CANDLES]
+    found = random_levels_found(
+        markets,
+        EvaluationConfig(horizons_ns=(DAY_NS,)),
+        np.random.SeedSequence(root, spawn_key=(_STREAM,)),
+    )
+    entry: dict[str, Any] = json_value({**found, "code": code, "data": data})
+    stage("random levels", 1, 1)
+    out.mkdir(parents=True, exist_ok=True)
+    part = out / f".{KEPT}.part"
+    part.write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(out / KEPT)
+    return entry
+
+
+def _code(column_map: Path, root: int) -> str:
+    """Return the digest of what the result depends on beside the data; 16 hex digits."""
+    digest = hashlib.sha256(f"{rooms_digest()} {root}".encode())
+    for path in (column_map, _HERE / "candles.py", _HERE / "random_levels.py"):
+        digest.update((path.read_bytes() if path.is_file() else b"") + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        kept: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"{path}: found no result of random levels ({error}); delete the file to begin anew"
+        ) from error
+    return kept
+
+
+def _market(file: Path, column_map: Path) -> MarketInput:
+    """Return one market of candles: marks and σ each hour, as every other estimator has them."""
+    tables = map_reader(column_map).read(file, 0.001, None).tables
+    pairs = tables[Kind.BAR].select(["venue", "symbol"]).slice(0, 1).to_pylist()
+    instrument = Instrument(**pairs[0])
+    tape = tape_from_tables(tables, Selection(kinds={Kind.BAR: (instrument,)}))
+    forecasts = replay(tape, Uniform(_map_config(instrument.symbol)), _times(tape))
+    begin = int(tape.events["ts_known"][0]) + _WARM_UP_NS
+    return MarketInput(
+        symbol=instrument.symbol,
+        forecasts=[f for f in forecasts if f.at >= begin],
+        path=price_path(tape.events, Kind.BAR),
+        anchors=anchors_of(forecasts),
+    )
+
+
+def _map_config(symbol: str) -> MapConfig:
+    """Return a map that is not read: only its mark and σ are."""
+    return MapConfig(
+        symbol=symbol,
+        price=PriceConfig(price_kind=Kind.BAR, sigma_sampling_ns=HOUR_NS),
+        reach=0.01,
+        asymmetry_reach=0.01,
+    )
+
+
+def _times(tape: Tape) -> IntArray:
+    known = tape.events["ts_known"]
+    return schedule(int(known[0]) + 1, int(known[-1]) + 1, HOUR_NS)
