@@ -13,7 +13,7 @@ from liqbt.validity.candles import absent, candles_root, random_levels_entry
 from liqbt.validity.cells import Cell, Gate, TestWord, gate_of, size_cells
 from liqbt.validity.describe import describe_document, gate_document
 from liqbt.validity.jobs import NUISANCE, PLANTED, TESTS, Job, campaign_jobs
-from liqbt.validity.power import PowerPoint, power_points, smallest_found
+from liqbt.validity.power import PowerPoint, gates_with_power, power_points, smallest_found
 from liqbt.validity.validate import validate
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "describe_document",
     "gate_document",
     "gate_of",
+    "gates_with_power",
     "power_points",
     "random_levels_entry",
     "run_campaign",

@@ -30,6 +30,7 @@ class TestWord(StrEnum):
     BLOCKED = "blocked"
     TOO_FEW = "too few replications"
     BLIND = "blind to the oracle"
+    UNDERPOWERED = "underpowered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from liqbt.experiment import rooms_digest
 from liqbt.validity.campaign import Results
 from liqbt.validity.cells import gate_of, size_cells
-from liqbt.validity.power import power_points, smallest_found
+from liqbt.validity.power import gates_with_power, power_points, smallest_found
 
 __all__ = ["describe_document", "gate_document"]
 
@@ -44,7 +44,7 @@ def gate_document(
         "identity": identity,
         "code": rooms_digest(),
         "seed": root,
-        "gates": [asdict(gate) for gate in gate_of(results)],
+        "gates": [asdict(gate) for gate in gates_with_power(gate_of(results), points)],
         "size": [asdict(cell) | {"word": cell.word} for cell in size_cells(results)],
         "power": [asdict(point) | {"power": point.power} for point in points],
         "found_with_80_percent": smallest,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from liqbt.validity.batches import EFFECTS
 from liqbt.validity.campaign import Results
-from liqbt.validity.cells import rejects
+from liqbt.validity.cells import Gate, TestWord, rejects
 from liqbt.validity.jobs import TESTS
 
-__all__ = ["PowerPoint", "power_points", "smallest_found"]
+__all__ = ["ASKED", "PowerPoint", "gates_with_power", "power_points", "smallest_found"]
+
+ASKED: Final = 0.8
+"""Power that a test must reach at some effect that was tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +108,35 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     return float(held.mean()), error
 
 
-def smallest_found(points: Sequence[PowerPoint], power: float = 0.8) -> float | None:
+def gates_with_power(gates: Sequence[Gate], points: Sequence[PowerPoint]) -> list[Gate]:
+    """Return what is decided of every test, with *underpowered* in the place of a hollow clearance.
+
+    A test that hardly ever finds anything passes every test of size, and its narrow interval about
+    zero would refute what is there. So one that was tried where its claim is true, and reached 80 %
+    at no strength and length, is not cleared.
+
+    Parameters
+    ----------
+    gates : sequence of Gate
+        By size and oracle.
+    points : sequence of PowerPoint
+        Of all claims; a claim without any is left as it is.
+    """
+    out = []
+    for gate in gates:
+        mine = [p for p in points if p.claim == gate.claim and p.replications]
+        best = max(mine, key=lambda p: p.power, default=None)
+        if gate.word == TestWord.CLEARED and best is not None and best.power < ASKED:
+            reason = (
+                f"its size holds, but where its claim is true it found at most {best.found} of "
+                f"{best.replications} markets (strength {best.strength:g}, {best.days} days)"
+            )
+            gate = replace(gate, word=TestWord.UNDERPOWERED, reason=reason)
+        out.append(gate)
+    return out
+
+
+def smallest_found(points: Sequence[PowerPoint], power: float = ASKED) -> float | None:
     """Return the smallest effect that is found with `power`, between the points by straight lines.
 
     None where no strength that was tried reaches it: the test is underpowered at that length.

@@ -23,6 +23,7 @@ from liqbt.validity import (
     campaign_jobs,
     gate_document,
     gate_of,
+    gates_with_power,
     power_points,
     run_campaign,
     size_cells,
@@ -119,6 +120,18 @@ def test_power_is_stated_against_the_effect_not_the_setting():
     assert [(p.effect, p.power) for p in points] == [(0.05, 0.2), (0.1, 0.6), (0.2, 1.0)]
     assert smallest_found(points) == pytest.approx(0.15)
     assert smallest_found(power_points(planted({0.5: 4, 1.0: 12}))) is None
+
+
+def test_a_test_that_finds_nothing_where_its_claim_is_true_is_not_cleared():
+    gates = gate_of(results(1000, {}))
+    weak = power_points(planted({0.5: 4, 1.0: 15}))
+    magnet, direction = gates_with_power(gates, weak)
+    assert magnet.word == TestWord.UNDERPOWERED
+    assert "it found at most 15 of 20 markets (strength 1, 120 days)" in magnet.reason
+    assert direction.word == TestWord.CLEARED  # it was not tried where its claim is true
+    assert gates_with_power(gates, power_points(planted({0.5: 4, 1.0: 16})))[0] == gates[0]
+    few = gate_of(results(40, {}))
+    assert gates_with_power(few, weak) == few
 
 
 def test_a_document_has_no_number_that_json_has_not(tmp_path):
