@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import NoReturn
 
 import click
 
@@ -59,8 +60,7 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("interrupted; nothing half-written was kept", err=True)
-        sys.exit(130)
+        _interrupted()
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -70,6 +70,15 @@ def main() -> None:
             sys.exit(2)
         click.echo(f"liqbt: {_sentence(error)}", err=True)
         sys.exit(2)
+    except Exception as error:
+        if "KeyboardInterrupt" not in str(error):
+            raise
+        _interrupted()  # a library that calls back into Python may wrap what is raised there
+
+
+def _interrupted() -> NoReturn:
+    click.echo("interrupted; nothing half-written was kept", err=True)
+    sys.exit(130)
 
 
 def _sentence(error: BaseException) -> str:

@@ -25,7 +25,11 @@ __all__ = ["at_once", "killed"]
 
 
 def spawn(arguments: list[object], errors: Path) -> int:
-    """Start a command in a fork of this process; its stderr goes to a file. Returns the id."""
+    """Start a command in a fork of this process; its stderr goes to a file. Returns the id.
+
+    As in a shell, Python shows no ResourceWarning, which an interrupt makes that comes between
+    opening a file and keeping it.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # not inside of the fork itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside idle threads
@@ -36,7 +40,8 @@ def spawn(arguments: list[object], errors: Path) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     to = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(to, 2)
-    os.dup2(to, 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what it had already said is no part of an error
+    warnings.simplefilter("ignore", ResourceWarning)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", closefd=False)
     sys.argv = ["liqbt", *map(str, arguments)]

@@ -224,3 +224,14 @@ def test_run_line_report_and_audit(monkeypatch, capsys, tmp_path):
     found = json.loads(out)
     assert found["passed"] is False
     assert found["details"][0]["first"]["field"] == "asymmetry"
+
+
+def test_an_interrupt_that_a_library_wraps_is_one_all_the_same(monkeypatch, capsys):
+    """As pydantic does with what is raised in a serializer."""
+
+    def struck(*_args, **_more):
+        raise RuntimeError("Error calling function `format_duration`: KeyboardInterrupt: ")
+
+    monkeypatch.setattr("liqbt.experiment.load_run", struck)
+    code, _, err = call(monkeypatch, capsys, "report", "somewhere")
+    assert (code, err) == (130, "interrupted; nothing half-written was kept\n")

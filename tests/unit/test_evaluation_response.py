@@ -129,7 +129,7 @@ def test_slope_and_error_like_statsmodels():
         cov_kwds={"time": day - day.min(), "maxlags": found.lag_days, "use_correction": False},
     )
     assert found.value == pytest.approx(fit.params[0], rel=1e-9)
-    assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / 89), rel=1e-6)
+    assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / (90 - 4)), rel=1e-6)
     assert found.n_episodes == found.n_days == 90
     raw = raw_paired_response([bins], DRAWS).value
     assert raw == pytest.approx(

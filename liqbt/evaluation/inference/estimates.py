@@ -160,6 +160,7 @@ def estimate_days(
     n_episodes: int,
     scale: float,
     bounds: tuple[float, float] = (-math.inf, math.inf),
+    freedom: float = 1.0,
 ) -> Estimate:
     """Estimate a ratio of day sums, with its interval: a mean score, or a regression's slope.
 
@@ -177,6 +178,10 @@ def estimate_days(
         Size of a day's sum: residuals below 1e-12 of it are rounding, and give no interval.
     bounds : tuple of float
         What the statistic cannot leave: the interval is cut there.
+    freedom : float
+        Of the days that one fitted parameter leaves free, the share that all of them do, in (0, 1]:
+        residuals are smaller than errors by its root (MacKinnon and White 1985, Some heteroskedasticity-consistent covariance
+        matrix estimators with improved finite sample properties, HC1).
     """
     n, n_days = len(days.count), int(np.count_nonzero(days.count))
     lag = hac_lag(n, horizon_ns)
@@ -186,13 +191,15 @@ def estimate_days(
     residual = days.residual
     if float(np.abs(residual).max()) <= 1e-12 * scale:
         return plain
-    se = hac_se(days, lag)
+    larger_by = 1.0 / math.sqrt(freedom)
+    se = hac_se(days, lag) * larger_by
     critical = fixed_b_critical((lag + 1) / n)
     block = mean_block_days(residual, horizon_ns)
     replicas = bootstrap_ratios(draws.place, draws.renew, float(block), days.total, days.count)
     replicas = replicas[~np.isnan(replicas)]
     low, high = np.quantile(replicas, [0.025, 0.975])
-    spread = float(replicas.std(ddof=1))
+    low, high = (days.ratio + (q - days.ratio) * larger_by for q in (low, high))
+    spread = float(replicas.std(ddof=1)) * larger_by
     larger = max(se * critical / _Z, spread)
     return Estimate(
         value=days.ratio,

@@ -85,8 +85,7 @@ def _partialled(
 
 
 _Part: TypeAlias = tuple[IntArray, FloatArray, FloatArray, int]
-"""Time, x̃ and ỹ of the pairs of one market, and how many days it must exceed for an interval: with
-other maps beside the dose, as many as it has parameters."""
+"""Time, x̃ and ỹ of the pairs of one market, and how many parameters were fitted to it."""
 
 
 def _slope(parts: Sequence[_Part], markets: Sequence[ResponseBins], draws: Draws) -> Estimate:
@@ -103,11 +102,18 @@ def _slope(parts: Sequence[_Part], markets: Sequence[ResponseBins], draws: Draws
     total = np.asarray(np.bincount(day, x * y), np.float64)
     count = np.asarray(np.bincount(day, x * x), np.float64)
     days = DaySums(total=total, count=count)
-    if any(0 < len(np.unique(part[0] // DAY_NS)) <= part[3] for part in parts if part[3]):
+    held = [(len(np.unique(at // DAY_NS)), fitted) for at, _, _, fitted in parts if len(at)]
+    if any(n_days <= fitted for n_days, fitted in held):
         n_days = int(np.count_nonzero(days.count))
         return Estimate(value=days.ratio, n_episodes=n_landmarks, n_days=n_days)
-    scale = float(np.bincount(day, np.abs(x * y)).max())
-    return estimate_days(days, horizon_ns, draws, n_episodes=n_landmarks, scale=scale)
+    return estimate_days(
+        days,
+        horizon_ns,
+        draws,
+        n_episodes=n_landmarks,
+        scale=float(np.bincount(day, np.abs(x * y)).max()),
+        freedom=min((n_days - fitted) / (n_days - 1) for n_days, fitted in held),
+    )
 
 
 def paired_response(
@@ -133,7 +139,7 @@ def paired_response(
     Estimate
         β: P(visit) of the highest less the lowest density. `n_episodes` counts landmarks. NaN
         where no density differs across the mark, or another map says all that this one says; no
-        interval where, beside other maps, a market has no more days than parameters.
+        interval where a market has no more days than parameters.
 
     Raises
     ------
@@ -153,12 +159,12 @@ def _beside_trends(bins: ResponseBins, contrast: FloatArray, others: Sequence[Fl
     columns = [np.ones((len(bins.at), 1)), bins.trend, *(other[:, None] for other in others)]
     y = bins.visited[:, 1] - bins.visited[:, 0]
     x_left, y_left, fitted = _partialled(contrast, y, np.column_stack(columns))
-    return bins.at, x_left, y_left, fitted + 1 if len(others) else 0
+    return bins.at, x_left, y_left, fitted + 1
 
 
 def _alone(bins: ResponseBins, contrast: FloatArray) -> _Part:
     """Return one market's part as it is."""
-    return bins.at, contrast, bins.visited[:, 1] - bins.visited[:, 0], 0
+    return bins.at, contrast, bins.visited[:, 1] - bins.visited[:, 0], 1
 
 
 def raw_paired_response(markets: Sequence[ResponseBins], draws: Draws) -> Estimate:
