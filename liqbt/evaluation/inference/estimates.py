@@ -180,8 +180,9 @@ def estimate_days(
         What the statistic cannot leave: the interval is cut there.
     freedom : float
         Of the days that one fitted parameter leaves free, the share that all of them do, in (0, 1]:
-        residuals are smaller than errors by its root (MacKinnon and White 1985, Some heteroskedasticity-consistent covariance
-        matrix estimators with improved finite sample properties, HC1).
+        residuals are smaller than errors by its root (MacKinnon and White 1985, Some
+        heteroskedasticity-consistent covariance matrix estimators with improved finite sample
+        properties, HC1).
     """
     n, n_days = len(days.count), int(np.count_nonzero(days.count))
     lag = hac_lag(n, horizon_ns)
