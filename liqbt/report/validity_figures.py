@@ -15,8 +15,8 @@ __all__ = ["UNITS", "levels_figure", "power_figure", "size_figure"]
 
 _LOOKS: Final = ((LONG, "o"), (SHORT, "^"))
 UNITS: Final = {
-    "magnet": ("Caused: visits of the densest less the sparsest level, points", 100.0),
-    "direction": ("Told by the asymmetry, thousandths of a nat a day", 1000.0),
+    "magnet": ("Caused: visits, densest less sparsest, points", 100.0),
+    "direction": ("Told by the asymmetry, millinats a day", 1000.0),
 }
 """What the effect of a claim is called and multiplied with on an axis."""
 
@@ -87,11 +87,11 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
     name : str
         File name.
     """
-    claims = list(dict.fromkeys(str(p["claim"]) for p in points))
+    tests = list(dict.fromkeys((str(p["claim"]), str(p["statistic"])) for p in points))
     figure = canvas(11.0, 3.9)
-    panels = figure.subplots(1, len(claims), sharey=True, squeeze=False)[0]
-    for ax, claim in zip(panels, claims, strict=True):
-        mine = [p for p in points if p["claim"] == claim]
+    panels = figure.subplots(1, len(tests), sharey=True, squeeze=False)[0]
+    for ax, (claim, statistic) in zip(panels, tests, strict=True):
+        mine = [p for p in points if (p["claim"], p["statistic"]) == (claim, statistic)]
         unit, scale = UNITS.get(claim, ("Effect", 1.0))
         for k, days in enumerate(sorted({int(p["days"]) for p in mine})):
             colour, marker = _LOOKS[k % len(_LOOKS)]
@@ -105,7 +105,7 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
             ax.plot(x, 100 * share, marker=marker, color=colour, ms=6, lw=1.2)
         ax.axhline(80.0, color=GREY, lw=0.9, ls=(0, (4, 3)))
         ax.axhline(2.5, color=NULL, lw=0.9, ls=":")
-        ax.set_title(claim)
+        ax.set_title(f"{claim}: {statistic}")
         ax.set_ylim(-2, 102)
         ax.set_xlabel(unit)
     for k, days in enumerate(sorted({int(p["days"]) for p in points})):
@@ -122,7 +122,7 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
             "95% intervals of the share (Wilson)."
         ),
         alt="; ".join(
-            f"{p['claim']} strength {p['strength']:g} over {p['days']} days: {p['found']} of "
+            f"{p['statistic']}, {p['claim']} {p['strength']:g}, {p['days']} days: {p['found']} of "
             f"{p['replications']}"
             for p in points
         ),

@@ -101,6 +101,7 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
         rows.append(
             (
                 str(p["claim"]),
+                str(p["statistic"]),
                 words.fixed(p["strength"], 2),
                 words.count(p["days"]),
                 words.count(p["replications"]),
@@ -113,9 +114,19 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
                 words.fixed(scale * words.number(p["error"]), 2),
             )
         )
-    head = ("Claim", "Strength set", "Days", "Markets", "Found", "Power", "Effect", "Its error")
-    tail = ("On the factual path, points", "Statistic, mean", "Its error")
-    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=1) if rows else None
+    head = (
+        "Claim",
+        "Statistic",
+        "Strength",
+        "Days",
+        "Markets",
+        "Found",
+        "Power",
+        "Effect",
+        "Error",
+    )
+    tail = ("Factual, points", "Mean", "Error")
+    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
 
 
 def _smallest_table(document: Mapping[str, Any]) -> Table | None:
@@ -126,9 +137,10 @@ def _smallest_table(document: Mapping[str, Any]) -> Table | None:
         shown = words.fixed(scale * effect, 2, signed=True)
         none = "none that was tried: underpowered at this length"
         cell = none if math.isnan(effect) else shown
-        rows.append((str(row["claim"]), words.count(row["days"]), cell, unit))
-    head = ("Claim", "Days", "Smallest effect found with 80% power", "What it is")
-    return Table(head=head, rows=tuple(rows), text_columns=1) if rows else None
+        name = (str(row["claim"]), str(row["statistic"]))
+        rows.append((*name, words.count(row["days"]), cell, unit))
+    head = ("Claim", "Statistic", "Days", "Smallest effect found with 80% power", "What it is")
+    return Table(head=head, rows=tuple(rows), text_columns=2) if rows else None
 
 
 def _lifts_table(levels: Mapping[str, Any]) -> Table:

@@ -9,7 +9,7 @@ from typing import Any
 from liqbt.experiment import rooms_digest
 from liqbt.validity.campaign import Results
 from liqbt.validity.cells import gate_of, size_cells
-from liqbt.validity.power import gates_with_power, power_points, smallest_found
+from liqbt.validity.power import PowerPoint, gates_with_power, power_points, smallest_found
 
 __all__ = ["describe_document", "gate_document"]
 
@@ -31,14 +31,12 @@ def gate_document(
         What random levels on real data show: of `random_levels_entry`.
     """
     points = power_points(results)
-    lengths = sorted({(p.claim, p.days) for p in points})
+    groups: dict[tuple[str, str, int], list[PowerPoint]] = {}
+    for point in points:
+        groups.setdefault((point.claim, point.statistic, point.days), []).append(point)
     smallest = [
-        {
-            "claim": claim,
-            "days": days,
-            "effect": smallest_found([p for p in points if (p.claim, p.days) == (claim, days)]),
-        }
-        for claim, days in lengths
+        {"claim": claim, "statistic": statistic, "days": days, "effect": smallest_found(mine)}
+        for (claim, statistic, days), mine in groups.items()
     ]
     return {
         "identity": identity,
@@ -74,7 +72,8 @@ def describe_document(document: Mapping[str, Any]) -> str:
         found = f"{p['found']:>6} of {p['replications']:<5}"
         lines.append(f"{what:24}{p['statistic']:20}{found}   {effect}")
     lines += [
-        f"{s['claim']}, {s['days']} d: smallest effect found with 80 % power: {_smallest(s)}"
+        f"{s['claim']}, {s['days']} d: smallest effect {s['statistic']} finds at 80 %: "
+        f"{_smallest(s)}"
         for s in document["found_with_80_percent"]
     ]
     return "\n".join(lines)

@@ -16,6 +16,8 @@ from liqbt.validity.jobs import TESTS
 
 __all__ = ["ASKED", "PowerPoint", "gates_with_power", "power_points", "smallest_found"]
 
+ALSO: Final = {"direction": ("first_side_skill",)}
+"""What is shown of a claim beside its test, to tell a blunt test from a mechanism that is weak."""
 ASKED: Final = 0.8
 """Power that a test must reach at some effect that was tried."""
 
@@ -63,11 +65,15 @@ class PowerPoint:
 
 
 def power_points(results: Results) -> list[PowerPoint]:
-    """Return a point for every claim, length and strength that was replicated, in order."""
+    """Return a point for every test, length and strength that was replicated, in order.
+
+    Behind those of a claim's test follow those of what is shown beside it.
+    """
     out = []
-    for claim, statistic in TESTS.items():
+    for claim, test in TESTS.items():
         asked = {(j.days, j.strength) for j in results if (j.role, j.world) == ("power", claim)}
-        out += [_point(results, claim, statistic, *key) for key in sorted(asked)]
+        for statistic in dict.fromkeys((test, *ALSO.get(claim, ()))):
+            out += [_point(results, claim, statistic, *key) for key in sorted(asked)]
     return out
 
 
@@ -120,11 +126,12 @@ def gates_with_power(gates: Sequence[Gate], points: Sequence[PowerPoint]) -> lis
     gates : sequence of Gate
         By size and oracle.
     points : sequence of PowerPoint
-        Of all claims; a claim without any is left as it is.
+        Of all claims; a test without any is left as it is.
     """
     out = []
     for gate in gates:
-        mine = [p for p in points if p.claim == gate.claim and p.replications]
+        key = (gate.claim, gate.statistic)
+        mine = [p for p in points if (p.claim, p.statistic) == key and p.replications]
         best = max(mine, key=lambda p: p.power, default=None)
         if gate.word == TestWord.CLEARED and best is not None and best.power < ASKED:
             reason = (
@@ -144,7 +151,7 @@ def smallest_found(points: Sequence[PowerPoint], power: float = ASKED) -> float 
     Parameters
     ----------
     points : sequence of PowerPoint
-        Of one claim and length.
+        Of one statistic and length.
     power : float
         Asked for.
     """

@@ -122,6 +122,20 @@ def test_power_is_stated_against_the_effect_not_the_setting():
     assert smallest_found(power_points(planted({0.5: 4, 1.0: 12}))) is None
 
 
+def test_what_is_shown_beside_a_test_decides_nothing(monkeypatch):
+    monkeypatch.setattr("liqbt.validity.power.ALSO", {"magnet": ("dose_response_raw",)})
+    found = planted({1.0: 4})
+    for result in found.values():
+        for scores in result["scores"]:
+            scores["dose_response_raw"] = row(True)
+    points = power_points(found)
+    assert [(p.statistic, p.found) for p in points] == [
+        ("dose_response", 4),
+        ("dose_response_raw", 20),
+    ]
+    assert gates_with_power(gate_of(results(1000, {})), points)[0].word == TestWord.UNDERPOWERED
+
+
 def test_a_test_that_finds_nothing_where_its_claim_is_true_is_not_cleared():
     gates = gate_of(results(1000, {}))
     weak = power_points(planted({0.5: 4, 1.0: 15}))
@@ -137,7 +151,9 @@ def test_a_test_that_finds_nothing_where_its_claim_is_true_is_not_cleared():
 def test_a_document_has_no_number_that_json_has_not(tmp_path):
     found = {**results(40, {}), **planted({1.0: 12}, effect=lambda _: math.nan)}
     document = gate_document(found, identity="i", root=1, levels=absent("none"))
-    assert document["found_with_80_percent"] == [{"claim": "magnet", "days": 120, "effect": None}]
+    assert document["found_with_80_percent"] == [
+        {"claim": "magnet", "statistic": "dose_response", "days": 120, "effect": None}
+    ]
     assert math.isnan(document["power"][0]["effect"])
 
 
@@ -280,3 +296,29 @@ def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
     path.write_text("{}")
     with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):
         withheld_claims(tmp_path)
+
+
+def test_a_page_says_that_random_levels_were_not_tried_or_what_they_showed(tmp_path):
+    from liqbt.report.validity_page import write_validity_page
+
+    found = {**results(40, {}), **planted({1.0: 12, 2.0: 20})}
+    document = gate_document(found, identity="i", root=1, levels=absent("no candles here"))
+    text = write_validity_page(document, tmp_path).read_text()
+    assert "Absent: no candles here." in text
+    assert text.count("<img") == 2
+    lifts = [
+        {"symbol": s, "null": n, "value": 0.001, "ci_low": -0.002, "ci_high": 0.004,
+         "hac_se": 0.0015, "bootstrap_se": 0.0014, "n_episodes": 900, "n_days": 99}
+        for s in ("X", "pooled") for n in ("placebo", "brownian")
+    ]  # fmt: skip
+    tenth = {"mean_probability": 0.2, "value": 0.21, "ci_low": 0.18, "ci_high": 0.24}
+    empty = dict.fromkeys(tenth)
+    parts = {"score": 0.15, "miscalibration": 0.00014}
+    levels = {
+        "word": "passed", "reason": "r", "lifts": lifts, "reliability": [tenth, empty],
+        "corp": {"placebo": parts, "brownian": parts},
+    }  # fmt: skip
+    text = write_validity_page({**document, "random_levels": levels}, tmp_path).read_text()
+    assert text.count("<img") == 3
+    assert "<td>+0.10</td>" in text
+    assert "miscalibration 0.00014" in text
