@@ -264,6 +264,7 @@ def _manifest(work: Work, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[s
         "planted": work.origin.planted,
         "seed": experiment.seed,
         "hashes": dict(work.hashes),
+        "gate": dict(work.gate),
         "forecasts": {symbol: forecasts_digest(issued) for symbol, issued in forecasts.items()},
         "versions": versions(),
         "sources": list(work.origin.sources),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from liqbt.errors import DataError
 from liqbt.evaluation import CLAIMS, Claim
 from liqbt.experiment.identity import rooms_digest
 
-__all__ = ["GATE_FILE", "PLACEBO_STATISTICS", "withheld_claims"]
+__all__ = ["GATE_FILE", "PLACEBO_STATISTICS", "gate_shown", "withheld_claims"]
 
 GATE_FILE: Final = Path("validity") / "validity.json"
 PLACEBO_STATISTICS: Final = ("level_lift", "observed_over_expected", "mirror_lift_did")
 """What rests on the placebo probability p̂, by the beginning of its name."""
+_CELL: Final = ("claim", "world", "replications", "rejections", "limit")
 _NEVER: Final = "its test has not been through the validity gate here (liqbt validate)"
 _ABSENT: Final = "the validity gate replicates the primary claims alone, and not this one"
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
@@ -61,6 +63,46 @@ def withheld_claims(results: Path) -> dict[str, str]:
         elif _on_placebo(claim) and tried[0] != "passed":
             out[claim.id] = f"random levels on real prices: {tried[0]}: {tried[1]}; {_SHOWN}"
     return out
+
+
+def gate_shown(results: Path) -> dict[str, Any]:
+    """Return what a run's manifest keeps of the gate's document, so that its report can show it.
+
+    Parameters
+    ----------
+    results : Path
+        Folder of all runs.
+
+    Returns
+    -------
+    dict
+        `stale` (made with other code), `gates`, `size` (of each test the world in which it found
+        the most), `found_with_80_percent` and `random_levels` (word and reason); empty where there
+        is no document, or one that lacks these.
+    """
+    path = results / GATE_FILE
+    if not path.is_file():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        worst: dict[str, dict[str, Any]] = {}
+        for cell in document["size"]:
+            held = worst.get(cell["claim"])
+            if held is None or _share(cell) > _share(held):
+                worst[cell["claim"]] = {key: cell[key] for key in _CELL}
+        return {
+            "stale": document["code"] != rooms_digest(),
+            "gates": document["gates"],
+            "size": list(worst.values()),
+            "found_with_80_percent": document["found_with_80_percent"],
+            "random_levels": {key: document["random_levels"][key] for key in ("word", "reason")},
+        }
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _share(cell: Mapping[str, Any]) -> float:
+    return float(cell["rejections"]) / float(cell["replications"])
 
 
 def _on_placebo(claim: Claim) -> bool:

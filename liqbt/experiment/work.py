@@ -11,7 +11,7 @@ from liqbt.evaluation import CLAIMS
 from liqbt.experiment.build import estimator_sources, make_importable
 from liqbt.experiment.events import Origin, market_tape, open_events
 from liqbt.experiment.fields import moment_ns
-from liqbt.experiment.gate import withheld_claims
+from liqbt.experiment.gate import gate_shown, withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.registration import parts_of, sealing_cards, standing
@@ -38,6 +38,8 @@ class Work:
         What the run is identified by.
     withheld : mapping of str to str
         Why, for each claim whose test has not passed the validity gate.
+    gate : mapping
+        What is shown of the gate's document; empty where there is none.
     registration : mapping or None
         How it stands to the registrations of its experiment.
     holdout : HoldoutConfig or None
@@ -54,6 +56,7 @@ class Work:
     config: Mapping[str, Any]
     hashes: Mapping[str, Any]
     withheld: Mapping[str, str]
+    gate: Mapping[str, Any]
     registration: Mapping[str, Any] | None
     holdout: HoldoutConfig | None
     reads: Sequence[Mapping[str, str]]
@@ -87,7 +90,7 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
     make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
-    withheld = withheld_claims(results)
+    withheld, gate = withheld_claims(results), gate_shown(results)
     config = _without_places(experiment)
     hashes: dict[str, Any] = {
         "config": run_identity(config),
@@ -96,7 +99,7 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
         "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
         "code": code_digest(),
         "lock": lock_digest(),
-        "gate": run_identity(withheld),
+        "gate": run_identity({**withheld, **gate}),
     }
     registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
     if registration is not None:
@@ -111,6 +114,7 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
         config=config,
         hashes=hashes,
         withheld=withheld,
+        gate=gate,
         registration=registration,
         holdout=experiment.holdout,
         reads=reads,

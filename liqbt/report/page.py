@@ -24,6 +24,7 @@ from liqbt.report.response import response_table
 from liqbt.report.select import in_nats
 from liqbt.report.style import Figure
 from liqbt.report.truth import truth_section
+from liqbt.report.validity_words import gate_section
 from liqbt.types import Forecast, Score, Verdict
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _context(run: Run) -> dict[str, Any]:
         "truth": truth_section(run),
         "published": published_section(run),
         "verdicts": [_verdict(run, verdict) for verdict in run.verdicts],
+        "gate": gate_section(run),
         "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
         "registration": registration_sentences(run),
         "scores": tables.score_table(run),

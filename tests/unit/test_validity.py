@@ -322,3 +322,33 @@ def test_a_page_says_that_random_levels_were_not_tried_or_what_they_showed(tmp_p
     assert text.count("<img") == 3
     assert "<td>+0.10</td>" in text
     assert "miscalibration 0.00014" in text
+
+
+def test_every_report_shows_what_the_gate_said(tmp_path):
+    from report_run import make_run
+
+    from liqbt.experiment.gate import gate_shown
+    from liqbt.report.page import write_report
+
+    assert gate_shown(tmp_path) == {}
+    found = {**results(1000, {"momentum": 60}), **planted({1.0: 12, 2.0: 20})}
+    document = gate_document(found, identity="i", root=1, levels=absent("no candles"))
+    (tmp_path / "validity").mkdir()
+    path = tmp_path / "validity" / "validity.json"
+    path.write_text(json.dumps(document))
+    shown = gate_shown(tmp_path)
+    assert not shown["stale"]
+    run = make_run(("BTCUSDT",), n=400)
+    write_report(run, tmp_path)
+    for text in ((tmp_path / name).read_text() for name in ("report.html", "report.md")):
+        assert "no document of the validity gate beside this run" in text
+    run.manifest["gate"] = shown
+    write_report(run, tmp_path)
+    for text in ((tmp_path / name).read_text() for name in ("report.html", "report.md")):
+        assert "60 of 1,000 (momentum)" in text
+        assert "+15.0 points" in text  # between 0.1 at 60 % and 0.2 at 100 %
+        assert "Random levels on real prices: absent: no candles." in text.replace("\\", "")
+    path.write_text(json.dumps({**document, "code": "other"}))
+    run.manifest["gate"] = gate_shown(tmp_path)
+    write_report(run, tmp_path)
+    assert "The gate was run on other code" in (tmp_path / "report.html").read_text()

@@ -14,7 +14,7 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.estimators import MapConfig
 from liqbt.experiment.describe import iso
 from liqbt.experiment.fields import moment_ns
-from liqbt.experiment.gate import withheld_claims
+from liqbt.experiment.gate import gate_shown, withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
 from liqbt.experiment.pipeline import protocol
 from liqbt.experiment.registration import sealing_cards
@@ -62,6 +62,8 @@ class ScoreWork:
         What the run is identified by.
     withheld : mapping of str to str
         Why, for each claim whose test has not passed the validity gate.
+    gate : mapping
+        What is shown of the gate's document; empty where there is none.
     seal : mapping or None
         The registered holdout that nothing is read of: `start`, `end`, `registration`.
     """
@@ -77,6 +79,7 @@ class ScoreWork:
     config: Mapping[str, Any]
     hashes: Mapping[str, Any]
     withheld: Mapping[str, str]
+    gate: Mapping[str, Any]
     seal: Mapping[str, str] | None
 
 
@@ -122,7 +125,7 @@ def prepared(
         "evaluation": options.model_dump(mode="json"),
         "seed": seed,
     }
-    withheld = withheld_claims(results)
+    withheld, gate = withheld_claims(results), gate_shown(results)
     return ScoreWork(
         rows=rows,
         markets=markets,
@@ -139,10 +142,11 @@ def prepared(
             "tape": {m.symbol: tape.digest for m, tape in zip(markets, tapes, strict=True)},
             "code": code_digest(),
             "lock": lock_digest(),
-            "gate": run_identity(withheld),
+            "gate": run_identity({**withheld, **gate}),
             **({} if seal is None else {"seal": run_identity(seal)}),
         },
         withheld=withheld,
+        gate=gate,
         seal=seal,
     )
 

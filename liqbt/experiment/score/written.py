@@ -62,6 +62,7 @@ def score_manifest(
             "unseen": UNSEEN,
         },
         "hashes": dict(work.hashes),
+        "gate": dict(work.gate),
         "forecasts": {n: forecasts_digest(each) for n, each in zip(names, issued, strict=True)},
         "versions": versions(),
         "sources": [dict(commit.source) for commit in work.log.commits()],
