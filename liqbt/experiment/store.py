@@ -128,7 +128,7 @@ class Run:
 
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     try:
-        table = read_parquet(path)
+        table = read_parquet(path, holding=None if symbol is None else ("symbol", symbol))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
     return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))

@@ -107,12 +107,27 @@ def publish_new(path: Path, data: bytes | memoryview) -> None:
     sync_folder(path.parent)
 
 
-def read_parquet(source: Path | bytes, columns: list[str] | None = None) -> pa.Table:
-    """Read a whole Parquet file, or its bytes, on the calling thread alone.
+def read_parquet(
+    source: Path | bytes,
+    columns: list[str] | None = None,
+    *,
+    holding: tuple[str, str] | None = None,
+) -> pa.Table:
+    """Read a Parquet file, or its bytes, on the calling thread alone.
 
     pyarrow's pools may still hold the last reference to a Python buffer when the interpreter ends;
     giving it back then needs the interpreter, and the process dies with SIGABRT after its work was
     done.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        The file, or what is in it.
+    columns : list of str, optional
+        All by default.
+    holding : (str, str), optional
+        A column of text and a value: groups of rows that cannot hold it are left out, the rows of
+        the others are all there.
 
     Raises
     ------
@@ -121,7 +136,22 @@ def read_parquet(source: Path | bytes, columns: list[str] | None = None) -> pa.T
     """
     opened: Any = pa.BufferReader(source) if isinstance(source, bytes) else source
     with pq.ParquetFile(opened, pre_buffer=False) as file:
-        return file.read(columns=columns, use_threads=False)
+        if holding is None:
+            return file.read(columns=columns, use_threads=False)
+        groups = [i for i in range(file.num_row_groups) if _may_hold(file, i, *holding)]
+        return file.read_row_groups(groups, columns=columns, use_threads=False)
+
+
+def _may_hold(file: Any, group: int, name: str, value: str) -> bool:
+    """Return whether a group of rows may hold a value, as far as the file says."""
+    rows = file.metadata.row_group(group)
+    for i in range(rows.num_columns):
+        column = rows.column(i)
+        if column.path_in_schema == name:
+            held = column.statistics
+            known = held is not None and held.has_min_max
+            return not known or bool(held.min <= value <= held.max)
+    return True
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from liqbt.errors import one_line
 from liqbt.report import words
 from liqbt.report.select import PRIMARY, find, horizons, main_symbol, verdict_of
 from liqbt.types import Score, Verdict, VerdictWord
@@ -209,7 +210,7 @@ def verdict_reasons(run: Run) -> str:
     for verdict in run.verdicts:
         by_reason.setdefault(f"{verdict.word.value}: {verdict.reason}", []).append(verdict.claim)
     return "\n".join(
-        f"  {words.one_line(words.list_words(claims))}: {words.one_line(reason)}"
+        f"  {words.one_line(words.list_words(claims))}: {one_line(reason)}"
         for reason, claims in by_reason.items()
     )
 

@@ -16,6 +16,7 @@ CAMPAIGNS: dict[str, tuple[Campaign, int]] = {
     "damaged": (logs.damaged, 200),
     "flips": (logs.flips, 10_000),
     "at_once": (kills.at_once, 40),
+    "interrupted": (kills.interrupted, 200),
     "killed": (kills.killed, 200),
     "failing_disk": (disk.failing_disk, 90),
     "full_disk": (disk.full_disk, 20),

@@ -21,7 +21,7 @@ from soak.disk import Job, jobs, repeated
 from soak.row import Row, Tally
 from soak.small import call, emptied, in_child
 
-__all__ = ["at_once", "killed"]
+__all__ = ["at_once", "interrupted", "killed"]
 
 
 def spawn(arguments: list[object], errors: Path) -> int:
@@ -71,18 +71,26 @@ def ended(child: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+def interrupted(n: int, seed: int, folder: Path) -> Iterator[Row]:
+    """Strike each job `n` times with Ctrl-C; repeat it after every strike."""
+    return _strikes("Ctrl-C", signal.SIGINT, n, seed, folder)
+
+
 def killed(n: int, seed: int, folder: Path) -> Iterator[Row]:
-    """Strike `n` times with SIGINT and `n` with SIGKILL, each job; repeat after every strike."""
-    rng = random.Random(seed)
+    """Strike each job `n` times with SIGKILL; repeat it after every strike."""
+    return _strikes("SIGKILL", signal.SIGKILL, n, seed, folder)
+
+
+def _strikes(what: str, number: int, n: int, seed: int, folder: Path) -> Iterator[Row]:
+    rng = random.Random(f"{what} {seed}")
     for job in jobs(folder / "in"):
         seconds, wanted = _undisturbed(job, folder)
-        for what, number in (("Ctrl-C", signal.SIGINT), ("SIGKILL", signal.SIGKILL)):
-            tally = Tally(f"{job.name}: {what} at a random moment")
-            for _ in range(n):
-                after = rng.uniform(0.0, 1.05 * seconds)
-                place = emptied(folder / "try")
-                tally.check(_struck(job, place, folder / "err", number, after, wanted, tally))
-            yield tally.row(f"over {seconds:.2f} s, each repeated")
+        tally = Tally(f"{job.name}: {what} at a random moment")
+        for _ in range(n):
+            after = rng.uniform(0.0, 1.05 * seconds)
+            place = emptied(folder / "try")
+            tally.check(_struck(job, place, folder / "err", number, after, wanted, tally))
+        yield tally.row(f"over {seconds:.2f} s, each repeated")
 
 
 def _undisturbed(job: Job, folder: Path) -> tuple[float, str]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from liqbt.errors import AlreadyRunningError, DataError, LogError
@@ -21,7 +22,7 @@ from liqbt.log import EventLog, event_table
 from liqbt.log import disk as disk_module
 from liqbt.log.chain import head_bytes, inspect_chain
 from liqbt.log.commits import commit_bytes, seal
-from liqbt.log.disk import sha256
+from liqbt.log.disk import read_parquet, sha256
 from liqbt.types import Instrument, Kind
 
 T = 1_700_000_000_000_000_000
@@ -520,3 +521,19 @@ def test_sigkill_at_random_moments(tmp_path):
         assert {str(i) for i in range(acknowledged + 1)} <= files
     assert log.append([(Kind.TRADE, trades())], source()) is not None
     assert log.info().leftovers == ()
+
+
+def test_only_groups_of_rows_that_may_hold_a_value_are_read(tmp_path):
+    names = ["BTC"] * 30 + ["ETH"] * 30 + ["XRP"] * 30
+    table = pa.table({"symbol": names, "x": list(range(90)), "none": [None] * 90})
+    for statistics in (True, False):
+        path = tmp_path / f"{statistics}.parquet"
+        pq.write_table(table, path, row_group_size=20, write_statistics=statistics)
+        assert read_parquet(path).equals(table)
+        assert read_parquet(path, holding=("nothing", "ETH")).equals(table)
+        for name in ("BTC", "ETH", "XRP", "SOL"):
+            read = read_parquet(path, holding=("symbol", name))
+            mine = [x for x, n in zip(table["x"].to_pylist(), names, strict=True) if n == name]
+            assert read.schema == table.schema
+            assert set(mine) <= set(read["x"].to_pylist())
+            assert (read.num_rows < 90) == statistics
