@@ -153,7 +153,10 @@ def test_a_forecast_is_what_the_twin_makes_of_the_book(case):
         scale = head["open_interest_coins"] / total if total > 0 else 0.0
         bins = [head["mark_bin"] + sign * (j + 1) for j in range(n + 4)]
         row = [
-            coins[side][i] * scale * head["anchor"] * math.exp((i - half + 0.5) * config.step)
+            (coins[side][i] if 0 <= i < 2 * half else 0.0)  # beyond the grid there is nothing
+            * scale
+            * head["anchor"]
+            * math.exp((i - half + 0.5) * config.step)
             for i in bins
         ]
         grouped = row[:20] + [sum(row[i : i + 4]) for i in range(20, n, 4)]
