@@ -65,15 +65,26 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (LiqbtError, OSError, MemoryError) as error:
+        if _was_struck(error):
+            _interrupted()
         if debug:
             traceback.print_exc()
             sys.exit(2)
         click.echo(f"liqbt: {_sentence(error)}", err=True)
         sys.exit(2)
     except Exception as error:
-        if "KeyboardInterrupt" not in str(error):
+        if not _was_struck(error):
             raise
-        _interrupted()  # a library that calls back into Python may wrap what is raised there
+        _interrupted()
+
+
+def _was_struck(error: BaseException | None) -> bool:
+    """Return whether Ctrl-C is behind an error: what calls back into Python may wrap it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _interrupted() -> NoReturn:

@@ -138,6 +138,7 @@ def _execute(
         )
         | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
         truth=None if beside is None else beside.figures,
+        issued=forecasts,
         finish=finish,
     )
 

@@ -22,7 +22,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -72,6 +72,8 @@ class Run:
     flow, landmarks, bands, sensitivities : tuple of mapping
         Counts from snapshots to scored episodes, and of landmarks; rates by distance band; scores
         under other choices (`name` and the fields of `Score`).
+    issued : mapping of str to sequence of Forecast, optional
+        The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Run:
     landmarks: Rows
     bands: Rows
     sensitivities: Rows
+    issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
     def run_id(self) -> str:
@@ -91,6 +94,8 @@ class Run:
 
     def forecasts(self, symbol: str) -> list[Forecast]:
         """Return the forecasts of `symbol`, in order of issue."""
+        if self.issued is not None:
+            return list(self.issued[symbol])
         return forecasts_of(_read_table(self.path / "forecasts.parquet", symbol))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
@@ -144,6 +149,7 @@ def write_run(
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
     parquet: Mapping[str, pa.Table],
     truth: Mapping[str, Any] | None = None,
+    issued: Mapping[str, Sequence[Forecast]] | None = None,
     finish: Callable[[Run, Path], object] | None = None,
 ) -> Run:
     """Write a run's folder whole, or leave nothing.
@@ -156,6 +162,8 @@ def write_run(
         The contents; `parquet` maps file names to tables.
     truth : mapping, optional
         Of a simulated market: the truth beside its figures.
+    issued : mapping of str to sequence of Forecast, optional
+        What `forecasts.parquet` was made of, for `finish`.
     finish : callable, optional
         Called with the run and its temporary folder before the rename, to add the report.
 
@@ -187,7 +195,7 @@ def write_run(
         (partial / "config.yaml").write_text(text, encoding="utf-8")
         _write_json(partial / "manifest.json", manifest)
         if finish is not None:
-            finish(load_run(partial), partial)
+            finish(replace(load_run(partial), issued=issued), partial)
         files = sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "manifest.json")
         digests = {p.relative_to(partial).as_posix(): sha256_file(p) for p in files}
         _write_json(partial / "manifest.json", {**manifest, "files": digests})

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from shell import call
 
 from liqbt.cli import cli
+from liqbt.errors import EstimatorError
 
 HEAVY = {"pandas", "numba", "scipy", "statsmodels", "arch", "matplotlib", "pyarrow", "numpy"}
 
@@ -226,12 +227,22 @@ def test_run_line_report_and_audit(monkeypatch, capsys, tmp_path):
     assert found["details"][0]["first"]["field"] == "asymmetry"
 
 
-def test_an_interrupt_that_a_library_wraps_is_one_all_the_same(monkeypatch, capsys):
-    """As pydantic does with what is raised in a serializer."""
+def pydantic_struck():
+    raise RuntimeError("Error calling function `format_duration`: KeyboardInterrupt: ")
 
-    def struck(*_args, **_more):
-        raise RuntimeError("Error calling function `format_duration`: KeyboardInterrupt: ")
 
-    monkeypatch.setattr("liqbt.experiment.load_run", struck)
+def numba_struck():
+    try:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stop:
+            raise SystemError("returned a result with an exception set") from stop
+    except SystemError as error:
+        raise EstimatorError("estimator X failed with SystemError") from error
+
+
+@pytest.mark.parametrize("struck", [pydantic_struck, numba_struck])
+def test_an_interrupt_that_a_library_wraps_is_one_all_the_same(monkeypatch, capsys, struck):
+    monkeypatch.setattr("liqbt.experiment.load_run", lambda *_: struck())
     code, _, err = call(monkeypatch, capsys, "report", "somewhere")
     assert (code, err) == (130, "interrupted; nothing half-written was kept\n")

@@ -59,6 +59,7 @@ def _likelihood(
     for k in range(p):
         curvature[k, k] = precision[k]
         total -= 0.5 * precision[k] * beta[k] * beta[k]
+    bend = np.empty(n)
     for i in range(n):
         eta = offset[i]
         for k in range(p):
@@ -67,12 +68,22 @@ def _likelihood(
         mean = 1.0 / (1.0 + tail) if eta >= 0.0 else tail / (1.0 + tail)
         total += weight[i] * (y[i] * eta - max(eta, 0.0) - math.log1p(tail))
         pull = weight[i] * (y[i] - mean)
-        bend = weight[i] * mean * (1.0 - mean)
+        bend[i] = weight[i] * mean * (1.0 - mean)
         for k in range(p):
             slope[k] += pull * x[i, k]
-            scaled = bend * x[i, k]
+    whole = n - n % 4  # four rows at a time: adding to the table is what takes the time
+    for i in range(0, whole, 4):
+        for k in range(p):
+            a, b = bend[i] * x[i, k], bend[i + 1] * x[i + 1, k]
+            c, d = bend[i + 2] * x[i + 2, k], bend[i + 3] * x[i + 3, k]
             for m in range(k + 1):
-                curvature[k, m] += scaled * x[i, m]
+                curvature[k, m] += (a * x[i, m] + b * x[i + 1, m]) + (
+                    c * x[i + 2, m] + d * x[i + 3, m]
+                )
+    for i in range(whole, n):
+        for k in range(p):
+            for m in range(k + 1):
+                curvature[k, m] += bend[i] * x[i, k] * x[i, m]
     for k in range(p):
         for m in range(k):
             curvature[m, k] = curvature[k, m]
@@ -107,7 +118,8 @@ def penalised_logistic(
     value, slope, curvature = _likelihood(x, offset, y, weight, precision, beta)
     for _ in range(100):
         step = np.linalg.solve(curvature, slope)
-        largest = np.abs(step).max()
+        if np.abs(step).max() < 1e-4:  # the next step would be of the order of its square
+            return beta + step
         slack = 1e-12 * (1.0 + abs(value))
         for _ in range(40):
             trial = beta + step
@@ -116,8 +128,6 @@ def penalised_logistic(
                 break
             step = 0.5 * step
         beta, value = trial, found
-        if largest < 1e-4:  # the next step would be of the order of its square
-            break
     return beta
 
 

@@ -102,7 +102,11 @@ def _slope(parts: Sequence[_Part], markets: Sequence[ResponseBins], draws: Draws
     total = np.asarray(np.bincount(day, x * y), np.float64)
     count = np.asarray(np.bincount(day, x * x), np.float64)
     days = DaySums(total=total, count=count)
-    held = [(len(np.unique(at // DAY_NS)), fitted) for at, _, _, fitted in parts if len(at)]
+    held = [
+        (1 + int(np.count_nonzero(np.diff(at // DAY_NS))), fitted)
+        for at, _, _, fitted in parts
+        if len(at)
+    ]
     if any(n_days <= fitted for n_days, fitted in held):
         n_days = int(np.count_nonzero(days.count))
         return Estimate(value=days.ratio, n_episodes=n_landmarks, n_days=n_days)
