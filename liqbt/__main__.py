@@ -13,10 +13,11 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 100)
     try:
         from liqbt.cli import main as command_line
+
+        command_line()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing half-written was kept\n")
         sys.exit(130)
-    command_line()
 
 
 if __name__ == "__main__":

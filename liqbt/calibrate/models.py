@@ -82,6 +82,22 @@ class Foreseen:
     cascade: Mapping[str, Walked]
     large_move: Mapping[str, Walked]
 
+    def after(self, n: int) -> Foreseen:
+        """Return what was issued at the landmarks after the first `n`."""
+
+        def later(models: Mapping[str, Walked]) -> dict[str, Walked]:
+            return {
+                name: Walked(p=one.p[n:], tilt=one.tilt[n:], n_trained=one.n_trained[n:])
+                for name, one in models.items()
+            }
+
+        return Foreseen(
+            first_side=later(self.first_side),
+            coin=self.coin[n:],
+            cascade=later(self.cascade),
+            large_move=later(self.large_move),
+        )
+
 
 def foresee_landmarks(rows: npt.NDArray[Any], options: ModelOptions) -> Foreseen:
     """Issue the probabilities of every model at every landmark.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -56,40 +60,53 @@ for command in (
 
 def main() -> None:
     """Run the command line: 0 done, 1 a check found something, 2 bad input, in one sentence."""
-    debug = "--debug" in sys.argv[1:2]
-    try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        _interrupted()
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (LiqbtError, OSError, MemoryError) as error:
-        if _was_struck(error):
+    with _strikes() as struck:
+        try:
+            cli.main(standalone_mode=False)
+        except (click.exceptions.Abort, KeyboardInterrupt):
             _interrupted()
-        if debug:
-            traceback.print_exc()
-            sys.exit(2)
-        click.echo(f"liqbt: {_sentence(error)}", err=True)
-        sys.exit(2)
-    except Exception as error:
-        if not _was_struck(error):
-            raise
-        _interrupted()
+        except Exception as error:
+            if struck:  # what calls back into Python may make another error of an interrupt
+                _interrupted()
+            _refused(error, debug="--debug" in sys.argv[1:2])
 
 
-def _was_struck(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C is behind an error: what calls back into Python may wrap it."""
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+@contextmanager
+def _strikes() -> Iterator[list[int]]:
+    """Remember every Ctrl-C while a command runs; it is a KeyboardInterrupt all the same."""
+    struck: list[int] = []
+
+    def strike(number: int, _frame: object) -> None:
+        struck.append(number)
+        raise KeyboardInterrupt
+
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield struck
+        return
+    signal.signal(signal.SIGINT, strike)
+    try:
+        yield struck
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupted() -> NoReturn:
     click.echo("interrupted; nothing half-written was kept", err=True)
     sys.exit(130)
+
+
+def _refused(error: Exception, *, debug: bool) -> NoReturn:
+    """End with exit code 2 and a sentence; an error that is no refusal goes on."""
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif not isinstance(error, LiqbtError | OSError | MemoryError):
+        raise error
+    elif debug:
+        traceback.print_exception(error)
+    else:
+        click.echo(f"liqbt: {_sentence(error)}", err=True)
+    sys.exit(2)
 
 
 def _sentence(error: BaseException) -> str:

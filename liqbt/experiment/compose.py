@@ -39,7 +39,7 @@ from liqbt.experiment.pipeline import (
 )
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import EvaluationOptions, format_duration
-from liqbt.experiment.since import scored_part, trained_before
+from liqbt.experiment.since import foreseen_before, scored_part, trained_before
 from liqbt.experiment.store import Run, finished_or_made, write_run
 from liqbt.experiment.tables import forecast_table, structured_table
 from liqbt.experiment.work import Work, claims_value, prepared
@@ -101,10 +101,12 @@ def _execute(
     experiment = work.experiment
     forecasts = {symbol: _replay(work, symbol, stage) for symbol in work.tapes}
     markets = [
-        with_structures(experiment, market_input(experiment, symbol, forecasts[symbol], tape), tape)
+        market_input(experiment, symbol, forecasts[symbol], tape)
         for symbol, tape in work.tapes.items()
     ]
     markets, before = scored_part(markets, work.since)
+    # at the landmarks of what is scored: those of everything may lie at other hours
+    markets = [with_structures(experiment, m, work.tapes[m.symbol]) for m in markets]
     streams = np.random.SeedSequence(experiment.seed).spawn(4)
     protocol_of = evaluation_config(experiment)
     stage("score", 0, 2)
@@ -119,7 +121,7 @@ def _execute(
         evaluation,
         markets,
         protocol_of,
-        foresee=foresight(experiment.evaluation),
+        foresee=foreseen_before(foresight(experiment.evaluation), before, protocol_of),
         rng=np.random.default_rng(streams[3]),
     )
     stage("score", 1, 2)

@@ -231,6 +231,9 @@ class EvaluationOptions(_Frozen):
     latencies: tuple[Duration, ...] = (MINUTE_NS, 5 * MINUTE_NS)
 
 
+_TAKEN: Final = ("baselines", "registrations", "validity")
+
+
 class Experiment(_Frozen):
     """A frozen configuration: with the tape and the code it determines every byte of a run."""
 
@@ -243,6 +246,12 @@ class Experiment(_Frozen):
     evaluation: EvaluationOptions = EvaluationOptions()
     seed: int = Field(default=0, ge=0)
     holdout: HoldoutConfig | None = None
+
+    @model_validator(mode="after")
+    def _free_name(self) -> Experiment:
+        if self.name in _TAKEN:
+            raise ValueError(f"'name': '{self.name}' is a folder that results/ has for itself")
+        return self
 
     @model_validator(mode="after")
     def _holdout_within(self) -> Experiment:

@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation import EvaluationConfig, MarketInput, observe
+from liqbt.calibrate import Foreseen
+from liqbt.evaluation import EvaluationConfig, MarketInput, landmark_tables, observe
 from liqbt.types import Ns
 
-__all__ = ["scored_part", "trained_before"]
+__all__ = ["foreseen_before", "scored_part", "trained_before"]
 
 Calibrate: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+Foresee: TypeAlias = Callable[[npt.NDArray[Any]], Foreseen]
 
 
 def scored_part(
@@ -43,6 +45,26 @@ def scored_part(
         if early:
             before.append(replace(market, forecasts=early))
     return scored, before
+
+
+def foreseen_before(
+    foresee: Foresee, before: Sequence[MarketInput], config: EvaluationConfig
+) -> Foresee:
+    """Return models that have learnt from earlier landmarks too, each when it has matured.
+
+    Parameters
+    ----------
+    foresee : Foresee
+        Walks landmarks forward.
+    before : sequence of MarketInput
+        What was issued before; `foresee` itself where there is nothing.
+    config : EvaluationConfig
+        The protocol under which its outcomes are taken.
+    """
+    if not before:
+        return foresee
+    early = landmark_tables(observe(before, config).first_sides, before, config)
+    return lambda table: foresee(np.concatenate([early, table])).after(len(early))
 
 
 def trained_before(

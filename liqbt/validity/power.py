@@ -9,9 +9,10 @@ from typing import Final
 
 import numpy as np
 
+from liqbt.evaluation import CLAIMS
 from liqbt.validity.batches import EFFECTS
 from liqbt.validity.campaign import Results
-from liqbt.validity.cells import Gate, TestWord, rejects
+from liqbt.validity.cells import ALPHA, Gate, TestWord, rejects
 from liqbt.validity.jobs import TESTS
 
 __all__ = ["ASKED", "PowerPoint", "gates_with_power", "power_points", "smallest_found"]
@@ -20,6 +21,8 @@ ALSO: Final = {"direction": ("first_side_skill",)}
 """What is shown of a claim beside its test, to tell a blunt test from a mechanism that is weak."""
 ASKED: Final = 0.8
 """Power that a test must reach at some effect that was tried."""
+LEAST_MARKETS: Final = 30
+"""Fewer show a power and clear nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,11 @@ class PowerPoint:
     days : int
         Length of each market.
     replications, found : int
-        Markets with an interval, and those in which its lower bound lay above the null.
+        Markets, and those in which the lower bound lay above the null; one without an interval
+        found nothing.
+    refuted : int
+        Those in which the upper bound lay below the smallest effect of interest, both errors
+        agreeing, though the effect was as large; 0 where it was smaller.
     mean, error : float
         Mean of the statistic, and its standard error.
     effect, effect_error : float
@@ -51,12 +58,20 @@ class PowerPoint:
     days: int
     replications: int
     found: int
+    refuted: int
     mean: float
     error: float
     effect: float
     effect_error: float
     factual: float
     factual_error: float
+
+    @property
+    def refuted_limit(self) -> int:
+        """More wrong refutations than this are not chance (97.5 % of a right test's)."""
+        from scipy.stats import binom
+
+        return int(binom.ppf(1.0 - ALPHA, self.replications, ALPHA))
 
     @property
     def power(self) -> float:
@@ -84,11 +99,11 @@ def _point(results: Results, claim: str, statistic: str, days: int, strength: fl
         if (job.role, job.world, job.days, job.strength) == ("power", claim, days, strength)
     ]
     rows = [s[statistic] for found in mine for s in found["scores"] if statistic in s]
-    rows = [row for row in rows if math.isfinite(row[1])]
     caused, factual = (
         _mean([found["effects"].get(name, math.nan) for found in mine]) for name in EFFECTS[claim]
     )
     mean, error = _mean([row[0] for row in rows])
+    least = next(one.smallest_effect for one in CLAIMS if one.id == claim)
     return PowerPoint(
         claim=claim,
         statistic=statistic,
@@ -96,6 +111,7 @@ def _point(results: Results, claim: str, statistic: str, days: int, strength: fl
         days=days,
         replications=len(rows),
         found=sum(map(rejects, rows)),
+        refuted=sum(bool(row[3]) and row[2] < least for row in rows) if caused[0] >= least else 0,
         mean=mean,
         error=error,
         effect=caused[0],
@@ -118,29 +134,47 @@ def gates_with_power(gates: Sequence[Gate], points: Sequence[PowerPoint]) -> lis
     """Return what is decided of every test, with *underpowered* in the place of a hollow clearance.
 
     A test that hardly ever finds anything passes every test of size, and its narrow interval about
-    zero would refute what is there. So one that was tried where its claim is true, and reached 80 %
-    at no strength and length, is not cleared.
+    zero would refute what is there. So one that reached 80 % of `LEAST_MARKETS` at no strength and
+    length is not cleared; neither is one that, where the effect is as large as the smallest that
+    matters, would refute it more often than its size allows; nor one that was not tried.
 
     Parameters
     ----------
     gates : sequence of Gate
         By size and oracle.
     points : sequence of PowerPoint
-        Of all claims; a test without any is left as it is.
+        Of all claims.
     """
-    out = []
-    for gate in gates:
-        key = (gate.claim, gate.statistic)
-        mine = [p for p in points if (p.claim, p.statistic) == key and p.replications]
-        best = max(mine, key=lambda p: p.power, default=None)
-        if gate.word == TestWord.CLEARED and best is not None and best.power < ASKED:
-            reason = (
-                f"its size holds, but where its claim is true it found at most {best.found} of "
-                f"{best.replications} markets (strength {best.strength:g}, {best.days} days)"
-            )
-            gate = replace(gate, word=TestWord.UNDERPOWERED, reason=reason)
-        out.append(gate)
-    return out
+    return [_with_power(gate, points) if gate.word == TestWord.CLEARED else gate for gate in gates]
+
+
+def _with_power(gate: Gate, points: Sequence[PowerPoint]) -> Gate:
+    key = (gate.claim, gate.statistic)
+    mine = [p for p in points if (p.claim, p.statistic) == key and p.replications]
+    wrong = next((p for p in mine if p.refuted > p.refuted_limit), None)
+    if wrong is not None:
+        reason = (
+            f"its size holds, but at an effect of {wrong.effect:.3g} it would have refuted the "
+            f"claim in {wrong.refuted} of {wrong.replications} markets (strength "
+            f"{wrong.strength:g}, {wrong.days} days); at most {wrong.refuted_limit} are chance"
+        )
+        return replace(gate, word=TestWord.UNDERPOWERED, reason=reason)
+    best = max(
+        (p for p in mine if p.replications >= LEAST_MARKETS), key=lambda p: p.power, default=None
+    )
+    if best is None:
+        reason = (
+            f"its size holds, but it was not tried in {LEAST_MARKETS} markets of any strength in "
+            "which its claim is true"
+        )
+        return replace(gate, word=TestWord.TOO_FEW, reason=reason)
+    if best.power >= ASKED:
+        return gate
+    reason = (
+        f"its size holds, but where its claim is true it found at most {best.found} of "
+        f"{best.replications} markets (strength {best.strength:g}, {best.days} days)"
+    )
+    return replace(gate, word=TestWord.UNDERPOWERED, reason=reason)
 
 
 def smallest_found(points: Sequence[PowerPoint], power: float = ASKED) -> float | None:

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.cli import main
+from liqbt.__main__ import main
 from soak.disk import Job, jobs, repeated
 from soak.row import Row, Tally
 from soak.small import call, emptied, in_child

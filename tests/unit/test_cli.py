@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -227,22 +228,29 @@ def test_run_line_report_and_audit(monkeypatch, capsys, tmp_path):
     assert found["details"][0]["first"]["field"] == "asymmetry"
 
 
-def pydantic_struck():
-    raise RuntimeError("Error calling function `format_duration`: KeyboardInterrupt: ")
+def test_an_interrupt_that_a_library_makes_an_error_of_is_one_all_the_same(monkeypatch, capsys):
+    """As pydantic, numba and pybind do with what is raised inside of their callbacks."""
 
-
-def numba_struck():
-    try:
+    def swallowed(*_):
         try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as stop:
-            raise SystemError("returned a result with an exception set") from stop
-    except SystemError as error:
-        raise EstimatorError("estimator X failed with SystemError") from error
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise EstimatorError("estimator X failed with SystemError") from None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("liqbt.experiment.load_run", swallowed)
+    try:
+        code, _, err = call(monkeypatch, capsys, "report", "somewhere")
+        assert (code, err) == (130, "interrupted; nothing half-written was kept\n")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("struck", [pydantic_struck, numba_struck])
-def test_an_interrupt_that_a_library_wraps_is_one_all_the_same(monkeypatch, capsys, struck):
-    monkeypatch.setattr("liqbt.experiment.load_run", lambda *_: struck())
-    code, _, err = call(monkeypatch, capsys, "report", "somewhere")
-    assert (code, err) == (130, "interrupted; nothing half-written was kept\n")
+def test_an_error_that_is_no_refusal_is_not_hidden(monkeypatch, capsys):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("liqbt.experiment.load_run", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        call(monkeypatch, capsys, "report", "somewhere")

@@ -12,6 +12,7 @@ from evaluation_world import CALIBRATE, START, STEP_S, brownian_path, clusters_a
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liqbt.errors import DataError
 from liqbt.evaluation import MarketInput, evaluate, landmark_times
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.inference import draw
@@ -110,6 +111,9 @@ def test_the_same_map_beside_is_the_map_itself():
     expected = response_bins(others, path, CONFIG, horizon_ns=DAY_NS)
     np.testing.assert_array_equal(found.density, expected.density)
     assert not np.array_equal(rank_contrast(found), rank_contrast(bins))
+    late = [dataclasses.replace(other, at=other.at + HOUR_NS) for other in others]
+    with pytest.raises(DataError, match="issued at 12 times, none of them one of the 12 landmarks"):
+        beside_bins(bins, forecasts, late)
 
 
 def test_another_grid_and_mark_are_read_at_the_same_prices():

@@ -41,7 +41,8 @@ def test_nothing_is_lost(name, tmp_path):
     [
         ("absent", 1, 1),
         ("estimators", 1, 2),
-        ("killed", 4, 4),
+        ("interrupted", 4, 2),
+        ("killed", 4, 2),
         ("at_once", 2, 2),
         ("read_only", 1, 2),
     ],

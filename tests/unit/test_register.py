@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from direction_world import landmarks
 from shell import call
 
+from liqbt.calibrate import ModelOptions, foresee_landmarks
 from liqbt.errors import ConfigError, DataError
 from liqbt.experiment import (
     register_experiment,
@@ -25,7 +27,7 @@ from liqbt.experiment import (
 )
 from liqbt.experiment.registration import PARTS, openings
 from liqbt.experiment.schema import instant_ns
-from liqbt.experiment.since import trained_before
+from liqbt.experiment.since import foreseen_before, trained_before
 from liqbt.log import EventLog
 from liqbt.report.registration import registration_sentences
 from liqbt.types import HOUR_NS, Kind
@@ -250,6 +252,33 @@ def test_what_is_learnt_before_is_not_scored_and_is_learnt_from():
         both = trained_before(lambda r: seen.append(len(r)) or r, [object()], None)
     assert both(rows)["at"].tolist() == [7, 8, 9]
     assert seen == [5]
+
+
+def test_models_go_on_from_what_was_known_before(monkeypatch):
+    """Those of the later landmarks are, bit for bit, those of a walk over all of them."""
+    rows = landmarks(np.random.default_rng(4), n=300)
+    whole = foresee_landmarks(rows, ModelOptions())
+
+    class Observed:
+        first_sides = None
+
+    def foresee(table):
+        return foresee_landmarks(table, ModelOptions())
+
+    assert foreseen_before(foresee, (), None) is foresee
+    monkeypatch.setattr("liqbt.experiment.since.observe", lambda _markets, _config: Observed)
+    monkeypatch.setattr("liqbt.experiment.since.landmark_tables", lambda *_: rows[:200])
+    found = foreseen_before(foresee, [object()], None)(rows[200:])
+    for mine, all_of in (
+        (found.first_side, whole.first_side),
+        (found.cascade, whole.cascade),
+        (found.large_move, whole.large_move),
+    ):
+        for name, one in mine.items():
+            np.testing.assert_array_equal(one.p, all_of[name].p[200:])
+            np.testing.assert_array_equal(one.n_trained, all_of[name].n_trained[200:])
+            assert (one.n_trained > 0).all()
+    np.testing.assert_array_equal(found.coin, whole.coin[200:])
 
 
 @pytest.mark.parametrize(

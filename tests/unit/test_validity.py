@@ -104,10 +104,10 @@ def test_a_test_that_never_finds_anything_is_conservative_not_within():
     assert {c.word for c in cells if c.claim == "magnet"} == {"conservative"}
 
 
-def planted(powers: dict[float, int], effect=lambda s: 0.1 * s) -> dict:
+def planted(powers: dict[float, int], effect=lambda s: 0.1 * s, batches: int = 5) -> dict:
     out = {}
     for strength, found in powers.items():
-        for batch in range(5):
+        for batch in range(batches):
             scores = [{"dose_response": row(batch * BATCH + k < found)} for k in range(BATCH)]
             job = Job(role="power", world="magnet", strength=strength, days=120, batch=batch)
             effects = {"dose_response_twin": effect(strength), "dose_response_raw": 0.2}
@@ -124,28 +124,50 @@ def test_power_is_stated_against_the_effect_not_the_setting():
 
 def test_what_is_shown_beside_a_test_decides_nothing(monkeypatch):
     monkeypatch.setattr("liqbt.validity.power.ALSO", {"magnet": ("dose_response_raw",)})
-    found = planted({1.0: 4})
+    found = planted({1.0: 4}, batches=10)
     for result in found.values():
         for scores in result["scores"]:
             scores["dose_response_raw"] = row(True)
     points = power_points(found)
     assert [(p.statistic, p.found) for p in points] == [
         ("dose_response", 4),
-        ("dose_response_raw", 20),
+        ("dose_response_raw", 40),
     ]
     assert gates_with_power(gate_of(results(1000, {})), points)[0].word == TestWord.UNDERPOWERED
 
 
 def test_a_test_that_finds_nothing_where_its_claim_is_true_is_not_cleared():
     gates = gate_of(results(1000, {}))
-    weak = power_points(planted({0.5: 4, 1.0: 15}))
+    weak = power_points(planted({0.5: 4, 1.0: 31}, batches=10))
     magnet, direction = gates_with_power(gates, weak)
     assert magnet.word == TestWord.UNDERPOWERED
-    assert "it found at most 15 of 20 markets (strength 1, 120 days)" in magnet.reason
-    assert direction.word == TestWord.CLEARED  # it was not tried where its claim is true
-    assert gates_with_power(gates, power_points(planted({0.5: 4, 1.0: 16})))[0] == gates[0]
+    assert "it found at most 31 of 40 markets (strength 1, 120 days)" in magnet.reason
+    assert direction.word == TestWord.TOO_FEW  # it was not tried where its claim is true
+    strong = power_points(planted({0.5: 4, 1.0: 32}, batches=10))
+    assert gates_with_power(gates, strong)[0] == gates[0]
     few = gate_of(results(40, {}))
     assert gates_with_power(few, weak) == few
+
+
+def test_a_handful_of_markets_shows_no_power():
+    gates = gate_of(results(1000, {}))
+    magnet = gates_with_power(gates, power_points(planted({1.0: 20})))[0]
+    assert magnet.word == TestWord.TOO_FEW
+    assert "was not tried in 30 markets" in magnet.reason
+
+
+def test_a_test_that_would_refute_what_is_there_is_not_cleared():
+    """Found often at one strength, and at another its narrow interval denies a large effect."""
+    found = planted({0.5: 0, 1.0: 40}, batches=10)
+    for job, result in found.items():
+        if job.strength == 0.5:
+            for scores in result["scores"][:2]:
+                scores["dose_response"][1:3] = [-0.01, 0.01]
+    magnet = gates_with_power(gate_of(results(1000, {})), power_points(found))[0]
+    assert magnet.word == TestWord.UNDERPOWERED
+    assert "would have refuted the claim in 20 of 40 markets" in magnet.reason
+    small = planted({0.5: 0, 1.0: 40}, effect=lambda s: 0.01 if s < 1 else 0.1, batches=10)
+    assert gates_with_power(gate_of(results(1000, {})), power_points(small))[0].word == "cleared"
 
 
 def test_a_document_has_no_number_that_json_has_not(tmp_path):
@@ -280,18 +302,23 @@ def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
     never = withheld_claims(tmp_path)
     assert all("has not been through" in never[claim] for claim in TESTS)
     assert "and not this one" in never["visit"]
-    document = gate_document(
-        results(1000, {"momentum": 60}), identity="i", root=1, levels=absent("none")
+    strong = planted({1.0: 40}, batches=10)
+    failing, passing = (
+        gate_document({**found, **strong}, identity="i", root=1, levels=absent("none"))
+        for found in (results(1000, {"momentum": 60}), results(1000, {}))
     )
-    assert document["code"] == rooms_digest()
+    assert failing["code"] == rooms_digest()
     (tmp_path / "validity").mkdir()
     path = tmp_path / "validity" / "validity.json"
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(passing))
     found = withheld_claims(tmp_path)
-    assert "direction" not in found
+    assert "magnet" not in found
+    assert "was not tried in 30 markets" in found["direction"]
+    path.write_text(json.dumps(failing))
+    found = withheld_claims(tmp_path)
     assert "in momentum it found something in 60 of 1000" in found["magnet"]
     assert "and not this one" in found["visit"]
-    path.write_text(json.dumps({**document, "code": "other"}))
+    path.write_text(json.dumps({**passing, "code": "other"}))
     assert all("on other code" in reason for reason in withheld_claims(tmp_path).values())
     path.write_text("{}")
     with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):

@@ -145,10 +145,20 @@ def beside_bins(
         mark and grid; at a landmark at which it was not issued it is nowhere, and zero.
     smoothing : int
         Width of the triangular kernel, in bins of the other map, odd.
+
+    Raises
+    ------
+    DataError
+        If it was issued at other times than the landmarks alone.
     """
     issued = {other.at: other for other in others}
     density = np.zeros_like(bins.density)
     chosen, starts, counts = np.unique(bins.forecast, return_index=True, return_counts=True)
+    if len(issued) and len(chosen) and not any(forecasts[i].at in issued for i in chosen):
+        raise DataError(
+            f"dose-response: another map was issued at {len(issued)} times, none of them one of "
+            f"the {len(chosen)} landmarks of this one; expected it there"
+        )
     for landmark, start, count in zip(chosen, starts, counts, strict=True):
         rows = slice(start, start + count)
         forecast = forecasts[landmark]

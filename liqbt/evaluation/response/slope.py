@@ -103,7 +103,7 @@ def _slope(parts: Sequence[_Part], markets: Sequence[ResponseBins], draws: Draws
     count = np.asarray(np.bincount(day, x * x), np.float64)
     days = DaySums(total=total, count=count)
     held = [
-        (1 + int(np.count_nonzero(np.diff(at // DAY_NS))), fitted)
+        (int(np.count_nonzero(np.bincount(at // DAY_NS - at.min() // DAY_NS))), fitted)
         for at, _, _, fitted in parts
         if len(at)
     ]
@@ -211,8 +211,8 @@ def side_response(markets: Sequence[tuple[ResponseBins, Placebo]], draws: Draws)
         both = np.concatenate(columns)
         spline = restricted_cubic(np.tile(bins.distance_sigma, 2), _KNOTS)
         controls = np.column_stack([np.ones(len(both)), spline])
-        x_left, y_left, _ = _partialled(both[:, 0], both[:, 1], controls)
-        parts.append((np.tile(bins.at, 2), x_left, y_left, 0))
+        x_left, y_left, fitted = _partialled(both[:, 0], both[:, 1], controls)
+        parts.append((np.tile(bins.at, 2), x_left, y_left, fitted + 1))
     return _slope(parts, [bins for bins, _ in markets], draws)
 
 

@@ -164,7 +164,9 @@ def _hours(
     full, other = models["full"], models["ablated"]
     rows = mine[(table["cascade_known"] & (full.n_trained > 0))[mine]]
     outcome, at = table[kind][rows], table["at"][rows]
-    testable = min(int((outcome > 0).sum()), int((outcome < 0).sum())) >= LEAST_CASCADES
+    # the markets fall together: what began on one day counts once
+    days_of = {sign: np.unique(at[outcome == sign] // DAY_NS) for sign in (-1, 1)}
+    testable = min(map(len, days_of.values())) >= LEAST_CASCADES
     never = np.zeros(len(rows), bool)
     gain, _, _ = first_side_skill(full.p[rows], other.p[rows], outcome, never)
     some = outcome != 0
@@ -182,7 +184,6 @@ def _hours(
         details.append(detail("direction", *where, "both", name, 0.0, found))
     for side, sign in (("long", -1), ("short", 1)):
         count = int((outcome == sign).sum())
-        days = len(np.unique(at[outcome == sign] // DAY_NS))
-        found = Estimate(value=float(count), n_episodes=count, n_days=days)
+        found = Estimate(value=float(count), n_episodes=count, n_days=len(days_of[sign]))
         details.append(detail("direction", *where, side, f"{kind}s", 0.0, found))
     return details
