@@ -83,6 +83,8 @@ def test_defaults_are_the_methods():
         ("seed", -1, "key 'seed'"),
         ("data.log", "also", "exactly one of"),
         ("evaluation.iou", 2, "key 'evaluation.iou'"),
+        ("name", "registrations", "'registrations' is a folder that results/ has for itself"),
+        ("name", "validity", "'validity' is a folder that results/ has for itself"),
         ("holdout.start", "2025-10-01", "key 'holdout.end' is missing"),
         ("holdout.begin", "2025-10-01", "key 'holdout.start' is missing"),
         (
