@@ -65,7 +65,7 @@ def experiment_plane(
     if horizons_ns is None:
         config = replace(config, horizons_ns=supported_horizons(markets, config))
     stage("plane", 0, 1)
-    seed = np.random.SeedSequence(experiment.seed).spawn(3)[2]  # the run has used the first two
+    seed = np.random.SeedSequence(experiment.seed).spawn(3)[2]  # that of the run's learnt null, too
     plane = audit_plane(markets, config, np.random.default_rng(seed))
     stage("plane", 1, 1)
     return run, plane

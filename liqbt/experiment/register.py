@@ -18,19 +18,17 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.experiment.compose import executed
 from liqbt.experiment.describe import iso
 from liqbt.experiment.identity import run_identity
+from liqbt.experiment.openings import Opening, count_opening, standing
 from liqbt.experiment.pipeline import forecast_times
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.registration import (
     Card,
-    Opening,
     card_hash,
-    count_opening,
     deviations,
     keep_card,
     nearest_card,
     parts_of,
     registrations_folder,
-    standing,
 )
 from liqbt.experiment.schema import Experiment, HoldoutConfig
 from liqbt.experiment.store import Run, read_manifest

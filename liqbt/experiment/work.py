@@ -13,8 +13,9 @@ from liqbt.experiment.events import Origin, market_tape, open_events
 from liqbt.experiment.fields import moment_ns
 from liqbt.experiment.gate import gate_shown, withheld_claims
 from liqbt.experiment.identity import code_digest, lock_digest, run_identity
+from liqbt.experiment.openings import standing
 from liqbt.experiment.progress import Stage, silent
-from liqbt.experiment.registration import parts_of, sealing_cards, standing
+from liqbt.experiment.registration import parts_of, sealing_cards
 from liqbt.experiment.schema import Experiment, HoldoutConfig, load_experiment
 from liqbt.tape import Tape
 from liqbt.types import Ns

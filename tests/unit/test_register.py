@@ -25,7 +25,8 @@ from liqbt.experiment import (
     simulate_world,
     unseal_experiment,
 )
-from liqbt.experiment.registration import PARTS, openings
+from liqbt.experiment.openings import openings
+from liqbt.experiment.registration import PARTS
 from liqbt.experiment.schema import instant_ns
 from liqbt.experiment.since import foreseen_before, trained_before
 from liqbt.log import EventLog
