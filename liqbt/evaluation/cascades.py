@@ -9,8 +9,8 @@ notional, and is named so: it has no side of its own, so that the move gives it.
 to the crowded side by definition (decision 0017), a large move does not.
 
 Everything that decides an hour was known at its end, later than that by the path's `max_delay_ns`
-at most: what came later is left out. A gap in a feed of liquidations cannot be told from hours in
-which nothing was forced.
+at most: what came later is left out. A feed of liquidations that has been silent for three days is
+taken to have stopped; a shorter gap cannot be told from hours in which nothing was forced.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _FORCED: Final = (Kind.LIQUIDATION_TOTAL, Kind.LIQUIDATION)
 _SHARE: Final = 0.99
 _TRAILING_HOURS: Final = 30 * 24
 _LEAST_HOURS: Final = _TRAILING_HOURS // 2
+_SILENT_HOURS: Final = 3 * 24
 _SIGMA_HOURS: Final = 3 * 24
 _LEAST_SIGMA: Final = _SIGMA_HOURS // 2
 _SIGMAS: Final = 2.0
@@ -143,7 +144,8 @@ def hourly_forced(events: Events, edges: IntArray) -> FloatArray:
     Returns
     -------
     ndarray of float64, shape (2, n)
-        USD of longs, of shorts; NaN before the hour of the first event.
+        USD of longs, of shorts; NaN before the hour of the first event, and in every hour that lies
+        72 or more after the last that had one.
     """
     n = len(edges) - 1
     begin = events["ts_event"] - events["span_s"].astype(np.int64) * SECOND_NS
@@ -159,7 +161,9 @@ def hourly_forced(events: Events, edges: IntArray) -> FloatArray:
     shorts = np.where(total, rows["p1"], np.where(rows["side"] == Side.SHORT, single, 0.0))
     sums = [np.bincount(hour, usd, minlength=n) for usd in (longs, shorts)]
     forced = np.stack(sums).astype(np.float64)
-    forced[:, : int(hour.min())] = np.nan
+    last_seen = np.full(n, -_SILENT_HOURS)
+    last_seen[hour] = hour
+    forced[:, np.arange(n) - np.maximum.accumulate(last_seen) >= _SILENT_HOURS] = np.nan
     return forced
 
 

@@ -7,11 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.types import Events, FloatArray, IntArray, Kind
+from liqbt.types import DAY_NS, Events, FloatArray, IntArray, Kind
 
 __all__ = ["Funding", "funding_at", "market_funding"]
 
 _INTERVAL_H: Final = 8.0
+_MAX_AGE_NS: Final = DAY_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ def market_funding(events: Events) -> Funding | None:
 
 
 def funding_at(funding: Funding, at: IntArray) -> FloatArray:
-    """Return the last rate known before each time, NaN where there is none."""
+    """Return the last rate known before each time; NaN where none is, or it is a day old."""
     place = np.searchsorted(funding.known_ns, at, "left") - 1
-    return np.where(place >= 0, funding.rate[np.maximum(place, 0)], np.nan)
+    found = np.maximum(place, 0)
+    fresh = (place >= 0) & (at - funding.known_ns[found] < _MAX_AGE_NS)
+    return np.where(fresh, funding.rate[found], np.nan)

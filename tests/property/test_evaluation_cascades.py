@@ -58,16 +58,30 @@ def edges_known(closes, kept):
 
 
 @settings(deadline=None, max_examples=20)
-@given(seed=SEED, n=st.integers(2, 900), feed_from=st.integers(0, 40))
-def test_cascades_of_liquidations_like_the_twin(seed, n, feed_from):
+@given(
+    seed=SEED,
+    n=st.integers(2, 900),
+    feed_from=st.integers(0, 40),
+    holes=st.lists(st.tuples(st.integers(0, 900), st.integers(1, 200)), max_size=3),
+)
+def test_cascades_of_liquidations_like_the_twin(seed, n, feed_from, holes):
     closes, kept, forced = hours_world(seed, n)
     path = bars_of(closes, kept)
-    hours = np.arange(n)[feed_from:]
-    events = events_of(Kind.LIQUIDATION_TOTAL, hours, forced[0][feed_from:], forced[1][feed_from:])
+    fed = np.arange(n) >= feed_from
+    for start, length in holes:
+        fed[start : start + length] = False
+    hours = np.flatnonzero(fed)
+    events = events_of(Kind.LIQUIDATION_TOTAL, hours, forced[0][fed], forced[1][fed])
     found = market_cascades(events, path, {Kind.LIQUIDATION_TOTAL, Kind.OPEN_INTEREST})
-    # the hours begin with the end of the first bar, hour 1; before the feed nothing is known
-    first = max(feed_from, 1)
-    known = [[None if i < first else float(x) for i, x in enumerate(row)][1:] for row in forced]
+    # the hours begin with the end of the first bar, hour 1; in an hour without a bucket nothing
+    # was forced, unless the feed has not begun or has been silent for three days
+    known = [
+        [
+            (float(row[i]) if fed[i] else 0.0) if fed[max(i - 71, 1) : i + 1].any() else None
+            for i in range(1, n)
+        ]
+        for row in forced
+    ]
     cascade, large, decided = naive.cascade_hours(edges_known(closes, kept), known)
     assert found.source == "liquidations"
     assert found.first_hour_ns == START + HOUR_NS
@@ -172,6 +186,15 @@ def test_a_bucket_of_more_than_an_hour_is_left_out():
     events = events_of(Kind.LIQUIDATION_TOTAL, np.arange(24, n, 24), 1.0, 1.0, span_s=86_400)
     found = market_cascades(events, path, {Kind.LIQUIDATION_TOTAL})
     assert not found.decided.any()
+
+
+def test_a_feed_that_has_been_silent_for_three_days_has_stopped():
+    n = 1000
+    path = bars_of(np.cumsum(np.full(n, 1e-4)), np.ones(n, bool))
+    events = events_of(Kind.LIQUIDATION_TOTAL, np.arange(500), 1.0, 1.0)
+    found = market_cascades(events, path, {Kind.LIQUIDATION_TOTAL})
+    decided = np.flatnonzero(found.decided) + 1  # hours count from the first close
+    assert decided[-1] == 499 + 71
 
 
 @pytest.mark.parametrize("kinds", [{Kind.LIQUIDATION}, {Kind.OPEN_INTEREST}])

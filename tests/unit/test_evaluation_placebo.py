@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.nulls import (
-    COVARIATES,
+    LEVEL_COVARIATES,
     Anchors,
     LevelConfig,
     PlaceboConfig,
@@ -175,7 +175,7 @@ def test_covariates_by_hand():
         sigma_1d=np.full(2, 0.01),
         open_interest_usd=np.exp((swing + drift)[[last - 24, last]]) * [100.0, 105.0],
     )
-    found = dict(zip(COVARIATES, covariates(anchors, path)[1], strict=True))
+    found = dict(zip(LEVEL_COVARIATES, covariates(anchors, path)[1], strict=True))
     assert found["volatility_7d"] == pytest.approx(np.log(2.0), abs=0.02)
     assert found["volatility_3h"] == pytest.approx(np.log(2.0), abs=0.05)
     assert found["trend_1d"] == pytest.approx(1.0, abs=1e-9)

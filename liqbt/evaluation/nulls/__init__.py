@@ -11,7 +11,7 @@ from liqbt.evaluation.nulls.brownian import (
 )
 from liqbt.evaluation.nulls.filtered_history import FilteredConfig, filtered_probability
 from liqbt.evaluation.nulls.levels import (
-    COVARIATES,
+    LEVEL_COVARIATES,
     Anchors,
     LevelConfig,
     RandomLevels,
@@ -28,7 +28,7 @@ from liqbt.evaluation.nulls.placebo import (
 )
 
 __all__ = [
-    "COVARIATES",
+    "LEVEL_COVARIATES",
     "SPACING_CORRECTION",
     "AnalogConfig",
     "Anchors",

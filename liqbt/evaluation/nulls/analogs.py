@@ -17,7 +17,7 @@ import numpy as np
 
 from liqbt.errors import ConfigError
 from liqbt.evaluation.nulls.levels import (
-    COVARIATES,
+    LEVEL_COVARIATES,
     Anchors,
     LevelConfig,
     RandomLevels,
@@ -32,7 +32,7 @@ __all__ = ["AnalogConfig", "analog_probability"]
 _SCALE: Final = 8.0
 """A unit of distance in σ_h counts this many times one of the covariates."""
 _USED: Final = tuple(
-    COVARIATES.index(name) for name in ("volatility_12h", "trend_1d", "open_interest_1d")
+    LEVEL_COVARIATES.index(name) for name in ("volatility_12h", "trend_1d", "open_interest_1d")
 )
 
 

@@ -20,7 +20,7 @@ from liqbt.evaluation.path import Censor, PricePath, watch
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
 
 __all__ = [
-    "COVARIATES",
+    "LEVEL_COVARIATES",
     "Anchors",
     "LevelConfig",
     "RandomLevels",
@@ -29,7 +29,7 @@ __all__ = [
     "random_levels",
 ]
 
-COVARIATES: Final = (
+LEVEL_COVARIATES: Final = (
     "volatility_3h",
     "volatility_12h",
     "volatility_7d",
@@ -153,7 +153,7 @@ def covariates(anchors: Anchors, path: PricePath) -> FloatArray:
 
     Returns
     -------
-    ndarray of float64, shape (n, len(COVARIATES))
+    ndarray of float64, shape (n, len(LEVEL_COVARIATES))
         What is not known is 0, its neutral value.
     """
     log_close = np.log(path.close)

@@ -12,7 +12,7 @@ from liqbt.errors import DataError
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.first_side import landmark_rows
 from liqbt.evaluation.nulls.kernels import window_extremes
-from liqbt.evaluation.nulls.levels import COVARIATES, Anchors, covariates
+from liqbt.evaluation.nulls.levels import LEVEL_COVARIATES, Anchors, covariates
 from liqbt.evaluation.path import Censor, PricePath, watch
 from liqbt.evaluation.response.kernels import smooth_around
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
@@ -28,7 +28,7 @@ __all__ = [
     "within_ranks",
 ]
 
-_TREND: Final = slice(COVARIATES.index("trend_1d"), COVARIATES.index("trend_3d") + 1)
+_TREND: Final = slice(LEVEL_COVARIATES.index("trend_1d"), LEVEL_COVARIATES.index("trend_3d") + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,73 @@
+"""What a campaign of replications is identified by."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liqbt.experiment import identity
+
+PACKAGE = Path(identity.__file__).resolve().parent.parent
+SOURCES = [p for room in identity.ROOMS for p in [PACKAGE / room, *(PACKAGE / room).rglob("*")]]
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    shutil.copytree(PACKAGE, tmp_path / "liqbt", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(identity, "_PACKAGE", tmp_path / "liqbt")
+    return tmp_path / "liqbt"
+
+
+def test_a_bare_source_is_the_same_program():
+    tried = 0
+    for path in [p for p in SOURCES if p.suffix == ".py"]:
+        kept = ast.parse(path.read_text())
+        for node in ast.walk(kept):  # the twin takes docstrings out of the tree
+            for name in ("body", "orelse", "finalbody"):
+                if isinstance(body := getattr(node, name, None), list):
+                    setattr(node, name, [one for one in body if not told(one)])
+        if all(getattr(node, "body", True) for node in ast.walk(kept)):  # not only a docstring
+            bare = identity.bare_source(path.read_text())
+            assert ast.dump(ast.parse(bare)) == ast.dump(kept), path
+            tried += 1
+    assert tried > 100
+
+
+def told(node):
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "same"),
+    [
+        ("evaluation/funding.py", '"""Return the last', '"""Give the last', True),
+        ("evaluation/funding.py", "= DAY_NS", "= DAY_NS  # that long", True),
+        ("evaluation/funding.py", "8.0", "4.0", False),
+        ("experiment/replicate.py", "spawn(3)", "spawn(4)", False),
+        ("report/validity_page.py", "def ", "def _", True),
+    ],
+)
+def test_what_is_said_of_the_code_is_not_part_of_it(copy, name, old, new, same):
+    before = identity.rooms_digest()
+    text = (copy / name).read_text()
+    assert old in text
+    (copy / name).write_text(text.replace(old, new))
+    assert (identity.rooms_digest() == before) == same
+
+
+def test_rooms_that_are_apart_are_read_by_no_replication():
+    asked = "import sys, liqbt.experiment.replicate as r; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    read = set(done.stdout.split())
+    apart = {f"liqbt.{name[:-3].replace('/', '.')}" for name in identity.APART}
+    assert "liqbt.evaluation.cascades" in read
+    assert not apart & read
