@@ -531,3 +531,13 @@ def test_the_mirror_is_what_the_other_side_did():
     above = magnet_effect(toy_truth(up, (10, 0.5), (4, 1.0)))  # dense above, the price rises
     assert above.hit_rate > 0.5
     assert above.mirror_rate == 0.0
+
+
+def test_a_large_jump_that_follows_the_crowd_is_no_runaway():
+    """It is as large as it was drawn: only what the market does to itself runs away."""
+    world = replace(SMALL, days=60, direction=1.0, jumps_per_day=2.0, jump_sigma=4.0)
+    largest = 0.0
+    for seed in range(4):
+        truth = simulate(world, seed=seed).truth["SIM"]
+        largest = max(largest, float(np.abs(np.diff(np.log(truth.path_price))).max()))
+    assert largest > 0.125  # turned round, one of this size moves the price by 0.25

@@ -220,6 +220,8 @@ def test_a_year_of_power_gets_the_days_of_four_months_in_fewer_markets():
     assert {days for _, _, days in of} == {120, 365}
     assert {n for (_, _, days), n in of.items() if days == 120} == {100}
     assert {n for (_, _, days), n in of.items() if days == 365} == {36}  # 33 in whole batches
+    tried = {days: {s for name, s, d in of if (name, d) == ("magnet", days)} for days in (120, 365)}
+    assert tried == {120: set(PLANTED["magnet"]), 365: set(PLANTED["magnet"][:-1])}
     alone = campaign_jobs(1000, powered=100, power_days=[365])
     assert {j.batch for j in alone if j.role == "power"} == set(range(25))
     with pytest.raises(ConfigError, match="power at 0 lengths"):

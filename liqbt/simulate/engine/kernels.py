@@ -203,7 +203,9 @@ def _substeps(
         x += noise + move
         if sub + 1 == r.warmup_steps * r.substeps:
             x = 0.0
-        if abs(move) > RUNAWAY or abs(x) >= limit:
+        # a jump is as large as it was drawn, wherever it leans: it is not the market's own doing
+        drawn = record.lean[sub] if acting and r.direction > 0.0 else 0.0
+        if abs(move - drawn) > RUNAWAY or abs(x) >= limit:
             book.desk[0].stopped_at = sub + 1
             return math.nan
         ticks = ticks_of(x, r)
