@@ -13,6 +13,7 @@ from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, 
 
 START = 19_700 * DAY_NS
 STEP_S = 300
+MAP_SIGMA = 0.025
 CALIBRATE = partial(calibrate_landmarks, ridge=25.0)
 FORESEE = partial(foresee_landmarks, options=ModelOptions())
 
@@ -125,3 +126,69 @@ def brownian_market(rng, *, days, kind, sigma_1d=0.025, symbol="A", per_side=6, 
             )
         )
     return MarketInput(symbol=symbol, forecasts=forecasts, path=path)
+
+
+def map_forecast(at, mark, density, *, step=5e-4, fine=200, coarse=10, sigma=MAP_SIGMA):
+    """A forecast of a density and no cluster."""
+    grid = DensityGrid(anchor=100.0, step=step, fine_bins=fine, coarse=coarse)
+    return Forecast(
+        symbol="A",
+        at=int(at),
+        latest_known=int(at) - 1,
+        mark=float(mark),
+        mark_ts=int(at),
+        sigma_1d=sigma,
+        grid=grid,
+        mark_bin=grid.bin_of(mark),
+        density_usd=np.asarray(density, np.float32),
+        clusters=clusters_at(mark, []),
+        asymmetry=0.0,
+        asymmetry_reach=0.1,
+    )
+
+
+def map_market(seed, days, *, pull=0.0, every=24):
+    """Daily maps of random density; the price drifts by `pull` σ a day toward the denser side."""
+    rng = np.random.default_rng(seed)
+    log_price, _, _ = brownian_path(rng, days, MAP_SIGMA)
+    density = rng.exponential(1.0, (days, 2, 200)) * rng.uniform(0.2, 1.0, (days, 2, 1))
+    heavier = np.sign(density[:, 1].sum(axis=1) - density[:, 0].sum(axis=1))
+    drift = np.repeat(pull * MAP_SIGMA * heavier / 288, 288)
+    log_price = log_price + np.concatenate([[0.0], np.cumsum(drift)])
+    ts = START + np.arange(len(log_price)) * STEP_S * SECOND_NS
+    path = points(ts, 100.0 * np.exp(log_price))
+    forecasts = [
+        map_forecast(ts[i * 288], 100.0 * np.exp(log_price[i * 288]), density[i])
+        for i in range(0, days, every // 24)
+    ]
+    return forecasts, path
+
+
+def reflected(market, about=100.0):
+    """The same market upside down: every price p becomes about² / p."""
+    path = market.path
+    flipped = PricePath(
+        start_ns=path.start_ns,
+        end_ns=path.end_ns,
+        low=about**2 / path.high,
+        high=about**2 / path.low,
+        close=about**2 / path.close,
+        spacing_ns=path.spacing_ns,
+        max_gap_ns=path.max_gap_ns,
+    )
+    forecasts = []
+    for f in market.forecasts:
+        rows = f.clusters.copy()
+        rows["side"] = -f.clusters["side"]
+        rows["low"], rows["high"] = about**2 / f.clusters["high"], about**2 / f.clusters["low"]
+        rows["peak"] = about**2 / f.clusters["peak"]
+        rows = np.concatenate([rows[rows["side"] < 0], rows[rows["side"] > 0]])
+        fields = {name: getattr(f, name) for name in f.__dataclass_fields__}
+        fields |= {
+            "density_usd": f.density_usd[::-1],
+            "clusters": rows,
+            "mark": about**2 / f.mark,
+            "asymmetry": -f.asymmetry,
+        }
+        forecasts.append(type(f)(**fields))
+    return MarketInput(symbol=market.symbol, forecasts=forecasts, path=flipped)

@@ -43,6 +43,8 @@ class FakeRun:
     flow: tuple[Mapping[str, Any], ...]
     bands: tuple[Mapping[str, Any], ...]
     sensitivities: tuple[Mapping[str, Any], ...]
+    reliability: tuple[Mapping[str, Any], ...] = ()
+    corp: tuple[Mapping[str, Any], ...] = ()
     maps: dict[str, list[Forecast]] = field(default_factory=dict)
     paths: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     table: Any = None

@@ -22,7 +22,7 @@ from liqbt.experiment.fetch import fetch_archive
 from liqbt.experiment.fetched import FetchReport, describe_fetch
 from liqbt.experiment.identity import code_digest, rooms_digest, sha256_file
 from liqbt.experiment.ingest import IngestReport, describe_ingest, ingest_files
-from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times, issue, issued_items
+from liqbt.experiment.pipeline import Issued, forecast_items, forecast_times
 from liqbt.experiment.plane import experiment_plane
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.register import (
@@ -43,6 +43,7 @@ from liqbt.experiment.schema import (
 )
 from liqbt.experiment.score import instrument_names, score_forecasts, score_options
 from liqbt.experiment.store import Run, json_value, load_run
+from liqbt.experiment.visits import issue, issued_items
 from liqbt.experiment.yaml import nearest
 from liqbt.replay import forecasts_digest, replay, schedule
 from liqbt.tape import Tape, tape_from_events

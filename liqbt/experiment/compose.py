@@ -42,6 +42,7 @@ from liqbt.experiment.schema import EvaluationOptions, format_duration
 from liqbt.experiment.since import foreseen_before, scored_part, trained_before
 from liqbt.experiment.store import Run, finished_or_made, write_run
 from liqbt.experiment.tables import forecast_table, structured_table
+from liqbt.experiment.visits import run_visits, with_visits
 from liqbt.experiment.work import Work, claims_value, prepared
 from liqbt.replay import forecasts_digest, replay
 from liqbt.types import DAY_NS, Forecast, Kind
@@ -107,7 +108,7 @@ def _execute(
     markets, before = scored_part(markets, work.since)
     # at the landmarks of what is scored: those of everything may lie at other hours
     markets = [with_structures(experiment, m, work.tapes[m.symbol]) for m in markets]
-    streams = np.random.SeedSequence(experiment.seed).spawn(4)
+    streams = np.random.SeedSequence(experiment.seed).spawn(5)
     protocol_of = evaluation_config(experiment)
     stage("score", 0, 2)
     evaluation = evaluate(
@@ -124,6 +125,15 @@ def _execute(
         foresee=foreseen_before(foresight(experiment.evaluation), before, protocol_of),
         rng=np.random.default_rng(streams[3]),
     )
+    visits = run_visits(
+        markets,
+        before,
+        evaluation.outcomes,
+        protocol_of,
+        experiment.evaluation,
+        np.random.default_rng(streams[4]),
+    )
+    evaluation = with_visits(evaluation, visits)
     stage("score", 1, 2)
     sensitivities = _sensitivities(work, markets, before, streams[1])
     stage("score", 2, 2)
@@ -134,10 +144,11 @@ def _execute(
         config=work.config,
         scores=evaluation.scores,
         verdicts=verdicts(evaluation.details, withheld=work.withheld),
-        tables=run_tables(evaluation, sensitivities),
+        tables={**run_tables(evaluation, sensitivities), **visits.tables},
         parquet=run_parquet(
             [f for issued in forecasts.values() for f in issued], markets, evaluation
         )
+        | visits.parquet
         | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
         truth=None if beside is None else beside.figures,
         issued=forecasts,

@@ -72,6 +72,9 @@ class Run:
     flow, landmarks, bands, sensitivities : tuple of mapping
         Counts from snapshots to scored episodes, and of landmarks; rates by distance band; scores
         under other choices (`name` and the fields of `Score`).
+    reliability, corp : tuple of mapping
+        Of clusters' probabilities of a visit, by `probability`: frequencies by bins of it, and the
+        parts of its Brier score. Empty where none was issued.
     issued : mapping of str to sequence of Forecast, optional
         The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
@@ -85,6 +88,8 @@ class Run:
     landmarks: Rows
     bands: Rows
     sensitivities: Rows
+    reliability: Rows = ()
+    corp: Rows = ()
     issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
@@ -260,6 +265,8 @@ def load_run(path: Path) -> Run:
             landmarks=tuple(tables["landmarks"]),
             bands=tuple(_numbers(row) for row in tables["bands"]),
             sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
+            reliability=tuple(_numbers(row) for row in tables.get("reliability", ())),
+            corp=tuple(_numbers(row) for row in tables.get("corp", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error

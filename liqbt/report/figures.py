@@ -15,6 +15,7 @@ from liqbt.report.marks import episode_marks
 from liqbt.report.profile import profile_figure
 from liqbt.report.published import PUBLISHED
 from liqbt.report.raster import issue_spacing
+from liqbt.report.reliability import reliability_figure
 from liqbt.report.select import main_symbol, score_symbols, smallest_effect
 from liqbt.report.style import Figure, drawing
 from liqbt.report.true_map import true_map_figure
@@ -98,7 +99,7 @@ def market_figures(
 
 
 def score_figures(run: Run) -> dict[str, Figure]:
-    """Draw the run's scores and counts: `bands`, `forest` and `flow`, where it has such rows."""
+    """Draw scores and counts: `bands`, `forest`, `reliability`, `flow`, where there are rows."""
     symbols = score_symbols(run)
     figures: dict[str, Figure] = {}
     with drawing():
@@ -107,6 +108,8 @@ def score_figures(run: Run) -> dict[str, Figure]:
         if any(s.statistic in {"brownian_lift", "mirror_lift"} for s in run.scores):
             smallest = smallest_effect(run, "magnet")
             figures["forest"] = forest_figure(run.scores, symbols, smallest, name="forest.svg")
+        if run.reliability:
+            figures["reliability"] = reliability_figure(run.reliability, name="reliability.svg")
         flow_symbols = {row["symbol"] for row in run.flow}
         if flow_symbols:
             order = [s for s in symbols if s in flow_symbols] or [main_symbol(run)]

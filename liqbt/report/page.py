@@ -17,6 +17,7 @@ import markupsafe
 from liqbt.report import feeds, notes, tables, words
 from liqbt.report.figures import market_figures, score_figures
 from liqbt.report.line import forecast_line
+from liqbt.report.probabilities import brier_table, direction_table, visits_table
 from liqbt.report.published import published_limits, published_section
 from liqbt.report.reading import VERDICT_WORDS, headline, reading
 from liqbt.report.registration import registration_sentences
@@ -152,6 +153,9 @@ def _context(run: Run) -> dict[str, Any]:
         "densest": tables.subset_table(run, "_densest"),
         "learnt": tables.learnt_table(run),
         "response": response_table(run),
+        "direction": direction_table(run),
+        "visits": visits_table(run),
+        "brier": brier_table(run),
         "reading": reading(run),
         "markets": [
             _market(run, i, symbol, run.forecasts(symbol))

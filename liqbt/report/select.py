@@ -71,8 +71,9 @@ def verdict_of(run: Run, score: Score) -> Verdict | None:
 
 
 def in_nats(statistic: str) -> bool:
-    """Return whether a statistic is a skill in nats; every other one is a share."""
-    return "_skill" in statistic
+    """Return whether a statistic is a skill or a gain in nats; every other one is a share."""
+    gains = "_skill" in statistic or "_gain" in statistic
+    return gains or statistic.startswith("first_side_over_")
 
 
 def smallest_effect(run: Run, claim: str) -> float | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import naive
 import numpy as np
-from evaluation_world import brownian_market
+from evaluation_world import brownian_market, reflected
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.kernels import bootstrap_ratios, first_passages, link_episodes
-from liqbt.evaluation.path import PricePath
 from liqbt.evaluation.response.kernels import smooth_outward
 from liqbt.types import HOUR_NS
 
@@ -152,37 +151,12 @@ def test_bootstrap_ratios_like_the_naive_twin(n, block, seed):
         np.testing.assert_allclose(found[rep], expected, rtol=1e-12, atol=1e-12)
 
 
-def _reflected(market, about=100.0):
-    """The same market upside down: every price p becomes about² / p."""
-    path = market.path
-    flipped = PricePath(
-        start_ns=path.start_ns,
-        end_ns=path.end_ns,
-        low=about**2 / path.high,
-        high=about**2 / path.low,
-        close=about**2 / path.close,
-        spacing_ns=path.spacing_ns,
-        max_gap_ns=path.max_gap_ns,
-    )
-    forecasts = []
-    for f in market.forecasts:
-        rows = f.clusters.copy()
-        rows["side"] = -f.clusters["side"]
-        rows["low"], rows["high"] = about**2 / f.clusters["high"], about**2 / f.clusters["low"]
-        rows["peak"] = about**2 / f.clusters["peak"]
-        rows = np.concatenate([rows[rows["side"] < 0], rows[rows["side"] > 0]])
-        fields = {name: getattr(f, name) for name in f.__dataclass_fields__}
-        fields |= {"clusters": rows, "mark": about**2 / f.mark, "asymmetry": -f.asymmetry}
-        forecasts.append(type(f)(**fields))
-    return MarketInput(symbol=market.symbol, forecasts=forecasts, path=flipped)
-
-
 @settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["points", "bars"]))
 def test_reflection_swaps_the_sides_and_changes_no_outcome(seed, kind):
     market = brownian_market(np.random.default_rng(seed), days=4, kind=kind)
     config = EvaluationConfig(horizons_ns=(4 * HOUR_NS, 24 * HOUR_NS))
-    there, back = (observe([m], config) for m in (market, _reflected(market)))
+    there, back = (observe([m], config) for m in (market, reflected(market)))
     order = [
         np.lexsort((s * o["side"], o["forecast"], o["horizon_ns"]))
         for o, s in (

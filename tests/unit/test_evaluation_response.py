@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from evaluation_world import START, STEP_S, brownian_path, clusters_at, points
+from evaluation_world import START, STEP_S, map_market
+from evaluation_world import map_forecast as forecast
 
 from liqbt.errors import DataError
 from liqbt.estimators.nulls import reflect
@@ -24,47 +25,11 @@ from liqbt.evaluation.response import (
     response_bins,
     side_response,
 )
-from liqbt.types import DAY_NS, MINUTE_NS, SECOND_NS, DensityGrid, Forecast
+from liqbt.types import DAY_NS, MINUTE_NS, SECOND_NS, DensityGrid
 
 CONFIG = EvaluationConfig()
-SIGMA = 0.025
 STEP = STEP_S * SECOND_NS
 DRAWS = draw(np.random.default_rng(1), reps=300, n_days=200)
-
-
-def forecast(at, mark, density, *, step=5e-4, fine=200, coarse=10, sigma=SIGMA):
-    grid = DensityGrid(anchor=100.0, step=step, fine_bins=fine, coarse=coarse)
-    return Forecast(
-        symbol="A",
-        at=int(at),
-        latest_known=int(at) - 1,
-        mark=float(mark),
-        mark_ts=int(at),
-        sigma_1d=sigma,
-        grid=grid,
-        mark_bin=grid.bin_of(mark),
-        density_usd=np.asarray(density, np.float32),
-        clusters=clusters_at(mark, []),
-        asymmetry=0.0,
-        asymmetry_reach=0.1,
-    )
-
-
-def market(seed, days, *, pull=0.0, every=24):
-    """Daily maps of random density; the price drifts by `pull` σ a day toward the denser side."""
-    rng = np.random.default_rng(seed)
-    log_price, _, _ = brownian_path(rng, days, SIGMA)
-    density = rng.exponential(1.0, (days, 2, 200)) * rng.uniform(0.2, 1.0, (days, 2, 1))
-    heavier = np.sign(density[:, 1].sum(axis=1) - density[:, 0].sum(axis=1))
-    drift = np.repeat(pull * SIGMA * heavier / 288, 288)
-    log_price = log_price + np.concatenate([[0.0], np.cumsum(drift)])
-    ts = START + np.arange(len(log_price)) * STEP
-    path = points(ts, 100.0 * np.exp(log_price))
-    forecasts = [
-        forecast(ts[i * 288], 100.0 * np.exp(log_price[i * 288]), density[i])
-        for i in range(0, days, every // 24)
-    ]
-    return forecasts, path
 
 
 def bins_of(forecasts, path):
@@ -92,7 +57,7 @@ def test_coarse_entries_are_shared_by_their_bins():
 
 
 def test_ranks_are_taken_on_both_sides_of_one_landmark_and_band():
-    forecasts, path = market(0, 30)
+    forecasts, path = map_market(0, 30)
     bins = bins_of(forecasts, path)
     contrast = rank_contrast(bins)
     one = (bins.forecast == bins.forecast[0]) & (bins.band == bins.band[0])
@@ -105,7 +70,7 @@ def test_ranks_are_taken_on_both_sides_of_one_landmark_and_band():
 
 
 def test_visits_are_those_of_the_window():
-    forecasts, path = market(2, 12)
+    forecasts, path = map_market(2, 12)
     bins = bins_of(forecasts, path)
     assert bins.n_landmarks == 12
     for number in (0, 5, 11):
@@ -119,7 +84,7 @@ def test_visits_are_those_of_the_window():
 
 
 def test_slope_and_error_like_statsmodels():
-    forecasts, path = market(3, 90, pull=1.0)
+    forecasts, path = map_market(3, 90, pull=1.0)
     bins = bins_of(forecasts, path)
     found = paired_response([bins], DRAWS)
     x = np.column_stack([rank_contrast(bins), np.ones(len(bins.at)), bins.trend])
@@ -138,7 +103,7 @@ def test_slope_and_error_like_statsmodels():
 
 
 def test_within_a_side_like_statsmodels():
-    forecasts, path = market(4, 60)
+    forecasts, path = map_market(4, 60)
     bins = bins_of(forecasts, path)
     placebo = fit_placebo(
         anchors_of(forecasts),
@@ -167,7 +132,7 @@ def test_within_a_side_like_statsmodels():
 
 
 def test_reflection_changes_nothing():
-    forecasts, path = market(5, 40, pull=0.7)
+    forecasts, path = map_market(5, 40, pull=0.7)
     there = paired_response([bins_of(forecasts, path)], DRAWS)
     mirrored = dataclasses.replace(
         path, **{"low": 1.0 / path.high, "high": 1.0 / path.low, "close": 1.0 / path.close}
@@ -188,18 +153,20 @@ def test_reflection_changes_nothing():
 @pytest.mark.slow
 def test_size_and_power():
     """Sixteen records of 100 days without a pull, and six with one of a σ a day."""
-    null = [paired_response([bins_of(*market(seed, 100))], DRAWS) for seed in range(16)]
+    null = [paired_response([bins_of(*map_market(seed, 100))], DRAWS) for seed in range(16)]
     assert sum(e.ci_low > 0 for e in null) <= 2
     assert sum(e.ci_high < 0 for e in null) <= 2
     values = np.array([e.value for e in null])
     assert abs(values.mean()) < 4 * values.std() / math.sqrt(16)
     assert np.mean([e.hac_se for e in null]) == pytest.approx(values.std(ddof=1), rel=0.5)
-    drawn = [paired_response([bins_of(*market(100 + s, 100, pull=1.0))], DRAWS) for s in range(6)]
+    drawn = [
+        paired_response([bins_of(*map_market(100 + s, 100, pull=1.0))], DRAWS) for s in range(6)
+    ]
     assert sum(e.ci_low > 0 for e in drawn) >= 5
 
 
 def test_two_markets_are_pooled_by_day():
-    a, b = bins_of(*market(6, 50)), bins_of(*market(7, 50))
+    a, b = bins_of(*map_market(6, 50)), bins_of(*map_market(7, 50))
     pooled = paired_response([a, b], DRAWS)
     assert pooled.n_episodes == 100
     assert pooled.n_days == 50
@@ -210,7 +177,7 @@ def test_two_markets_are_pooled_by_day():
 
 
 def test_beside_itself_nothing_is_left():
-    forecasts, path = market(8, 50, pull=1.0)
+    forecasts, path = map_market(8, 50, pull=1.0)
     bins = bins_of(forecasts, path)
     assert math.isnan(paired_response([bins], DRAWS, covariates=[[bins]]).value)
     other = bins_of(
@@ -218,13 +185,13 @@ def test_beside_itself_nothing_is_left():
     )
     beside = paired_response([bins], DRAWS, covariates=[[other]])
     assert beside.value == pytest.approx(paired_response([bins], DRAWS).value, abs=0.2)
-    elsewhere = bins_of(*market(9, 40))
+    elsewhere = bins_of(*map_market(9, 40))
     with pytest.raises(DataError, match="another map"):
         paired_response([bins], DRAWS, covariates=[[elsewhere]])
 
 
 def test_maps_without_density_or_forecasts():
-    forecasts, path = market(1, 20)
+    forecasts, path = map_market(1, 20)
     empty = [dataclasses.replace(f, density_usd=np.zeros((2, 3), np.float32)) for f in forecasts]
     found = paired_response([bins_of(empty, path)], DRAWS)
     assert math.isnan(found.value)

@@ -173,7 +173,10 @@ def test_skills_are_in_nats_and_everything_else_in_points(run: FakeRun) -> None:
         ("first side skill, nats", "+0.020 [+0.010, +0.030]"),
         ("mirror lift, points", "+2.0 [+1.0, +3.0]"),
     ]
-    assert in_nats("first_side_skill_high")
+    for name in ("first_side_skill_high", "first_side_gain", "cascade_side_gain", "visit_gain"):
+        assert in_nats(name), name
+    assert in_nats("first_side_over_coin")
+    assert not in_nats("observed_over_expected")
     assert not in_nats("first_side_crowded_lift")
 
 

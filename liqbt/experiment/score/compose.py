@@ -37,6 +37,7 @@ from liqbt.experiment.score.checks import check_eligible, check_horizons, count_
 from liqbt.experiment.score.work import ScoreWork, prepared
 from liqbt.experiment.score.written import score_manifest
 from liqbt.experiment.store import Run, finished_or_made, write_run
+from liqbt.experiment.visits import run_visits, with_visits
 from liqbt.replay import replay
 from liqbt.types import DAY_NS, FloatArray, Forecast, Instrument, IntArray, Kind
 
@@ -103,7 +104,7 @@ def _execute(
     inputs = [_market_input(work, i, issued[i]) for i in range(len(work.markets))]
     wrong = count_wrong_side(work, issued)
     check_horizons(work, inputs)
-    streams = np.random.SeedSequence(work.config["seed"]).spawn(5)
+    streams = np.random.SeedSequence(work.config["seed"]).spawn(6)
     stage("score", 0, 2)
     evaluation = evaluate(
         inputs, config, calibrate=walk_forward(work.options), rng=np.random.default_rng(streams[0])
@@ -117,6 +118,15 @@ def _execute(
         foresee=foresight(work.options),
         rng=np.random.default_rng(streams[4]),
     )
+    visits = run_visits(
+        inputs,
+        (),
+        evaluation.outcomes,
+        config,
+        work.options,
+        np.random.default_rng(streams[5]),
+    )
+    evaluation = with_visits(evaluation, visits)
     evaluation = _with_stated(work, evaluation, np.random.default_rng(streams[2]))
     stage("score", 1, 2)
     sensitivities = sensitivity_rows(
@@ -129,8 +139,9 @@ def _execute(
         config=work.config,
         scores=evaluation.scores,
         verdicts=verdicts(evaluation.details, withheld=work.withheld),
-        tables=run_tables(evaluation, sensitivities),
-        parquet=run_parquet([f for each in issued for f in each], inputs, evaluation),
+        tables={**run_tables(evaluation, sensitivities), **visits.tables},
+        parquet=run_parquet([f for each in issued for f in each], inputs, evaluation)
+        | visits.parquet,
         finish=finish,
     )
 

@@ -1,0 +1,239 @@
+"""P(visit): levels by hand, models like a plain optimiser, nothing later seen, gains where due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evaluation_world import (
+    MAP_SIGMA,
+    START,
+    brownian_market,
+    map_forecast,
+    map_market,
+    points,
+    reflected,
+)
+from scipy.optimize import minimize
+
+from liqbt.calibrate import ModelOptions
+from liqbt.calibrate.visits import VISIT_MODELS, foresee_visits, walk_forward_visits
+from liqbt.errors import DataError
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.funding import Funding
+from liqbt.evaluation.visits import VISIT_DTYPE, cluster_levels, unit_levels, visit_scores
+from liqbt.experiment.schema import EvaluationOptions
+from liqbt.experiment.visits import run_visits
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Side
+
+CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,))
+OPTIONS = ModelOptions()
+
+
+def levels(seed, n_days=120, per_day=8, effect=0.0):
+    """A table of levels of which the densest are visited more often by `effect` in log odds."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros(n_days * per_day, VISIT_DTYPE)
+    rows["at"] = np.repeat(START + np.arange(n_days) * DAY_NS, per_day)
+    rows["matured_ns"] = rows["at"] + DAY_NS + MINUTE_NS + 1
+    rows["brownian"] = rng.uniform(0.05, 0.9, len(rows))
+    rows["density_rank"] = rng.uniform(0, 1, len(rows))
+    for name in ("asymmetry", *VISIT_MODELS["ablated"]):
+        rows[name] = rng.normal(0, 1, len(rows))
+    rows["funding"] = np.nan
+    odds = np.log(rows["brownian"] / (1 - rows["brownian"])) + effect * (rows["density_rank"] - 0.5)
+    rows["visited"] = rng.random(len(rows)) < 1 / (1 + np.exp(-odds))
+    rows["scored"] = rng.random(len(rows)) < 0.95
+    rows["visited"] *= rows["scored"]
+    return rows
+
+
+def test_a_unit_lies_in_the_middle_of_its_band_and_is_visited_where_the_price_went():
+    forecasts, path = map_market(0, 30)
+    path = points(path.end_ns[:-100], path.close[:-100])  # the last window is not watched through
+    units = unit_levels([MarketInput(symbol="A", forecasts=forecasts, path=path)], CONFIG)
+    assert len(units) == 30 * 4 * 2
+    np.testing.assert_array_equal(units["distance_sigma"][:8:2], [0.375, 0.75, 1.25, 2.0])
+    log_price = np.log(path.close)
+    n = 0
+    for row in units:
+        made = forecasts[row["forecast"]]
+        inside = (path.end_ns >= made.at + CONFIG.latency_ns) & (path.end_ns < made.at + DAY_NS)
+        if not row["scored"]:
+            assert made.at + DAY_NS > path.end_ns[-1]
+            continue
+        away = row["distance_sigma"] * MAP_SIGMA
+        here = log_price[inside] - np.log(made.mark)
+        reached = here.min() <= -away if row["side"] == Side.LONG else here.max() >= away
+        assert row["visited"] == reached
+        n += 1
+    assert n == 29 * 8
+    assert 0.3 < units["visited"][units["band"] == 1].mean() < 0.6
+
+
+def test_ranks_are_among_the_bins_of_a_band_on_both_sides():
+    """By hand: one heap above, in the middle of the second band; nothing elsewhere."""
+    density = np.zeros((2, 200))
+    middle = int(0.75 * MAP_SIGMA / 5e-4)
+    density[1, middle - 4 : middle + 5] = 1.0
+    made = map_forecast(START, 100.0, density)
+    market = MarketInput(symbol="A", forecasts=[made], path=points([START], [100.0]))
+    units = unit_levels([market], CONFIG).reshape(4, 2)
+    assert not units["scored"].any()
+    assert (units["density_rank"][[0, 2, 3]] == 0.5).all()
+    below, above = units["density_rank"][1]
+    assert below < 0.5 < 0.9 < above
+
+
+@pytest.mark.parametrize("kind", ["points", "bars"])
+def test_reflection_swaps_the_sides_and_changes_nothing_that_is_issued(kind):
+    market = brownian_market(np.random.default_rng(4), days=40, kind=kind)
+    rate = np.random.default_rng(5).normal(0, 1e-4, 120)
+    known = START + np.arange(120) * 8 * HOUR_NS
+    pair = []
+    for one, sign in ((market, 1.0), (reflected(market), -1.0)):
+        fed = replace(one, funding=Funding(known_ns=known, rate=sign * rate))
+        outcomes = observe([fed], CONFIG).outcomes
+        for rows in (unit_levels([fed], CONFIG), cluster_levels(outcomes, [fed], CONFIG)):
+            order = np.lexsort((rows["distance_sigma"], sign * rows["side"], rows["at"]))
+            pair.append(rows[order])
+    for there, back in ((pair[0], pair[2]), (pair[1], pair[3])):
+        assert len(there) == len(back) > 200
+        np.testing.assert_array_equal(there["side"], -back["side"])
+        for name in VISIT_DTYPE.names:
+            if name != "side":
+                a, b = there[name].astype(float), back[name].astype(float)
+                np.testing.assert_allclose(a, b, atol=1e-9, err_msg=name)
+        assert np.abs(there["trend_1d"]).max() > 0.5
+        assert np.isfinite(there["funding"]).sum() > 100
+
+
+def test_a_model_is_what_a_plain_optimiser_finds():
+    rows = levels(1, n_days=40)
+    known = np.column_stack([rows[name] for name in VISIT_MODELS["full"]])
+    p, n_trained = walk_forward_visits(
+        at=rows["at"],
+        matured_ns=rows["matured_ns"],
+        visited=rows["visited"].astype(float),
+        trains=rows["scored"],
+        known=known,
+        base=rows["brownian"],
+        options=OPTIONS,
+    )
+    last = len(rows) - 1
+    moment = rows["at"][last] // OPTIONS.refit_ns * OPTIONS.refit_ns
+    ripe = rows["scored"] & (rows["matured_ns"] <= moment - OPTIONS.embargo_ns)
+    assert n_trained[last] == ripe.sum() > 100
+    mean, spread = np.nanmean(known[ripe, :-1], axis=0), np.nanstd(known[ripe, :-1], axis=0)
+    z = np.clip((known[:, :-1] - mean) / spread, -4, 4)  # nobody feeds funding: it adds nothing
+    z = np.column_stack([z, np.ones(len(z))])
+    offset = np.log(rows["brownian"] / (1 - rows["brownian"]))
+    prior = np.append(np.full(z.shape[1] - 1, OPTIONS.ridge), OPTIONS.ridge_constant)
+
+    def loss(beta):
+        odds = offset[ripe] + z[ripe] @ beta
+        fits = np.logaddexp(0, odds) - rows["visited"][ripe] * odds
+        return fits.sum() + 0.5 * (prior * beta**2).sum()
+
+    best = minimize(loss, np.zeros(z.shape[1]), method="BFGS", options={"gtol": 1e-8}).x
+    expected = 1 / (1 + np.exp(-(offset[last] + z[last] @ best)))
+    assert p[last] == pytest.approx(expected, abs=2e-5)
+    before = rows["at"] < START + 2 * DAY_NS
+    np.testing.assert_array_equal(p[before], rows["brownian"][before])
+
+
+def test_what_comes_later_changes_nothing_that_was_issued():
+    rows, other = levels(2), levels(3)
+    cut = len(rows) // 2
+    moment = rows["at"][cut]
+    mixed = np.where(rows["at"] >= moment, other, rows)
+    unripe = (rows["at"] < moment) & (rows["matured_ns"] > moment)
+    mixed["visited"][unripe] = 1 - mixed["visited"][unripe]
+    a, b = foresee_visits(rows, OPTIONS), foresee_visits(mixed, OPTIONS)
+    assert a.n_trained[cut] > 0
+    for name in VISIT_MODELS:
+        np.testing.assert_array_equal(a.p[name][:cut], b.p[name][:cut])
+    shorter = foresee_visits(rows[:cut], OPTIONS)
+    for name in VISIT_MODELS:
+        np.testing.assert_array_equal(a.p[name][:cut], shorter.p[name])
+
+
+def test_an_outcome_that_is_known_at_its_own_issue_is_refused():
+    rows = levels(1, n_days=3)
+    rows["matured_ns"][5] = rows["at"][5]
+    with pytest.raises(DataError, match="level 5 would have matured at its own issue"):
+        foresee_visits(rows, OPTIONS)
+
+
+def gains(seed, effect):
+    rows = levels(seed, effect=effect)
+    issued = foresee_visits(rows, OPTIONS)
+    found = visit_scores(
+        (rows, issued), (rows[:0], issued.after(len(rows))), ["A"], CONFIG, np.random.default_rng(1)
+    )
+    return {d.score.statistic: d.score for d in found.details if d.score.symbol == "pooled"}
+
+
+def test_a_map_that_knows_gains_and_one_that_does_not_does_not():
+    knowing = [gains(seed, 3.0)["visit_gain"] for seed in range(6)]
+    assert all(score.ci_low > 0 for score in knowing)
+    blind = [gains(seed, 0.0)["visit_gain"] for seed in range(12)]
+    assert sum(score.ci_low > 0 for score in blind) <= 1
+    assert all(abs(score.value) < 0.01 for score in blind)
+    assert all(score.mde < 0.02 for score in blind)
+
+
+def test_scores_are_of_levels_that_fitted_models_were_issued_for():
+    rows = levels(7)
+    issued = foresee_visits(rows, OPTIONS)
+    ready = rows["scored"] & (issued.n_trained > 0)
+    found = visit_scores((rows, issued), (rows, issued), ["A"], CONFIG, np.random.default_rng(1))
+    assert {d.score.n_episodes for d in found.details} == {int(ready.sum())}
+    assert 0 < ready.sum() < len(rows)
+    log_p = {
+        name: np.log(np.where(rows["visited"] == 1, p, 1 - p))[ready].mean()
+        for name, p in {**issued.p, "brownian": rows["brownian"]}.items()
+    }
+    values = {d.score.statistic: d.score.value for d in found.details}
+    assert values["visit_gain"] == pytest.approx(log_p["full"] - log_p["ablated"])
+    assert values["visit_gain_over_brownian"] == pytest.approx(log_p["full"] - log_p["brownian"])
+    assert values["cluster_visit_gain"] == values["visit_gain"]
+    assert set(found.reliability) == set(found.corp) == {"full", "ablated", "brownian"}
+    for name, bins in found.reliability.items():
+        assert sum(row.frequency.n_episodes for row in bins) == ready.sum(), name
+    assert found.corp["ablated"].miscalibration < 0.01
+
+
+def test_a_run_keeps_the_levels_that_were_scored_and_has_none_without_the_primary_horizon():
+    market = brownian_market(np.random.default_rng(1), days=40, kind="bars")
+    outcomes = observe([market], CONFIG).outcomes
+    rng = np.random.default_rng(0)
+    found = run_visits([market], [], outcomes, CONFIG, EvaluationOptions(), rng)
+    units = found.parquet["visits.parquet"].to_pydict()
+    assert len(units["p"]) == found.visits.details[0].score.n_episodes > 150
+    assert set(units["symbol"]) == {"A"}
+    assert sum(row["n_episodes"] for row in found.tables["reliability"]) == 3 * len(
+        found.parquet["cluster_visits.parquet"]
+    )
+    short = EvaluationConfig(horizons_ns=(4 * HOUR_NS,))
+    none = run_visits([market], [], outcomes, short, EvaluationOptions(), rng)
+    assert (none.parquet, none.visits.details) == ({}, ())
+
+
+def test_what_was_issued_before_teaches_and_is_not_scored():
+    """An opened period: its first levels have models, fitted to what came before."""
+    market = brownian_market(np.random.default_rng(1), days=60, kind="bars")
+    since = START + 30 * DAY_NS
+    early = [f for f in market.forecasts if f.at < since]
+    late = replace(market, forecasts=market.forecasts[len(early) :])
+    before = replace(market, forecasts=early)
+    outcomes = observe([late], CONFIG).outcomes
+    rng = np.random.default_rng(0)
+    alone, taught = (
+        run_visits([late], past, outcomes, CONFIG, EvaluationOptions(), rng)
+        for past in ([], [before])
+    )
+    first = [min(found.parquet["visits.parquet"]["at"].to_pylist()) for found in (alone, taught)]
+    assert first[1] == since < first[0]

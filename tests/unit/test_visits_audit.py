@@ -1,0 +1,91 @@
+"""The audits run through the probabilities of visits, and catch a cheater among them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liqbt.audit import lookahead
+from liqbt.experiment import forecast_items, forecast_times, load_world, world_experiment
+from liqbt.experiment import visits as stage
+from liqbt.experiment.build import build_estimator
+from liqbt.replay import replay
+from liqbt.simulate import simulate
+from liqbt.tape import Selection, tape_from_events, tape_from_tables
+from liqbt.types import DAY_NS
+
+WORLDS = Path(__file__).resolve().parents[2] / "experiments" / "worlds"
+pytestmark = pytest.mark.slow
+
+
+@cache
+def market():
+    world = replace(load_world(WORLDS / "gbm.yaml"), days=62)
+    experiment = world_experiment(world, reps=200)
+    made = simulate(world, seed=3)
+    kinds = dict(experiment.symbols["SIM"].events)
+    tape = tape_from_tables(made.tables, Selection(kinds=kinds))
+    times = forecast_times(experiment, tape)
+    return experiment, tape, replay(tape, build_estimator(experiment, "SIM"), times)
+
+
+@pytest.fixture(autouse=True)
+def only_visits(monkeypatch):
+    """What else is issued has its own tests."""
+
+    def plain(_experiment, symbol, forecasts, *_):
+        return forecast_items(symbol, forecasts)
+
+    monkeypatch.setattr(stage.pipeline, "issued_items", plain)
+
+
+def derived(tape, until):
+    experiment, _, forecasts = market()
+    chosen = [f for f in forecasts if until is None or f.at <= until]
+    return stage.issued_items(experiment, "SIM", chosen, tape)
+
+
+def load():
+    _, tape, _ = market()
+    return tape_from_events(tape.events, tape.instruments)
+
+
+def audit(seed=1):
+    return lookahead(load, derived, cuts=5, rng=np.random.default_rng(seed))
+
+
+def test_levels_and_their_probabilities_are_issued_and_pass():
+    items = derived(load(), None)
+    units = [item for item in items if item.what == "P(visit) of units SIM"]
+    clusters = [item for item in items if item.what == "P(visit) of clusters SIM"]
+    assert len(units) > 40
+    assert len(clusters) > len(units)
+    last = {name: units[-1].fields[name] for name in ("p.full", "p.ablated", "brownian")}
+    assert len(set(last.values())) == 3  # fitted by then, and not alike
+    assert {"visited", "scored"}.isdisjoint(units[-1].fields)
+    assert audit().passed
+
+
+@pytest.mark.parametrize("early_ns", [DAY_NS, 2 * DAY_NS])
+def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, early_ns):
+    honest = stage.visit_foresight
+
+    def cheating(options):
+        foresee = honest(options)
+
+        def peek(rows):
+            early = rows.copy()
+            early["matured_ns"] = np.maximum(rows["matured_ns"] - early_ns, rows["at"] + 1)
+            return foresee(early)
+
+        return peek
+
+    monkeypatch.setattr(stage, "visit_foresight", cheating)
+    found = [audit(seed) for seed in (1, 2, 3)]
+    caught = [result for result in found if not result.passed]
+    assert caught
+    assert all("P(visit) of" in result.first.what for result in caught)
