@@ -135,6 +135,11 @@ class Run:
         """Return the landmark table: one row per horizon and non-overlapping window."""
         return _read_table(self.path / "first_sides.parquet")
 
+    def visits(self) -> pa.Table | None:
+        """Return what was issued for levels that no map draws; None where nothing was."""
+        path = self.path / "visits.parquet"
+        return _read_table(path) if path.exists() else None
+
 
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     try:

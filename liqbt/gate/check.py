@@ -21,7 +21,7 @@ from liqbt.gate.identity import (
     identity_differences,
     identity_of,
 )
-from liqbt.gate.rules import Finding, Key, findings, key_of, rule_of
+from liqbt.gate.rules import UNITS, Finding, Key, findings, key_of, rule_of, tolerance, unit_count
 from liqbt.types import Score
 
 __all__ = ["GateReport", "check", "update_baseline"]
@@ -180,13 +180,15 @@ def _by_interval(base: Score, new: Score, paired: PairedDifference | None) -> li
     interval = PairedDifference(
         value=change, ci_low=paired_low, ci_high=paired_high, n_days=min(base.n_days, new.n_days)
     )
-    if not paired_high < 0:
-        return []
-    return [
-        Finding(
+    # levels that no map draws are the same in both runs: there a tolerance says something too
+    same_levels = key == UNITS and paired is not None
+    found = list(unit_count(base, new)) if same_levels else []
+    if paired_high < 0 or (same_levels and change < -tolerance(base)):
+        loss = Finding(
             kind="loss", key=key, base=base, new=new, change=change, tolerance=0.0, paired=interval
         )
-    ]
+        found.append(loss)
+    return found
 
 
 def update_baseline(run: Run, path: Path, reason: str) -> Change:

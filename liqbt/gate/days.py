@@ -17,18 +17,22 @@ from liqbt.evaluation.paired import (
     paired_difference,
     row_scores,
 )
+from liqbt.evaluation.scores import log_score
 from liqbt.experiment import Run, duration_ns
-from liqbt.gate.rules import Key, key_of, rule_of
+from liqbt.gate.rules import UNITS, Key, key_of, rule_of
+from liqbt.types import FloatArray, IntArray
 
 __all__ = ["deciding_rows", "pair", "paired_keys", "row_days"]
 
 _REPS: Final = 2000
 _PRIMARY: Final = "24h"
+_OVER: Final = {"visit_gain": "p_ablated", "visit_gain_over_brownian": "brownian"}
+"""Rows of levels that no map draws, and the column over which the map's probability gains."""
 
 
 def deciding_rows(run: Run) -> frozenset[Key]:
-    """Return the rows that the run's verdicts rest on."""
-    found = set()
+    """Return the rows that the run's verdicts rest on, and that of levels that no map draws."""
+    found = {UNITS}
     for claim in dict(run.manifest.get("claims") or {}).values():
         key = tuple(claim.get(n) for n in ("id", "symbol", "horizon", "side", "statistic"))
         if all(isinstance(part, str) for part in key):
@@ -61,14 +65,31 @@ def row_days(run: Run, keys: Iterable[Key]) -> dict[Key, DatedDays]:
     found = {}
     for key in keys:
         _, symbol, horizon, side, statistic = key
-        mine, others = (_rows(c, symbol, duration_ns(horizon)) for c in (outcomes, landmarks))
-        scores = row_scores(statistic, side, mine, others)
+        if statistic in _OVER:
+            scores = _unit_scores(run, symbol, _OVER[statistic])
+        else:
+            mine, others = (_rows(c, symbol, duration_ns(horizon)) for c in (outcomes, landmarks))
+            scores = row_scores(statistic, side, mine, others)
         if scores is None:
             continue
         days = dated_days(*scores)
         if abs(days.ratio - values.get(key, np.nan)) <= 1e-9 * max(1.0, abs(days.ratio)):
             found[key] = days
     return found
+
+
+def _unit_scores(run: Run, symbol: str, over: str) -> tuple[FloatArray, IntArray] | None:
+    """Return what the map's probability gains at each level that no map draws, and when."""
+    table = run.visits()
+    if table is None:
+        return None
+    columns = _columns(table)
+    use = np.ones(len(table), bool) if symbol == POOLED else columns["symbol"] == symbol
+    if not use.any():
+        return None
+    visited = columns["visited"][use].astype(np.float64)
+    p, q = (np.clip(columns[name][use], 1e-9, 1.0 - 1e-9) for name in ("p", over))
+    return log_score(p, visited) - log_score(q, visited), columns["at"][use]
 
 
 def _columns(table: Any) -> dict[str, npt.NDArray[Any]]:

@@ -15,10 +15,25 @@ from typing import Final, TypeAlias
 from liqbt.evaluation.paired import PairedDifference
 from liqbt.types import Score
 
-__all__ = ["FAILING", "Finding", "Key", "Rule", "findings", "key_of", "rule_of", "tolerance"]
+__all__ = [
+    "FAILING",
+    "UNITS",
+    "Finding",
+    "Key",
+    "Rule",
+    "findings",
+    "key_of",
+    "rule_of",
+    "tolerance",
+    "unit_count",
+]
 
 Key: TypeAlias = tuple[str, str, str, str, str]
 """Claim, symbol, horizon, side, statistic: what names a row of scores."""
+
+UNITS: Final[Key] = ("visit", "pooled", "24h", "both", "visit_gain_over_brownian")
+"""The row of levels that no map draws: runs of different maps are paired on it. What the random
+walk scores there is the same for all, so that its difference is one of log scores of P(visit)."""
 
 FAILING: Final = frozenset({"loss", "drift", "missing", "lost", "count", "null", "interval"})
 """The findings that fail a run; all others are told."""
@@ -52,8 +67,10 @@ class Rule:
     lower_is_worse: bool
 
 
+_NATS: Final = Rule(unit="millinats", scale=1000.0, tolerance=0.002, lower_is_worse=True)
 _RULES: Final = (
-    ("skill", Rule(unit="millinats", scale=1000.0, tolerance=0.002, lower_is_worse=True)),
+    ("skill", _NATS),
+    ("gain", _NATS),
     ("response", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=True)),
     ("lift", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=True)),
     ("rate", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=False)),
@@ -199,12 +216,20 @@ def _beside(base: Score, new: Score, change: float, allowed: float) -> Iterator[
     moved = new.null - base.null
     if math.isnan(base.null) != math.isnan(new.null) or abs(moved) > allowed:
         yield Finding(kind="null", key=key, base=base, new=new, change=moved, tolerance=allowed)
+    counted = list(unit_count(base, new))
+    yield from counted
+    if not counted and _interval_moved(base, new, abs(change) <= _ROUNDING):
+        yield Finding(kind="interval", key=key, base=base, new=new)
+
+
+def unit_count(base: Score, new: Score) -> Iterator[Finding]:
+    """Yield a finding where a row rests on more or fewer episodes, by more than 1 % and two."""
     fewer = new.n_episodes - base.n_episodes
     most = max(_COUNT_SHARE * base.n_episodes, _EPISODES)
     if abs(fewer) > most:
-        yield Finding(kind="count", key=key, base=base, new=new, change=fewer, tolerance=most)
-    elif _interval_moved(base, new, abs(change) <= _ROUNDING):
-        yield Finding(kind="interval", key=key, base=base, new=new)
+        yield Finding(
+            kind="count", key=key_of(base), base=base, new=new, change=fewer, tolerance=most
+        )
 
 
 def _interval_moved(base: Score, new: Score, same_value: bool) -> bool:

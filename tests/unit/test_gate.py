@@ -20,8 +20,9 @@ from liqbt.errors import DataError
 from liqbt.evaluation.paired import PairedDifference, row_scores
 from liqbt.experiment import run_experiment
 from liqbt.gate import check, compare, load_baseline, open_run, update_baseline
-from liqbt.gate.days import _columns, _rows
-from liqbt.gate.rules import findings, key_of
+from liqbt.gate.check import _by_interval
+from liqbt.gate.days import _columns, _rows, row_days
+from liqbt.gate.rules import UNITS, findings, key_of, rule_of
 from liqbt.gate.words import interval_words
 from liqbt.log import read_parquet
 from liqbt.types import DAY_NS, HOUR_NS, Score
@@ -449,6 +450,39 @@ def test_day_sums_are_those_of_every_row_that_is_known(first):
         assert len(found[0]) == row.n_episodes
         assert found[0].mean() == pytest.approx(row.value, abs=1e-12)
     assert known >= 40
+
+
+def test_day_sums_of_levels_that_no_map_draws_are_those_of_their_rows(first):
+    run = open_run(first)
+    rows = [score for score in run.scores if score.statistic.startswith("visit_gain")]
+    found = row_days(run, map(key_of, rows))
+    assert UNITS in found
+    assert len(found) == len(rows) == 4
+    for row in rows:
+        days = found[key_of(row)]
+        assert days.count.sum() == row.n_episodes > 40
+        assert days.total.sum() / days.count.sum() == pytest.approx(row.value, abs=1e-12)
+
+
+def test_two_maps_are_held_apart_on_levels_that_neither_draws():
+    """The interval of the difference decides, and so does a loss beyond 0.002 nats."""
+    claim, symbol, horizon, side, statistic = UNITS
+    named = {"claim": claim, "symbol": symbol, "horizon": horizon, "side": side}
+    assert rule_of(statistic).tolerance == rule_of("first_side_gain").tolerance == 0.002
+    base = replace(score(), **named, statistic=statistic, value=0.010, n_episodes=800)
+
+    def kinds_of(value, low, high, *, n=800, old=base, paired=True):
+        new = replace(old, value=value, n_episodes=n)
+        interval = PairedDifference(value=value - 0.010, ci_low=low, ci_high=high, n_days=96)
+        return [f.kind for f in _by_interval(old, new, interval if paired else None)]
+
+    assert kinds_of(0.009, -0.003, 0.001) == []
+    assert kinds_of(0.009, -0.0015, -0.0005) == ["loss"]
+    assert kinds_of(0.007, -0.008, 0.002) == ["loss"]
+    assert kinds_of(0.010, -0.001, 0.001, n=790) == ["count"]
+    other = replace(base, statistic="first_side_gain", claim="direction")
+    assert kinds_of(0.007, -0.008, 0.002, old=other) == []
+    assert kinds_of(0.007, -0.008, 0.002, paired=False) == []
 
 
 def test_two_runs_side_by_side(monkeypatch, capsys, first, tmp_path):

@@ -1,0 +1,139 @@
+"""Time one full evaluation: hourly forecasts of one symbol for a year, every null, every model."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from liqbt.evaluation import evaluate, with_direction, with_learnt
+from liqbt.evaluation.nulls import (
+    AnalogConfig,
+    FilteredConfig,
+    LevelConfig,
+    analog_probability,
+    filtered_probability,
+)
+from liqbt.evaluation.response import anchors_of
+from liqbt.experiment import build_estimator, forecast_times, load_world, replay, world_experiment
+from liqbt.experiment.pipeline import (
+    calibration,
+    evaluation_config,
+    foresight,
+    market_input,
+    with_structures,
+)
+from liqbt.experiment.visits import run_visits
+from liqbt.simulate import simulate
+from liqbt.tape import Selection, tape_from_tables
+from liqbt.types import DAY_NS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def prepared(days: int) -> tuple[Any, Any]:
+    """Simulate a market and replay it; return the experiment and what is to be evaluated."""
+    world = replace(load_world(ROOT / "experiments" / "worlds" / "gbm.yaml"), days=days)
+    experiment = world_experiment(world)
+    experiment = experiment.model_copy(
+        update={
+            "evaluation": type(experiment.evaluation)(
+                horizons=["4h", "24h", "7d"], bootstrap_reps=2000
+            )
+        }
+    )
+    market = simulate(world, seed=1)
+    kinds = dict(experiment.symbols["SIM"].events)
+    tape = tape_from_tables(market.tables, Selection(kinds=kinds))
+    times = forecast_times(experiment, tape)
+    forecasts = replay(tape, build_estimator(experiment, "SIM"), times)
+    one = market_input(experiment, "SIM", forecasts, tape)
+    return experiment, with_structures(experiment, one, tape)
+
+
+def steps(experiment: Any, market: Any) -> dict[str, Callable[[], Any]]:
+    """Return the parts of an evaluation, in the order of a run; each reads those before it."""
+    config, options = evaluation_config(experiment), experiment.evaluation
+    held: dict[str, Any] = {}
+    anchors = market.anchors or anchors_of(market.forecasts)
+
+    def rng() -> np.random.Generator:
+        return np.random.default_rng(1)
+
+    def episodes() -> None:
+        held["all"] = evaluate([market], config, calibrate=calibration(experiment), rng=rng())
+
+    def births() -> tuple[Any, Any, Any]:
+        rows = held["all"].outcomes
+        rows = rows[rows["birth"] & (rows["horizon_ns"] == DAY_NS)]
+        return np.searchsorted(anchors.at, rows["at"]), rows["side"], rows
+
+    def filtered() -> Any:
+        owner, side, rows = births()
+        return filtered_probability(
+            anchors,
+            market.path,
+            FilteredConfig(),
+            owner,
+            -side.astype(np.float64),
+            rows["distance"],
+            horizon_ns=DAY_NS,
+            latency_ns=config.latency_ns,
+            seed=1,
+        )
+
+    def analogs() -> Any:
+        owner, side, rows = births()
+        return analog_probability(
+            anchors,
+            market.path,
+            AnalogConfig(levels=LevelConfig()),
+            owner,
+            -side.astype(np.float64),
+            rows["distance"],
+            horizon_ns=DAY_NS,
+            latency_ns=config.latency_ns,
+            rng=rng(),
+        )
+
+    return {
+        "visits, mirror, Brownian, first side, dose beside structures": episodes,
+        "learnt null, three horizons": lambda: with_learnt(held["all"], [market], config, rng()),
+        "direction models, cascades": lambda: with_direction(
+            held["all"], [market], config, foresee=foresight(options), rng=rng()
+        ),
+        "P(visit)": lambda: run_visits([market], [], held["all"].outcomes, config, options, rng()),
+        "filtered history, 24 h": filtered,
+        "analogs, 24 h": analogs,
+    }
+
+
+def main() -> None:
+    """Print the seconds of each part, and their sum beside one pass of the tape's replay."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=365)
+    arguments = parser.parse_args()
+    for run in steps(*prepared(45)).values():  # compiles everything
+        run()
+    start = time.perf_counter()
+    experiment, market = prepared(arguments.days)
+    reference = time.perf_counter() - start
+    print(f"{len(market.forecasts):,} forecasts, {arguments.days} days, one symbol")
+    total = 0.0
+    for name, run in steps(experiment, market).items():
+        start = time.perf_counter()
+        run()
+        spent = time.perf_counter() - start
+        total += spent
+        print(f"{spent:7.2f} s  {name}")
+    print(f"{total:7.2f} s  altogether")
+    print(f"{total / reference:7.2f}    beside simulating and replaying the same market")
+
+
+if __name__ == "__main__":
+    main()
