@@ -50,7 +50,7 @@ def unseal(experiment: Path, reason: str, results: Path, as_json: bool) -> None:
     """
     from liqbt.experiment import unseal_experiment
     from liqbt.report.page import write_report
-    from liqbt.report.reading import headline
+    from liqbt.report.reading import headline, verdict_reasons
 
     with progress() as stage:
         run, opening = unseal_experiment(
@@ -67,8 +67,9 @@ def unseal(experiment: Path, reason: str, results: Path, as_json: bool) -> None:
         "unsealing": asdict(opening),
         "metrics": json.loads((run.path / "metrics.json").read_text(encoding="utf-8")),
     }
+    said = "\n".join(filter(None, (headline(run), verdict_reasons(run))))
     text = (
         f"unsealing number {opening.number} of {run.manifest['experiment']}, counted on "
-        f"{opening.date}\n{headline(run)}\n\nreport: {run.path / 'report.html'}"
+        f"{opening.date}\n{said}\n\nreport: {run.path / 'report.html'}"
     )
     say(value, as_json, text)
