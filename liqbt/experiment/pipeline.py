@@ -28,7 +28,7 @@ from liqbt.evaluation import (
     observe,
     price_path,
 )
-from liqbt.experiment.build import build_estimator, build_structures
+from liqbt.experiment.build import build_structures
 from liqbt.experiment.schema import EvaluationOptions, Experiment, format_duration
 from liqbt.replay import copied, replay, schedule
 from liqbt.tape import Tape
@@ -41,7 +41,6 @@ __all__ = [
     "forecast_items",
     "forecast_times",
     "foresight",
-    "issue",
     "issued_items",
     "market_input",
     "outcome_path",
@@ -190,33 +189,6 @@ def outcome_path(
         kind or experiment.symbols[symbol].price_kind,
         max_gap_ns=experiment.evaluation.max_gap,
     )
-
-
-def issue(
-    experiment: Experiment,
-    symbol: str,
-    tape: Tape,
-    until: Ns | None = None,
-    slicer: Slicer = copied,
-    make: Callable[[Tape], Any] | None = None,
-) -> list[Issued]:
-    """Return everything that is issued for one market, forecasts and calibrated tilts, in order.
-
-    Parameters
-    ----------
-    experiment, symbol, tape
-        What to run, on which events.
-    until : int, optional
-        Last time of issue.
-    slicer : callable
-        How slices are cut for the estimator.
-    make : callable, optional
-        Builds the estimator from the tape; the configured one by default.
-    """
-    estimator = make(tape) if make else build_estimator(experiment, symbol)
-    times = forecast_times(experiment, tape, until)
-    forecasts = replay(tape, estimator, times, slicer=slicer)
-    return issued_items(experiment, symbol, forecasts, tape, slicer)
 
 
 def issued_items(

@@ -231,7 +231,7 @@ class EvaluationOptions(_Frozen):
     latencies: tuple[Duration, ...] = (MINUTE_NS, 5 * MINUTE_NS)
 
 
-_TAKEN: Final = ("baselines", "registrations", "validity")
+_TAKEN: Final = ("baselines", "registrations", "searches", "validity")
 
 
 class Experiment(_Frozen):

@@ -45,7 +45,7 @@ NUISANCE: Final = (
 """Worlds in which no claim is true, and something else may be mistaken for it."""
 
 PLANTED: Final = {
-    "magnet": (0.25, 0.5, 1.0, 2.0),
+    "magnet": (0.5, 1.0, 1.5, 2.0),
     "direction": (1.0, 2.0, 4.0, 8.0),
 }
 """Mechanisms whose claim is true, and the strengths that are tried (see `planted_keys`)."""

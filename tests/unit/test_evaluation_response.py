@@ -10,6 +10,7 @@ import pytest
 import statsmodels.api as sm
 from evaluation_world import START, STEP_S, map_market
 from evaluation_world import map_forecast as forecast
+from scipy.stats import norm
 
 from liqbt.errors import DataError
 from liqbt.estimators.nulls import reflect
@@ -18,6 +19,7 @@ from liqbt.evaluation.inference import draw
 from liqbt.evaluation.nulls import PlaceboConfig, fit_placebo, placebo_probability, restricted_cubic
 from liqbt.evaluation.response import (
     anchors_of,
+    drift_response,
     outward_density,
     paired_response,
     rank_contrast,
@@ -87,14 +89,16 @@ def test_slope_and_error_like_statsmodels():
     forecasts, path = map_market(3, 90, pull=1.0)
     bins = bins_of(forecasts, path)
     found = paired_response([bins], DRAWS)
-    x = np.column_stack([rank_contrast(bins), np.ones(len(bins.at)), bins.trend])
+    drift = 4.0 * bins.distance_sigma * norm.cdf(-bins.distance_sigma)
+    x = np.column_stack([rank_contrast(bins), drift, bins.trend * drift[:, None]])
+    assert x.shape[1] == 5
     day = bins.at // DAY_NS
     fit = sm.OLS(bins.visited[:, 1] - bins.visited[:, 0], x).fit(
         cov_type="hac-groupsum",
         cov_kwds={"time": day - day.min(), "maxlags": found.lag_days, "use_correction": False},
     )
     assert found.value == pytest.approx(fit.params[0], rel=1e-9)
-    assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / (90 - 4)), rel=1e-6)
+    assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / (90 - 5)), rel=1e-6)
     assert found.n_episodes == found.n_days == 90
     raw = raw_paired_response([bins], DRAWS).value
     assert raw == pytest.approx(
@@ -148,6 +152,18 @@ def test_reflection_changes_nothing():
     back = paired_response([bins_of(turned, mirrored)], DRAWS)
     assert back.value == pytest.approx(there.value, rel=1e-9)
     assert back.hac_se == pytest.approx(there.hac_se, rel=1e-9)
+
+
+def test_a_drift_moves_the_pair_as_the_law_of_brownian_motion_says():
+    distance, small = np.linspace(0.0, 3.0, 31), 1e-5
+
+    def reached(drift):
+        return norm.cdf(drift - distance) + np.exp(2 * drift * distance) * norm.cdf(
+            -distance - drift
+        )
+
+    slope = (reached(small) - reached(-small)) / small
+    np.testing.assert_allclose(drift_response(distance), slope, atol=1e-9)
 
 
 @pytest.mark.slow

@@ -28,12 +28,12 @@ from liqbt.experiment.build import ESTIMATORS, STRUCTURES, build_estimator, buil
 from liqbt.experiment.pipeline import (
     evaluation_config,
     forecast_times,
-    issue,
     issued_items,
     market_input,
     with_structures,
 )
 from liqbt.experiment.schema import Experiment, parse_experiment
+from liqbt.experiment.visits import issue
 from liqbt.replay import replay
 from liqbt.simulate import World, simulate
 from liqbt.tape import Selection, Tape, tape_from_tables

@@ -8,6 +8,7 @@ newest hour is not looked at, except through the anchor's own mark and volatilit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,7 @@ __all__ = [
     "covariates",
     "nominal_brownian",
     "random_levels",
+    "trends",
 ]
 
 LEVEL_COVARIATES: Final = (
@@ -162,17 +164,40 @@ def covariates(anchors: Anchors, path: PricePath) -> FloatArray:
     columns = [
         _volatility(path.end_ns, squared, known, window, anchors.sigma_1d) for window in _VOLATILITY
     ]
-    for window in _TREND:
-        back = np.searchsorted(path.end_ns, anchors.mark_ts - window, "right")
-        usable = (back > 0) & (back <= known)
-        past = log_close[np.maximum(back - 1, 0)]
-        trend = (anchors.log_mark - past) / (anchors.sigma_1d * np.sqrt(window / DAY_NS))
-        columns.append(np.where(usable, np.clip(trend, -_CLIP_TREND, _CLIP_TREND), 0.0))
-    columns.append(_open_interest(anchors))
+    columns += [*trends(anchors, path, _TREND).T, _open_interest(anchors)]
     angle = 2.0 * np.pi * ((anchors.at % DAY_NS) / DAY_NS)
     weekend = (anchors.at // DAY_NS + 3) % 7 >= 5  # 1970-01-01 was a Thursday
     columns += [np.sin(angle), np.cos(angle), weekend.astype(np.float64)]
     return np.column_stack(columns)
+
+
+def trends(anchors: Anchors, path: PricePath, windows_ns: Sequence[Ns]) -> FloatArray:
+    """Return log returns of trailing windows over their own σ, within ±3.
+
+    Parameters
+    ----------
+    anchors : Anchors
+        When.
+    path : PricePath
+        Prices; an entry is used where it ended more than `max_delay_ns` before the anchor.
+    windows_ns : sequence of int
+        Lengths.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, len(windows_ns))
+        Positive for a rise; 0 where it is not known.
+    """
+    log_close = np.log(path.close)
+    known = np.searchsorted(path.end_ns, anchors.at - path.max_delay_ns, "left")
+    columns = np.zeros((len(anchors.at), len(windows_ns)))
+    for i, window in enumerate(windows_ns):
+        back = np.searchsorted(path.end_ns, anchors.mark_ts - window, "right")
+        usable = (back > 0) & (back <= known)
+        past = log_close[np.maximum(back - 1, 0)]
+        trend = (anchors.log_mark - past) / (anchors.sigma_1d * np.sqrt(window / DAY_NS))
+        columns[:, i] = np.where(usable, np.clip(trend, -_CLIP_TREND, _CLIP_TREND), 0.0)
+    return columns
 
 
 def _volatility(

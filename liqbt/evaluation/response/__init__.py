@@ -15,6 +15,7 @@ from liqbt.evaluation.response.bins import (
 )
 from liqbt.evaluation.response.slope import (
     BESIDE_NS,
+    drift_response,
     paired_response,
     raw_paired_response,
     response_scores,
@@ -26,6 +27,7 @@ __all__ = [
     "ResponseBins",
     "anchors_of",
     "beside_bins",
+    "drift_response",
     "landmark_times",
     "outward_density",
     "paired_response",

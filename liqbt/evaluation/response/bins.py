@@ -12,10 +12,10 @@ from liqbt.errors import DataError
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.first_side import landmark_rows
 from liqbt.evaluation.nulls.kernels import window_extremes
-from liqbt.evaluation.nulls.levels import LEVEL_COVARIATES, Anchors, covariates
+from liqbt.evaluation.nulls.levels import Anchors, trends
 from liqbt.evaluation.path import Censor, PricePath, watch
 from liqbt.evaluation.response.kernels import smooth_around
-from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
+from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 __all__ = [
     "ResponseBins",
@@ -28,7 +28,7 @@ __all__ = [
     "within_ranks",
 ]
 
-_TREND: Final = slice(LEVEL_COVARIATES.index("trend_1d"), LEVEL_COVARIATES.index("trend_3d") + 1)
+_TRENDS_NS: Final = (12 * HOUR_NS, DAY_NS, 3 * DAY_NS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,8 +55,8 @@ class ResponseBins:
         Smoothed estimated notional per bin, USD.
     visited : ndarray of float64, shape (n, 2)
         1 where the price reached that distance inside the window, else 0.
-    trend : ndarray of float64, shape (n, 2)
-        Trends of one and three days known at issue, in σ.
+    trend : ndarray of float64, shape (n, 3)
+        Trends of half a day, one and three days known at issue, in σ.
     """
 
     horizon_ns: Ns
@@ -207,7 +207,7 @@ def response_bins(
         np.log(path.low), np.log(path.high), windows.first, windows.stop
     )
     watched = np.flatnonzero(windows.censor == Censor.NONE)
-    known = covariates(anchors, path)[:, _TREND]
+    known = trends(anchors, path, _TRENDS_NS)
     parts = [
         _pairs(forecasts[chosen[i]], (lowest[i], highest[i]), config, horizon_ns, smoothing)
         for i in watched

@@ -4,11 +4,12 @@ The unit is a **bin**: one distance from the mark, on both sides of it, at a lan
 
 - `paired_response` (primary, decision 0018): the two bins at one distance are a pair,
 
-      Y_up − Y_down = β (rank_up − rank_down) + γ₀ + γ₁ trend_1d + γ₂ trend_3d + e,
+      Y_up − Y_down = β (rank_up − rank_down) + s(d) (γ₀ + Σ γ_k trend_k) + e,   s(d) = 4 d Φ(−d),
 
   ranks taken among the bins of one landmark and distance band, both sides together. Whatever
   depends on distance, time, or volatility cancels in the pair; what was known of the trend stands
-  beside the dose, so that neither can speak for the other.
+  beside the dose, so that neither can speak for the other. A trend acts through a drift, and s is
+  what a drift does to the pair at distance d (`drift_response`).
 - `side_response`: Y − p̂ = α + β rank + g(d/σ_h) + e with ranks within one side. A price that is
   drawn to one level passes every bin before it, dense or not, so that within a side there is almost
   no contrast to be seen (decision 0018).
@@ -27,6 +28,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from liqbt.errors import DataError
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
@@ -44,6 +46,7 @@ from liqbt.types import DAY_NS, FloatArray, IntArray
 
 __all__ = [
     "BESIDE_NS",
+    "drift_response",
     "paired_response",
     "raw_paired_response",
     "response_scores",
@@ -160,10 +163,31 @@ def paired_response(
 
 def _beside_trends(bins: ResponseBins, contrast: FloatArray, others: Sequence[FloatArray]) -> _Part:
     """Return one market's part: what trends and other maps leave of dose and visits."""
-    columns = [np.ones((len(bins.at), 1)), bins.trend, *(other[:, None] for other in others)]
+    drift = drift_response(bins.distance_sigma)[:, None]
+    columns = [drift, bins.trend * drift, *(other[:, None] for other in others)]
     y = bins.visited[:, 1] - bins.visited[:, 0]
     x_left, y_left, fitted = _partialled(contrast, y, np.column_stack(columns))
     return bins.at, x_left, y_left, fitted + 1
+
+
+def drift_response(distance: FloatArray) -> FloatArray:
+    """Return what a small drift adds to P(visit above) − P(visit below), for each σ_h of it.
+
+    A Brownian motion that drifts by μ reaches d with probability Φ(μ − d) + exp(2μd) Φ(−d − μ)
+    (Borodin and Salminen 2002, Handbook of Brownian motion, 2.1.1.4); the derivative of the
+    difference of both sides at μ = 0 is 4 d Φ(−d).
+
+    Parameters
+    ----------
+    distance : ndarray of float64, shape (n,)
+        In σ_h, 0 or more.
+
+    Examples
+    --------
+    >>> drift_response(np.array([0.0, 0.75, 2.5])).round(3).tolist()
+    [0.0, 0.68, 0.062]
+    """
+    return np.asarray(4.0 * distance * ndtr(-distance))
 
 
 def _alone(bins: ResponseBins, contrast: FloatArray) -> _Part:
