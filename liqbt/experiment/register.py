@@ -117,6 +117,8 @@ def trials(
 ) -> dict[str, Any]:
     """Return the trial ledger: what was run of an experiment so far, besides opened holdouts.
 
+    Trials of a search are among it.
+
     Parameters
     ----------
     results, experiment
@@ -133,6 +135,7 @@ def trials(
         many read events of the holdout, because their configuration did not seal it.
     """
     finished = sorted((results / experiment).glob(f"{_RUN_ID}/manifest.json"))
+    finished += sorted(results.glob(f"searches/*/runs/{experiment}/{_RUN_ID}/manifest.json"))
     manifests = [
         manifest
         for manifest in map(read_manifest, finished)

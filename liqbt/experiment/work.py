@@ -20,7 +20,15 @@ from liqbt.experiment.schema import Experiment, HoldoutConfig, load_experiment
 from liqbt.tape import Tape
 from liqbt.types import Ns
 
-__all__ = ["Work", "claims_value", "market_tapes", "prepared", "subjects"]
+__all__ = [
+    "Work",
+    "claims_value",
+    "configuration_of",
+    "market_tapes",
+    "prepared",
+    "prepared_experiment",
+    "subjects",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +95,33 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
     LiqbtError
         If the configuration or the data cannot be used.
     """
-    experiment = load_experiment(path)
+    return prepared_experiment(load_experiment(path), path, results, stage)
+
+
+def prepared_experiment(
+    experiment: Experiment, path: Path, results: Path, stage: Stage = silent
+) -> Work:
+    """Read and check everything that a run of `experiment` depends on.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What is run: what the file says, or that with other keys.
+    path : Path
+        Its file: relative names in it are relative to that.
+    results, stage
+        As in `run_experiment`.
+
+    Raises
+    ------
+    LiqbtError
+        If the configuration or the data cannot be used.
+    """
     make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
     withheld, gate = withheld_claims(results), gate_shown(results)
-    config = _without_places(experiment)
+    config = configuration_of(experiment)
     hashes: dict[str, Any] = {
         "config": run_identity(config),
         "sources": run_identity({"sources": origin.sources}),
@@ -155,7 +184,7 @@ def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[st
     return {s: market_tape(origin, experiment, s, cache) for s in sorted(experiment.symbols)}
 
 
-def _without_places(experiment: Experiment) -> dict[str, Any]:
+def configuration_of(experiment: Experiment) -> dict[str, Any]:
     """Return the configuration without where the data lie: the tape's digest says what they are."""
     config = experiment.model_dump(mode="json")
     data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
