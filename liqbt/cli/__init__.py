@@ -18,6 +18,7 @@ from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import check, compare, demo, line, report, run
 from liqbt.cli.score import score
+from liqbt.cli.search import search
 from liqbt.cli.validity import validate
 from liqbt.cli.words import examples
 from liqbt.errors import LiqbtError, one_line
@@ -53,6 +54,7 @@ for command in (
     simulate,
     audit,
     validate,
+    search,
     bench,
 ):
     cli.add_command(command)

@@ -1,0 +1,209 @@
+"""What a search asks for: a base experiment, and the keys of it that are varied."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from liqbt.errors import ConfigError
+from liqbt.experiment.fields import Name, Place
+from liqbt.experiment.identity import canonical_json, run_identity
+from liqbt.experiment.schema import Experiment, load_experiment, parse_experiment
+from liqbt.experiment.work import configuration_of
+from liqbt.experiment.yaml import nearest, read_yaml
+from liqbt.types import DAY_NS
+
+__all__ = ["MOST_TRIALS", "Asked", "Search", "SearchConfig", "load_search"]
+
+MOST_TRIALS: Final = 200
+_SIGMA: Final = ("sigma_window", "sigma_sampling", "sigma_min_coverage")
+
+
+class SearchConfig(BaseModel):
+    """A search's file: a strict schema, as that of an experiment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    experiment: Place
+    vary: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(min_length=1)
+    block_days: Annotated[int, Field(ge=1)] | None = None
+    seed: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One configuration that a search tries.
+
+    Attributes
+    ----------
+    keys : mapping
+        What is replaced in the base, by dotted key; empty for the base itself.
+    experiment : Experiment
+        The configuration.
+    configuration : str
+        Its hash: that of `configuration_of`.
+    """
+
+    keys: Mapping[str, Any]
+    experiment: Experiment
+    configuration: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search as it is asked for, checked.
+
+    Attributes
+    ----------
+    config : SearchConfig
+        As it was written.
+    base : Path
+        The experiment's file.
+    asked : tuple of Asked
+        Every configuration, the base first, none twice.
+    """
+
+    config: SearchConfig
+    base: Path
+    asked: tuple[Asked, ...]
+
+
+def load_search(path: Path) -> Search:
+    """Read a search's YAML and every configuration that it asks for; nothing is run.
+
+    Parameters
+    ----------
+    path : Path
+        The file; the name of the experiment in it is relative to it.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, a value is refused, a configuration is asked for twice, there are more
+        than `MOST_TRIALS`, or what is varied is not the forecasts but what they are scored on.
+    """
+    raw = read_yaml(path)
+    try:
+        config = SearchConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_sentence(error)}") from error
+    base = path.parent / config.experiment
+    experiment = load_experiment(base)
+    if DAY_NS not in experiment.evaluation.horizons:
+        raise ConfigError(
+            f"{base}: key 'evaluation.horizons': a search compares P(visit) within 24h; add 24h"
+        )
+    n_trials = 1 + math.prod(len(values) for values in config.vary.values())
+    if n_trials > MOST_TRIALS:
+        raise ConfigError(
+            f"{path}: key 'vary': asks for {n_trials} trials with the base; at most {MOST_TRIALS}"
+        )
+    return Search(config=config, base=base, asked=tuple(_asked(config, experiment, path)))
+
+
+def _sentence(error: ValidationError) -> str:
+    """Turn pydantic's first complaint, of an unknown key where there is one, into one sentence."""
+    found_wrong = error.errors(include_url=False)
+    first = next((e for e in found_wrong if e["type"] == "extra_forbidden"), found_wrong[0])
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{where}'; {nearest(where, SearchConfig.model_fields)}"
+    if first["type"] == "missing":
+        return f"key '{where}' is missing"
+    found = first.get("input")
+    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
+    return f"key '{where}': {first['msg'].removeprefix('Value error, ')}{shown}"
+
+
+def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked]:
+    """Yield the base and then the product of all values, each configuration once."""
+    written = base.model_dump(mode="json")
+    first = Asked(keys={}, experiment=base, configuration=_hash(base))
+    yield first
+    seen: dict[str, Mapping[str, Any]] = {}
+    for values in product(*config.vary.values()):
+        keys = dict(zip(config.vary, values, strict=True))
+        raw = copy.deepcopy(written)
+        for key, value in keys.items():
+            _replace(raw, key, value, path)
+        experiment = parse_experiment(raw, path)
+        _refuse_other_scoring(experiment, base, path)
+        configuration = _hash(experiment)
+        if configuration in seen:
+            raise ConfigError(
+                f"{path}: key 'vary': {_shown(keys)} is the same configuration as "
+                f"{_shown(seen[configuration])}; name each value once"
+            )
+        seen[configuration] = keys
+        if configuration != first.configuration:  # the base itself is in most products
+            yield Asked(keys=keys, experiment=experiment, configuration=configuration)
+    if set(seen) == {first.configuration}:
+        raise ConfigError(f"{path}: key 'vary': asks for nothing but the base itself")
+
+
+def _hash(experiment: Experiment) -> str:
+    return run_identity(configuration_of(experiment))
+
+
+def _shown(keys: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={canonical_json(value)}" for key, value in keys.items())
+
+
+def _replace(raw: dict[str, Any], key: str, value: Any, path: Path) -> None:
+    """Put a value in the place that a dotted key names; a number names an entry of a list."""
+    *way, last = key.split(".")
+    here: Any = raw
+    for i, part in enumerate(way):
+        here = here[_place(here, part, ".".join(way[: i + 1]), path)]
+    here[_place(here, last, key, path)] = value
+
+
+def _place(here: Any, part: str, key: str, path: Path) -> str | int:
+    """Return under what `part` stands in `here`."""
+    if isinstance(here, dict) and part in here:
+        return part
+    if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
+        return int(part)
+    if isinstance(here, dict):
+        said = nearest(part, here)
+    elif isinstance(here, list):
+        said = f"its entries are 0 to {len(here) - 1}"
+    else:
+        said = f"'{key.rpartition('.')[0]}' holds {here!r} and no keys"
+    raise ConfigError(f"{path}: key 'vary.{key}': the experiment has no such key; {said}")
+
+
+def _refuse_other_scoring(trial: Experiment, base: Experiment, path: Path) -> None:
+    """Refuse a trial that changes what is scored: a search may only vary what forecasts."""
+    ours, theirs = _scoring(base), _scoring(trial)
+    for key in (*ours, *theirs):
+        if theirs.get(key) != ours.get(key):
+            raise ConfigError(
+                f"{path}: key 'vary': '{key}' decides what is scored, and trials are compared on "
+                "the same levels and outcomes; vary the estimator (but not how it takes σ), margin "
+                "or evaluation.ridge"
+            )
+
+
+def _scoring(experiment: Experiment) -> dict[str, Any]:
+    """Return what decides which levels are scored and how, by key."""
+    written = experiment.model_dump(mode="json")
+    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimator", "evaluation"}}
+    out = {**rest, "symbols": sorted(experiment.symbols)}
+    for key, value in written["evaluation"].items():
+        if key != "ridge":
+            out[f"evaluation.{key}"] = value
+    for symbol, market in written["symbols"].items():
+        out[f"symbols.{symbol}.events"] = market["events"]
+    for name in _SIGMA:
+        chosen = {symbol: experiment.estimator_of(symbol) for symbol in experiment.symbols}
+        out[f"estimator.{name}"] = {symbol: getattr(c, name) for symbol, c in chosen.items()}
+    return out
