@@ -454,6 +454,23 @@ def test_other_values_are_added_to_the_same_ledger(searched, tmp_path):
 
 
 @pytest.mark.slow
+def test_what_was_adopted_is_still_held_against_the_first_base(searched):
+    """Trial 1 made the new base: it keeps its number, and what came before it stays the measure."""
+    path, _, out = searched
+    adopted = path.with_name("adopted.yaml")
+    adopted.write_text(BASE + "estimator: {prominence: 0.3}\n")
+    path.with_name("next.yaml").write_text(
+        asked_for("{estimator.prominence: [0.5]}").replace("base.yaml", adopted.name)
+    )
+    document, _ = run_search(path.with_name("next.yaml"), out.parent.parent, finish=with_visits)
+    rows = {row["number"]: row for row in document["trials"]}
+    assert document["benchmark"] == 0
+    assert [(n, row["base"]) for n, row in rows.items() if n == row["base"]] == [(0, 0), (1, 1)]
+    assert rows[max(rows)]["base"] == 1
+    assert document["sentences"][0].startswith(f"The best of {len(rows)} trials, number 1")
+
+
+@pytest.mark.slow
 def test_trials_are_runs_that_a_registration_counts(searched):
     _, document, out = searched
     rows = [row for row in document["trials"] if row["compared"]]
