@@ -56,7 +56,7 @@ LEARNT = re.compile(r"(level_lift|mirror_lift_did|observed_over_expected)(_dense
 """What the learnt null is part of: a run learns in its warm-up, too, a file has none."""
 BESIDE = "dose_response_beside_structures"
 """Which a run alone computes: a published file has no structural maps beside it."""
-OF_THE_DENSITY = re.compile(r".*_dense|first_side_.*|dose_response.*|.*_gain")
+OF_THE_DENSITY = re.compile(r".*_dense|first_side_.*|dose_response.*|.*_gain|visit_gain_.*")
 OF_THE_FEED = {"cascades", "large_moves"}  # a log's liquidations are not read beside its prices
 Row = tuple[object, ...]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -353,13 +354,21 @@ def with_visits(run, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> tuple[Path, dict, Path]:
+def first_search(tmp_path_factory) -> tuple[Path, dict, Path]:
     """Three trials beside the base, one of which fails: smoothing is over an odd number of bins."""
     folder = tmp_path_factory.mktemp("search")
     vary = "{estimator.smoothing_bins: [7, 4], estimator.prominence: [0.1, 0.3]}"
     path = write(folder, asked_for(vary))
     document, out = run_search(path, folder / "results", finish=with_visits)
     return path, document, out
+
+
+@pytest.fixture
+def searched(first_search, tmp_path) -> tuple[Path, dict, Path]:
+    """A copy of it: what one test adds to the ledger no other one finds there."""
+    path, document, out = first_search
+    shutil.copytree(path.parent, tmp_path / "copy")
+    return tmp_path / "copy" / path.name, document, tmp_path / "copy" / out.relative_to(path.parent)
 
 
 @pytest.mark.slow
