@@ -182,3 +182,22 @@ def test_bad_options_are_refused():
         Swings(config(), reversal=-0.1)
     with pytest.raises(ConfigError, match="expected both above 0"):
         Swings(config(), half_life_h=0.0)
+
+
+@pytest.mark.parametrize("make", ALL)
+@given(st.integers(0, 2**32 - 1))
+def test_at_the_edge_of_the_grid_every_cluster_has_a_price(make, seed):
+    """What smoothing puts wholly beyond it is no cluster."""
+    rng = np.random.default_rng(seed)
+    estimator = make(config(grid_span=0.05, reach=0.05))
+    far = 100.0 * np.exp(0.05 - np.abs(rng.normal(0, 0.004, 60)) * (rng.random(60) < 0.8))
+    rows = path([100.0, *far.tolist()])
+    clusters = []
+    for i, row in enumerate(rows):
+        estimator.update(events(row))
+        forecast = estimator.forecast(at(900 * i + 1))
+        if forecast is not None:
+            clusters.append(forecast.clusters)
+    found = np.concatenate(clusters)
+    assert (found["low"] < found["high"]).all()
+    assert (found["low"] > 0.0).all()

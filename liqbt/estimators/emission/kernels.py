@@ -280,7 +280,8 @@ def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int
     """Find the clusters of both sides in `scratch.rows`; returns how many are in `clusters`.
 
     Shorts come first, then longs, each from the mark outward. A near edge lies strictly beyond the
-    mark even where the mark is an edge of the grid.
+    mark even where the mark is an edge of the grid. A cluster that smoothing put wholly beyond the
+    grid is none.
     """
     head, rules = market.head[0], market.rules[0]
     edges, found = market.edges, 0
@@ -303,6 +304,8 @@ def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int
             far = edges[min(max(nearest + sign * (last + 1), 0), len(edges) - 1)]
             if near == head.mark:
                 near = np.nextafter(near, far)
+            if near == far:  # wholly beyond the grid, where there are no prices
+                continue
             cluster = scratch.clusters[found]
             cluster.side = -sign
             cluster.low = min(near, far)
