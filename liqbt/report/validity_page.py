@@ -55,6 +55,7 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         seed=document["seed"],
         figures=figures,
         size=_size_table(document),
+        ran_away=sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
         power=_power_table(document),
         smallest=_smallest_table(document),
         levels=document["random_levels"],

@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.errors import ConfigError
 from liqbt.evaluation import MarketInput
 from liqbt.experiment import replicate, world_experiment
+from liqbt.experiment.replicate import Replication
 from liqbt.simulate import Effect, Truth, World, level_effects
 from liqbt.simulate.effects import direction_effects
 from liqbt.types import DAY_NS, Forecast
-from liqbt.validity.jobs import BATCH, Job, world_of
+from liqbt.validity.jobs import BATCH, RAN_AWAY, Job, world_of
 
 __all__ = ["EFFECTS", "SHOWN", "one_batch", "oracle"]
 
@@ -68,14 +70,29 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
     -------
     dict
         `scores`: for each replication a mapping of statistic to
-        `[value, ci_low, ci_high, agree, n_episodes, n_days]`; `effects`: of statistic to value.
+        `[value, ci_low, ci_high, agree, n_episodes, n_days]`, or `RAN_AWAY` alone; `effects`: of
+        statistic to value.
+
+    Raises
+    ------
+    ConfigError
+        If the price of a planted market ran away: its strength is too great for its length.
     """
     world = world_of(job, folder)
     experiment = world_experiment(world)
     cheat = oracle if job.role == "oracle" else None
-    done = [replicate(world, experiment, seed_of(root, job, k), cheat) for k in range(BATCH)]
+    done: list[Replication | None] = []
+    for k in range(BATCH):
+        try:
+            done.append(replicate(world, experiment, seed_of(root, job, k), cheat))
+        except ConfigError as error:
+            if job.role != "size" or "ran away" not in str(error):
+                raise
+            done.append(None)
     rows = [
-        {
+        {RAN_AWAY: []}
+        if one is None
+        else {
             d.score.statistic: [
                 *(float(v) for v in (d.score.value, d.score.ci_low, d.score.ci_high)),
                 bool(d.estimate.agree),
@@ -87,7 +104,7 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
         }
         for one in done
     ]
-    truths = [truth for one in done for truth in one.truths]
+    truths = [truth for one in done if one is not None for truth in one.truths]
     return {"scores": rows, "effects": _effects(job, world, truths)}
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from liqbt.validity.campaign import Results
-from liqbt.validity.jobs import NUISANCE, TESTS
+from liqbt.validity.jobs import NUISANCE, RAN_AWAY, TESTS
 
 __all__ = ["ALPHA", "CLEARING", "Cell", "Gate", "TestWord", "gate_of", "rejects", "size_cells"]
 
@@ -42,9 +42,12 @@ class Cell:
     claim, statistic, world : str
         The test and the world.
     replications : int
-        Markets in which the test gave an interval.
+        Markets in which the test gave an interval, and those whose price ran away.
     rejections : int
-        Of these, how often its lower bound lay above the null, both errors agreeing.
+        Of these, how often its lower bound lay above the null, both errors agreeing; one that ran
+        away counts as found, so that dropping it can flatter nothing.
+    ran_away : int
+        How many did.
     limit : int
         More rejections than this block: right tests exceed it in any cell of the campaign with
         probability 5 % or less.
@@ -63,6 +66,7 @@ class Cell:
     world: str
     replications: int
     rejections: int
+    ran_away: int
     limit: int
     few: int
     opposite: int
@@ -112,7 +116,16 @@ def size_cells(results: Results) -> list[Cell]:
         for world in NUISANCE
     }
     held = {key: rows for key, rows in groups.items() if rows}
-    return [_cell(*key, rows, len(held)) for key, rows in held.items()]
+    lost = {
+        world: sum(
+            RAN_AWAY in scores
+            for job, found in results.items()
+            if (job.role, job.world) == ("size", world)
+            for scores in found["scores"]
+        )
+        for world in NUISANCE
+    }
+    return [_cell(*key, rows, lost[key[2]], len(held)) for key, rows in held.items()]
 
 
 def _rows(results: Results, role: str, world: str, statistic: str) -> Iterator[list[Any]]:
@@ -124,21 +137,24 @@ def _rows(results: Results, role: str, world: str, statistic: str) -> Iterator[l
                     yield scores[statistic]
 
 
-def _cell(claim: str, statistic: str, world: str, rows: Sequence[Sequence[Any]], n: int) -> Cell:
+def _cell(
+    claim: str, statistic: str, world: str, rows: Sequence[Sequence[Any]], ran_away: int, n: int
+) -> Cell:
     from scipy.stats import binom
 
     values = [row[0] for row in rows]
     mean = math.fsum(values) / len(values)
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1))
-    share = FAMILY / n
+    share, tried = FAMILY / n, len(rows) + ran_away
     return Cell(
         claim=claim,
         statistic=statistic,
         world=world,
-        replications=len(rows),
-        rejections=sum(map(rejects, rows)),
-        limit=int(binom.ppf(1.0 - share, len(rows), ALPHA)),
-        few=int(binom.ppf(share, len(rows), ALPHA)),
+        replications=tried,
+        rejections=sum(map(rejects, rows)) + ran_away,
+        ran_away=ran_away,
+        limit=int(binom.ppf(1.0 - share, tried, ALPHA)),
+        few=int(binom.ppf(share, tried, ALPHA)),
         opposite=sum(bool(row[3]) and row[2] < 0.0 for row in rows),
         mean=mean,
         spread=spread,

@@ -26,6 +26,9 @@ __all__ = [
 BATCH: Final = 4
 """Markets in a batch: effects of direction are measured out of sample, between markets."""
 
+RAN_AWAY: Final = "ran_away"
+"""Kept in the place of the scores of a market whose price left the range of the true map."""
+
 TESTS: Final = {
     "magnet": "dose_response",
     "direction": "first_side_gain",

@@ -29,7 +29,7 @@ from liqbt.validity import (
     size_cells,
     smallest_found,
 )
-from liqbt.validity.jobs import BATCH
+from liqbt.validity.jobs import BATCH, RAN_AWAY
 
 WORLDS = Path(__file__).resolve().parent.parent.parent / "experiments" / "worlds"
 
@@ -201,6 +201,29 @@ def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path,
     (tmp_path / "k.jsonl").write_text("nonsense\n")
     with pytest.raises(DataError, match=r"k\.jsonl, line 1: found 'nonsense'"):
         run_campaign(jobs, identity="a", **places)
+
+
+def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
+    from liqbt.validity import batches
+
+    def stopped(world, experiment, seed, cheat):
+        raise ConfigError(f"world {world.name}: the price of SIM ran away at 2025-03-27T14:11:00")
+
+    monkeypatch.setattr(batches, "replicate", stopped)
+    job = Job(role="size", world="regimes", strength=0.0, days=60, batch=0)
+    lost = batches.one_batch(job, WORLDS, 0)
+    assert lost == {"scores": [{RAN_AWAY: []}] * BATCH, "effects": {}}
+    with pytest.raises(ConfigError, match="ran away"):
+        batches.one_batch(replace(job, role="power", world="magnet", strength=1.0), WORLDS, 0)
+    found = results(40, {"regimes": 1})
+    before = {(c.statistic, c.world): c for c in size_cells(found)}
+    after = {(c.statistic, c.world): c for c in size_cells({**found, replace(job, batch=99): lost})}
+    for key, cell in after.items():
+        more = BATCH if key[1] == "regimes" else 0
+        assert cell.ran_away == more
+        assert cell.replications == before[key].replications + more
+        assert cell.rejections == before[key].rejections + more
+        assert cell.mean == before[key].mean
 
 
 def test_a_part_of_a_campaign_is_a_part_of_each_world():
