@@ -89,7 +89,7 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
             if job.role != "size" or "ran away" not in str(error):
                 raise
             done.append(None)
-    rows = [
+    rows: list[dict[str, list[Any]]] = [
         {RAN_AWAY: []}
         if one is None
         else {
