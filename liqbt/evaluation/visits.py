@@ -14,10 +14,10 @@ outcomes only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,6 @@ from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Side
 
 __all__ = [
     "VISIT_DTYPE",
-    "ForeseeVisits",
     "Visits",
     "VisitsLike",
     "cluster_levels",
@@ -95,7 +94,8 @@ direction points toward the level: `asymmetry` is positive where more would be f
 the mark, `trend_*` where the price has been moving to it, `funding` (rate of eight hours) where the
 crowd pays to be on the side that is forced there. `density_rank`: in (0, 1); of a unit among all
 bins of its landmark and distance band, of a cluster as issued. `brownian`: over the time that
-should be watched. NaN: not known. `visited`: 0 or 1 where `scored`, else 0.
+should be watched. What is not known of trend, volatility or open interest is 0, its neutral value;
+of funding and asymmetry NaN. `visited`: 0 or 1 where `scored`, else 0.
 """
 
 
@@ -109,10 +109,6 @@ class VisitsLike(Protocol):
     @property
     def n_trained(self) -> IntArray:
         """On how many outcomes they had been fitted, shape (n,); 0: the base was issued."""
-
-
-ForeseeVisits: TypeAlias = Callable[[npt.NDArray[Any]], VisitsLike]
-"""Levels of all markets (VISIT_DTYPE) → what every model issued for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -303,24 +299,23 @@ def visit_scores(
     draws = draw(rng, reps=config.bootstrap_reps, n_days=n_days)
     details = []
     horizon = horizon_name(MODEL_HORIZON_NS)
+    compared = (
+        (*_ready(*units), {"visit_gain": "ablated", "visit_gain_over_brownian": "brownian"}),
+        (*_ready(*clusters), {"cluster_visit_gain": "ablated"}),
+    )
     for i, symbol in enumerate([*symbols, POOLED]):
-        for (table, issued), names in (
-            (units, {"visit_gain": "ablated", "visit_gain_over_brownian": "brownian"}),
-            (clusters, {"cluster_visit_gain": "ablated"}),
-        ):
-            use = table["scored"] & (issued.n_trained > 0)
+        for table, held, use, names in compared:
             rows = np.flatnonzero(use if symbol == POOLED else use & (table["symbol"] == i))
-            held = probabilities(table, issued)
             for name, other in names.items():
                 gain = _gain(held["full"][rows], held[other][rows], table["visited"][rows])
                 found = estimate(gain, table["at"][rows], MODEL_HORIZON_NS, draws)
                 details.append(detail("visit", symbol, horizon, "both", name, 0.0, found))
-    table, issued = clusters
-    rows = np.flatnonzero(table["scored"] & (issued.n_trained > 0))
+    table, probability, use = _ready(*clusters)
+    rows = np.flatnonzero(use)
     if not len(rows):
         return Visits(details=tuple(details), reliability={}, corp={})
     visited = table["visited"][rows].astype(np.float64)
-    held = {name: p[rows] for name, p in probabilities(table, issued).items()}
+    held = {name: p[rows] for name, p in probability.items()}
     bins = {
         name: reliability(p, visited, table["at"][rows], MODEL_HORIZON_NS, draws)
         for name, p in held.items()
@@ -337,6 +332,9 @@ def _gain(p: FloatArray, q: FloatArray, visited: npt.NDArray[np.int8]) -> FloatA
     return log_score(p, outcome) - log_score(q, outcome)
 
 
-def probabilities(table: npt.NDArray[Any], issued: VisitsLike) -> dict[str, FloatArray]:
-    """Return every probability of the levels by its name: the models', and the Brownian one."""
-    return {**issued.p, "brownian": np.clip(table["brownian"], 1e-9, 1.0 - 1e-9)}
+def _ready(
+    table: npt.NDArray[Any], issued: VisitsLike
+) -> tuple[npt.NDArray[Any], dict[str, FloatArray], npt.NDArray[np.bool_]]:
+    """Return levels, every probability of them by its name, and which are scored."""
+    brownian = np.clip(table["brownian"], 1e-9, 1.0 - 1e-9)
+    return table, {**issued.p, "brownian": brownian}, table["scored"] & (issued.n_trained > 0)

@@ -81,20 +81,36 @@ def bare_source(source: str) -> str:
     >>> bare_source("x = 1  # one\n\n")
     'x = 1'
     """
-    lines = source.splitlines()
+    lines = source.encode().splitlines()
+    spans = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
+            row = token.start[0]
+            start = len(token.line[: token.start[1]].encode())
+            spans.append((row, start, row, len(lines[row - 1])))
+    inside: set[int] = set()  # lines of literals, whose blanks are part of the program
+    docstrings = set()
     for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
-            first, last = node.lineno - 1, node.end_lineno or node.lineno
-            lines[first:last] = [""] * (last - first)
-    return "\n".join(line for line in map(str.rstrip, lines) if line)
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            docstrings.add(node.value)
+            spans.append(_span(node))
+        elif isinstance(node, ast.Constant | ast.JoinedStr) and node not in docstrings:
+            first, _, last, _ = _span(node)
+            inside |= set(range(first, last)) if last > first else set()
+    for first, start, last, stop in sorted(spans, reverse=True):
+        lines[first - 1] = lines[first - 1][:start] + lines[last - 1][stop:]
+        lines[first:last] = [b""] * (last - first)
+    kept = [line if i in inside else line.rstrip() for i, line in enumerate(lines, 1)]
+    return b"\n".join(line for i, line in enumerate(kept, 1) if line or i in inside).decode()
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _span(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
+    """Return line and byte of a node's first character, and of the one after its last."""
+    return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
 
 
 def canonical_json(value: Any) -> str:

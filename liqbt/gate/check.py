@@ -12,6 +12,7 @@ from liqbt.errors import DataError
 from liqbt.evaluation import POOLED
 from liqbt.evaluation.paired import PairedDifference
 from liqbt.experiment import Run
+from liqbt.experiment.levels import is_of_the_map
 from liqbt.gate.baseline import Baseline, Change, Moved, baseline_of, load_baseline, save_baseline
 from liqbt.gate.days import deciding_rows, pair, row_days
 from liqbt.gate.identity import (
@@ -92,6 +93,8 @@ def check(run: Run, baseline: Baseline, *, across_tapes: bool = False) -> GateRe
             "--update --reason '...', or let intervals decide with --across-tapes"
         )
     rows, deciding = baseline.rows(), deciding_rows(run)
+    if not all(is_of_the_map(d.name) for d in identity if d.what == "config"):
+        deciding -= {UNITS}  # other levels: what they score is no matter of the map alone
     old_days = baseline.day_sums()
     same_events = not any(difference.what == "tape" for difference in apart)
     paired = pair(row_days(run, old_days), old_days) if same_events else {}
@@ -180,7 +183,7 @@ def _by_interval(base: Score, new: Score, paired: PairedDifference | None) -> li
     interval = PairedDifference(
         value=change, ci_low=paired_low, ci_high=paired_high, n_days=min(base.n_days, new.n_days)
     )
-    # levels that no map draws are the same in both runs: there a tolerance says something too
+    # the levels that no map draws are the same in both: there a tolerance says something too
     same_levels = key == UNITS and paired is not None
     found = list(unit_count(base, new)) if same_levels else []
     if paired_high < 0 or (same_levels and change < -tolerance(base)):

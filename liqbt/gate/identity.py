@@ -20,6 +20,7 @@ _READ: Final = (
     "outcomes.parquet",
     "tables.json",
 )
+_READ_IF_THERE: Final = frozenset({"visits.parquet"})
 _NAMES: Final = ("name", "description")
 
 
@@ -100,7 +101,7 @@ def open_run(path: Path) -> Run:
     """
     try:
         run = load_run(path)
-        for name in _READ:
+        for name in (*_READ, *(_READ_IF_THERE & run.manifest["files"].keys())):
             if sha256_file(path / name) != run.manifest["files"][name]:
                 raise DataError(
                     f"{path / name}: not as the run wrote it; move {path} away and run again"

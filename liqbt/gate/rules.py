@@ -32,8 +32,8 @@ Key: TypeAlias = tuple[str, str, str, str, str]
 """Claim, symbol, horizon, side, statistic: what names a row of scores."""
 
 UNITS: Final[Key] = ("visit", "pooled", "24h", "both", "visit_gain_over_brownian")
-"""The row of levels that no map draws: runs of different maps are paired on it. What the random
-walk scores there is the same for all, so that its difference is one of log scores of P(visit)."""
+"""The row of levels that no map draws: runs that differ in their maps alone are paired on it. What
+the random walk scores there is then the same, so that its difference is one of P(visit)."""
 
 FAILING: Final = frozenset({"loss", "drift", "missing", "lost", "count", "null", "interval"})
 """The findings that fail a run; all others are told."""

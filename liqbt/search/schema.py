@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from liqbt.errors import ConfigError
 from liqbt.experiment.fields import Name, Place
 from liqbt.experiment.identity import canonical_json, run_identity
+from liqbt.experiment.levels import SIGMA_KEYS
 from liqbt.experiment.schema import Experiment, load_experiment, parse_experiment
 from liqbt.experiment.work import configuration_of
 from liqbt.experiment.yaml import nearest, read_yaml
@@ -23,7 +24,6 @@ from liqbt.types import DAY_NS
 __all__ = ["MOST_TRIALS", "Asked", "Search", "SearchConfig", "load_search"]
 
 MOST_TRIALS: Final = 200
-_SIGMA: Final = ("sigma_window", "sigma_sampling", "sigma_min_coverage")
 
 
 class SearchConfig(BaseModel):
@@ -203,7 +203,7 @@ def _scoring(experiment: Experiment) -> dict[str, Any]:
             out[f"evaluation.{key}"] = value
     for symbol, market in written["symbols"].items():
         out[f"symbols.{symbol}.events"] = market["events"]
-    for name in _SIGMA:
+    for name in SIGMA_KEYS:
         chosen = {symbol: experiment.estimator_of(symbol) for symbol in experiment.symbols}
         out[f"estimator.{name}"] = {symbol: getattr(c, name) for symbol, c in chosen.items()}
     return out

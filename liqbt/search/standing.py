@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from liqbt.experiment.store import is_intact
+from liqbt.experiment.store import is_intact, read_manifest
 from liqbt.search.ledger import FAILED, Trial
 from liqbt.search.trials import RUNS
 from liqbt.search.units import VISITS, Units, comparable, read_units
@@ -34,7 +34,7 @@ class Standing:
 
 
 def standings(folder: Path, ledger: Sequence[Trial], now: Sequence[Trial]) -> list[Standing]:
-    """Return how every trial that was ever made stands on the events of `now`.
+    """Return how every trial that was ever made stands on the events and under the code of `now`.
 
     The first base that can be compared comes first, then the others by number.
 
@@ -52,16 +52,16 @@ def standings(folder: Path, ledger: Sequence[Trial], now: Sequence[Trial]) -> li
     DataError
         If the units of a run that is compared cannot be read.
     """
-    events = now[0].events
+    events, code = now[0].events, _code(folder, now[0])
     last = {trial.number: trial for trial in ledger}
     last |= {trial.number: trial for trial in ledger if trial.events == events}
     last |= {trial.number: trial for trial in now}
-    benchmark = _benchmark(folder, last, events)
+    benchmark = _benchmark(folder, last, events, code)
     first = _read(folder, last[benchmark])
     found = []
     for number in sorted(last, key=lambda number: (number != benchmark, number)):
         trial = last[number]
-        reason = _missing(folder, trial, events)
+        reason = _missing(folder, trial, events, code)
         units = None if reason else _read(folder, trial)
         if units is not None:
             reason = comparable(first, units)
@@ -69,13 +69,13 @@ def standings(folder: Path, ledger: Sequence[Trial], now: Sequence[Trial]) -> li
     return found
 
 
-def _benchmark(folder: Path, last: dict[int, Trial], events: str) -> int:
+def _benchmark(folder: Path, last: dict[int, Trial], events: str, code: str) -> int:
     """Return the number of the first base that can be compared: the one before all searching."""
     bases = sorted(number for number, trial in last.items() if trial.base == number)
-    return next(n for n in bases if not _missing(folder, last[n], events))
+    return next(n for n in bases if not _missing(folder, last[n], events, code))
 
 
-def _missing(folder: Path, trial: Trial, events: str) -> str:
+def _missing(folder: Path, trial: Trial, events: str, code: str) -> str:
     """Return why the run of a trial cannot be used; empty where it can."""
     run = _run(folder, trial)
     if trial.state == FAILED:
@@ -84,7 +84,13 @@ def _missing(folder: Path, trial: Trial, events: str) -> str:
         return "it was run on other events"
     if not is_intact(run):
         return "its run is not at hand any more; run the search that asked for it again"
+    if _code(folder, trial) != code:
+        return "it was run by other code; run the search that asked for it again"
     return ""
+
+
+def _code(folder: Path, trial: Trial) -> str:
+    return str(read_manifest(_run(folder, trial) / "manifest.json")["hashes"]["code"])
 
 
 def _run(folder: Path, trial: Trial) -> Path:

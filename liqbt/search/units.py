@@ -7,7 +7,7 @@ on them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -134,8 +134,8 @@ class DayLosses:
         Days since 1970 that hold a shared unit, ascending.
     losses : ndarray of float64, shape (n_days, n_trials)
         Of each trial, with its map.
-    without_map : ndarray of float64, shape (n_days,)
-        Of the first trial's model that knows no map.
+    without_map : ndarray of float64, shape (n_days, n_trials)
+        Of each trial's own model that knows no map: what a trial varies may change that one too.
     n_units, n_dropped : int
         Units that all trials share, and those that only some of them have.
     """
@@ -200,14 +200,14 @@ def day_losses(trials: Sequence[Units]) -> DayLosses:
     days, place = np.unique(day, return_inverse=True)
     count = np.bincount(place)
 
-    def by_day(p: FloatArray) -> FloatArray:
-        loss = -np.log(np.where(visited, p, 1.0 - p))
-        return np.asarray(np.bincount(place, weights=loss) / count)
+    def by_day(issued: Iterable[FloatArray]) -> FloatArray:
+        losses = (-np.log(np.where(visited, p, 1.0 - p)) for p in issued)
+        return np.column_stack([np.bincount(place, weights=loss) / count for loss in losses])
 
     return DayLosses(
         day=days,
-        losses=np.column_stack([by_day(t.p[r]) for t, r in zip(trials, rows, strict=True)]),
-        without_map=by_day(trials[0].p_ablated[rows[0]]),
+        losses=by_day(t.p[r] for t, r in zip(trials, rows, strict=True)),
+        without_map=by_day(t.p_ablated[r] for t, r in zip(trials, rows, strict=True)),
         n_units=len(shared),
         n_dropped=len(np.unique(np.concatenate(codes))) - len(shared),
     )

@@ -49,7 +49,8 @@ class Worth:
     Attributes
     ----------
     gains : tuple of Estimate
-        Mean by day of the log score, less that without the map, nats; each interval for itself.
+        Mean by day of the log score, less that of the trial's own model without the map, nats;
+        each interval for itself.
     over_base : tuple of Estimate
         The same less that of the base; zero without an interval for the base and its copies.
     same_as : tuple of int
@@ -57,8 +58,8 @@ class Worth:
     block_days : int
         Mean block of the bootstrap.
     no_map, as_configured : SuperiorAbility or None
-        p-values of no trial being better than the model without the map, and than the base; None
-        where no trial differs from it.
+        p-values of no trial being better than its own model without the map, and than the base;
+        None where no trial differs from it.
     confidence_set : ndarray of int64, or None
         Columns that hold the best one with probability 1 − `SET_ALPHA`, copies with their
         originals; None where all are copies of one.
@@ -108,7 +109,7 @@ def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS
         )
     same = _copies(found.losses)
     own = np.unique(same)
-    gains = found.without_map[:, None] - found.losses
+    gains = found.without_map - found.losses
     over_base = found.losses[:, :1] - found.losses
     block = _block(np.column_stack([gains[:, own], over_base[:, own[1:]]]), least_block)
     options = {"block_days": block, "seed": seed, "reps": reps}

@@ -425,6 +425,14 @@ def test_an_altered_run_is_refused(first, baseline, tmp_path):
         open_run(altered)
 
 
+def test_altered_levels_are_refused(first, tmp_path):
+    altered = tmp_path / "altered"
+    shutil.copytree(first, altered)
+    shutil.copyfile(altered / "cluster_visits.parquet", altered / "visits.parquet")
+    with pytest.raises(DataError, match=r"visits\.parquet: not as the run wrote it"):
+        open_run(altered)
+
+
 def test_update_and_reason_go_together(monkeypatch, capsys, first, tmp_path):
     for option in (("--update",), ("--reason", "a reason that is long enough")):
         arguments = ("check", first, "--baseline", tmp_path / "b.json", *option)
@@ -483,6 +491,29 @@ def test_two_maps_are_held_apart_on_levels_that_neither_draws():
     other = replace(base, statistic="first_side_gain", claim="direction")
     assert kinds_of(0.007, -0.008, 0.002, old=other) == []
     assert kinds_of(0.007, -0.008, 0.002, paired=False) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "decides"), [("asymmetry_reach: 0.2", True), ("sigma_window: 2d", False)]
+)
+def test_levels_that_no_map_draws_decide_where_only_the_map_differs(
+    monkeypatch, baseline, tmp_path, key, decides
+):
+    """Another σ places them elsewhere: what they score is then no matter of the map."""
+    asked = []
+
+    def noting(base, new, paired):
+        asked.append((key_of(base), paired))
+        return []
+
+    other = EXPERIMENT.replace(':Mine"}', f':Mine", {key}}}')
+    run = run_experiment(write(tmp_path / "other", REFERENCE, other), tmp_path / "r").path
+    monkeypatch.setattr(sys.modules["liqbt.gate.check"], "_by_interval", noting)
+    check(open_run(run), load_baseline(baseline), across_tapes=True)
+    found = dict(asked)
+    assert (UNITS in found) == decides
+    assert not decides or found[UNITS] is not None
+    assert any(name[0] == "magnet" for name in found)
 
 
 def test_two_runs_side_by_side(monkeypatch, capsys, first, tmp_path):

@@ -36,6 +36,21 @@ def test_a_bare_source_is_the_same_program():
     assert tried > 100
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ('"told"; x = 1\n', '"told"; x = 2\n', False),
+        ('"−−told"; x = 1\n', '"told"; x = 1\n', True),
+        ('class E(Exception): """why"""\n', 'class E(Exception): """how"""\n', True),
+        ('x = """a\n\nb  \n"""\n', 'x = """a\nb\n"""\n', False),
+        ("x = '# no comment'\n", "x = '# another'\n", False),
+        ("x = 1  # − one\n\n\ny = 2\n", "x = 1\ny = 2  # two\n", True),
+    ],
+)
+def test_only_what_is_told_is_taken_out(one, other, same):
+    assert (identity.bare_source(one) == identity.bare_source(other)) == same
+
+
 def told(node):
     return (
         isinstance(node, ast.Expr)

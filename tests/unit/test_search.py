@@ -14,7 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from shell import call
 
+from liqbt.calibrate import ModelOptions
+from liqbt.calibrate.visits import VISIT_MODELS, foresee_visits
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.visits import VISIT_DTYPE
 from liqbt.experiment.register import trials as trials_before
 from liqbt.experiment.registration import PARTS, parts_of
 from liqbt.experiment.store import read_manifest
@@ -206,7 +209,43 @@ def test_losses_by_hand_on_the_units_that_all_share():
     assert found.losses[:, 0] == pytest.approx([one, two])
     hit, miss = -math.log(0.25), -math.log(0.75)
     assert found.losses[:, 1] == pytest.approx([(2 * miss + hit) / 3, (2 * hit + 2 * miss) / 4])
-    assert found.without_map == pytest.approx([math.log(2.0)] * 2)
+    assert found.without_map == pytest.approx(np.full((2, 2), math.log(2.0)))
+
+
+def test_a_better_ridge_is_no_better_map():
+    """The map is noise and one control is not: the ridge helps both models, and the map none."""
+    rng = np.random.default_rng(0)
+    rows = np.zeros(365 * 8, VISIT_DTYPE)
+    rows["at"] = np.repeat((FIRST_DAY + np.arange(365)) * DAY_NS, 8)
+    rows["matured_ns"] = rows["at"] + DAY_NS + 61 * 10**9
+    rows["brownian"] = rng.uniform(0.1, 0.9, len(rows))
+    for name in VISIT_MODELS["full"]:
+        rows[name] = rng.normal(0, 1, len(rows))
+    odds = np.log(rows["brownian"] / (1 - rows["brownian"])) + rows["trend_1d"]
+    rows["visited"] = rng.random(len(rows)) < 1 / (1 + np.exp(-odds))
+    rows["scored"] = True
+    trials = []
+    for ridge in (1000.0, 5.0):
+        issued = foresee_visits(rows, ModelOptions(ridge=ridge))
+        use = issued.n_trained > 0
+        n = int(use.sum())
+        trials.append(
+            Units(
+                symbol=np.full(n, "A"),
+                at=rows["at"][use],
+                side=np.tile([-1, 1], n)[:n],
+                band=np.tile(np.repeat(np.arange(4), 2), n)[:n],
+                visited=rows["visited"][use] == 1,
+                p=issued.p["full"][use],
+                p_ablated=issued.p["ablated"][use],
+            )
+        )
+    found = worth(day_losses(trials), seed=1, reps=300)
+    assert not any(gain.ci_low > 0.0 for gain in found.gains)
+    assert found.gains[1].value < 0.0
+    assert found.no_map.consistent > 0.3
+    assert found.over_base[1].ci_low > 0.03  # as a whole it is better, and that is said apart
+    assert found.as_configured.consistent < 0.01
 
 
 def test_trials_that_cannot_be_compared_say_why():
@@ -253,7 +292,7 @@ def losses_of(gains: np.ndarray) -> DayLosses:
     return DayLosses(
         day=FIRST_DAY + np.arange(n),
         losses=without[:, None] - gains,
-        without_map=without,
+        without_map=np.tile(without[:, None], gains.shape[1]),
         n_units=10 * n,
         n_dropped=0,
     )
