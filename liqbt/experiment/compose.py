@@ -27,6 +27,7 @@ from liqbt.evaluation import (
 from liqbt.experiment.beside import Beside, truth_beside
 from liqbt.experiment.build import build_estimator
 from liqbt.experiment.describe import describe_market, versions
+from liqbt.experiment.keeping import finished_or_made
 from liqbt.experiment.pipeline import (
     calibration,
     evaluation_config,
@@ -40,7 +41,7 @@ from liqbt.experiment.pipeline import (
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import EvaluationOptions, format_duration
 from liqbt.experiment.since import foreseen_before, scored_part, trained_before
-from liqbt.experiment.store import Run, finished_or_made, write_run
+from liqbt.experiment.store import Run, write_run
 from liqbt.experiment.tables import forecast_table, structured_table
 from liqbt.experiment.visits import run_visits, with_visits
 from liqbt.experiment.work import Work, claims_value, prepared

@@ -7,16 +7,14 @@ altered or taken out shows.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.errors import DataError, first_line
-from liqbt.experiment.identity import canonical_json
+from liqbt.experiment.chain import add_line, read_chain
 from liqbt.experiment.registration import nearest_card, registrations_folder
-from liqbt.log.disk import locked, replace, sha256
+from liqbt.log.disk import locked
 
 __all__ = ["Opening", "count_opening", "openings", "standing"]
 
@@ -61,20 +59,13 @@ def _ledger(folder: Path) -> list[tuple[Opening, bytes]]:
     """Return the ledger's entries with their lines."""
     path = folder / _LEDGER
     lines = path.read_bytes().splitlines() if path.is_file() else []
-    found: list[tuple[Opening, bytes]] = []
-    for number, line in enumerate(lines, start=1):
-        before = sha256(found[-1][1]) if found else ""
-        try:
-            row = json.loads(line)
-            if row.pop("before") != before or row["number"] != number:
-                raise ValueError("it does not follow the line before it")
-            found.append((Opening(**row), line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path}: line {number} is not as it was written ({first_line(error)}); the ledger "
-                "is only ever added to: bring it back as it was"
-            ) from error
-    return found
+    return read_chain(path, lines, _opening)
+
+
+def _opening(number: int, row: dict[str, Any]) -> Opening:
+    if row["number"] != number:
+        raise ValueError("it does not follow the line before it")
+    return Opening(**row)
 
 
 def count_opening(results: Path, experiment: str, made: Callable[[int], Opening]) -> Opening:
@@ -98,9 +89,7 @@ def count_opening(results: Path, experiment: str, made: Callable[[int], Opening]
     with locked(folder.parent / ".lock"):
         kept = [line for _, line in _ledger(folder)]
         opening = made(len(kept) + 1)
-        row = {**asdict(opening), "before": sha256(kept[-1]) if kept else ""}
-        lines = [*kept, canonical_json(row).encode()]
-        replace(folder / _LEDGER, b"".join(line + b"\n" for line in lines))
+        add_line(folder / _LEDGER, kept, asdict(opening))
     return opening
 
 

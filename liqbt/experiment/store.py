@@ -7,6 +7,7 @@
 - `metrics.json`: the scores, rows of the one schema of `Score`;
 - `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
+- `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
 - what the report adds: `report.html`, `report.md`, `figures/`.
 
@@ -15,13 +16,11 @@ Nothing in it depends on a clock or on the machine: the same run writes the same
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -33,23 +32,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from liqbt.errors import AlreadyRunningError, DataError, first_line
+from liqbt.errors import DataError, first_line
 from liqbt.experiment.identity import sha256_file
 from liqbt.experiment.tables import forecasts_of
 from liqbt.log import read_parquet
 from liqbt.types import Forecast, Score, Verdict, VerdictWord
 
-__all__ = [
-    "Run",
-    "finished_or_made",
-    "is_intact",
-    "json_value",
-    "load_run",
-    "read_manifest",
-    "run_lock",
-    "set_aside",
-    "write_run",
-]
+__all__ = ["Run", "json_value", "load_run", "read_manifest", "write_run"]
 
 _GROUP: Final = 4096
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
@@ -215,31 +204,6 @@ def write_run(
     return load_run(final)
 
 
-def is_intact(path: Path) -> bool:
-    """Return whether `path` is a run's folder whose files are as they were written.
-
-    A run can be made again, so its files are not forced to the disk when they are written; what a
-    power cut has torn is found here.
-    """
-    try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        return bool(manifest["files"]) and all(
-            sha256_file(path / name) == digest for name, digest in manifest["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def set_aside(path: Path) -> None:
-    """Move a damaged run's folder out of the way; nothing happens where there is none."""
-    if not path.exists():
-        return
-    n = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
-        n += 1
-    path.rename(aside)
-
-
 def load_run(path: Path) -> Run:
     """Read a run's folder.
 
@@ -335,48 +299,3 @@ def _read_json(path: Path) -> Any:
         raise DataError(f"{path}: missing; is {path.parent} the folder of a run?") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as JSON; run the experiment again") from error
-
-
-@contextmanager
-def run_lock(final: Path) -> Iterator[None]:
-    """Hold the right to write `final`; it ends with the process, however that ends.
-
-    Raises
-    ------
-    AlreadyRunningError
-        If another process is writing this very run.
-    """
-    path = final.parent / ".locks" / final.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunningError(
-                f"{final}: another process is writing this run; wait for it to end"
-            ) from None
-        yield
-
-
-def finished_or_made(final: Path, make: Callable[[], Run]) -> Run:
-    """Return the finished run in `final`, or make it; nobody else can write it meanwhile.
-
-    What is there and is not whole is set aside first.
-
-    Parameters
-    ----------
-    final : Path
-        The run's own folder.
-    make : callable
-        Writes the run there.
-
-    Raises
-    ------
-    AlreadyRunningError
-        If another process is writing this very run.
-    """
-    with run_lock(final):
-        if is_intact(final):
-            return load_run(final)
-        set_aside(final)
-        return make()

@@ -7,16 +7,13 @@ process was killed is no line, and is gone with the next one.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.errors import DataError, first_line
-from liqbt.experiment.identity import canonical_json
+from liqbt.experiment.chain import add_line, read_chain
 from liqbt.experiment.store import json_value
-from liqbt.log.disk import replace, sha256
 
 __all__ = ["FAILED", "FINISHED", "Trial", "add_trial", "numbers", "read_ledger", "searches_folder"]
 
@@ -88,20 +85,7 @@ def _lines(folder: Path) -> list[tuple[Trial, bytes]]:
     """Return the ledger's trials with their lines; an unfinished last line is none."""
     path = folder / _LEDGER
     whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
-    found: list[tuple[Trial, bytes]] = []
-    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
-        before = sha256(found[-1][1]) if found else ""
-        try:
-            row = json.loads(line)
-            if row.pop("before") != before:
-                raise ValueError("it does not follow the line before it")
-            found.append((Trial(**row), line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(
-                f"{path}: line {number} is not as it was written ({first_line(error)}); the ledger "
-                "is only ever added to: bring it back as it was"
-            ) from error
-    return found
+    return read_chain(path, whole.split(b"\n") if whole else [], lambda _, row: Trial(**row))
 
 
 def add_trial(folder: Path, trial: Trial) -> None:
@@ -117,9 +101,7 @@ def add_trial(folder: Path, trial: Trial) -> None:
     lines = _lines(folder)
     if any(asdict(kept) == json_value(asdict(trial)) for kept, _ in lines):
         return
-    row = {**json_value(asdict(trial)), "before": sha256(lines[-1][1]) if lines else ""}
-    kept_lines = [*(line for _, line in lines), canonical_json(row).encode()]
-    replace(folder / _LEDGER, b"".join(line + b"\n" for line in kept_lines))
+    add_line(folder / _LEDGER, [line for _, line in lines], json_value(asdict(trial)))
 
 
 def numbers(trials: list[Trial]) -> dict[str, int]:

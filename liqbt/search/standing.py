@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from liqbt.experiment.store import is_intact, read_manifest
+from liqbt.experiment.keeping import is_intact
+from liqbt.experiment.store import read_manifest
 from liqbt.search.ledger import FAILED, Trial
 from liqbt.search.trials import RUNS
 from liqbt.search.units import VISITS, Units, comparable, read_units

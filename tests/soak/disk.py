@@ -100,7 +100,7 @@ def committed_is_there(folder: Path) -> str:
         problems = EventLog(head.parent).verify()
         if problems:
             return f"verify: {problems[0]}"
-    from liqbt.experiment.store import is_intact
+    from liqbt.experiment.keeping import is_intact
 
     for manifest in folder.rglob("manifest.json"):
         if not manifest.parent.name.endswith(".tmp") and not is_intact(manifest.parent):

@@ -24,9 +24,9 @@ from liqbt.experiment import (
 )
 from liqbt.experiment.build import ESTIMATORS, build_estimator
 from liqbt.experiment.describe import describe_market
+from liqbt.experiment.keeping import run_lock
 from liqbt.experiment.pipeline import scored_from
 from liqbt.experiment.schema import MarketConfig
-from liqbt.experiment.store import run_lock
 from liqbt.log import EventLog, event_table
 from liqbt.replay import forecast_bytes, forecasts_digest
 from liqbt.tape import Selection, build_tape, tape_from_events

@@ -30,13 +30,14 @@ from liqbt.evaluation import (
 from liqbt.evaluation.inference import draw
 from liqbt.experiment.compose import run_parquet, run_tables, sensitivity_rows
 from liqbt.experiment.identity import run_identity
+from liqbt.experiment.keeping import finished_or_made
 from liqbt.experiment.pipeline import foresight, protocol, walk_forward
 from liqbt.experiment.progress import Stage, silent
 from liqbt.experiment.schema import EvaluationOptions
 from liqbt.experiment.score.checks import check_eligible, check_horizons, count_wrong_side
 from liqbt.experiment.score.work import ScoreWork, prepared
 from liqbt.experiment.score.written import score_manifest
-from liqbt.experiment.store import Run, finished_or_made, write_run
+from liqbt.experiment.store import Run, write_run
 from liqbt.experiment.visits import run_visits, with_visits
 from liqbt.replay import replay
 from liqbt.types import DAY_NS, FloatArray, Forecast, Instrument, IntArray, Kind
