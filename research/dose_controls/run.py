@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.evaluation.inference import Draws, Estimate, draw
+from liqbt.evaluation.inference import DaySums, Draws, Estimate, draw, estimate_days
 from liqbt.evaluation.nulls.levels import trends
 from liqbt.evaluation.response import (
     ResponseBins,
@@ -21,7 +21,6 @@ from liqbt.evaluation.response import (
     rank_contrast,
     response_bins,
 )
-from liqbt.evaluation.response.slope import _partialled, _slope
 from liqbt.experiment import build_estimator, forecast_times, load_world, replay, world_experiment
 from liqbt.experiment.pipeline import evaluation_config, market_input, scored_from
 from liqbt.simulate import World, simulate
@@ -92,10 +91,21 @@ def made(name: str, magnet: float, number: int) -> Case:
 
 def fitted(form: str, case: Case, draws: Draws) -> Estimate:
     """Return the dose of one market beside the columns of a form."""
-    bins = case.bins
-    y = bins.visited[:, 1] - bins.visited[:, 0]
-    x_left, y_left, free = _partialled(rank_contrast(bins), y, np.column_stack(FORMS[form](case)))
-    return _slope([(bins.at, x_left, y_left, free + 1)], [bins], draws)
+    bins, controls = case.bins, np.column_stack(FORMS[form](case))
+    both = np.column_stack([rank_contrast(bins), bins.visited[:, 1] - bins.visited[:, 0]])
+    x, y = (both - controls @ np.linalg.lstsq(controls, both, rcond=None)[0]).T
+    free = int(np.linalg.matrix_rank(controls)) + 1
+    day = bins.at // DAY_NS - (bins.at // DAY_NS).min()
+    days = DaySums(total=np.bincount(day, x * y), count=np.bincount(day, x * x))
+    n_days = int(np.count_nonzero(np.bincount(day)))
+    return estimate_days(
+        days,
+        DAY_NS,
+        draws,
+        n_episodes=bins.n_landmarks,
+        scale=float(np.bincount(day, np.abs(x * y)).max()),
+        freedom=(n_days - free) / (n_days - 1),
+    )
 
 
 def tried(number: int, name: str, magnet: float) -> dict[str, tuple[float, bool]]:
