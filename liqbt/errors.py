@@ -13,6 +13,7 @@ __all__ = [
     "LogError",
     "MarginError",
     "OrderError",
+    "RunawayError",
     "first_line",
     "one_line",
     "reason_of",
@@ -31,6 +32,10 @@ class LiqbtError(Exception):
 
 class ConfigError(LiqbtError):
     """A configuration or a command's argument cannot be right; names the file and the key."""
+
+
+class RunawayError(ConfigError):
+    """A simulated price left the range that its market is made for; names the world and the time."""
 
 
 class DataError(LiqbtError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from liqbt.errors import ConfigError
+from liqbt.errors import RunawayError
 from liqbt.log import event_table
 from liqbt.simulate.accounts import empty_book, empty_record
 from liqbt.simulate.draws import draw_script
@@ -57,7 +57,7 @@ def simulate(world: World, *, seed: int | np.random.SeedSequence) -> Market:
 
     Raises
     ------
-    ConfigError
+    RunawayError
         If the price runs off the grid; names symbol, time, price and the planted mechanism.
 
     Examples
@@ -97,7 +97,7 @@ def _run(world: World, script: Script, symbol: str) -> tuple[Book, Record]:
     every = world.truth_every_s // world.step_s
     failed = run(script, book, record, edges, bin_values(fixed[0]), every)
     if failed >= 0:
-        raise ConfigError(_runaway(world, record, failed, symbol))
+        raise RunawayError(_runaway(world, record, failed, symbol))
     return book, record
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqbt.errors import ConfigError
+from liqbt.errors import RunawayError
 from liqbt.evaluation import MarketInput
 from liqbt.experiment import replicate, world_experiment
 from liqbt.experiment.replicate import Replication
@@ -72,11 +72,6 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
         `scores`: for each replication a mapping of statistic to
         `[value, ci_low, ci_high, agree, n_episodes, n_days]`, or `RAN_AWAY` alone; `effects`: of
         statistic to value.
-
-    Raises
-    ------
-    ConfigError
-        If the price of a planted market ran away: its strength is too great for its length.
     """
     world = world_of(job, folder)
     experiment = world_experiment(world)
@@ -85,9 +80,7 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
     for k in range(BATCH):
         try:
             done.append(replicate(world, experiment, seed_of(root, job, k), cheat))
-        except ConfigError as error:
-            if job.role != "size" or "ran away" not in str(error):
-                raise
+        except RunawayError:
             done.append(None)
     rows: list[dict[str, list[Any]]] = [
         {RAN_AWAY: []}
@@ -109,7 +102,7 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
 
 
 def _effects(job: Job, world: World, truths: Sequence[Truth]) -> dict[str, float]:
-    if job.role != "power":
+    if job.role != "power" or len(truths) < 2:
         return {}
     measure = level_effects if job.world == "magnet" else direction_effects
     found: tuple[Effect, ...] = measure(truths, mechanism=world.name)

@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from liqbt.evaluation import CLAIMS
 from liqbt.validity.campaign import Results
 from liqbt.validity.jobs import NUISANCE, RAN_AWAY, TESTS
 
-__all__ = ["ALPHA", "CLEARING", "Cell", "Gate", "TestWord", "gate_of", "rejects", "size_cells"]
+__all__ = [
+    "ALPHA",
+    "CLEARING",
+    "Cell",
+    "Gate",
+    "TestWord",
+    "bound_of",
+    "gate_of",
+    "rejects",
+    "size_cells",
+]
 
 ALPHA: Final = 0.025
 """One-sided size of each test."""
@@ -44,7 +55,7 @@ class Cell:
     replications : int
         Markets in which the test gave an interval, and those whose price ran away.
     rejections : int
-        Of these, how often its lower bound lay above the null, both errors agreeing; one that ran
+        Of these, how often its lower bound lay above the claim's, both errors agreeing; one that ran
         away counts as found, so that dropping it can flatter nothing.
     ran_away : int
         How many did.
@@ -103,9 +114,14 @@ class Gate:
     reason: str
 
 
-def rejects(row: Sequence[Any], null: float = 0.0) -> bool:
-    """Return whether a kept score's lower bound lies above its null, both errors agreeing."""
-    return bool(row[3]) and math.isfinite(row[1]) and row[1] > null
+def bound_of(claim: str) -> float:
+    """Return what a lower bound must exceed for a claim to be found: as its verdict has it."""
+    return next(one.least_bound for one in CLAIMS if one.id == claim)
+
+
+def rejects(row: Sequence[Any], bound: float) -> bool:
+    """Return whether a kept score's lower bound lies above `bound`, both errors agreeing."""
+    return bool(row[3]) and math.isfinite(row[1]) and row[1] > bound
 
 
 def size_cells(results: Results) -> list[Cell]:
@@ -151,7 +167,7 @@ def _cell(
         statistic=statistic,
         world=world,
         replications=tried,
-        rejections=sum(map(rejects, rows)) + ran_away,
+        rejections=sum(rejects(row, bound_of(claim)) for row in rows) + ran_away,
         ran_away=ran_away,
         limit=int(binom.ppf(1.0 - share, tried, ALPHA)),
         few=int(binom.ppf(share, tried, ALPHA)),
@@ -175,7 +191,7 @@ def gate_of(results: Results) -> list[Gate]:
 def _gate(claim: str, statistic: str, cells: list[Cell], seen: list[list[Any]]) -> Gate:
     mine = [cell for cell in cells if cell.claim == claim]
     above = [cell for cell in mine if cell.word == "above"]
-    missed = sum(not rejects(row) for row in seen)
+    missed = sum(not rejects(row, bound_of(claim)) for row in seen)
     absent = [name for name in NUISANCE if name not in {cell.world for cell in mine}]
     fewest = min((cell.replications for cell in mine), default=0)
     word, reason = TestWord.CLEARED, f"its size holds in all {len(NUISANCE)} worlds"

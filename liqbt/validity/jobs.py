@@ -56,10 +56,6 @@ PLANTED: Final = {
 POWER_DAYS: Final = (120, 365)
 """Lengths at which power is measured: four months, and a year."""
 
-_LONG_DAYS: Final = 180
-"""In a longer market the strongest is not tried: a price that is pushed so hard for so long leaves
-what tiers are made for (at a year, in 2 of 32 markets of the magnet, in 6 of 32 of direction)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Job:
@@ -135,8 +131,7 @@ def campaign_jobs(
         n = -(-of_power * min(power_days) // length)
         for name in worlds:
             strengths = PLANTED.get(name, ())
-            tried = strengths if length <= _LONG_DAYS else strengths[:-1]
-            cells += [("power", name, s, length, n) for s in tried]
+            cells += [("power", name, s, length, n) for s in strengths]
     if any(name in NUISANCE for name in worlds):
         cells.append(("oracle", "gbm", 0.0, days, min(replications, 2 * BATCH)))
     return sorted(

@@ -12,8 +12,8 @@ import numpy as np
 from liqbt.evaluation import CLAIMS
 from liqbt.validity.batches import EFFECTS
 from liqbt.validity.campaign import Results
-from liqbt.validity.cells import ALPHA, Gate, TestWord, rejects
-from liqbt.validity.jobs import TESTS
+from liqbt.validity.cells import ALPHA, Gate, TestWord, bound_of, rejects
+from liqbt.validity.jobs import RAN_AWAY, TESTS
 
 __all__ = ["ASKED", "PowerPoint", "gates_with_power", "power_points", "smallest_found"]
 
@@ -38,8 +38,8 @@ class PowerPoint:
     days : int
         Length of each market.
     replications, found : int
-        Markets, and those in which the lower bound lay above the null; one without an interval
-        found nothing.
+        Markets, and those in which the lower bound lay above the claim's; one without an interval,
+        and one whose price ran away, found nothing.
     refuted : int
         Those in which the upper bound lay below the smallest effect of interest, both errors
         agreeing, though the effect was as large; 0 where it was smaller.
@@ -99,6 +99,7 @@ def _point(results: Results, claim: str, statistic: str, days: int, strength: fl
         if (job.role, job.world, job.days, job.strength) == ("power", claim, days, strength)
     ]
     rows = [s[statistic] for found in mine for s in found["scores"] if statistic in s]
+    ran_away = sum(RAN_AWAY in s for found in mine for s in found["scores"])
     caused, factual = (
         _mean([found["effects"].get(name, math.nan) for found in mine]) for name in EFFECTS[claim]
     )
@@ -109,8 +110,8 @@ def _point(results: Results, claim: str, statistic: str, days: int, strength: fl
         statistic=statistic,
         strength=strength,
         days=days,
-        replications=len(rows),
-        found=sum(map(rejects, rows)),
+        replications=len(rows) + ran_away,
+        found=sum(rejects(row, bound_of(claim)) for row in rows),
         refuted=sum(bool(row[3]) and row[2] < least for row in rows) if caused[0] >= least else 0,
         mean=mean,
         error=error,

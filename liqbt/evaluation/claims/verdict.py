@@ -163,7 +163,8 @@ def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tupl
     row, agree = detail.score, detail.estimate.agree
     show = partial(effect_words, claim)
     effect, low, high = row.value - row.null, row.ci_low - row.null, row.ci_high - row.null
-    power = power_at(claim.smallest_effect, row.mde, alpha=claim.alpha)
+    power = power_at(claim.smallest_effect - claim.least_bound, row.mde, alpha=claim.alpha)
+    detectable = row.mde + claim.least_bound
     smallest = show(claim.smallest_effect)
     interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
@@ -174,9 +175,9 @@ def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tupl
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
     if enough and unmet is not None:
         return VerdictWord.INCONCLUSIVE, f"above its null, but {unmet} {tail}"
-    if row.mde > claim.smallest_effect:
+    if detectable > claim.smallest_effect:
         return VerdictWord.UNDERPOWERED, (
-            f"only effects of {show(row.mde)} or more could have been found, and {smallest} "
+            f"only effects of {show(detectable)} or more could have been found, and {smallest} "
             f"would matter {tail}"
         )
     if not agree:
