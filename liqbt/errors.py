@@ -35,7 +35,7 @@ class ConfigError(LiqbtError):
 
 
 class RunawayError(ConfigError):
-    """A simulated price left the range that its market is made for; names the world and the time."""
+    """A simulated price left what its market is made for; names the world and the time."""
 
 
 class DataError(LiqbtError):

@@ -55,8 +55,8 @@ class Cell:
     replications : int
         Markets in which the test gave an interval, and those whose price ran away.
     rejections : int
-        Of these, how often its lower bound lay above the claim's, both errors agreeing; one that ran
-        away counts as found, so that dropping it can flatter nothing.
+        Of these, how often its lower bound lay above the claim's, both errors agreeing; one that
+        ran away counts as found, so that dropping it can flatter nothing.
     ran_away : int
         How many did.
     limit : int

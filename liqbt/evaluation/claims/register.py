@@ -139,8 +139,8 @@ MAGNET: Final = Claim(
     also_above=("dose_response_beside_structures",),
     also_positive=("mirror_lift_densest",),
     pass_rule="97.5 % lower bound above 1 point, an effect of 2 points or more from the lowest to "
-    "the highest density, mirror lift of the densest cluster above 0, and a lower bound above 0 beside "
-    "the structural maps",
+    "the highest density, mirror lift of the densest cluster above 0, and a lower bound above 0 "
+    "beside the structural maps",
     number="3",
     primary=True,
     status=ClaimStatus.TESTABLE,
