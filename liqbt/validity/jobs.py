@@ -33,7 +33,7 @@ TESTS: Final = {
     "magnet": "dose_response",
     "direction": "first_side_gain",
 }
-"""The test of each primary claim: its statistic, whose lower bound must lie above the null."""
+"""The test of each primary claim: its statistic, whose lower bound must exceed the claim's."""
 
 NUISANCE: Final = (
     "gbm",

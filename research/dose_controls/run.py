@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from liqbt.evaluation import CLAIMS
 from liqbt.evaluation.inference import DaySums, Draws, Estimate, draw, estimate_days
 from liqbt.evaluation.nulls.levels import trends
 from liqbt.evaluation.response import (
@@ -31,6 +32,8 @@ HERE = Path(__file__).resolve().parent
 WORLDS = HERE.parent.parent / "experiments" / "worlds"
 FIRST_SEED = 1_000_000
 """Apart from the seeds of the validity gate, which the form must not be chosen on."""
+
+BOUND = next(claim.least_bound for claim in CLAIMS if claim.id == "magnet")
 
 HOURS = (6, 12, 24, 48, 72, 120, 168, 336)
 
@@ -108,12 +111,15 @@ def fitted(form: str, case: Case, draws: Draws) -> Estimate:
     )
 
 
-def tried(number: int, name: str, magnet: float) -> dict[str, tuple[float, bool]]:
-    """Return of each form the dose of one market, and whether a magnet was found."""
+def tried(number: int, name: str, magnet: float) -> dict[str, tuple[float, bool, bool]]:
+    """Return of each form the dose of one market, and whether it lay above 0 and above `BOUND`."""
     case = made(name, magnet, number)
     draws = draw(np.random.default_rng(1), reps=2000, n_days=130)
     found = {form: fitted(form, case, draws) for form in FORMS}
-    return {form: (e.value, bool(e.ci_low > 0.0 and e.agree)) for form, e in found.items()}
+    return {
+        form: (e.value, e.agree and e.ci_low > 0.0, e.agree and e.ci_low > BOUND)
+        for form, e in found.items()
+    }
 
 
 def main() -> None:
@@ -136,10 +142,10 @@ def main() -> None:
             rows = list(pool.map(one, range(n), chunksize=4))
             for form in FORMS:
                 values = np.array([row[form][0] for row in rows])
-                found = sum(row[form][1] for row in rows)
+                above, found = (sum(bool(row[form][k]) for row in rows) for k in (1, 2))
                 error = values.std(ddof=1) / np.sqrt(n)
                 cells[form].append(
-                    f"{found} of {n}; {100 * values.mean():+.1f} ({100 * error:.1f})"
+                    f"{above}, {found} of {n}; {100 * values.mean():+.1f} ({100 * error:.1f})"
                 )
     heads = [f"{name} {magnet:g}" if magnet else name for name, magnet, _ in worlds]
     lines = [f"| beside the dose | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]

@@ -41,13 +41,13 @@ def primary_lines(runs: dict[str, Run]) -> Iterator[str]:
             score, (scale, unit) = found.score, UNITS[claim["unit"]]
             if score is None:
                 continue
-            effect = float(claim["smallest_effect"])
+            effect, bound = float(claim["smallest_effect"]), float(claim["least_bound"])
             yield (
                 f"| {claim['number']}, {name} | {experiment} | *{found.word}* "
                 f"| `{score.statistic}`, {unit} "
                 f"| {interval(score.value, score.ci_low, score.ci_high, scale)} "
-                f"| {scale * score.mde:.1f} | {scale * effect:g} "
-                f"| {100 * power_at(effect, score.mde):.0f} % "
+                f"| {scale * (score.mde + bound):.1f} | {scale * effect:g} "
+                f"| {100 * power_at(effect - bound, score.mde):.0f} % "
                 f"| {score.n_episodes:,} | {score.n_days} |"
             )
 
