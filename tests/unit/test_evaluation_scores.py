@@ -227,16 +227,23 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
     ("given", "word"),
     [
         ({}, VerdictWord.SUPPORTED),
-        ({"value": 0.015, "half": 0.01}, VerdictWord.INCONCLUSIVE),  # above 0, short of 2 points
+        ({"value": 0.015, "half": 0.004, "mde": 0.0099}, VerdictWord.REFUTED),  # short of 2 points
+        ({"value": 0.015, "half": 0.006, "mde": 0.0099}, VerdictWord.INCONCLUSIVE),
+        (
+            {"value": 0.025, "half": 0.016, "mde": 0.0099},
+            VerdictWord.INCONCLUSIVE,
+        ),  # low: 0.9 point
+        ({"value": 0.025, "half": 0.014, "mde": 0.02}, VerdictWord.SUPPORTED),
         ({"value": 0.005}, VerdictWord.REFUTED),
         ({"value": -0.05}, VerdictWord.REFUTED),
         ({"value": 0.0, "half": 0.019}, VerdictWord.REFUTED),
         ({"value": 0.012, "half": 0.004}, VerdictWord.REFUTED),  # real and too small to matter
-        ({"value": 0.012, "half": 0.014, "mde": 0.0199}, VerdictWord.INCONCLUSIVE),
+        ({"value": 0.012, "half": 0.014, "mde": 0.0099}, VerdictWord.INCONCLUSIVE),
         ({"value": 0.012, "half": 0.05, "mde": 0.07}, VerdictWord.UNDERPOWERED),
-        ({"value": 0.06, "half": 0.05, "mde": 0.07}, VerdictWord.SUPPORTED),
-        ({"agree": False}, VerdictWord.INCONCLUSIVE),
-        ({"value": -0.05, "agree": False}, VerdictWord.INCONCLUSIVE),
+        ({"value": 0.065, "half": 0.05, "mde": 0.07}, VerdictWord.SUPPORTED),
+        ({"agree": False, "mde": 0.0099}, VerdictWord.INCONCLUSIVE),
+        ({"value": -0.05, "agree": False, "mde": 0.0099}, VerdictWord.INCONCLUSIVE),
+        ({"value": 0.012, "half": 0.014, "mde": 0.0101}, VerdictWord.UNDERPOWERED),
         ({"mde": 0.07, "agree": False}, VerdictWord.UNDERPOWERED),
         ({"n": 29}, VerdictWord.NOT_TESTABLE),
         ({"days": 19}, VerdictWord.NOT_TESTABLE),
@@ -263,8 +270,8 @@ def test_reasons_say_what_is_needed():
     assert "3 episodes on 2 days; at least 30 on 20 days are needed" in few.reason
     assert "there is no dose_response" in verdict(MAGNET, None, withheld=None).reason
     weak = verdict(MAGNET, detail(value=0.012, half=0.05, mde=0.07), withheld=None)
-    assert "7 points" in weak.reason
-    assert "12%" in weak.reason
+    assert "effects of 8 points or more" in weak.reason  # 7 beyond the point that is left to trends
+    assert "6%" in weak.reason
 
 
 def test_the_null_of_a_score_is_what_bounds_are_held_against():
@@ -308,7 +315,7 @@ def test_a_condition_whose_intervals_do_not_agree_is_not_met():
     ("value", "half", "word"),
     [
         (1.15, 0.04, VerdictWord.SUPPORTED),
-        (1.15, 0.06, VerdictWord.INCONCLUSIVE),
+        (1.15, 0.06, VerdictWord.UNDERPOWERED),  # as small an effect as the bound shows never
         (1.04, 0.03, VerdictWord.REFUTED),
     ],
 )
@@ -338,8 +345,8 @@ def test_a_condition_that_was_not_computed_is_not_met():
     ],
 )
 def test_primary_claims_share_alpha(direction, word, says):
-    """A bound just above zero, p = 0.02: enough where the other primary claim is beyond doubt."""
-    magnet = detail(value=0.03, half=0.0287, mde=0.03 * 2.8 / 2.054)
+    """A bound just above one point, p = 0.02: enough where the other primary claim is beyond doubt."""
+    magnet = detail(value=0.04, half=0.0287, mde=0.03 * 2.8 / 2.054)
     rows = beside(dose_response_beside_structures=(0.03, 0.01), mirror_lift_densest=(0.01, 0.5))
     rows += [magnet, detail(statistic="first_side_gain", **direction)]
     found = {v.claim: v for v in verdicts(rows, withheld={})}["magnet"]
