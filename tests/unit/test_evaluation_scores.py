@@ -345,7 +345,7 @@ def test_a_condition_that_was_not_computed_is_not_met():
     ],
 )
 def test_primary_claims_share_alpha(direction, word, says):
-    """A bound just above one point, p = 0.02: enough where the other primary claim is beyond doubt."""
+    """A bound just above one point, p = 0.02: enough if the other primary claim is beyond doubt."""
     magnet = detail(value=0.04, half=0.0287, mde=0.03 * 2.8 / 2.054)
     rows = beside(dose_response_beside_structures=(0.03, 0.01), mirror_lift_densest=(0.01, 0.5))
     rows += [magnet, detail(statistic="first_side_gain", **direction)]
