@@ -57,6 +57,7 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         size=_size_table(document),
         ran_away=sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
         power=_power_table(document),
+        lost=_lost(document),
         smallest=_smallest_table(document),
         levels=document["random_levels"],
         lifts=_lifts_table(document["random_levels"]),
@@ -89,6 +90,19 @@ def _size_table(document: Mapping[str, Any]) -> Table | None:
     head = ("World", "Statistic", "Markets", "Found", "Share", "At most", "It is", "Found reversed")
     tail = ("Mean", "Spread", "Days", "Episodes")
     return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
+
+
+def _lost(document: Mapping[str, Any]) -> str:
+    """Say how many planted markets ran away, and where; each is in a row for every statistic."""
+    lost = {
+        (p["claim"], p["strength"], p["days"]): (int(p.get("ran_away", 0)), p["replications"])
+        for p in document["power"]
+    }
+    return ", ".join(
+        f"{n} of {tried} of {claim} {strength:g} over {days} days"
+        for (claim, strength, days), (n, tried) in lost.items()
+        if n
+    )
 
 
 def _power_table(document: Mapping[str, Any]) -> Table | None:

@@ -102,7 +102,7 @@ def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
 
 
 def _effects(job: Job, world: World, truths: Sequence[Truth]) -> dict[str, float]:
-    if job.role != "power" or len(truths) < 2:
+    if job.role != "power" or len(truths) < 2:  # told out of sample: of one market by another
         return {}
     measure = level_effects if job.world == "magnet" else direction_effects
     found: tuple[Effect, ...] = measure(truths, mechanism=world.name)

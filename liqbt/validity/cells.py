@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from liqbt.evaluation import CLAIMS
+from liqbt.evaluation import CLAIMS, Claim
 from liqbt.validity.campaign import Results
 from liqbt.validity.jobs import NUISANCE, RAN_AWAY, TESTS
 
@@ -18,7 +18,7 @@ __all__ = [
     "Cell",
     "Gate",
     "TestWord",
-    "bound_of",
+    "claim_of",
     "gate_of",
     "rejects",
     "size_cells",
@@ -114,9 +114,9 @@ class Gate:
     reason: str
 
 
-def bound_of(claim: str) -> float:
-    """Return what a lower bound must exceed for a claim to be found: as its verdict has it."""
-    return next(one.least_bound for one in CLAIMS if one.id == claim)
+def claim_of(name: str) -> Claim:
+    """Return the entry of a primary claim: its tests are held against what its verdict asks."""
+    return next(claim for claim in CLAIMS if claim.id == name)
 
 
 def rejects(row: Sequence[Any], bound: float) -> bool:
@@ -162,12 +162,13 @@ def _cell(
     mean = math.fsum(values) / len(values)
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1))
     share, tried = FAMILY / n, len(rows) + ran_away
+    bound = claim_of(claim).least_bound
     return Cell(
         claim=claim,
         statistic=statistic,
         world=world,
         replications=tried,
-        rejections=sum(rejects(row, bound_of(claim)) for row in rows) + ran_away,
+        rejections=sum(rejects(row, bound) for row in rows) + ran_away,
         ran_away=ran_away,
         limit=int(binom.ppf(1.0 - share, tried, ALPHA)),
         few=int(binom.ppf(share, tried, ALPHA)),
@@ -191,7 +192,7 @@ def gate_of(results: Results) -> list[Gate]:
 def _gate(claim: str, statistic: str, cells: list[Cell], seen: list[list[Any]]) -> Gate:
     mine = [cell for cell in cells if cell.claim == claim]
     above = [cell for cell in mine if cell.word == "above"]
-    missed = sum(not rejects(row, bound_of(claim)) for row in seen)
+    missed = sum(not rejects(row, claim_of(claim).least_bound) for row in seen)
     absent = [name for name in NUISANCE if name not in {cell.world for cell in mine}]
     fewest = min((cell.replications for cell in mine), default=0)
     word, reason = TestWord.CLEARED, f"its size holds in all {len(NUISANCE)} worlds"

@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation import CLAIMS
 from liqbt.validity.batches import EFFECTS
 from liqbt.validity.campaign import Results
-from liqbt.validity.cells import ALPHA, Gate, TestWord, bound_of, rejects
+from liqbt.validity.cells import ALPHA, Gate, TestWord, claim_of, rejects
 from liqbt.validity.jobs import RAN_AWAY, TESTS
 
 __all__ = ["ASKED", "PowerPoint", "gates_with_power", "power_points", "smallest_found"]
@@ -40,6 +39,8 @@ class PowerPoint:
     replications, found : int
         Markets, and those in which the lower bound lay above the claim's; one without an interval,
         and one whose price ran away, found nothing.
+    ran_away : int
+        Markets whose price ran away: they found nothing, and are in neither mean nor effect.
     refuted : int
         Those in which the upper bound lay below the smallest effect of interest, both errors
         agreeing, though the effect was as large; 0 where it was smaller.
@@ -58,6 +59,7 @@ class PowerPoint:
     days: int
     replications: int
     found: int
+    ran_away: int
     refuted: int
     mean: float
     error: float
@@ -71,7 +73,7 @@ class PowerPoint:
         """More wrong refutations than this are not chance (97.5 % of a right test's)."""
         from scipy.stats import binom
 
-        return int(binom.ppf(1.0 - ALPHA, self.replications, ALPHA))
+        return int(binom.ppf(1.0 - ALPHA, self.replications - self.ran_away, ALPHA))
 
     @property
     def power(self) -> float:
@@ -104,14 +106,15 @@ def _point(results: Results, claim: str, statistic: str, days: int, strength: fl
         _mean([found["effects"].get(name, math.nan) for found in mine]) for name in EFFECTS[claim]
     )
     mean, error = _mean([row[0] for row in rows])
-    least = next(one.smallest_effect for one in CLAIMS if one.id == claim)
+    bound, least = claim_of(claim).least_bound, claim_of(claim).smallest_effect
     return PowerPoint(
         claim=claim,
         statistic=statistic,
         strength=strength,
         days=days,
         replications=len(rows) + ran_away,
-        found=sum(rejects(row, bound_of(claim)) for row in rows),
+        found=sum(rejects(row, bound) for row in rows),
+        ran_away=ran_away,
         refuted=sum(bool(row[3]) and row[2] < least for row in rows) if caused[0] >= least else 0,
         mean=mean,
         error=error,

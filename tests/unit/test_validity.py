@@ -203,6 +203,17 @@ def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path,
         run_campaign(jobs, identity="a", **places)
 
 
+def test_a_finding_is_what_the_verdict_of_the_claim_asks_for():
+    """Above 0 and below one point: found for direction, and not for the magnet."""
+    score = [0.02, 0.005, 0.1, True, 100, 100]
+    scores = [{statistic: score for statistic in TESTS.values()}] * BATCH
+    found = {job: {"scores": scores} for job in results(40, {})}
+    cells = {(cell.claim, cell.rejections) for cell in size_cells(found)}
+    assert cells == {("magnet", 0), ("direction", 40)}
+    words = {gate.claim: gate.reason for gate in gate_of(found)}
+    assert "missed 8 of 8" in words["magnet"]
+
+
 def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
     from liqbt.validity import batches
 
@@ -215,7 +226,8 @@ def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
     assert lost == {"scores": [{RAN_AWAY: []}] * BATCH, "effects": {}}
     planted = replace(job, role="power", world="magnet", strength=1.0)
     (point,) = power_points({planted: batches.one_batch(planted, WORLDS, 0)})[:1]
-    assert (point.replications, point.found) == (BATCH, 0)
+    assert (point.replications, point.found, point.ran_away) == (BATCH, 0, BATCH)
+    assert point.refuted_limit == 0  # nothing is left in which it could have been refuted
     found = results(40, {"regimes": 1})
     before = {(c.statistic, c.world): c for c in size_cells(found)}
     after = {(c.statistic, c.world): c for c in size_cells({**found, replace(job, batch=99): lost})}
