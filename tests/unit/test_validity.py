@@ -206,7 +206,7 @@ def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path,
 def test_a_finding_is_what_the_verdict_of_the_claim_asks_for():
     """Above 0 and below one point: found for direction, and not for the magnet."""
     score = [0.02, 0.005, 0.1, True, 100, 100]
-    scores = [{statistic: score for statistic in TESTS.values()}] * BATCH
+    scores = [dict.fromkeys(TESTS.values(), score)] * BATCH
     found = {job: {"scores": scores} for job in results(40, {})}
     cells = {(cell.claim, cell.rejections) for cell in size_cells(found)}
     assert cells == {("magnet", 0), ("direction", 40)}
