@@ -4,22 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = [
-    "AlreadyRunningError",
-    "ConfigError",
-    "DataError",
-    "EstimatorError",
-    "LiqbtError",
-    "LogError",
-    "MarginError",
-    "OrderError",
-    "RunawayError",
-    "first_line",
-    "one_line",
-    "reason_of",
-]
-
-
 _LONGEST: Final = 2000
 
 

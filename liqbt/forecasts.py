@@ -12,8 +12,6 @@ import numpy as np
 
 from liqbt.types import CLUSTER_DTYPE, Clusters, Forecast
 
-__all__ = ["forecast_bytes", "forecasts_digest", "joined_clusters"]
-
 
 def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
     """Return the clusters of all forecasts, one after the other, read-only.

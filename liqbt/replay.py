@@ -20,24 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import DataError, EstimatorError, LiqbtError, first_line
-from liqbt.forecasts import forecast_bytes, forecasts_digest, joined_clusters
-from liqbt.tape import Tape
+from liqbt.forecasts import joined_clusters
+from liqbt.tape.values import Tape
 from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Events, Forecast, IntArray, Ns
-
-__all__ = [
-    "Checkpoint",
-    "Estimator",
-    "State",
-    "copied",
-    "forecast_bytes",
-    "forecasts_digest",
-    "joined_clusters",
-    "load_checkpoint",
-    "replay",
-    "replay_from",
-    "save_checkpoint",
-    "schedule",
-]
 
 State = Mapping[str, npt.NDArray[Any]]
 Slicer = Callable[[Events, int, int], Events]

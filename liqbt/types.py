@@ -15,32 +15,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "CLUSTER_DTYPE",
-    "DAY_NS",
-    "EVENT_DTYPE",
-    "HOUR_NS",
-    "MINUTE_NS",
-    "PAYLOAD",
-    "SECOND_NS",
-    "Cluster",
-    "Clusters",
-    "DensityGrid",
-    "Events",
-    "FirstSide",
-    "FloatArray",
-    "Forecast",
-    "Instrument",
-    "IntArray",
-    "Kind",
-    "Mask",
-    "Ns",
-    "Score",
-    "Side",
-    "Verdict",
-    "VerdictWord",
-]
-
 Ns: TypeAlias = int
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]

@@ -255,7 +255,8 @@ def month_archive(
     Marks, bars, open interest and liquidations are the simulated market's; trades are drawn along
     its path. One day of every symbol is missing, and one day has no liquidation at all.
     """
-    from liqbt.simulate import World, simulate
+    from liqbt.simulate.market import simulate
+    from liqbt.simulate.world import World
     from liqbt.types import Kind
 
     world = World(

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.estimators import OIFlow
-from liqbt.log import EventLog
-from liqbt.tape import Tape
+from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.log.store import EventLog
+from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, Kind, Ns
 
 

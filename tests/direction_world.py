@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liqbt.evaluation import COVARIATES, LANDMARK_DTYPE
+from liqbt.evaluation.covariates import COVARIATES, LANDMARK_DTYPE
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR

@@ -7,8 +7,9 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from liqbt.estimators import OIFlowConfig, PriceConfig
-from liqbt.margin import flat_tiers
+from liqbt.estimators.config import PriceConfig
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.margin.tiers import flat_tiers
 from liqbt.types import EVENT_DTYPE, HOUR_NS, SECOND_NS, Kind
 
 START = 1_700_000_000 * SECOND_NS

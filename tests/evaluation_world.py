@@ -6,7 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from liqbt.calibrate import ModelOptions, calibrate_landmarks, foresee_landmarks
+from liqbt.calibrate.models import foresee_landmarks
+from liqbt.calibrate.tilt import calibrate_landmarks
+from liqbt.calibrate.walk import ModelOptions
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.path import PricePath
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast

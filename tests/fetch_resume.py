@@ -23,9 +23,10 @@ from pathlib import Path
 import archive
 import click
 
-from liqbt.experiment import fetch_archive
-from liqbt.log import EventLog
-from liqbt.tape import Selection, build_tape
+from liqbt.log.store import EventLog
+from liqbt.study.fetch import fetch_archive
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection
 
 TYPES = ("metrics", "markPriceKlines:5m", "aggTrades", "liquidationSnapshot", "fundingRate")
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from evaluation_world import START, brownian_path, clusters_at, forecast, points
 
+from liqbt.evaluation.accuracy.landmarks import market_landmarks
 from liqbt.evaluation.config import MarketInput
-from liqbt.evaluation.plane import market_landmarks
 from liqbt.types import HOUR_NS, MINUTE_NS, SECOND_NS
 
 STEP = 300 * SECOND_NS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.tape import Tape, tape_from_events
+from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import (
     CLUSTER_DTYPE,
     EVENT_DTYPE,

@@ -14,26 +14,20 @@ import numpy as np
 
 from liqbt.audit.checkpoint import checkpoints
 from liqbt.audit.chunks import chunks
-from liqbt.audit.elsewhere import replay_elsewhere, resume_elsewhere
+from liqbt.audit.formatting import AuditReport, detail
 from liqbt.audit.lookahead import lookahead
 from liqbt.audit.order import order
-from liqbt.audit.reread import backwards, reread
 from liqbt.audit.subject import Opened, Place, Subject, open_place
+from liqbt.audit.subprocess import backwards, replay_elsewhere, reread, resume_elsewhere
 from liqbt.audit.ties import ties
 from liqbt.audit.values import AuditResult
-from liqbt.audit.words import AuditReport, detail
-from liqbt.experiment import Experiment, Issued, Stage, Tape, issue, silent
-from liqbt.log import table_columns
+from liqbt.log.schema import table_columns
+from liqbt.study.pipeline import Issued
+from liqbt.study.progress import Stage, silent
+from liqbt.study.schema import Experiment
+from liqbt.study.visits import issue
+from liqbt.tape.values import Tape
 from liqbt.types import Events, Kind, Ns
-
-__all__ = [
-    "AUDITS",
-    "audit_checkpoint",
-    "audit_chunks",
-    "audit_lookahead",
-    "audit_order",
-    "audit_ties",
-]
 
 Tell = Callable[[int, int], None]
 _HASH_SEEDS: Final = tuple(n for n in (1, 2, 3) if str(n) != os.environ.get("PYTHONHASHSEED"))[:2]

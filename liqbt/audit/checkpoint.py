@@ -18,19 +18,19 @@ import numpy.typing as npt
 from liqbt.audit.subject import Subject
 from liqbt.audit.values import AuditResult, Difference, Trial, compared, hashed
 from liqbt.errors import DataError
-from liqbt.experiment import Issued, forecast_items, iso, replay
 from liqbt.replay import (
     Checkpoint,
     Estimator,
     State,
     copied,
     load_checkpoint,
+    replay,
     replay_from,
     save_checkpoint,
 )
+from liqbt.study.pipeline import Issued, forecast_items
+from liqbt.study.summary import iso
 from liqbt.types import Events, Forecast, Ns
-
-__all__ = ["checkpoints"]
 
 Resume: TypeAlias = Callable[[Sequence[Path]], Sequence[Sequence[Issued]]]
 

@@ -15,11 +15,9 @@ import numpy.typing as npt
 
 from liqbt.audit.subject import Subject, issued
 from liqbt.audit.values import AuditResult, Trial, compared, hashed
-from liqbt.experiment import Issued, forecast_items, replay
-from liqbt.replay import Estimator, State, copied
+from liqbt.replay import Estimator, State, copied, replay
+from liqbt.study.pipeline import Issued, forecast_items
 from liqbt.types import Events, Forecast, IntArray, Ns
-
-__all__ = ["ONE_BY_ONE", "chunks"]
 
 ONE_BY_ONE: Final = 20_000
 """So many events of a tape are handed over one by one; the rest in whole intervals."""

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from liqbt.audit.values import AuditResult, first_difference
 from liqbt.errors import DataError
-from liqbt.experiment import Issued, Tape, iso, tape_from_events
+from liqbt.study.pipeline import Issued
+from liqbt.study.summary import iso
+from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import HOUR_NS, PAYLOAD, Events, Kind, Ns
-
-__all__ = ["Pipeline", "lookahead", "poisoned"]
 
 Pipeline: TypeAlias = Callable[[Tape, Ns | None], Sequence[Issued]]
 """From a tape, and the last time of issue (None: all), to what is issued: bytes by field."""

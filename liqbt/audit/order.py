@@ -8,10 +8,8 @@ import numpy as np
 
 from liqbt.audit.subject import Subject, issued
 from liqbt.audit.values import AuditResult, Difference, first_difference
-from liqbt.experiment import Tape
+from liqbt.tape.values import Tape
 from liqbt.types import EVENT_DTYPE
-
-__all__ = ["order", "tape_difference"]
 
 
 def order(

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liqbt.errors import DataError
-from liqbt.log import EventLog, read_parquet
+from liqbt.log.disk import read_parquet
+from liqbt.log.store import EventLog
 from liqbt.types import Kind
-
-__all__ = ["reversed_log", "shuffle_file", "shuffled_log"]
 
 
 def shuffled_log(log: EventLog, folder: Path, rng: np.random.Generator) -> EventLog:

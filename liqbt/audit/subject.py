@@ -9,26 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from liqbt.errors import DataError
-from liqbt.experiment import (
-    Experiment,
-    Issued,
-    Stage,
-    Tape,
-    build_estimator,
-    forecast_times,
-    issued_items,
-    load_experiment,
-    make_importable,
-    market_tape,
-    open_events,
-    replay,
-    with_estimator,
-)
-from liqbt.experiment.events import Origin
-from liqbt.replay import Estimator
+from liqbt.replay import Estimator, replay
+from liqbt.study.estimators import build_estimator, make_importable
+from liqbt.study.events import Origin, market_tape, open_events
+from liqbt.study.pipeline import Issued, forecast_times
+from liqbt.study.progress import Stage
+from liqbt.study.schema import Experiment, load_experiment, with_estimator
+from liqbt.study.visits import issued_items
+from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, Forecast, IntArray
-
-__all__ = ["Opened", "Place", "Subject", "issued", "open_place", "shortened"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

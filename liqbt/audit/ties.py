@@ -19,11 +19,8 @@ import numpy as np
 from liqbt.audit.order import tape_difference
 from liqbt.audit.subject import Subject, issued
 from liqbt.audit.values import AuditResult, Difference, differences
-from liqbt.experiment import Tape
-from liqbt.tape.values import trusted_tape
+from liqbt.tape.values import Tape, trusted_tape
 from liqbt.types import Events, IntArray, Kind, Mask
-
-__all__ = ["TieGroups", "permuted", "tie_groups", "ties"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,18 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeAlias
 
-from liqbt.experiment import Issued
+from liqbt.study.pipeline import Issued
 from liqbt.types import Ns
-
-__all__ = [
-    "AuditResult",
-    "Difference",
-    "Trial",
-    "compared",
-    "differences",
-    "first_difference",
-    "hashed",
-]
 
 Trial: TypeAlias = tuple[str, Sequence[Issued], Sequence[Issued]]
 """What had been changed, what is expected, and what was issued."""

@@ -13,7 +13,9 @@ from liqbt.bench.kernels import read_only_pass
 from liqbt.bench.passages import passage_rows
 from liqbt.bench.tape import DAYS, synthetic_tape
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
-from liqbt.experiment import Tape, default_estimator, replay, schedule
+from liqbt.replay import replay, schedule
+from liqbt.study.estimators import default_estimator
+from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, MINUTE_NS, IntArray
 
 __all__ = ["BenchRow", "describe_bench", "run_bench", "synthetic_tape"]

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
-from liqbt.experiment import Tape
-from liqbt.log import EventLog, read_parquet
-from liqbt.tabular import ColumnMap, ingest_file, parse_map
-from liqbt.tape import Selection, build_tape
+from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.table import ingest_file
+from liqbt.log.disk import read_parquet
+from liqbt.log.store import EventLog
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection, Tape
 from liqbt.types import Instrument, Kind
-
-__all__ = ["decode_rows", "ingest_rows", "trades_map", "write_trades"]
 
 _MARKET = Instrument("synthetic", "SYN")
 

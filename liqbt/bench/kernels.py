@@ -9,8 +9,6 @@ from numba import njit
 
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["read_only_pass", "windows_pass"]
-
 
 @njit(cache=True)
 def read_only_pass(events: npt.NDArray[Any]) -> float:

@@ -6,9 +6,7 @@ import numpy as np
 
 from liqbt.bench.kernels import windows_pass
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
-from liqbt.evaluation.kernels import first_passages
-
-__all__ = ["passage_rows"]
+from liqbt.evaluation.kernels.passages import first_passages
 
 _POINTS = 200_000
 _WINDOW = 2_016

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from liqbt.tape import Tape, trusted_tape
+from liqbt.tape.values import Tape, trusted_tape
 from liqbt.types import DAY_NS, EVENT_DTYPE, Events, Instrument, Kind, Side
-
-__all__ = ["DAYS", "synthetic_tape"]
 
 DAYS = 90
 _START = 1_735_689_600 * 10**9

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BenchRow", "rows_of", "seconds_of"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchRow:

@@ -24,14 +24,6 @@ import numpy.typing as npt
 from liqbt.calibrate.walk import ModelOptions, Walked, walk_forward_multinomial
 from liqbt.types import FloatArray
 
-__all__ = [
-    "CASCADE_MODELS",
-    "FIRST_SIDE_MODELS",
-    "Foreseen",
-    "ModelOptions",
-    "foresee_landmarks",
-]
-
 _Covariates = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of those that point up or down, and of those that do not."""
 

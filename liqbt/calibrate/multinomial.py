@@ -17,8 +17,6 @@ import numpy as np
 
 from liqbt.types import FloatArray
 
-__all__ = ["class_probabilities", "fit_multinomial", "signed_design"]
-
 _TOLERANCE: Final = 1e-4
 """Of a step: the error that is left is of the order of its square."""
 _MOST_STEPS: Final = 50

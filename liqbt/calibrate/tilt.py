@@ -22,8 +22,6 @@ import numpy.typing as npt
 from liqbt.errors import ConfigError, DataError
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["Tilt", "calibrate_landmarks", "fit_tilt", "tilt", "walk_forward_tilt"]
-
 _SIDES: Final = np.array([-1.0, 1.0, 0.0])
 _TOLERANCE: Final = 1e-10
 _MOST_STEPS: Final = 100

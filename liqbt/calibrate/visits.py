@@ -23,8 +23,6 @@ from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import DataError
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["VISIT_MODELS", "ForeseenVisits", "foresee_visits", "walk_forward_visits"]
-
 _CONTROLS: Final = (
     "distance_sigma",
     "volatility_3h",

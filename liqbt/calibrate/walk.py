@@ -12,8 +12,6 @@ from liqbt.calibrate.multinomial import class_probabilities, fit_multinomial, si
 from liqbt.errors import ConfigError, DataError
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
 
-__all__ = ["ModelOptions", "Walked", "walk_forward_multinomial"]
-
 _CLIP: Final = 4.0
 _LEAST: Final = 1e-9
 

@@ -15,12 +15,12 @@ import click
 from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
+from liqbt.cli.formatting import examples
 from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import check, compare, demo, line, report, run
 from liqbt.cli.score import score
 from liqbt.cli.search import search
 from liqbt.cli.validity import validate
-from liqbt.cli.words import examples
 from liqbt.errors import LiqbtError, one_line
 
 __all__ = ["cli", "main"]

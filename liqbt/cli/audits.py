@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
 
 
 @click.group()
@@ -35,7 +35,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _audit(name: str, experiment: Path, results: Path, as_json: bool, /, **options: Any) -> None:
     """Do one audit and say what it found; exit 1 if it failed."""
-    from liqbt.audit import AUDITS
+    from liqbt.audit.audits import AUDITS
 
     with progress() as stage:
         found = AUDITS[name](experiment, results, stage=stage, **options)
@@ -88,7 +88,7 @@ def checkpoint(experiment: Path, results: Path, as_json: bool, **options: Any) -
 @_options
 def all_audits(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
     """Do all of them. Exit 1 if one failed."""
-    from liqbt.audit import AUDITS
+    from liqbt.audit.audits import AUDITS
 
     with progress() as stage:
         found = [do(experiment, results, stage=stage, **options) for do in AUDITS.values()]

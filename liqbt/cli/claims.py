@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
 
 
 @click.group()
@@ -19,7 +19,7 @@ def claims() -> None:
 @json_option
 def list_claims(as_json: bool) -> None:
     """List every registered claim: words, estimand, null, statistic, smallest effect, pass rule."""
-    from liqbt.experiment import REGISTER, describe_claims
+    from liqbt.evaluation.claims.register import REGISTER, describe_claims
 
     say([asdict(claim) for claim in REGISTER], as_json, describe_claims(REGISTER))
 
@@ -41,9 +41,11 @@ def plane(
     experiment: Path, horizons: str | None, out: Path | None, results: Path, as_json: bool
 ) -> None:
     """Show where 85 % lies: horizon x distance, with no information and with EXPERIMENT's map."""
-    from liqbt.experiment import describe_plane, duration_ns, experiment_plane, plane_value
-    from liqbt.report.page import write_report
-    from liqbt.report.plane import write_plane_page
+    from liqbt.evaluation.accuracy.summary import describe_plane, plane_value
+    from liqbt.report.pages.plane import write_plane_page
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.accuracy import experiment_plane
+    from liqbt.study.fields import duration_ns
 
     try:
         asked = None if horizons is None else tuple(duration_ns(h) for h in horizons.split(","))

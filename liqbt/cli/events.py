@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, log_option, progress, say
+from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -38,7 +38,7 @@ def ingest(
     MAP is a column map's file, or a vendor: binance-um, binance-cm, tardis, okx, hyperliquid; or a
     vendor and a format, such as binance-um/klines, where a file's name does not tell it.
     """
-    from liqbt.experiment import describe_ingest, ingest_files
+    from liqbt.study.ingest import describe_ingest, ingest_files
 
     with progress() as stage:
         reports = ingest_files(
@@ -97,7 +97,7 @@ def fetch(
     """
     from dataclasses import asdict
 
-    from liqbt.experiment import describe_fetch, fetch_archive
+    from liqbt.study.fetch import describe_fetch, fetch_archive
 
     with progress() as stage:
         report = fetch_archive(
@@ -135,7 +135,7 @@ def log() -> None:
 @json_option
 def info(log_dir: Path, as_json: bool) -> None:
     """Say what the event log in DIR holds."""
-    from liqbt.experiment import describe_log, log_info
+    from liqbt.study.summary import describe_log, log_info
 
     value = log_info(log_dir)
     say(value, as_json, describe_log(value))
@@ -146,7 +146,7 @@ def info(log_dir: Path, as_json: bool) -> None:
 @json_option
 def verify(log_dir: Path, as_json: bool) -> None:
     """Read the event log in DIR anew and hold it against its hashes. Exit 1 on any problem."""
-    from liqbt.experiment import log_verify
+    from liqbt.study.summary import log_verify
 
     problems = log_verify(log_dir)
     say(
@@ -163,14 +163,15 @@ def verify(log_dir: Path, as_json: bool) -> None:
 @json_option
 def quality(log_dir: Path, out: Path | None, as_json: bool) -> None:
     """Measure the feeds of the event log in DIR: gaps, doubles, latency, odd values, coverage."""
-    from liqbt.quality import describe_quality, log_quality, plain
+    from liqbt.quality.measure import log_quality, plain
+    from liqbt.quality.summary import describe_quality
 
     with progress() as stage:
         found = log_quality(log_dir, stage=stage)
     value = plain(found)
     text = describe_quality(found)
     if out is not None:
-        from liqbt.report.quality_page import write_quality_page
+        from liqbt.report.pages.quality import write_quality_page
 
         text += f"\n\npage: {write_quality_page(value, out)}"
     say(value, as_json, text)
@@ -186,7 +187,8 @@ def quality(log_dir: Path, out: Path | None, as_json: bool) -> None:
 @json_option
 def simulate(world: Path, seed: int, log_dir: Path, truth: Path | None, as_json: bool) -> None:
     """Simulate a WORLD into an event log, and its truth beside it."""
-    from liqbt.experiment import describe_log, log_info, simulate_world
+    from liqbt.study.events import simulate_world
+    from liqbt.study.summary import describe_log, log_info
 
     simulate_world(world, seed=seed, log_dir=log_dir, truth_dir=truth)
     value = log_info(log_dir)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
 
 
 @click.command(
@@ -25,7 +25,7 @@ def register(experiment: Path, results: Path, as_json: bool) -> None:
     then says so in its report, and any other run says what it deviates in. A period that the
     experiment names as its holdout stays sealed. Registered once more, nothing changes.
     """
-    from liqbt.experiment import describe_registration, register_experiment
+    from liqbt.study.unseal import describe_registration, register_experiment
 
     with progress() as stage:
         card, file, new = register_experiment(
@@ -48,9 +48,9 @@ def unseal(experiment: Path, reason: str, results: Path, as_json: bool) -> None:
     Only what is exactly as it was registered may, and never where the environment variable CI is
     set. The opening is counted before anything is computed, so an interrupted one counts too.
     """
-    from liqbt.experiment import unseal_experiment
-    from liqbt.report.page import write_report
-    from liqbt.report.reading import headline, verdict_reasons
+    from liqbt.report.narrative import headline, verdict_reasons
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.unseal import unseal_experiment
 
     with progress() as stage:
         run, opening = unseal_experiment(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
 
 
 @click.command(
@@ -25,8 +25,8 @@ def run(experiment: Path, results: Path, as_json: bool) -> None:
 
 def _finished(experiment: Path, results: Path) -> Any:
     """Return the finished run of an experiment, with its report."""
-    from liqbt.experiment import run_experiment
-    from liqbt.report.page import write_report
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.run import run_experiment
 
     with progress() as stage:
         finished = run_experiment(experiment, results, finish=write_report, stage=stage)
@@ -36,7 +36,7 @@ def _finished(experiment: Path, results: Path) -> Any:
 
 
 def _run(experiment: Path, results: Path, as_json: bool) -> None:
-    from liqbt.report.reading import headline, verdict_reasons
+    from liqbt.report.narrative import headline, verdict_reasons
 
     finished = _finished(experiment, results)
     value = {
@@ -53,7 +53,7 @@ def _run(experiment: Path, results: Path, as_json: bool) -> None:
 @json_option
 def demo(results: Path, as_json: bool) -> None:
     """Run the embedded simulated market, end to end, and write its report."""
-    from liqbt.experiment import demo_experiment
+    from liqbt.study.schema import demo_experiment
 
     _run(demo_experiment(), results, as_json)
 
@@ -64,8 +64,8 @@ def demo(results: Path, as_json: bool) -> None:
 @json_option
 def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
     """Write the report of a finished RUN anew."""
-    from liqbt.experiment import load_run
-    from liqbt.report.page import write_report
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.store import load_run
 
     path = write_report(load_run(run_folder), out or run_folder)
     say({"report": str(path)}, as_json, f"report: {path}")
@@ -78,8 +78,9 @@ def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
 @json_option
 def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) -> None:
     """Print the one-line summary of a forecast of a finished RUN, a line for each market."""
-    from liqbt.experiment import instant_ns, load_run
     from liqbt.report.line import line as report_line
+    from liqbt.study.fields import instant_ns
+    from liqbt.study.store import load_run
 
     try:
         moment = None if at is None else instant_ns(at)
@@ -119,8 +120,11 @@ def check(
     """
     if update != (reason is not None):
         raise click.UsageError("--update and --reason go together")
-    from liqbt.gate import check as hold
-    from liqbt.gate import load_baseline, open_run, report_text, report_value, update_baseline
+    from liqbt.gate.baseline import load_baseline
+    from liqbt.gate.check import check as hold
+    from liqbt.gate.check import update_baseline
+    from liqbt.gate.formatting import report_text, report_value
+    from liqbt.gate.identity import open_run
 
     if not update:
         accepted = load_baseline(baseline)
@@ -147,8 +151,9 @@ def check(
 @json_option
 def compare(run_a: Path, run_b: Path, as_json: bool) -> None:
     """Put two runs side by side: what they were made of, where they part, how scores differ."""
-    from liqbt.gate import compare as side_by_side
-    from liqbt.gate import comparison_text, comparison_value, open_run
+    from liqbt.gate.compare import compare as side_by_side
+    from liqbt.gate.formatting import comparison_text, comparison_value
+    from liqbt.gate.identity import open_run
 
     found = side_by_side(open_run(run_a), open_run(run_b))
     say(comparison_value(found), as_json, comparison_text(found))

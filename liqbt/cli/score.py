@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, log_option, progress, say
+from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
 
 
 @click.command(
@@ -56,9 +56,10 @@ def score(
     known at their time cannot be checked from outside. A refusal counts rows from 1, the first one
     after the header.
     """
-    from liqbt.experiment import instrument_names, score_forecasts, score_options
-    from liqbt.report.page import write_report
-    from liqbt.report.published import published_summary
+    from liqbt.report.pages.published import published_summary
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.published.markets import instrument_names, score_options
+    from liqbt.study.published.score import score_forecasts
 
     options = score_options(horizons=horizons, latency=latency)
     with progress() as stage:

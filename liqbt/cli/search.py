@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
 
 
 @click.command(
@@ -25,8 +25,9 @@ def search(search_file: Path, results: Path, as_json: bool) -> None:
     below RESULTS/searches, failures too. Stopped, it goes on where it was; trials that are finished
     are not run again.
     """
-    from liqbt.report.search_page import write_search_page
-    from liqbt.search import describe_search, run_search
+    from liqbt.report.pages.search import write_search_page
+    from liqbt.search.search import run_search
+    from liqbt.search.summary import describe_search
 
     with progress() as stage:
         document, folder = run_search(search_file, results, stage=stage)

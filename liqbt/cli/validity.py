@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.words import FILE, examples, json_option, progress, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, say
 from liqbt.errors import ConfigError
 
 
@@ -48,8 +48,11 @@ def validate(
     probability on them, too. Stopped, it goes on where it was. Exit 1 if a test found too much or
     missed an oracle, or random levels fail.
     """
-    from liqbt.report.validity_page import write_validity_page
-    from liqbt.validity import NUISANCE, PLANTED, candles_root, describe_document, validate
+    from liqbt.report.pages.validity import write_validity_page
+    from liqbt.validity.candles import candles_root
+    from liqbt.validity.jobs import NUISANCE, PLANTED
+    from liqbt.validity.summary import describe_document
+    from liqbt.validity.validate import validate
 
     names = worlds.split(",") if worlds else (*NUISANCE, *PLANTED)
     with progress() as stage:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
 from liqbt.estimators.config import MapConfig, PriceConfig
 from liqbt.estimators.nulls import Mirror, TimeShift, recentre, reflect
-from liqbt.estimators.oi_flow import OIFlow, OIFlowConfig
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.estimators.published import PublishedLevels, PublishedMap
 
 __all__ = [

@@ -11,8 +11,6 @@ import numpy.typing as npt
 from liqbt.estimators.state import State
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast
 
-__all__ = ["pack", "unpack"]
-
 _WHOLE: Final = ("at", "latest_known", "mark_ts", "mark_bin")
 _REAL: Final = (
     "mark",

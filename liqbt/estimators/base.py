@@ -16,8 +16,6 @@ from liqbt.estimators.kernels import fill_grid, fold_market
 from liqbt.estimators.state import State, market_arrays, read_only, restored
 from liqbt.types import Events, Forecast, Ns
 
-__all__ = ["MapEstimator"]
-
 
 class MapEstimator(ABC):
     """An estimator whose state is arrays and whose forecasts one kernel call makes.

@@ -13,8 +13,6 @@ import numpy.typing as npt
 from liqbt.errors import ConfigError
 from liqbt.types import DAY_NS, MINUTE_NS, DensityGrid, Kind
 
-__all__ = ["RULES_DTYPE", "MapConfig", "PriceConfig", "rules"]
-
 RULES_DTYPE: Final = np.dtype(
     [
         ("price_kind", "<i8"),

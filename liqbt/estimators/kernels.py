@@ -15,22 +15,6 @@ from numba import njit
 
 from liqbt.types import DAY_NS, HOUR_NS, Events, FloatArray, Kind
 
-__all__ = [
-    "HOT",
-    "Market",
-    "begin",
-    "fill_grid",
-    "fold_market",
-    "locate",
-    "observed",
-    "sigma_1d",
-    "spread",
-    "take_evidence",
-    "take_open_interest",
-    "take_price",
-    "total_of",
-]
-
 HOT: Final[dict[str, bool]] = {"cache": True, "forceinline": True, "_nrt": False}
 """How a rule inside a loop is compiled: inlined, and without reference counts on the arrays of its
 arguments. The caller holds those arrays; counting them for every event takes half of the fold's

@@ -18,8 +18,6 @@ from liqbt.estimators.archive import pack, unpack
 from liqbt.estimators.state import State
 from liqbt.types import DAY_NS, Clusters, Events, Forecast, Ns, Side
 
-__all__ = ["Inner", "Mirror", "TimeShift", "recentre", "reflect"]
-
 INNER: Final = "inner."
 PAST: Final = "past."
 

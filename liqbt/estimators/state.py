@@ -13,16 +13,6 @@ from liqbt.estimators.config import MapConfig, rules
 from liqbt.estimators.kernels import Market
 from liqbt.types import Events
 
-__all__ = [
-    "EVIDENCE_DTYPE",
-    "HEAD_DTYPE",
-    "SLOT_DTYPE",
-    "State",
-    "market_arrays",
-    "read_only",
-    "restored",
-]
-
 State = Mapping[str, npt.NDArray[Any]]
 
 

@@ -26,15 +26,6 @@ import numpy.typing as npt
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, Events, FloatArray, IntArray, Kind, Ns, Side
 
-__all__ = [
-    "Cascades",
-    "cascade_source",
-    "market_cascades",
-    "onsets",
-    "trailing_exceeds",
-    "window_cascades",
-]
-
 _FORCED: Final = (Kind.LIQUIDATION_TOTAL, Kind.LIQUIDATION)
 _SHARE: Final = 0.99
 _TRAILING_HOURS: Final = 30 * 24

@@ -13,8 +13,6 @@ from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Forecast, Ns
 
-__all__ = ["EvaluationConfig", "MarketInput", "horizon_name"]
-
 _UNITS: Final = (("d", DAY_NS, 2), ("h", HOUR_NS, 1), ("min", MINUTE_NS, 1))
 
 

@@ -17,8 +17,6 @@ from liqbt.evaluation.funding import Funding, funding_at
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
-__all__ = ["COVARIATES", "LANDMARK_DTYPE", "landmark_table"]
-
 COVARIATES: Final = (
     "asymmetry",
     "up_sigma",

@@ -15,32 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError
+from liqbt.evaluation.claims.direction import first_side_scores
+from liqbt.evaluation.claims.magnet import response_scores
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
-from liqbt.evaluation.first_side import market_first_sides
-from liqbt.evaluation.inference import draw
-from liqbt.evaluation.outcomes import MarketClusters, flatten, market_outcomes, market_windows
+from liqbt.evaluation.episodes import MarketClusters, flatten
+from liqbt.evaluation.first_passage import market_first_sides
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.inference.estimates import POOLED, ScoreDetail
+from liqbt.evaluation.lifts import BandRow, band_rows, episode_scores
+from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
-from liqbt.evaluation.response import response_scores
-from liqbt.evaluation.scores import (
-    POOLED,
-    BandRow,
-    ScoreDetail,
-    band_rows,
-    episode_scores,
-    first_side_scores,
-)
 from liqbt.types import DAY_NS, Score
-
-__all__ = [
-    "Calibrate",
-    "Evaluation",
-    "FlowRow",
-    "LandmarkRow",
-    "Observed",
-    "evaluate",
-    "observe",
-    "score",
-]
 
 Calibrate: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """FIRST_SIDE rows of one horizon, all symbols → rows with `theta` and `p_*` filled in."""

@@ -9,8 +9,6 @@ import numpy as np
 
 from liqbt.types import DAY_NS, Events, FloatArray, IntArray, Kind
 
-__all__ = ["Funding", "funding_at", "market_funding"]
-
 _INTERVAL_H: Final = 8.0
 _MAX_AGE_NS: Final = DAY_NS
 

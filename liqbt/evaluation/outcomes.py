@@ -23,21 +23,11 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
-from liqbt.evaluation.flat import MarketClusters, densest, eligible, episodes, flatten
-from liqbt.evaluation.kernels import first_passages
-from liqbt.evaluation.nulls import touch_probability
+from liqbt.evaluation.episodes import MarketClusters, densest, eligible, episodes
+from liqbt.evaluation.kernels.passages import first_passages
+from liqbt.evaluation.nulls.brownian import touch_probability
 from liqbt.evaluation.path import Censor, PricePath, Windows, watch
 from liqbt.types import FloatArray, IntArray, Ns
-
-__all__ = [
-    "OUTCOME_DTYPE",
-    "MarketClusters",
-    "densest",
-    "flatten",
-    "market_outcomes",
-    "market_windows",
-    "window_brownian",
-]
 
 OUTCOME_DTYPE: Final = np.dtype(
     [

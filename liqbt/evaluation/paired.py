@@ -14,8 +14,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
 from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.inference import (
+from liqbt.evaluation.inference.days import (
     DaySums,
     Draws,
     day_sums,
@@ -24,20 +25,10 @@ from liqbt.evaluation.inference import (
     hac_lag,
     mean_block_days,
 )
-from liqbt.evaluation.kernels import bootstrap_ratios
+from liqbt.evaluation.kernels.passages import bootstrap_ratios
+from liqbt.evaluation.lifts import EPISODE_STATISTICS, SIDES, SUBSETS, births_of, episode_values
 from liqbt.evaluation.path import Censor
-from liqbt.evaluation.scores import (
-    EPISODE_STATISTICS,
-    SIDES,
-    SUBSETS,
-    births_of,
-    crowded_lift,
-    episode_values,
-    first_side_skill,
-)
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
-
-__all__ = ["DatedDays", "PairedDifference", "dated_days", "paired_difference", "row_scores"]
 
 Columns: TypeAlias = Mapping[str, npt.NDArray[Any]]
 

@@ -16,8 +16,6 @@ import numpy.typing as npt
 from liqbt.errors import DataError
 from liqbt.types import HOUR_NS, SECOND_NS, Events, FloatArray, IntArray, Kind, Ns
 
-__all__ = ["Censor", "PricePath", "Windows", "price_path", "watch"]
-
 _SPACING_SAMPLE: Final = 2016
 _PRICE_FIELDS: Final = {
     Kind.TRADE: ("p0", "p0", "p0"),

@@ -19,12 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from liqbt.errors import DataError, reason_of
 from liqbt.evaluation.paired import DatedDays
-from liqbt.experiment import Run
-from liqbt.gate.days import paired_keys, row_days
-from liqbt.gate.rules import Key, key_of
+from liqbt.gate.rules import Key, key_of, paired_keys, row_days
+from liqbt.study.store import Run
 from liqbt.types import Score
-
-__all__ = ["Baseline", "Change", "baseline_of", "load_baseline", "save_baseline"]
 
 _MAX_BYTES: Final = 32 << 20
 _DIGITS: Final = 12

@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from liqbt.errors import DataError
-from liqbt.evaluation import POOLED
+from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.paired import PairedDifference
-from liqbt.experiment import Run
-from liqbt.experiment.levels import is_of_the_map
 from liqbt.gate.baseline import Baseline, Change, Moved, baseline_of, load_baseline, save_baseline
-from liqbt.gate.days import deciding_rows, pair, row_days
 from liqbt.gate.identity import (
     Identity,
     IdentityDifference,
@@ -22,10 +19,22 @@ from liqbt.gate.identity import (
     identity_differences,
     identity_of,
 )
-from liqbt.gate.rules import UNITS, Finding, Key, findings, key_of, rule_of, tolerance, unit_count
+from liqbt.gate.rules import (
+    UNITS,
+    Finding,
+    Key,
+    deciding_rows,
+    findings,
+    key_of,
+    pair,
+    row_days,
+    rule_of,
+    tolerance,
+    unit_count,
+)
+from liqbt.study.identity import is_of_the_map
+from liqbt.study.store import Run
 from liqbt.types import Score
-
-__all__ = ["GateReport", "check", "update_baseline"]
 
 _SHOWN: Final = 1e-9
 _ORDER: Final = ("loss", "missing", "lost", "drift", "null", "interval", "count")

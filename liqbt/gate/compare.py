@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from liqbt.evaluation.paired import PairedDifference
-from liqbt.experiment import Run, forecast_items
-from liqbt.gate.days import pair, row_days
 from liqbt.gate.identity import IdentityDifference, identity_differences, identity_of
-from liqbt.gate.rules import Key, key_of
+from liqbt.gate.rules import Key, key_of, pair, row_days
+from liqbt.study.pipeline import forecast_items
+from liqbt.study.store import Run
 from liqbt.types import Ns, Score
-
-__all__ = ["Comparison", "ForecastsCompared", "RowCompared", "compare"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

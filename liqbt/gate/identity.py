@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import DataError, first_line
-from liqbt.experiment import Run, load_run, sha256_file
-
-__all__ = ["Identity", "IdentityDifference", "identity_differences", "identity_of", "open_run"]
+from liqbt.log.disk import sha256_file
+from liqbt.study.store import Run, load_run
 
 _READ: Final = (
     "config.yaml",

@@ -15,18 +15,6 @@ import pyarrow.parquet as pq
 
 from liqbt.errors import AlreadyRunningError
 
-__all__ = [
-    "TEMPORARY",
-    "locked",
-    "publish_new",
-    "read_parquet",
-    "replace",
-    "sha256",
-    "sha256_file",
-    "sync_folder",
-    "write_synced",
-]
-
 TEMPORARY = ".tmp"
 """Suffix of files that nobody has committed to yet."""
 

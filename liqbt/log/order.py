@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from liqbt.types import IntArray
 
-__all__ = ["lexicographic_order", "number_repeats", "same_as_previous"]
-
 Keys = Sequence[npt.NDArray[Any]]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +16,20 @@ import pyarrow as pa
 import pyarrow.csv
 
 from liqbt.errors import LogError
-from liqbt.log.chain import COMMITS, HEAD, head_bytes, read_chain
-from liqbt.log.commits import NO_PARENT, Commit, Segment, commit_bytes, commit_name, parse_commit
+from liqbt.log.commits import (
+    COMMIT_NAME,
+    COMMITS,
+    HEAD,
+    NO_PARENT,
+    Commit,
+    Segment,
+    commit_bytes,
+    commit_name,
+    head_bytes,
+    inspect_chain,
+    parse_commit,
+    read_chain,
+)
 from liqbt.log.disk import (
     TEMPORARY,
     locked,
@@ -25,15 +39,177 @@ from liqbt.log.disk import (
     sync_folder,
     write_synced,
 )
-from liqbt.log.info import LogInfo, log_info
-from liqbt.log.leftovers import LOCK, QUARANTINE, SEGMENTS, leftovers
 from liqbt.log.schema import event_schema, name_codes
-from liqbt.log.segments import encode, load
-from liqbt.log.tables import canonical
-from liqbt.log.verify import verify
+from liqbt.log.tables import SEGMENT_NAME, canonical, encode, instruments_of, load, logical_hash
 from liqbt.types import Instrument, Kind
 
-__all__ = ["EventLog"]
+
+def verify(root: Path) -> list[str]:
+    """Return one sentence on each thing wrong with the log at `root`; change nothing.
+
+    Files that an interrupted writer left are not wrong: no reader sees them.
+
+    Raises
+    ------
+    LogError
+        There is no event log at `root`.
+    """
+    commits, problems = inspect_chain(root)
+    for commit in commits:
+        for segment in commit.segments:
+            problems += _segment_problems(root / SEGMENTS, segment)
+        problems += _quarantine_problems(root / QUARANTINE, commit)
+    unknown = strangers(root, commits)
+    return problems + [f"{path} is no part of an event log" for path in unknown]
+
+
+def _segment_problems(folder: Path, segment: Segment) -> list[str]:
+    try:
+        table = load(folder, segment)
+    except LogError as error:
+        return [str(error)]
+    path = folder / segment.file
+    if logical_hash(table) != segment.logical_sha256:
+        return [f"segment {path}: its logical hash is not the committed one"]
+    found = []
+    for name, said in (("ts_known", segment.known_ns), ("ts_event", segment.event_ns)):
+        values = table[name].to_numpy()
+        if (int(values.min()), int(values.max())) != said:
+            found.append(f"segment {path}: its range of {name} is not the committed one")
+    if instruments_of(table) != segment.instruments:
+        found.append(f"segment {path}: its instruments are not the committed ones")
+    return found
+
+
+def _quarantine_problems(folder: Path, commit: Commit) -> list[str]:
+    if not commit.quarantine:
+        return []
+    path = folder / commit.quarantine["file"]
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return [f"quarantine file {path} cannot be read: {error.strerror}"]
+    if sha256(data) != commit.quarantine["sha256"]:
+        return [f"quarantine file {path} is damaged: its SHA-256 is not the committed one"]
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogInfo:
+    """What a log holds.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    digest : str
+        SHA-256 of its newest commit.
+    commits, segments, size : int
+        How many there are, and the bytes of all segments.
+    events : mapping of Kind to int
+        Rows by kind, before duplicates between files are removed.
+    instruments : mapping of Kind to tuple of Instrument
+        Whose events there are, sorted.
+    event_ns : mapping of Kind to (int, int)
+        First and last `ts_event` by kind.
+    quarantined : int
+        Rows that were not believed.
+    leftovers : tuple of str
+        Files that an interrupted writer left; harmless, the next writer removes them.
+    """
+
+    path: Path
+    digest: str
+    commits: int
+    segments: int
+    size: int
+    events: Mapping[Kind, int]
+    instruments: Mapping[Kind, tuple[Instrument, ...]]
+    event_ns: Mapping[Kind, tuple[int, int]]
+    quarantined: int
+    leftovers: tuple[str, ...]
+
+
+def log_info(path: Path, commits: Sequence[Commit]) -> LogInfo:
+    """Return what the log at `path` with these commits holds."""
+    segments = [s for c in commits for s in c.segments]
+    kinds = sorted({s.kind for s in segments})
+    by_kind = {kind: [s for s in segments if s.kind == kind] for kind in kinds}
+    return LogInfo(
+        path=path,
+        digest=commits[-1].digest if commits else NO_PARENT,
+        commits=len(commits),
+        segments=len(segments),
+        size=sum(s.size for s in segments),
+        events={k: sum(s.rows for s in v) for k, v in by_kind.items()},
+        instruments={
+            k: tuple(sorted({i for s in v for i in s.instruments})) for k, v in by_kind.items()
+        },
+        event_ns={
+            k: (min(s.event_ns[0] for s in v), max(s.event_ns[1] for s in v))
+            for k, v in by_kind.items()
+        },
+        quarantined=sum(c.quarantine.get("rows", 0) for c in commits),
+        leftovers=tuple(str(p.relative_to(path)) for p in leftovers(path, commits)),
+    )
+
+
+LOCK: Final = "lock"
+QUARANTINE: Final = "quarantine"
+SEGMENTS: Final = "segments"
+_QUARANTINE_NAME: Final = re.compile(r"^\d{8}-[0-9a-f]{16}\.csv$")
+_NAMES: Final = {COMMITS: COMMIT_NAME, SEGMENTS: SEGMENT_NAME, QUARANTINE: _QUARANTINE_NAME}
+
+
+def leftovers(root: Path, commits: Iterable[Commit]) -> list[Path]:
+    """Return the files that a writer made and no commit names, sorted.
+
+    Temporary files, segments and quarantine files: the traces of a write that did not finish.
+    """
+    named = _named(commits)
+    found = [p for p in _files(root) if _was_temporary(root, p)]
+    for folder in (SEGMENTS, QUARANTINE):
+        found += [
+            p
+            for p in _files(root / folder)
+            if _was_temporary(root, p)
+            or (_NAMES[folder].match(p.name) and p.name not in named[folder])
+        ]
+    found += [p for p in _files(root / COMMITS) if _was_temporary(root, p)]
+    return sorted(found)
+
+
+def strangers(root: Path, commits: Iterable[Commit]) -> list[Path]:
+    """Return whatever lies in the folder that no writer of a log ever makes, sorted."""
+    ours = set(leftovers(root, commits)) | {root / HEAD, root / LOCK}
+    found = []
+    for path in root.iterdir():
+        if path.name in _NAMES and path.is_dir():
+            pattern = _NAMES[path.name]
+            found += [p for p in path.iterdir() if not pattern.match(p.name) or not p.is_file()]
+        else:
+            found.append(path)
+    return sorted(set(found) - ours)
+
+
+def _named(commits: Iterable[Commit]) -> dict[str, set[str]]:
+    commits = list(commits)
+    return {
+        SEGMENTS: {s.file for c in commits for s in c.segments},
+        QUARANTINE: {c.quarantine["file"] for c in commits if c.quarantine},
+    }
+
+
+def _was_temporary(root: Path, path: Path) -> bool:
+    name = path.name.removesuffix(TEMPORARY)
+    if name == path.name:
+        return False
+    return name == HEAD if path.parent == root else bool(_NAMES[path.parent.name].match(name))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if p.is_file()] if folder.is_dir() else []
+
 
 _IDENTITY: Final = ("file_sha256", "map_sha256", "join_sha256", "reader")
 """The fields of a source that make two of them the same."""

@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from liqbt.errors import DataError
+from liqbt.errors import DataError, LogError
+from liqbt.log.commits import Segment
+from liqbt.log.disk import read_parquet, sha256
 from liqbt.log.order import lexicographic_order, number_repeats
-from liqbt.log.rules import row_faults
 from liqbt.log.schema import (
     NAME_COLUMNS,
+    SCHEMA_VERSION,
     Columns,
     Names,
     event_schema,
     name_codes,
     normal_form,
     order_keys,
+    row_faults,
     table_columns,
 )
-from liqbt.types import PAYLOAD, IntArray, Kind
+from liqbt.types import PAYLOAD, Instrument, IntArray, Kind
 
-__all__ = ["canonical", "event_table"]
+
+def logical_hash(table: pa.Table) -> str:
+    """Return the SHA-256 of a table's meaning: schema, units and values, not of any file.
+
+    It depends neither on the writer nor on chunks, dictionaries or the version of pyarrow.
+    """
+    schema = [
+        [f.name, "name" if pa.types.is_dictionary(f.type) else str(f.type), _unit(f)]
+        for f in table.schema
+    ]
+    kind = (table.schema.metadata or {}).get(b"liqbt.kind", b"").decode()
+    head = {"kind": kind, "version": SCHEMA_VERSION, "schema": schema, "rows": table.num_rows}
+    digest = hashlib.sha256(_json(head))
+    for field in table.schema:
+        if field.name in NAME_COLUMNS:
+            names, codes = name_codes(table[field.name])
+            digest.update(_json(names))
+            values: npt.NDArray[Any] = codes
+        else:
+            values = table[field.name].to_numpy()
+            values = normal_form(values) if values.dtype.kind == "f" else values
+        digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).data)
+    return digest.hexdigest()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _unit(field: pa.Field) -> str:
+    return str((field.metadata or {}).get(b"unit", b"").decode())
+
 
 _DEFAULTS: Final[dict[str, int]] = {"seq": -1, "side": 0, "span_s": 0}
 _INTEGERS: Final[dict[str, Any]] = {
@@ -194,3 +233,77 @@ def _assemble(kind: Kind, columns: Columns, names: Names) -> pa.Table:
         else:
             arrays.append(pa.array(np.ascontiguousarray(values), type=field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+SEGMENT_NAME: Final = re.compile(r"^[a-z_]+-[0-9a-f]{32}\.parquet$")
+_ROW_GROUP: Final = 1_000_000
+_TIMES: Final = ("ts_known", "ts_event", "seq")
+
+
+def encode(kind: Kind, table: pa.Table) -> tuple[Segment, pa.Buffer]:
+    """Return a canonical table as a segment and the bytes of its file."""
+    meaning = logical_hash(table)
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        row_group_size=_ROW_GROUP,
+        use_dictionary=[n for n in table.schema.names if n not in _TIMES],
+        column_encoding=dict.fromkeys(_TIMES, "DELTA_BINARY_PACKED"),
+    )
+    data = sink.getvalue()
+    segment = Segment(
+        kind=kind,
+        file=f"{kind.name.lower()}-{meaning[:32]}.parquet",
+        rows=table.num_rows,
+        logical_sha256=meaning,
+        file_sha256=sha256(memoryview(data)),
+        size=data.size,
+        known_ns=_range(table, "ts_known"),
+        event_ns=_range(table, "ts_event"),
+        instruments=instruments_of(table),
+    )
+    return segment, data
+
+
+def load(folder: Path, segment: Segment) -> pa.Table:
+    """Read a segment and refuse it where a byte differs from what was committed.
+
+    Raises
+    ------
+    LogError
+        The file is missing, unreadable, altered, or does not hold what its commit says.
+    """
+    path = folder / segment.file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise LogError(f"segment {path} cannot be read: {error.strerror}") from None
+    if len(data) != segment.size:
+        raise LogError(f"segment {path} has {len(data)} bytes, its commit says {segment.size}")
+    if sha256(data) != segment.file_sha256:
+        raise LogError(f"segment {path} is damaged: its SHA-256 is not the committed one")
+    try:
+        table = read_parquet(data).cast(event_schema(segment.kind))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise LogError(f"segment {path} is not a table of {segment.kind.name}: {error}") from None
+    if table.num_rows != segment.rows:
+        raise LogError(f"segment {path} has {table.num_rows} rows, its commit says {segment.rows}")
+    known = table["ts_known"].to_numpy()
+    if (known[1:] < known[:-1]).any():
+        raise LogError(f"segment {path} is out of order: ts_known falls")
+    return table.replace_schema_metadata(event_schema(segment.kind).metadata)
+
+
+def instruments_of(table: pa.Table) -> tuple[Instrument, ...]:
+    """Return the instruments of an event table, sorted by name."""
+    venues, venue = name_codes(table["venue"])
+    symbols, symbol = name_codes(table["symbol"])
+    pairs = np.unique(venue * max(len(symbols), 1) + symbol).tolist()
+    return tuple(Instrument(venues[p // len(symbols)], symbols[p % len(symbols)]) for p in pairs)
+
+
+def _range(table: pa.Table, name: str) -> tuple[int, int]:
+    values = table[name].to_numpy()
+    return int(values.min()), int(values.max())

@@ -15,8 +15,6 @@ from liqbt.quality.feeds import LATE, price_of
 from liqbt.quality.rows import FeedRows
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, FloatArray, IntArray, Kind, Ns
 
-__all__ = ["CoverageDay", "FeedCoverage", "Overlap", "base_coin", "feed_coverages", "overlaps"]
-
 _QUOTE: Final = re.compile(r"^(.+?)(?:USDT|USDC|USD|PERP)$")
 _PRICED: Final = (Kind.MARK, Kind.BAR)
 _FORCED: Final = (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL)

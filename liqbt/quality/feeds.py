@@ -12,8 +12,6 @@ import numpy as np
 from liqbt.quality.rows import FeedRows
 from liqbt.types import SECOND_NS, FloatArray, IntArray, Kind, Ns
 
-__all__ = ["FeedQuality", "Gap", "Odd", "measure_feed", "price_of"]
-
 LATE: Final = 1.5
 """A spacing above this many cadences is a gap."""
 REGULAR: Final = 0.8

@@ -14,8 +14,6 @@ import numpy as np
 from liqbt.errors import DataError
 from liqbt.types import FloatArray, IntArray, Ns
 
-__all__ = ["LeakProfile", "leak_profile"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeakProfile:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from liqbt.errors import DataError
-from liqbt.experiment import Stage, json_value, open_log, silent
-from liqbt.log import EventLog
+from liqbt.log.store import EventLog
 from liqbt.quality.coverage import FeedCoverage, Overlap, feed_coverages, overlaps
 from liqbt.quality.feeds import FeedQuality, measure_feed
 from liqbt.quality.rows import feed_rows
+from liqbt.study.events import open_log
+from liqbt.study.progress import Stage, silent
+from liqbt.study.store import json_value
 from liqbt.types import Kind, Ns
-
-__all__ = ["LogQuality", "log_quality", "plain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.log import EventLog, lexicographic_order, same_as_previous, table_columns
+from liqbt.log.order import lexicographic_order, same_as_previous
+from liqbt.log.schema import table_columns
+from liqbt.log.store import EventLog
 from liqbt.types import PAYLOAD, FloatArray, Instrument, IntArray, Kind
-
-__all__ = ["FeedRows", "feed_rows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liqbt.errors import ConfigError
-from liqbt.report import words
-from liqbt.report.levels import LevelRow, nearest
+from liqbt.report import formatting as words
+from liqbt.report.tables import LevelRow, nearest
 from liqbt.types import Forecast, Ns, Side, Verdict
 
 if TYPE_CHECKING:
-    from liqbt.experiment.store import Run
-
-__all__ = ["cascade_note", "forecast_line", "latest_forecast", "line"]
+    from liqbt.study.store import Run
 
 
 def latest_forecast(forecasts: list[Forecast], at: Ns | None) -> Forecast | None:

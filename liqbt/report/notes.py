@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.report import words
+from liqbt.report import formatting as words
+from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
-    from liqbt.experiment.store import Run
-
-__all__ = [
-    "command",
-    "definitions",
-    "estimator",
-    "limits",
-    "period",
-    "planted_truth",
-    "planted_words",
-    "price_words",
-]
+    from liqbt.study.store import Run
 
 
 def _configured(run: Run, key: str, otherwise: str) -> str:
@@ -206,3 +197,164 @@ def command(run: Run) -> str:
     if stated:
         return words.one_line(str(stated), 400)
     return f"liqbt run {words.one_line(str(run.manifest['experiment']))}.yaml"
+
+
+def completeness_table(market: Mapping[str, Any]) -> Table:
+    """Return events, gaps and missing share of each periodic feed, and the count of the others."""
+    gaps = list(market.get("gaps", ()))
+    periodic = {str(gap["kind"]) for gap in gaps}
+    rows = [_gap_row(gap, market["events"]) for gap in gaps]
+    rows += [
+        (_kind_words(kind), words.DASH, words.count(int(n)), *[words.DASH] * 4)
+        for kind, n in market["events"].items()
+        if str(kind) not in periodic
+    ]
+    return Table(
+        head=("Kind", "Feed", "Events", "Usual spacing", "Gaps", "Longest gap", "Missing time"),
+        rows=tuple(rows),
+        text_columns=2,
+    )
+
+
+def _gap_row(gap: Mapping[str, Any], events: Mapping[str, Any]) -> tuple[str, ...]:
+    n = gap["n"] if "n" in gap else events.get(gap["kind"])
+    return (
+        _kind_words(gap["kind"]),
+        words.one_line(str(gap.get("instrument", words.DASH))),
+        words.count(_number(n)),
+        words.duration(_number(gap.get("typical_spacing_s"))),
+        words.count(_number(gap["n_gaps"])),
+        words.duration(_number(gap["longest_s"])),
+        words.percent(_number(gap["missing_share"]), 2),
+    )
+
+
+def _kind_words(kind: object) -> str:
+    return words.one_line(str(kind)).replace("_", " ")
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def latency_table(market: Mapping[str, Any]) -> Table:
+    """Return how late each feed is taken to be known, and whether that was modelled or observed."""
+    return Table(
+        head=("Feed", "Kind", "Known after", "That is"),
+        rows=tuple(
+            (
+                words.one_line(str(row["instrument"])),
+                _kind_words(row["kind"]),
+                words.duration(_number(row["latency_s"])),
+                words.one_line(str(row["is"])),
+            )
+            for row in market.get("latency", ())
+        ),
+        text_columns=4,
+    )
+
+
+_PARTS: Final = {
+    "configuration": "the configuration",
+    "code": "the code",
+    "lock": "the dependencies",
+    "claims": "the claims",
+    "tape": "the events",
+}
+
+
+def registration_sentences(run: Run) -> list[str]:
+    """Return whether a run was registered, what it deviates in, and what is sealed.
+
+    Published levels have no experiment that could be registered: of them only a seal is told.
+    """
+    manifest = run.manifest
+    registration, holdout = manifest.get("registration"), manifest.get("holdout")
+    told = [_sealed(holdout, registration or {})] if holdout else []
+    told += [_read(seal) for seal in manifest.get("reads_sealed", ())]
+    if manifest.get("published"):
+        return told
+    if registration is None:
+        return [
+            *told,
+            "This run is not registered: nothing dated says that its configuration was chosen "
+            "before its result was seen.",
+        ]
+    told += [_standing(registration), _before(registration["before"])]
+    if "opening" not in registration:
+        told += _unsealed(int(registration["unsealed"]))
+    return [words.one_line(text, 900) for text in told]
+
+
+def _standing(registration: Mapping[str, Any]) -> str:
+    named = f"{registration['hash']} of {registration['date']}"
+    if "opening" in registration:
+        return (
+            f"Its configuration, code, dependencies and claims are those of registration {named}."
+        )
+    parts = [_PARTS.get(str(part), str(part)) for part in registration["deviations"]]
+    if not parts:
+        return f"Registered {registration['date']}, {registration['hash']}: nothing deviates."
+    return (
+        f"This run deviates from registration {named} in {words.list_words(parts)}: it is not "
+        "what was registered."
+    )
+
+
+def _before(before: Mapping[str, Any]) -> str:
+    """Return the trial ledger at the date of the registration."""
+    n = int(before["runs"])
+    if not n:
+        return "No run of the experiment was kept here before it was registered."
+    differing = [
+        f"{words.count(k)} in {_PARTS.get(str(part), str(part))}"
+        for part, k in before["deviating"].items()
+    ]
+    seen = int(before["read_holdout"])
+    return (
+        f"Before it was registered, {_times(n, 'run')} of the experiment had been kept here"
+        + (f"; of these differed {words.list_words(differing)}" if differing else "")
+        + (f"; {words.count(seen)} had read events of the holdout" if seen else "")
+        + "."
+    )
+
+
+def _sealed(holdout: Mapping[str, Any], registration: Mapping[str, Any]) -> str:
+    period = _period(holdout)
+    opening = registration.get("opening")
+    if opening is None:
+        return f"A holdout {period} is sealed: no event known in it is part of this run."
+    n = int(opening["number"])
+    return (
+        f"The holdout {period} was unsealed for this run on {opening['date']}; holdouts of the "
+        f"experiment were unsealed {_times(n, 'time')} by then. Reason: {opening['reason']}. Only "
+        "forecasts issued within it are scored; what came before warms up and teaches."
+    )
+
+
+def _read(seal: Mapping[str, Any]) -> str:
+    return (
+        f"It reads events {_period(seal)} that registration {seal['hash']} of "
+        f"{seal['experiment']} holds out: whoever saw this run has seen that period."
+    )
+
+
+def _period(seal: Mapping[str, Any]) -> str:
+    return f"from {_short(seal['start'])} to {_short(seal['end'])} (UTC)"
+
+
+def _unsealed(n: int) -> list[str]:
+    if not n:
+        return []
+    return [
+        f"Holdouts of the experiment were unsealed {_times(n, 'time')} before this run was made."
+    ]
+
+
+def _times(n: int, word: str) -> str:
+    return f"{words.count(n)} {word}{'' if n == 1 else 's'}"
+
+
+def _short(moment: str) -> str:
+    """Write a time of the manifest as people do: a midnight as its day."""
+    return str(moment).removesuffix("+00:00").removesuffix(":00").removesuffix("T00:00")

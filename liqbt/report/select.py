@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.report.words import horizon_hours
+from liqbt.report.formatting import horizon_hours
 from liqbt.types import Score, Verdict
 
 if TYPE_CHECKING:
-    from liqbt.experiment.store import Run
+    from liqbt.study.store import Run
 
-__all__ = [
-    "POOLED",
-    "PRIMARY",
-    "find",
-    "horizons",
-    "in_nats",
-    "main_symbol",
-    "score_symbols",
-    "smallest_effect",
-    "verdict_of",
-]
 
 POOLED: Final = "pooled"
 PRIMARY: Final = "24h"

@@ -3,28 +3,93 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from liqbt.report import words
-from liqbt.report.levels import LevelRow, levels
+from liqbt.report import formatting as words
 from liqbt.report.select import PRIMARY, find, horizons, in_nats, main_symbol, score_symbols
-from liqbt.types import Forecast, Score, Side
+from liqbt.types import Cluster, Forecast, Score, Side
 
 if TYPE_CHECKING:
-    from liqbt.experiment.store import Run
+    from liqbt.study.store import Run
 
-__all__ = [
-    "Table",
-    "bands_table",
-    "flow_table",
-    "learnt_table",
-    "level_table",
-    "score_table",
-    "sensitivity_table",
-    "subset_table",
-]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelRow:
+    """A cluster as its reader meets it.
+
+    Attributes
+    ----------
+    cluster : Cluster
+        The cluster itself.
+    near_edge : float
+        The edge that the price would meet first, USD.
+    distance : float
+        near_edge / mark − 1, a signed fraction: positive above the mark.
+    distance_sigma : float
+        |ln(near_edge / mark)| in standard deviations of one day's log return.
+    """
+
+    cluster: Cluster
+    near_edge: float
+    distance: float
+    distance_sigma: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """The rows of one forecast within reach, top of the page first.
+
+    Attributes
+    ----------
+    above, below : tuple of LevelRow
+        Shorts above the mark and longs below it, each in falling price.
+    n_above_omitted, n_below_omitted : int
+        How many more clusters there are further out on each side.
+    """
+
+    above: tuple[LevelRow, ...]
+    below: tuple[LevelRow, ...]
+    n_above_omitted: int
+    n_below_omitted: int
+
+
+def level_rows(forecast: Forecast, side: Side) -> list[LevelRow]:
+    """Return the forecast's clusters of one side, from the mark outward."""
+    rows = []
+    for i in range(len(forecast.clusters)):
+        cluster = forecast.cluster(i)
+        if cluster.side != side:
+            continue
+        edge = cluster.high if side == Side.LONG else cluster.low
+        rows.append(
+            LevelRow(
+                cluster=cluster,
+                near_edge=edge,
+                distance=edge / forecast.mark - 1.0,
+                distance_sigma=abs(math.log(edge / forecast.mark)) / forecast.sigma_1d,
+            )
+        )
+    return sorted(rows, key=lambda row: abs(row.distance))
+
+
+def nearest(forecast: Forecast, side: Side) -> LevelRow | None:
+    """Return the nearest cluster of one side, or None where the side has none."""
+    rows = level_rows(forecast, side)
+    return rows[0] if rows else None
+
+
+def levels(forecast: Forecast, most: int = 10) -> Levels:
+    """Return the `most` nearest clusters of each side, in falling price."""
+    above = level_rows(forecast, Side.SHORT)
+    below = level_rows(forecast, Side.LONG)
+    return Levels(
+        above=tuple(reversed(above[:most])),
+        below=tuple(below[:most]),
+        n_above_omitted=max(0, len(above) - most),
+        n_below_omitted=max(0, len(below) - most),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,4 +404,136 @@ def _sensitivity_row(name: str, score: Score) -> tuple[str, ...]:
         words.estimate(*interval, scale=scale, signed=not rate),
         words.fixed(score.null * scale, 3 if nats else 1),
         words.count(score.n_episodes),
+    )
+
+
+_COLUMNS: Final = {
+    "Alone, points [95%]": "dose_response_raw",
+    "Beside trends": "dose_response",
+    "Beside trends and chart structures": "dose_response_beside_structures",
+}
+
+
+def response_table(run: Run) -> Table | None:
+    """Return the dose-response across the mark, or None where the run has none.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    """
+    if not any(score.statistic == "dose_response" for score in run.scores):
+        return None
+    keys = [(s, h) for s in score_symbols(run) for h in horizons(run.scores)]
+    rows = []
+    for symbol, horizon in keys:
+        found = [find(run.scores, name, symbol, horizon) for name in _COLUMNS.values()]
+        named = (words.one_line(symbol), words.horizon_words(horizon))
+        rows.append((*named, *(_points(score) for score in found), *_counts(found[1])))
+    return Table(
+        head=("Market", "Horizon", *_COLUMNS, "Landmarks", "Days"),
+        rows=tuple(rows),
+        text_columns=2,
+        strong=tuple(i for i, (_, horizon) in enumerate(keys) if horizon == PRIMARY),
+    )
+
+
+def _counts(score: Score | None) -> tuple[str, str]:
+    if score is None:
+        return words.DASH, words.DASH
+    return words.count(score.n_episodes), words.count(score.n_days)
+
+
+PROBABILITIES: Final = {
+    "full": "with the map",
+    "ablated": "without the map",
+    "brownian": "random walk",
+}
+"""The probabilities of a visit by their names in a run."""
+
+_DIRECTION: Final = {
+    "The same model without asymmetry": "first_side_gain",
+    "Equal chances": "first_side_over_coin",
+    "Momentum": "first_side_over_momentum",
+    "Sign of funding": "first_side_over_funding",
+    "Nearest side": "first_side_over_nearest",
+}
+_VISITS: Final = {
+    "Levels at set distances: over the same model without the map": "visit_gain",
+    "over the random walk": "visit_gain_over_brownian",
+    "Clusters: over the same model without the map": "cluster_visit_gain",
+}
+
+
+def direction_table(run: Run) -> Table | None:
+    """Return what the asymmetry adds in telling which level is reached first, or None.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    """
+    return _gains(run, _DIRECTION, "first_side_gain", ("Landmarks",))
+
+
+def visits_table(run: Run) -> Table | None:
+    """Return what the map adds in telling whether a level is visited, or None.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    """
+    return _gains(run, _VISITS, "visit_gain", ("Levels",))
+
+
+def _gains(
+    run: Run, columns: Mapping[str, str], counted: str, unit: tuple[str, ...]
+) -> Table | None:
+    if not any(score.statistic == counted for score in run.scores):
+        return None
+    rows = []
+    for symbol in score_symbols(run):
+        found = [find(run.scores, name, symbol, PRIMARY) for name in columns.values()]
+        main = found[0]
+        counts = (words.DASH, words.DASH, words.DASH)
+        if main is not None:
+            decimals = words.decimals_for(1000.0 * main.mde)
+            detectable = words.fixed(1000.0 * main.mde, decimals)
+            counts = (detectable, words.count(main.n_episodes), words.count(main.n_days))
+        rows.append((words.one_line(symbol), *(_millinats(score) for score in found), *counts))
+    return Table(
+        head=("Market", *columns, "Detectable (first column)", *unit, "Days"),
+        rows=tuple(rows),
+        text_columns=1,
+    )
+
+
+def _millinats(score: Score | None) -> str:
+    if score is None:
+        return words.DASH
+    return words.estimate(score.value, score.ci_low, score.ci_high, scale=1000.0, signed=True)
+
+
+def brier_table(run: Run) -> Table | None:
+    """Return the parts of the Brier scores of clusters' probabilities, or None where none is.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    """
+    if not run.corp:
+        return None
+    keys = ("score", "miscalibration", "discrimination", "uncertainty")
+    return Table(
+        head=("Probability of a visit", "Brier score", *(key.capitalize() for key in keys[1:])),
+        rows=tuple(
+            (
+                PROBABILITIES.get(str(row["probability"]), words.one_line(str(row["probability"]))),
+                *(words.fixed(float(row[key]), 4) for key in keys),
+            )
+            for row in run.corp
+        ),
+        text_columns=1,
     )

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.report import words
+from liqbt.report import formatting as words
 from liqbt.report.notes import planted_words
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
-    from liqbt.experiment.store import Run
+    from liqbt.study.store import Run
 
-__all__ = ["TruthSection", "truth_section"]
 
 _SUBSETS: Final = {"all": "all clusters", "densest": "the densest cluster"}
 _EFFECTS: Final[dict[str, str]] = {

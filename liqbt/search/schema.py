@@ -13,15 +13,12 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from liqbt.errors import ConfigError
-from liqbt.experiment.fields import Name, Place
-from liqbt.experiment.identity import canonical_json, run_identity
-from liqbt.experiment.levels import SIGMA_KEYS
-from liqbt.experiment.schema import Experiment, load_experiment, parse_experiment
-from liqbt.experiment.work import configuration_of
-from liqbt.experiment.yaml import nearest, read_yaml
+from liqbt.study.fields import Name, Place
+from liqbt.study.identity import SIGMA_KEYS, canonical_json, run_identity
+from liqbt.study.plan import configuration_of
+from liqbt.study.schema import Experiment, load_experiment, parse_experiment
+from liqbt.study.yaml import nearest, read_yaml
 from liqbt.types import DAY_NS
-
-__all__ = ["MOST_TRIALS", "Asked", "Search", "SearchConfig", "load_search"]
 
 MOST_TRIALS: Final = 200
 

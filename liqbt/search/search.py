@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import DataError
-from liqbt.experiment.progress import Stage, silent
-from liqbt.experiment.store import read_manifest
 from liqbt.log.disk import locked, replace
-from liqbt.search.describe import search_document
-from liqbt.search.ledger import Trial, read_ledger, searches_folder
 from liqbt.search.schema import load_search
-from liqbt.search.standing import standings
-from liqbt.search.trials import RUNS, Finish, run_trials
+from liqbt.search.selection_tests import worth
+from liqbt.search.summary import search_document
+from liqbt.search.trials import (
+    RUNS,
+    Finish,
+    Trial,
+    read_ledger,
+    run_trials,
+    searches_folder,
+    standings,
+)
 from liqbt.search.units import day_losses
-from liqbt.search.worth import worth
-
-__all__ = ["run_search"]
+from liqbt.study.progress import Stage, silent
+from liqbt.study.store import read_manifest
 
 DOCUMENT: Final = "search.json"
 

@@ -17,10 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.log import read_parquet
+from liqbt.log.disk import read_parquet
 from liqbt.types import DAY_NS, FloatArray, IntArray
-
-__all__ = ["VISITS", "DayLosses", "Units", "day_losses", "read_units"]
 
 VISITS: Final = "visits.parquet"
 _COLUMNS: Final = ("symbol", "at", "side", "band", "visited", "p", "p_ablated")

@@ -8,13 +8,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.errors import ConfigError
-from liqbt.margin import TierTable
+from liqbt.margin.tiers import TierTable
 from liqbt.simulate.feeds import Faults
 
 if TYPE_CHECKING:
     from liqbt.simulate.world import World
 
-__all__ = ["check_world"]
 
 MAGNET_LIMIT: Final = 4.0
 """Above this pull the price runs away: swept clusters lie behind it and full ones ahead, so that

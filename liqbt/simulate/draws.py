@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.simulate.kernels import autoregression
+from liqbt.simulate.accounts import fill, returned
+from liqbt.simulate.kernels.recursions import autoregression
 from liqbt.simulate.layout import (
     NEWCOMER_DTYPE,
     PAIR_DTYPE,
@@ -23,13 +24,10 @@ from liqbt.simulate.layout import (
     Script,
     Structured,
 )
-from liqbt.simulate.memory import fill, returned
 from liqbt.simulate.prices import PricePath, stationary, stream
 from liqbt.simulate.rules import exit_steps_of, oversample_of
 from liqbt.simulate.world import World
 from liqbt.types import FloatArray, IntArray
-
-__all__ = ["draw_script"]
 
 SPREAD_DAYS: Final = 5.0
 """The first positions were entered as far from the price as it moves in so many days."""

@@ -13,37 +13,6 @@ import numpy.typing as npt
 
 from liqbt.types import FloatArray, IntArray
 
-__all__ = [
-    "BACKED",
-    "BIN_DTYPE",
-    "CROSS",
-    "CUT",
-    "DESK_DTYPE",
-    "DUE_DTYPE",
-    "EXITED",
-    "FUNDED",
-    "INNER",
-    "ISOLATED",
-    "JUMP_DTYPE",
-    "LEFT_IN_PART",
-    "LIQUIDATED",
-    "NEWCOMER_DTYPE",
-    "OUTER",
-    "PAIR_DTYPE",
-    "PLACE_DTYPE",
-    "RULES_DTYPE",
-    "SIDE_DTYPE",
-    "STOPPED",
-    "TRANSFERRED",
-    "TRANSFER_DTYPE",
-    "WHIM_DTYPE",
-    "Arrivals",
-    "Book",
-    "Record",
-    "Script",
-    "Structured",
-]
-
 Structured = npt.NDArray[Any]
 
 OUTER: Final = {"cache": True, "_nrt": False}

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import RunawayError
-from liqbt.log import event_table
+from liqbt.log.tables import event_table
 from liqbt.simulate.accounts import empty_book, empty_record
 from liqbt.simulate.draws import draw_script
-from liqbt.simulate.engine.kernels import bin_values, run
 from liqbt.simulate.feed import Columns, event_columns
+from liqbt.simulate.kernels.engine import bin_values, run
 from liqbt.simulate.layout import Book, Record, Script
 from liqbt.simulate.mechanisms import MECHANISMS
 from liqbt.simulate.prices import draw_price, draw_shocks, stream
@@ -21,8 +21,6 @@ from liqbt.simulate.rules import rules_of, tiers_of
 from liqbt.simulate.truth import Truth, truth_grid, truth_of
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, Kind
-
-__all__ = ["Market", "simulate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

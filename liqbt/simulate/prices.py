@@ -9,14 +9,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.simulate.kernels import autoregression, followed
+from liqbt.simulate.accounts import fill, returned
+from liqbt.simulate.kernels.recursions import autoregression, followed
 from liqbt.simulate.layout import JUMP_DTYPE, Structured
-from liqbt.simulate.memory import fill, returned
 from liqbt.simulate.sections import DAY_PROFILE, HOUR_PROFILE
 from liqbt.simulate.world import World
 from liqbt.types import HOUR_NS, SECOND_NS, FloatArray, IntArray
-
-__all__ = ["PricePath", "draw_price", "draw_shocks", "stationary", "stream"]
 
 EPOCH_WEEKDAY: Final = 3
 """1970-01-01 was a Thursday; Monday is 0."""

@@ -12,8 +12,6 @@ from liqbt.simulate.mechanisms import MECHANISMS
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, FloatArray
 
-__all__ = ["BIN_STEP", "HALF_BINS", "exit_steps_of", "oversample_of", "rules_of", "tiers_of"]
-
 OVERSAMPLE: Final = 1.5
 """Candidate pairs per pair wanted at the level: as far as low open interest can raise entries."""
 BIN_STEP: Final = 5e-4

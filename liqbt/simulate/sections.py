@@ -8,9 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from liqbt.margin import TierTable
-
-__all__ = ["Exchange", "Price", "Traders"]
+from liqbt.margin.tiers import TierTable
 
 HOUR_PROFILE: Final = (
     0.98, 1.05, 0.97, 0.82, 0.76, 0.75, 0.80, 0.84, 0.85, 0.82, 0.77, 0.79,

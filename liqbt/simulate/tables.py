@@ -6,16 +6,6 @@ from typing import Final
 
 import numpy as np
 
-__all__ = [
-    "CHANGE_DTYPE",
-    "FUNDING_DTYPE",
-    "LIQUIDATION_DTYPE",
-    "POSITION_DTYPE",
-    "STEP_DTYPE",
-    "SWING_DTYPE",
-    "WALL_DTYPE",
-]
-
 POSITION_DTYPE: Final = np.dtype(
     [
         ("side", "i1"),

@@ -16,28 +16,11 @@ from liqbt.simulate.rules import BIN_STEP
 from liqbt.simulate.tables import (
     CHANGE_DTYPE,
     FUNDING_DTYPE,
-    LIQUIDATION_DTYPE,
-    POSITION_DTYPE,
-    STEP_DTYPE,
     SWING_DTYPE,
     WALL_DTYPE,
 )
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, DensityGrid, FloatArray, IntArray
-
-__all__ = [
-    "CHANGE_DTYPE",
-    "FUNDING_DTYPE",
-    "LIQUIDATION_DTYPE",
-    "POSITION_DTYPE",
-    "STEP_DTYPE",
-    "SWING_DTYPE",
-    "WALL_DTYPE",
-    "Truth",
-    "truth_grid",
-    "truth_of",
-    "truth_tables",
-]
 
 
 def _no_rows(dtype: np.dtype[Any]) -> Callable[[], npt.NDArray[Any]]:

@@ -14,8 +14,6 @@ from liqbt.simulate.mechanisms import Mechanisms
 from liqbt.simulate.sections import Exchange, Price, Traders
 from liqbt.types import DAY_NS, Ns
 
-__all__ = ["World"]
-
 START_NS: Final = 1_735_689_600_000_000_000
 """2025-01-01 00:00 UTC, where a simulated market begins unless told otherwise."""
 

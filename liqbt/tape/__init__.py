@@ -4,17 +4,3 @@ A tape is derived from a log and can always be built again. Its order is `(ts_kn
 venue, symbol, sequence, side, span, payload bits, occurrence)`: every part comes from the record,
 so that neither the order of files nor the size of batches can be seen in it.
 """
-
-from __future__ import annotations
-
-from liqbt.tape.build import build_tape, tape_from_tables
-from liqbt.tape.values import Selection, Tape, tape_from_events, trusted_tape
-
-__all__ = [
-    "Selection",
-    "Tape",
-    "build_tape",
-    "tape_from_events",
-    "tape_from_tables",
-    "trusted_tape",
-]

@@ -13,8 +13,6 @@ import numpy.typing as npt
 from liqbt.errors import ConfigError, DataError, OrderError
 from liqbt.types import EVENT_DTYPE, Events, Instrument, IntArray, Kind, Ns
 
-__all__ = ["Selection", "Tape", "record_digest", "tape_from_events", "trusted_tape"]
-
 _CHUNK = 1 << 20
 
 

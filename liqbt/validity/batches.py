@@ -10,15 +10,15 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.errors import RunawayError
-from liqbt.evaluation import MarketInput
-from liqbt.experiment import replicate, world_experiment
-from liqbt.experiment.replicate import Replication
-from liqbt.simulate import Effect, Truth, World, level_effects
-from liqbt.simulate.effects import direction_effects
+from liqbt.evaluation.config import MarketInput
+from liqbt.simulate.effects.direction import direction_effects
+from liqbt.simulate.effects.magnet import level_effects
+from liqbt.simulate.effects.values import Effect
+from liqbt.simulate.truth import Truth
+from liqbt.simulate.world import World
+from liqbt.study.replicate import Replication, replicate, world_experiment
 from liqbt.types import DAY_NS, Forecast
 from liqbt.validity.jobs import BATCH, RAN_AWAY, Job, world_of
-
-__all__ = ["EFFECTS", "SHOWN", "one_batch", "oracle"]
 
 SHOWN: Final = (
     "dose_response",

@@ -13,8 +13,6 @@ from liqbt.errors import DataError
 from liqbt.validity.batches import one_batch
 from liqbt.validity.jobs import Job
 
-__all__ = ["Progress", "Results", "run_campaign"]
-
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with how many batches are done, and of how many."""
 

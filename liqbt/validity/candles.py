@@ -11,15 +11,21 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.errors import DataError
-from liqbt.estimators import MapConfig, PriceConfig, Uniform
-from liqbt.evaluation import EvaluationConfig, MarketInput, anchors_of, price_path
-from liqbt.experiment import Stage, json_value, replay, rooms_digest, schedule, sha256_file, silent
-from liqbt.experiment.readers import map_reader
-from liqbt.tape import Selection, Tape, tape_from_tables
+from liqbt.estimators.baselines import Uniform
+from liqbt.estimators.config import MapConfig, PriceConfig
+from liqbt.evaluation.bins import anchors_of
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.path import price_path
+from liqbt.log.disk import sha256_file
+from liqbt.replay import replay, schedule
+from liqbt.study.identity import rooms_digest
+from liqbt.study.progress import Stage, silent
+from liqbt.study.readers import map_reader
+from liqbt.study.store import json_value
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, HOUR_NS, Instrument, IntArray, Kind
 from liqbt.validity.random_levels import LevelsWord, random_levels_found
-
-__all__ = ["CANDLES", "absent", "candles_root", "random_levels_entry"]
 
 CANDLES: Final = ("candles/BTCUSDT-1h.csv.gz", "candles/ETHUSDT-1h.csv.gz")
 """Hourly candles of spot pairs from June 2023 on, below the folder of real data."""

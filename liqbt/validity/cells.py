@@ -8,21 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from liqbt.evaluation import CLAIMS, Claim
+from liqbt.evaluation.claims.register import CLAIMS, Claim
 from liqbt.validity.campaign import Results
 from liqbt.validity.jobs import NUISANCE, RAN_AWAY, TESTS
-
-__all__ = [
-    "ALPHA",
-    "CLEARING",
-    "Cell",
-    "Gate",
-    "TestWord",
-    "claim_of",
-    "gate_of",
-    "rejects",
-    "size_cells",
-]
 
 ALPHA: Final = 0.025
 """One-sided size of each test."""

@@ -6,9 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from liqbt.experiment import rooms_digest
-
-__all__ = ["campaign_identity"]
+from liqbt.study.identity import rooms_digest
 
 
 def campaign_identity(worlds: Path, names: Iterable[str], root: int) -> str:

@@ -9,19 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import ConfigError
-from liqbt.experiment import load_world, nearest
-from liqbt.simulate import World
-
-__all__ = [
-    "BATCH",
-    "NUISANCE",
-    "PLANTED",
-    "POWER_DAYS",
-    "TESTS",
-    "Job",
-    "campaign_jobs",
-    "world_of",
-]
+from liqbt.simulate.world import World
+from liqbt.study.events import load_world
+from liqbt.study.yaml import nearest
 
 BATCH: Final = 4
 """Markets in a batch: effects of direction are measured out of sample, between markets."""

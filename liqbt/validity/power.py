@@ -14,8 +14,6 @@ from liqbt.validity.campaign import Results
 from liqbt.validity.cells import ALPHA, Gate, TestWord, claim_of, rejects
 from liqbt.validity.jobs import RAN_AWAY, TESTS
 
-__all__ = ["ASKED", "PowerPoint", "gates_with_power", "power_points", "smallest_found"]
-
 ALSO: Final = {"direction": ("first_side_skill",)}
 """What is shown of a claim beside its test, to tell a blunt test from a mechanism that is weak."""
 ASKED: Final = 0.8

@@ -16,22 +16,16 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation import POOLED, EvaluationConfig, MarketInput
-from liqbt.evaluation.inference import Draws, Estimate, draw, estimate_lift
-from liqbt.evaluation.nulls import PlaceboConfig, fit_placebo
-from liqbt.evaluation.outcomes import flatten, market_outcomes, market_windows
-from liqbt.evaluation.response import anchors_of
-from liqbt.evaluation.scores import (
-    ReliabilityRow,
-    cluster_placebo,
-    corp,
-    level_lift,
-    reliability,
-    scored_births,
-)
+from liqbt.evaluation.bins import anchors_of
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.episodes import flatten
+from liqbt.evaluation.inference.days import Draws, draw
+from liqbt.evaluation.inference.estimates import POOLED, Estimate, estimate_lift
+from liqbt.evaluation.lifts import cluster_placebo, level_lift, scored_births
+from liqbt.evaluation.nulls.placebo import PlaceboConfig, fit_placebo
+from liqbt.evaluation.outcomes import market_outcomes, market_windows
+from liqbt.evaluation.probability import ReliabilityRow, corp, reliability
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, Clusters, FloatArray, Forecast
-
-__all__ = ["LevelsWord", "level_rows", "levels_verdict", "place_levels", "random_levels_found"]
 
 LIFE_NS: Final = 5 * HOUR_NS
 """How long a level is issued again at its price; five hours pass through all hours of the day."""

@@ -9,14 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.experiment import Stage, silent
+from liqbt.study.progress import Stage, silent
 from liqbt.validity.campaign import run_campaign
 from liqbt.validity.candles import absent, random_levels_entry
-from liqbt.validity.describe import gate_document
 from liqbt.validity.identity import campaign_identity
 from liqbt.validity.jobs import NUISANCE, PLANTED, POWER_DAYS, campaign_jobs
-
-__all__ = ["validate"]
+from liqbt.validity.summary import gate_document
 
 KEPT: Final = "replications.jsonl"
 DOCUMENT: Final = "validity.json"

@@ -11,27 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.evaluation import evaluate, with_direction, with_learnt
-from liqbt.evaluation.nulls import (
-    AnalogConfig,
-    FilteredConfig,
-    LevelConfig,
-    analog_probability,
-    filtered_probability,
-)
-from liqbt.evaluation.response import anchors_of
-from liqbt.experiment import build_estimator, forecast_times, load_world, replay, world_experiment
-from liqbt.experiment.pipeline import (
+from liqbt.evaluation.bins import anchors_of
+from liqbt.evaluation.claims.direction import with_direction
+from liqbt.evaluation.claims.visit import with_learnt
+from liqbt.evaluation.evaluate import evaluate
+from liqbt.evaluation.nulls.levels import LevelConfig
+from liqbt.replay import replay
+from liqbt.simulate.market import simulate
+from liqbt.study.estimators import build_estimator
+from liqbt.study.events import load_world
+from liqbt.study.pipeline import (
     calibration,
     evaluation_config,
+    forecast_times,
     foresight,
     market_input,
     with_structures,
 )
-from liqbt.experiment.visits import run_visits
-from liqbt.simulate import simulate
-from liqbt.tape import Selection, tape_from_tables
+from liqbt.study.replicate import world_experiment
+from liqbt.study.visits import run_visits
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection
 from liqbt.types import DAY_NS
+from research.methods.analogs import AnalogConfig, analog_probability
+from research.methods.filtered_history import FilteredConfig, filtered_probability
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -12,20 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.evaluation import CLAIMS
-from liqbt.evaluation.inference import DaySums, Draws, Estimate, draw, estimate_days
+from liqbt.evaluation.bins import ResponseBins, anchors_of, rank_contrast, response_bins
+from liqbt.evaluation.claims.magnet import drift_response
+from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.evaluation.inference.days import DaySums, Draws, draw
+from liqbt.evaluation.inference.estimates import Estimate, estimate_days
 from liqbt.evaluation.nulls.levels import trends
-from liqbt.evaluation.response import (
-    ResponseBins,
-    anchors_of,
-    drift_response,
-    rank_contrast,
-    response_bins,
-)
-from liqbt.experiment import build_estimator, forecast_times, load_world, replay, world_experiment
-from liqbt.experiment.pipeline import evaluation_config, market_input, scored_from
-from liqbt.simulate import World, simulate
-from liqbt.tape import Selection, tape_from_tables
+from liqbt.replay import replay
+from liqbt.simulate.market import simulate
+from liqbt.simulate.world import World
+from liqbt.study.estimators import build_estimator
+from liqbt.study.events import load_world
+from liqbt.study.pipeline import evaluation_config, forecast_times, market_input, scored_from
+from liqbt.study.replicate import world_experiment
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray
 
 HERE = Path(__file__).resolve().parent

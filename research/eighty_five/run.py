@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from liqbt.experiment import experiment_plane, plane_value
-from liqbt.report.page import write_report
-from liqbt.report.plane import write_plane_page
+from liqbt.evaluation.accuracy.summary import plane_value
+from liqbt.report.pages.plane import write_plane_page
+from liqbt.report.pages.run import write_report
+from liqbt.study.accuracy import experiment_plane
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

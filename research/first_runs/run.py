@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import liqbt
-from liqbt.report.page import write_report
+from liqbt.report.pages.run import write_report
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

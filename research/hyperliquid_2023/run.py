@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.margin_cross import cross_liquidation_price
-from liqbt.sources.hyperliquid import ClosedAccount, Launch, closed_accounts, read_launch
+from liqbt.margin.cross import cross_liquidation_price
+from liqbt.sources.hyperliquid.accounts import ClosedAccount, closed_accounts
+from liqbt.sources.hyperliquid.launch import Launch, read_launch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -14,18 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.evaluation.inference import day_sums
-from liqbt.evaluation.inference.days import hac_se
-from liqbt.evaluation.scores import (
-    Cause,
-    Incidence,
-    cumulative_incidence,
-    log_score,
-    molchan,
-    restricted_mean_time,
-    roc,
-)
+from liqbt.evaluation.inference.days import day_sums, hac_se
+from liqbt.evaluation.probability import log_score
 from liqbt.types import DAY_NS, FloatArray
+from research.methods.duration import Cause, Incidence, cumulative_incidence, restricted_mean_time
+from research.methods.ranking import molchan, roc
 
 _HERE = Path(__file__).resolve().parent
 _HOURS = 24.0

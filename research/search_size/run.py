@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.evaluation.inference import superior_ability
-from liqbt.search import DayLosses, worth
+from liqbt.evaluation.inference.multiple import superior_ability
+from liqbt.search.selection_tests import worth
+from liqbt.search.units import DayLosses
 
 HERE = Path(__file__).resolve().parent
 FIRST_DAY, TRIALS, REPS = 20_000, 12, 300

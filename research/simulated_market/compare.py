@@ -8,8 +8,8 @@ import facts
 import numpy as np
 import real
 
-from liqbt.experiment import load_world
-from liqbt.simulate import simulate
+from liqbt.simulate.market import simulate
+from liqbt.study.events import load_world
 
 HERE = Path(__file__).resolve().parent
 WORLDS = HERE.parent.parent / "experiments" / "worlds"

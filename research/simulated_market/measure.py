@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.experiment import load_world
-from liqbt.simulate import simulate
-from liqbt.simulate.effects import (
-    acceleration_effects,
-    direction_effects,
-    drive_effects,
-    fuel_effects,
-    level_effects,
-    placement_effects,
-    reversal_effects,
-    stop_effects,
-    wall_effects,
-)
+from liqbt.simulate.effects.acceleration import acceleration_effects
+from liqbt.simulate.effects.direction import direction_effects
+from liqbt.simulate.effects.drive import drive_effects
+from liqbt.simulate.effects.fuel import fuel_effects
+from liqbt.simulate.effects.magnet import level_effects
+from liqbt.simulate.effects.placement import placement_effects
+from liqbt.simulate.effects.reversal import reversal_effects
+from liqbt.simulate.effects.stops import stop_effects
+from liqbt.simulate.effects.walls import wall_effects
+from liqbt.simulate.market import simulate
+from liqbt.study.events import load_world
 
 WORLDS = Path(__file__).resolve().parents[2] / "experiments" / "worlds"
 BATCH = 4

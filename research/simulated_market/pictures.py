@@ -10,8 +10,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from liqbt.experiment import load_world
-from liqbt.simulate import simulate
+from liqbt.simulate.market import simulate
+from liqbt.study.events import load_world
 from liqbt.types import Kind
 
 HERE = Path(__file__).resolve().parent

@@ -28,7 +28,7 @@ default, which opens twice as many positions in a year."""
 
 def world_of(name, curve, days):
     """Return the world `name` as a curve has it, at another length."""
-    from liqbt.experiment import load_world
+    from liqbt.study.events import load_world
 
     step_s, changes, _ = CURVES[curve]
     world = load_world(WORLDS / f"{name}.yaml")
@@ -37,7 +37,7 @@ def world_of(name, curve, days):
 
 def once(name, curve, days, repeats=3):
     """Return seconds, peak RSS, and the seconds that drawing the noise alone takes."""
-    from liqbt.simulate import simulate
+    from liqbt.simulate.market import simulate
 
     world = world_of(name, curve, days)
     simulate(replace(world, days=2), seed=0)  # compiled and stored by an earlier process

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from liqbt.evaluation.claims import power_at
-from liqbt.experiment import Run, experiment_plane, plane_value
-from liqbt.report.page import write_report
+from liqbt.evaluation.accuracy.summary import plane_value
+from liqbt.evaluation.claims.verdict import power_at
+from liqbt.report.pages.run import write_report
+from liqbt.study.accuracy import experiment_plane
+from liqbt.study.store import Run
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -14,12 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.estimators import OIFlow, OIFlowConfig
-from liqbt.evaluation import EvaluationConfig, MarketInput, observe, price_path
-from liqbt.margin import flat_tiers
-from liqbt.replay import forecasts_digest, replay, schedule
-from liqbt.simulate import World, simulate
-from liqbt.tape import Tape, tape_from_events
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.path import price_path
+from liqbt.forecasts import forecasts_digest
+from liqbt.margin.tiers import flat_tiers
+from liqbt.replay import replay, schedule
+from liqbt.simulate.market import simulate
+from liqbt.simulate.world import World
+from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, Instrument, Kind
 
 HERE = Path(__file__).resolve().parent

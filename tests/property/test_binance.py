@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.errors import LiqbtError
-from liqbt.log import event_table, logical_hash, row_faults, table_columns
+from liqbt.log.schema import row_faults, table_columns
+from liqbt.log.tables import event_table, logical_hash
 from liqbt.sources.binance import cm, um
 from liqbt.types import Kind
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import find_peaks, peak_prominences
 
-from liqbt.estimators import OIFlow, OIFlowConfig, PriceConfig
+from liqbt.estimators.config import PriceConfig
 from liqbt.estimators.emission.kernels import (
     accepted_peaks,
     band_starts,
@@ -21,6 +21,8 @@ from liqbt.estimators.emission.kernels import (
     smoothed,
 )
 from liqbt.estimators.kernels import total_of
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.types import HOUR_NS
 
 # small integers make plateaus and equal peaks, which is where definitions part

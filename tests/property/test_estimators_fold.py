@@ -12,8 +12,10 @@ from estimator_events import NAMES, START, STEP, at, event, events, rows_of, sma
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqbt.estimators import OIFlow, PriceConfig, Uniform, VolumeProfile
+from liqbt.estimators.baselines import Uniform, VolumeProfile
+from liqbt.estimators.config import PriceConfig
 from liqbt.estimators.oi_flow.config import plan_of
+from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.types import HOUR_NS, SECOND_NS, Kind
 
 

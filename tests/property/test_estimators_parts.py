@@ -23,9 +23,10 @@ from estimator_events import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqbt.estimators import OIFlowConfig, Uniform, VolumeProfile
+from liqbt.estimators.baselines import Uniform, VolumeProfile
 from liqbt.estimators.emission.kernels import asymmetry, coarsened, n_bins, support
 from liqbt.estimators.kernels import locate, total_of
+from liqbt.estimators.oi_flow.config import OIFlowConfig
 from liqbt.estimators.state import market_arrays
 from liqbt.types import HOUR_NS, Kind, Side
 

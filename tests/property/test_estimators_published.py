@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.errors import ConfigError
-from liqbt.estimators import MapConfig, PriceConfig, PublishedLevels, PublishedMap
+from liqbt.estimators.config import MapConfig, PriceConfig
+from liqbt.estimators.published import PublishedLevels, PublishedMap
 from liqbt.types import CLUSTER_DTYPE, HOUR_NS
 
 STEP = 0.01

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.evaluate import observe
-from liqbt.evaluation.kernels import bootstrap_ratios, first_passages, link_episodes
-from liqbt.evaluation.response.kernels import smooth_outward
+from liqbt.evaluation.kernels.passages import bootstrap_ratios, first_passages, link_episodes
+from liqbt.evaluation.kernels.response import smooth_outward
 from liqbt.types import HOUR_NS
 
 EIGHTH = st.integers(-24, 24).map(lambda i: i / 8)

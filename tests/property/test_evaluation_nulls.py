@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqbt.evaluation.nulls.kernels import garch_extremes, penalised_logistic, window_extremes
+from liqbt.evaluation.kernels.nulls import garch_extremes, penalised_logistic, window_extremes
 
 SEED = st.integers(0, 2**32 - 1)
 

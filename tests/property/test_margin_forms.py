@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from liqbt.margin import liquidation_price, liquidation_prices, tier_table
-from liqbt.margin_kernels import liquidation_price_kernel
+from liqbt.margin import liquidation_price, liquidation_prices
+from liqbt.margin.kernels import liquidation_price_kernel
+from liqbt.margin.tiers import tier_table
 from liqbt.types import Side
 
 EITHER = st.booleans()

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.errors import ConfigError
-from liqbt.margin import tier_table
-from liqbt.simulate import World, simulate
+from liqbt.margin.tiers import tier_table
+from liqbt.simulate.market import simulate
 from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, Kind
 
 TIERED = tier_table(

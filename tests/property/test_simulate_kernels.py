@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.simulate.accounts import empty_book, empty_record
-from liqbt.simulate.engine.kernels import bin_values, run
-from liqbt.simulate.kernels import autoregression, followed
+from liqbt.simulate.kernels.engine import bin_values, run
+from liqbt.simulate.kernels.recursions import autoregression, followed
 from liqbt.simulate.layout import (
     JUMP_DTYPE,
     NEWCOMER_DTYPE,

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.errors import DataError, LiqbtError
-from liqbt.log import row_faults, table_columns
-from liqbt.tabular import ingest_file, parse_map
-from liqbt.tabular.expressions import evaluate, parse_expression
-from liqbt.tabular.faults import going_back
+from liqbt.ingest.expressions import evaluate, parse_expression
+from liqbt.ingest.faults import going_back
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.table import ingest_file
+from liqbt.log.schema import row_faults, table_columns
 
 T0 = 1_767_225_600
 VALUES = {"a": 3.5, "b": -2.0, "c c": 0.25}

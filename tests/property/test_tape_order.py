@@ -12,8 +12,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqbt.log import EventLog, event_table, lexicographic_order, number_repeats
-from liqbt.tape import Selection, build_tape
+from liqbt.log.order import lexicographic_order, number_repeats
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection
 from liqbt.types import PAYLOAD, Instrument, Kind
 
 T = 1_700_000_000_000_000_000

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liqbt.ingest.table import Ingested
 from liqbt.sources import tardis
-from liqbt.tabular import Ingested
 from liqbt.types import Kind, Side
 
 T = 1_700_000_000_000_000

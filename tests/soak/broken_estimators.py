@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.estimators import OIFlow
+from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.types import Forecast
 
 __all__ = ["WAYS"]

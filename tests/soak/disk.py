@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from liqbt.log import EventLog
+from liqbt.log.store import EventLog
 from soak.faulty import Disk, counted, full, io_error
 from soak.row import Row, Tally
 from soak.small import (
@@ -100,7 +100,7 @@ def committed_is_there(folder: Path) -> str:
         problems = EventLog(head.parent).verify()
         if problems:
             return f"verify: {problems[0]}"
-    from liqbt.experiment.keeping import is_intact
+    from liqbt.study.store import is_intact
 
     for manifest in folder.rglob("manifest.json"):
         if not manifest.parent.name.endswith(".tmp") and not is_intact(manifest.parent):

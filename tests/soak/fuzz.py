@@ -16,8 +16,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from liqbt.errors import LiqbtError
-from liqbt.log import canonical, logical_hash, row_faults, table_columns
-from liqbt.tabular import ingest_file, load_map, parse_map
+from liqbt.ingest.parse import load_map, parse_map
+from liqbt.ingest.table import ingest_file
+from liqbt.log.schema import row_faults, table_columns
+from liqbt.log.tables import canonical, logical_hash
 from liqbt.types import Kind
 from soak.mutate import mutate_bytes, mutate_lines, mutate_yaml, packed, parquet_of
 from soak.row import Row, Tally

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liqbt.errors import LiqbtError
-from liqbt.tabular import ingest_file, load_map
+from liqbt.ingest.parse import load_map
+from liqbt.ingest.table import ingest_file
 from soak.broken_estimators import WAYS
 from soak.row import Row, Tally
 from soak.small import call, clear, emptied, ingest_inputs, run_inputs

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from liqbt.errors import LogError
-from liqbt.log import EventLog, logical_hash
-from liqbt.tape import Selection, build_tape
+from liqbt.log.store import EventLog
+from liqbt.log.tables import logical_hash
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection
 from liqbt.types import Instrument, Kind
 from soak.row import Row, Tally
 from soak.small import call, ingest_inputs

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liqbt.cli import main
-from liqbt.log import EventLog
+from liqbt.log.store import EventLog
 
 __all__ = ["Said", "call", "clear", "digest_of_log", "digest_of_run", "ingest_inputs", "run_inputs"]
 

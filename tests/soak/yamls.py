@@ -6,8 +6,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.experiment import build_estimator, load_experiment, load_world
-from liqbt.experiment.pipeline import calibration, evaluation_config
+from liqbt.study.estimators import build_estimator
+from liqbt.study.events import load_world
+from liqbt.study.pipeline import calibration, evaluation_config
+from liqbt.study.schema import load_experiment
 from soak.fuzz import judged
 from soak.mutate import mutate_yaml
 from soak.row import Row, Tally

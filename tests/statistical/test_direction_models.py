@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from liqbt.experiment import replicate, world_experiment
+from liqbt.study.replicate import replicate, world_experiment
 from liqbt.validity.batches import oracle, seed_of
 from liqbt.validity.jobs import Job, world_of
 

@@ -12,8 +12,9 @@ from scipy.stats import binom
 
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.evaluate import evaluate, observe
-from liqbt.evaluation.inference import draw, estimate
-from liqbt.evaluation.scores import scored_births
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.inference.estimates import estimate
+from liqbt.evaluation.lifts import scored_births
 from liqbt.types import DAY_NS, HOUR_NS
 
 REPLICATIONS = 200

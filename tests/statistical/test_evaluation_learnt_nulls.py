@@ -11,20 +11,11 @@ import numpy as np
 import pytest
 from evaluation_world import START, STEP_S, bars, brownian_path, points
 
-from liqbt.evaluation.nulls import (
-    AnalogConfig,
-    Anchors,
-    FilteredConfig,
-    LevelConfig,
-    PlaceboConfig,
-    analog_probability,
-    filtered_probability,
-    fit_placebo,
-    nominal_brownian,
-    placebo_probability,
-    random_levels,
-)
+from liqbt.evaluation.nulls.levels import Anchors, LevelConfig, nominal_brownian, random_levels
+from liqbt.evaluation.nulls.placebo import PlaceboConfig, fit_placebo, placebo_probability
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from research.methods.analogs import AnalogConfig, analog_probability
+from research.methods.filtered_history import FilteredConfig, filtered_probability
 
 SIGMA = 0.025
 STEP = STEP_S * SECOND_NS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from liqbt.evaluation.nulls import touch_probability, two_barrier_probabilities
+from liqbt.evaluation.nulls.brownian import touch_probability, two_barrier_probabilities
 from liqbt.types import DAY_NS
 
 PATHS = 400_000

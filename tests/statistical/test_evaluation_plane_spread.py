@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from plane_world import landmarks, random_market
 
-from liqbt.evaluation.plane import market_readings
+from liqbt.evaluation.accuracy.hits import market_readings
 
 _SKILLS = {
     "brownian": lambda found: found.hit - found.brownian,

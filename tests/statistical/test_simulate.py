@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liqbt.simulate import World, magnet_effect, simulate
+from liqbt.simulate.effects.magnet import magnet_effect
+from liqbt.simulate.market import simulate
 from liqbt.simulate.sections import HOUR_PROFILE
+from liqbt.simulate.world import World
 
 pytestmark = pytest.mark.slow
 

@@ -7,16 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from liqbt.simulate import World, simulate
-from liqbt.simulate.effects import (
-    acceleration_effects,
-    direction_effects,
-    drive_effects,
-    fuel_effects,
-    level_effects,
-    placement_effects,
-    reversal_effects,
-)
+from liqbt.simulate.effects.acceleration import acceleration_effects
+from liqbt.simulate.effects.direction import direction_effects
+from liqbt.simulate.effects.drive import drive_effects
+from liqbt.simulate.effects.fuel import fuel_effects
+from liqbt.simulate.effects.magnet import level_effects
+from liqbt.simulate.effects.placement import placement_effects
+from liqbt.simulate.effects.reversal import reversal_effects
+from liqbt.simulate.market import simulate
+from liqbt.simulate.world import World
 
 pytestmark = pytest.mark.slow
 

@@ -10,13 +10,13 @@ import pytest
 from cheaters import CapturedTape, FullSampleConstants, Honest, ThroughBase, tapes_in_memory
 from toys import toy_tape
 
-from liqbt.audit import lookahead, poisoned
+from liqbt.audit.lookahead import lookahead, poisoned
 from liqbt.errors import DataError
-from liqbt.estimators import OIFlowConfig
-from liqbt.experiment.pipeline import Issued, forecast_fields
-from liqbt.margin import flat_tiers
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.margin.tiers import flat_tiers
 from liqbt.replay import copied, replay, schedule
-from liqbt.tape import tape_from_events
+from liqbt.study.pipeline import Issued, forecast_fields
+from liqbt.tape.values import tape_from_events
 from liqbt.types import EVENT_DTYPE, HOUR_NS, Kind
 
 CONFIG = OIFlowConfig(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125))

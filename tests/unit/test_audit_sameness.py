@@ -10,15 +10,21 @@ import cheaters
 import numpy as np
 import pytest
 
-from liqbt.audit import Subject, checkpoints, chunks, order, ties
+from liqbt.audit.checkpoint import checkpoints
+from liqbt.audit.chunks import chunks
+from liqbt.audit.order import order
 from liqbt.audit.shuffle import reversed_log, shuffled_log
-from liqbt.audit.ties import tie_groups
+from liqbt.audit.subject import Subject
+from liqbt.audit.ties import tie_groups, ties
 from liqbt.errors import DataError
-from liqbt.estimators import OIFlowConfig
-from liqbt.experiment import forecast_items, schedule
-from liqbt.log import EventLog, event_table
-from liqbt.margin import flat_tiers
-from liqbt.tape import Selection, Tape, build_tape
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
+from liqbt.margin.tiers import flat_tiers
+from liqbt.replay import schedule
+from liqbt.study.pipeline import forecast_items
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection, Tape
 from liqbt.types import EVENT_DTYPE, HOUR_NS, MINUTE_NS, Instrument, Kind
 
 CONFIG = OIFlowConfig(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125))

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from naive import windows_total
 
-from liqbt.bench import describe_bench, run_bench, synthetic_tape
+from liqbt.bench import describe_bench, run_bench
 from liqbt.bench.files import trades_map, write_trades
 from liqbt.bench.kernels import read_only_pass, windows_pass
+from liqbt.bench.tape import synthetic_tape
 from liqbt.bench.timing import rows_of, seconds_of
 from liqbt.cli import cli
-from liqbt.tabular import ingest_file
-from liqbt.tape import tape_from_events
+from liqbt.ingest.table import ingest_file
+from liqbt.tape.values import tape_from_events
 from liqbt.types import Kind
 
 

@@ -14,7 +14,8 @@ import pytest
 from archive import HEADERS, MINUTE, OLD_HEADERS, csv
 
 from liqbt.errors import ConfigError, DataError, LiqbtError
-from liqbt.sources.binance import cm, premium_table, um
+from liqbt.sources.binance import cm, um
+from liqbt.sources.binance.reader import premium_table
 from liqbt.types import Kind
 
 T0 = 1_704_067_200_000_000_000  # 2024-01-01T00:00:00Z

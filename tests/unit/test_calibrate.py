@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from liqbt.calibrate import fit_tilt, tilt, walk_forward_tilt
+from liqbt.calibrate.tilt import fit_tilt, tilt, walk_forward_tilt
 from liqbt.errors import ConfigError, DataError
 
 HOUR = 3_600_000_000_000

@@ -8,16 +8,11 @@ from direction_world import landmarks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqbt.calibrate import (
-    ModelOptions,
-    class_probabilities,
-    fit_multinomial,
-    foresee_landmarks,
-    signed_design,
-    walk_forward_multinomial,
-)
+from liqbt.calibrate.models import foresee_landmarks
+from liqbt.calibrate.multinomial import class_probabilities, fit_multinomial, signed_design
+from liqbt.calibrate.walk import ModelOptions, walk_forward_multinomial
 from liqbt.errors import ConfigError, DataError
-from liqbt.evaluation import COVARIATES
+from liqbt.evaluation.covariates import COVARIATES
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR

@@ -49,7 +49,7 @@ def test_nothing_heavy_is_imported_before_it_is_used(code):
 def test_what_only_inference_needs_is_imported_by_inference_alone():
     """An ingest or an audit must not pay for arch and statsmodels."""
     heavy = {"arch", "statsmodels", "matplotlib", "scipy.stats"}
-    program = f"import sys, liqbt.experiment; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys, liqbt.study; print(sorted({heavy} & set(sys.modules)))"
     out = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout
@@ -238,7 +238,7 @@ def test_an_interrupt_that_a_library_makes_an_error_of_is_one_all_the_same(monke
             raise EstimatorError("estimator X failed with SystemError") from None
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr("liqbt.experiment.load_run", swallowed)
+    monkeypatch.setattr("liqbt.study.load_run", swallowed)
     try:
         code, _, err = call(monkeypatch, capsys, "report", "somewhere")
         assert (code, err) == (130, "interrupted; nothing half-written was kept\n")
@@ -251,6 +251,6 @@ def test_an_error_that_is_no_refusal_is_not_hidden(monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("liqbt.experiment.load_run", broken)
+    monkeypatch.setattr("liqbt.study.load_run", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         call(monkeypatch, capsys, "report", "somewhere")

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liqbt.audit import lookahead
-from liqbt.experiment import load_world, world_experiment
-from liqbt.experiment import pipeline as stage
-from liqbt.experiment.build import build_estimator
+from liqbt.audit.lookahead import lookahead
 from liqbt.replay import replay
-from liqbt.simulate import simulate
-from liqbt.tape import Selection, tape_from_events, tape_from_tables
+from liqbt.simulate.market import simulate
+from liqbt.study import pipeline as stage
+from liqbt.study.estimators import build_estimator
+from liqbt.study.events import load_world
+from liqbt.study.replicate import world_experiment
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS
 
 HERE = Path(__file__).resolve()

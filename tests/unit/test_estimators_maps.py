@@ -10,18 +10,11 @@ import pytest
 from estimator_events import TIERS, at, bar, events, mark, market, open_interest, trade
 
 from liqbt.errors import ConfigError
-from liqbt.estimators import (
-    DistanceKernel,
-    Mirror,
-    OIFlow,
-    OIFlowConfig,
-    PriceConfig,
-    TimeShift,
-    Uniform,
-    VolumeProfile,
-    recentre,
-    reflect,
-)
+from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
+from liqbt.estimators.config import PriceConfig
+from liqbt.estimators.nulls import Mirror, TimeShift, recentre, reflect
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Forecast, Kind, Side
 
 STEP = 0.01

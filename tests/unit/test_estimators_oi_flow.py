@@ -21,8 +21,10 @@ from estimator_events import (
 )
 
 from liqbt.errors import ConfigError, DataError, MarginError
-from liqbt.estimators import OIFlow, OIFlowConfig, PriceConfig
-from liqbt.margin import flat_tiers, tier_table
+from liqbt.estimators.config import PriceConfig
+from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.margin.tiers import flat_tiers, tier_table
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Kind, Side
 
 # one bracket of 10x at a rate of 0.4 %: longs at ln(.9/.996) = -.101353 of their entry, 10.1 bins

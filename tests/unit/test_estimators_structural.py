@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.errors import ConfigError
-from liqbt.estimators import PriceConfig
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.config import MapConfig, PriceConfig
 from liqbt.estimators.structural import PriorExtremes, RoundNumbers, Swings, round_levels
 from liqbt.types import DAY_NS, HOUR_NS, Kind, Side
 

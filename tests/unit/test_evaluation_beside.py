@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.errors import DataError
-from liqbt.evaluation import MarketInput, evaluate, landmark_times
-from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.inference import draw
-from liqbt.evaluation.response import (
+from liqbt.evaluation.bins import (
     ResponseBins,
     beside_bins,
-    paired_response,
+    landmark_times,
     rank_contrast,
     response_bins,
-    response_scores,
 )
-from liqbt.evaluation.response.kernels import smooth_around
+from liqbt.evaluation.claims.magnet import paired_response, response_scores
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.evaluate import evaluate
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.kernels.response import smooth_around
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,))

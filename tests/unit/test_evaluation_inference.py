@@ -15,19 +15,17 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.sandwich_covariance import S_hac_simple
 
-from liqbt.evaluation.inference import (
-    MDE_FACTOR,
+from liqbt.evaluation.inference.days import (
     automatic_block,
     day_sums,
     draw,
-    estimate,
-    estimate_lift,
     fixed_b_critical,
     hac_error,
     hac_lag,
     hac_se,
 )
-from liqbt.evaluation.kernels import bootstrap_ratios
+from liqbt.evaluation.inference.estimates import MDE_FACTOR, estimate, estimate_lift
+from liqbt.evaluation.kernels.passages import bootstrap_ratios
 from liqbt.types import DAY_NS, HOUR_NS
 
 DRAWS = draw(np.random.default_rng(7), reps=400, n_days=250)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from evaluation_world import CALIBRATE, brownian_market
 
-from liqbt.evaluation import with_learnt
+from liqbt.evaluation.bins import anchors_of
+from liqbt.evaluation.claims.visit import with_learnt
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.evaluate import evaluate
-from liqbt.evaluation.response import anchors_of
 from liqbt.types import DAY_NS
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=300)

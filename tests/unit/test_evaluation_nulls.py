@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.special import zeta
 from scipy.stats import multivariate_normal, norm
 
-from liqbt.evaluation.nulls import (
+from liqbt.evaluation.nulls.brownian import (
     SPACING_CORRECTION,
     bivariate_normal_cdf,
     touch_probability,

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from liqbt.evaluation.inference import draw, estimate
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.paired import DatedDays, dated_days, paired_difference, row_scores
 from liqbt.types import DAY_NS, HOUR_NS
 

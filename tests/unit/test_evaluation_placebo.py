@@ -10,20 +10,22 @@ from evaluation_world import START, STEP_S, bars, brownian_path, points
 from scipy.optimize import minimize
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.evaluation.nulls import (
+from liqbt.evaluation.kernels.nulls import penalised_logistic
+from liqbt.evaluation.nulls.brownian import touch_probability
+from liqbt.evaluation.nulls.levels import (
     LEVEL_COVARIATES,
     Anchors,
     LevelConfig,
-    PlaceboConfig,
     covariates,
-    fit_placebo,
     nominal_brownian,
-    placebo_probability,
     random_levels,
-    restricted_cubic,
-    touch_probability,
 )
-from liqbt.evaluation.nulls.kernels import penalised_logistic
+from liqbt.evaluation.nulls.placebo import (
+    PlaceboConfig,
+    fit_placebo,
+    placebo_probability,
+    restricted_cubic,
+)
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 
 SIGMA = 0.025

@@ -12,24 +12,15 @@ from evaluation_world import START, bars, clusters_at, forecast, points
 from plane_world import STEP, landmarks, random_market
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.accuracy.hits import READINGS, brownian_pairs, market_readings
+from liqbt.evaluation.accuracy.levels import brownian_levels, real_levels
+from liqbt.evaluation.accuracy.plane import PlaneConfig, audit_plane, supported_horizons
+from liqbt.evaluation.accuracy.rows import ReadingRow
+from liqbt.evaluation.accuracy.rule import reading_verdict
+from liqbt.evaluation.accuracy.summary import describe_plane, plane_value
 from liqbt.evaluation.config import MarketInput
-from liqbt.evaluation.inference import Estimate
-from liqbt.evaluation.nulls import touch_probability
-from liqbt.evaluation.plane import (
-    READINGS,
-    PlaneConfig,
-    audit_plane,
-    brownian_levels,
-    describe_plane,
-    market_readings,
-    plane_value,
-    reading_verdict,
-    real_levels,
-    supported_horizons,
-)
-from liqbt.evaluation.plane.readings import brownian_pairs
-from liqbt.evaluation.plane.rows import ReadingRow
-from liqbt.evaluation.scores import detail
+from liqbt.evaluation.inference.estimates import Estimate, detail
+from liqbt.evaluation.nulls.brownian import touch_probability
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, VerdictWord
 
 

@@ -10,37 +10,26 @@ from scipy.stats import mannwhitneyu
 from statsmodels.stats.multitest import multipletests
 
 from liqbt.errors import DataError
-from liqbt.evaluation.inference import (
-    backtest_overfitting,
-    betting_process,
-    draw,
-    estimate,
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.inference.estimates import estimate
+from liqbt.evaluation.inference.multiple import (
     holm,
-    likelihood_process,
     model_confidence_set,
     step_superior,
     superior_ability,
 )
-from liqbt.evaluation.scores import (
-    Cause,
-    area_under_roc,
-    brier_score,
-    corp,
-    cumulative_incidence,
-    difference_in_differences,
-    episode_times,
-    level_lift,
-    log_score,
-    molchan,
-    molchan_skill,
-    observed_over_expected,
-    precision_recall,
-    recalibrated,
-    reliability,
-    restricted_mean_time,
-    roc,
-)
+from liqbt.evaluation.inference.overfitting import backtest_overfitting
+from liqbt.evaluation.lifts import difference_in_differences, level_lift, observed_over_expected
+from liqbt.evaluation.probability import brier_score, corp, log_score, recalibrated, reliability
 from liqbt.types import DAY_NS, HOUR_NS
+from research.methods.betting import betting_process, likelihood_process
+from research.methods.duration import (
+    Cause,
+    cumulative_incidence,
+    episode_times,
+    restricted_mean_time,
+)
+from research.methods.ranking import area_under_roc, molchan, molchan_skill, precision_recall, roc
 
 DRAWS = draw(np.random.default_rng(3), reps=300, n_days=120)
 

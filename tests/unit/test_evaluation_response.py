@@ -14,18 +14,20 @@ from scipy.stats import norm
 
 from liqbt.errors import DataError
 from liqbt.estimators.nulls import reflect
-from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.inference import draw
-from liqbt.evaluation.nulls import PlaceboConfig, fit_placebo, placebo_probability, restricted_cubic
-from liqbt.evaluation.response import (
-    anchors_of,
+from liqbt.evaluation.bins import anchors_of, outward_density, rank_contrast, response_bins
+from liqbt.evaluation.claims.magnet import (
     drift_response,
-    outward_density,
     paired_response,
-    rank_contrast,
     raw_paired_response,
-    response_bins,
     side_response,
+)
+from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.nulls.placebo import (
+    PlaceboConfig,
+    fit_placebo,
+    placebo_probability,
+    restricted_cubic,
 )
 from liqbt.types import DAY_NS, MINUTE_NS, SECOND_NS, DensityGrid
 

@@ -10,32 +10,23 @@ import numpy as np
 import pytest
 from evaluation_world import CALIBRATE, FORESEE, brownian_market
 
-from liqbt.calibrate import Foreseen, Walked
+from liqbt.calibrate.models import Foreseen
+from liqbt.calibrate.walk import Walked
 from liqbt.errors import ConfigError
-from liqbt.evaluation.claims import (
-    CLAIMS,
-    REGISTER,
-    ClaimStatus,
-    describe_claims,
-    find_score,
-    power_at,
-    verdict,
-    verdicts,
+from liqbt.evaluation.claims.direction import (
+    crowded_lift,
+    direction_scores,
+    first_side_skill,
+    with_direction,
 )
+from liqbt.evaluation.claims.register import CLAIMS, REGISTER, ClaimStatus, describe_claims
+from liqbt.evaluation.claims.verdict import find_score, power_at, verdict, verdicts
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.covariates import LANDMARK_DTYPE
-from liqbt.evaluation.direction import with_direction
 from liqbt.evaluation.evaluate import evaluate, observe
-from liqbt.evaluation.inference import Estimate, draw
-from liqbt.evaluation.scores import (
-    ScoreDetail,
-    band_rows,
-    crowded_lift,
-    episode_scores,
-    first_side_skill,
-    scored_births,
-)
-from liqbt.evaluation.scores.direction import direction_scores
+from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail
+from liqbt.evaluation.lifts import band_rows, episode_scores, scored_births
 from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
 
 CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)

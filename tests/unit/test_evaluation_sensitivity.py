@@ -13,14 +13,15 @@ from evaluation_world import (
     points,
 )
 
-from liqbt.evaluation import EvaluationConfig, MarketInput, observe
-from liqbt.evaluation.first_side import landmark_rows
-from liqbt.evaluation.nulls import touch_probability
-from liqbt.evaluation.outcomes import flatten
-from liqbt.evaluation.scores import Cause, cumulative_incidence, episode_times
-from liqbt.evaluation.sensitivity import TOUCH_RULES, landmark_outcomes, rule_brownian
-from liqbt.evaluation.withdrawal import earlier_than_mirror, withdrawals
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.episodes import flatten
+from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.first_passage import landmark_rows
+from liqbt.evaluation.nulls.brownian import touch_probability
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS
+from research.methods.duration import Cause, cumulative_incidence, episode_times
+from research.methods.tie_rules import TOUCH_RULES, landmark_outcomes, rule_brownian
+from research.methods.withdrawal import earlier_than_mirror, withdrawals
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,))
 

@@ -13,23 +13,18 @@ import pytest
 from toys import toy_tape
 
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
-from liqbt.experiment import (
-    demo_experiment,
-    load_experiment,
-    load_run,
-    log_info,
-    run_experiment,
-    simulate_world,
-    with_estimator,
-)
-from liqbt.experiment.build import ESTIMATORS, build_estimator
-from liqbt.experiment.describe import describe_market
-from liqbt.experiment.keeping import run_lock
-from liqbt.experiment.pipeline import scored_from
-from liqbt.experiment.schema import MarketConfig
-from liqbt.log import EventLog, event_table
-from liqbt.replay import forecast_bytes, forecasts_digest
-from liqbt.tape import Selection, build_tape, tape_from_events
+from liqbt.forecasts import forecast_bytes, forecasts_digest
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
+from liqbt.study.estimators import ESTIMATORS, build_estimator
+from liqbt.study.events import simulate_world
+from liqbt.study.pipeline import scored_from
+from liqbt.study.run import run_experiment
+from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
+from liqbt.study.store import load_run, run_lock
+from liqbt.study.summary import describe_market, log_info
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS, MINUTE_NS, Instrument, Kind, Score
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"

@@ -10,33 +10,31 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liqbt.audit import lookahead
+from liqbt.audit.lookahead import lookahead
 from liqbt.errors import ConfigError
-from liqbt.estimators import OIFlow
+from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.estimators.structural import Swings
-from liqbt.evaluation import MarketInput, landmark_times
-from liqbt.evaluation.inference import draw
+from liqbt.evaluation.bins import beside_bins, landmark_times, rank_contrast, response_bins
+from liqbt.evaluation.claims.magnet import paired_response
+from liqbt.evaluation.config import MarketInput
+from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.nulls import placebo
-from liqbt.evaluation.response import (
-    beside_bins,
-    paired_response,
-    rank_contrast,
-    response_bins,
-)
-from liqbt.experiment import replicate
-from liqbt.experiment.build import ESTIMATORS, STRUCTURES, build_estimator, build_structures
-from liqbt.experiment.pipeline import (
+from liqbt.replay import replay
+from liqbt.simulate.market import simulate
+from liqbt.simulate.world import World
+from liqbt.study.estimators import ESTIMATORS, STRUCTURES, build_estimator, build_structures
+from liqbt.study.pipeline import (
     evaluation_config,
     forecast_times,
     issued_items,
     market_input,
     with_structures,
 )
-from liqbt.experiment.schema import Experiment, parse_experiment
-from liqbt.experiment.visits import issue
-from liqbt.replay import replay
-from liqbt.simulate import World, simulate
-from liqbt.tape import Selection, Tape, tape_from_tables
+from liqbt.study.replicate import replicate
+from liqbt.study.schema import Experiment, parse_experiment
+from liqbt.study.visits import issue
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, Events, Forecast, Kind, Ns
 from liqbt.validity.batches import SHOWN
 
@@ -174,7 +172,7 @@ def test_a_placebo_probability_that_learns_too_early_is_caught(monkeypatch):
 
     monkeypatch.setattr(placebo, "random_levels", early)
     config = partial(placebo.PlaceboConfig, refit_ns=DAY_NS, embargo_ns=0)
-    monkeypatch.setattr("liqbt.evaluation.learnt.PlaceboConfig", config)
+    monkeypatch.setattr("liqbt.evaluation.claims.visit.PlaceboConfig", config)
     result = audited()
     assert not result.passed
     assert result.first.what == "placebo probability SIM 24h"

@@ -14,13 +14,16 @@ from soak import faulty, row
 from soak.seeds import TABULAR
 
 from liqbt.errors import ConfigError, DataError, EstimatorError, LiqbtError
-from liqbt.experiment.schema import EstimatorConfig, duration_ns, instant_ns, parse_experiment
-from liqbt.experiment.store import write_run
-from liqbt.experiment.yaml import read_yaml
-from liqbt.replay import joined_clusters, replay
-from liqbt.tabular import ingest_file, load_map, parse_map
-from liqbt.tape import Selection, tape_from_events
-from liqbt.tape.cache import cache_key, load_cached, store_cached
+from liqbt.forecasts import joined_clusters
+from liqbt.ingest.parse import load_map, parse_map
+from liqbt.ingest.table import ingest_file
+from liqbt.replay import replay
+from liqbt.study.fields import duration_ns, instant_ns
+from liqbt.study.schema import EstimatorConfig, parse_experiment
+from liqbt.study.store import write_run
+from liqbt.study.yaml import read_yaml
+from liqbt.tape.build import cache_key, load_cached, store_cached
+from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Instrument, Kind
 
 POINTS = next(seed for seed in TABULAR if seed.name == "points")

@@ -18,11 +18,15 @@ from click.testing import CliRunner
 
 from liqbt.cli import cli
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LogError
-from liqbt.experiment import describe_fetch, fetch_archive, load_experiment, open_events
-from liqbt.log import EventLog
-from liqbt.sources.archive import Limits, check_base, fetch_in_order
-from liqbt.sources.binance import archive_files
-from liqbt.tape import Selection, build_tape
+from liqbt.log.store import EventLog
+from liqbt.sources.archive.client import fetch_in_order
+from liqbt.sources.archive.session import Limits, check_base
+from liqbt.sources.binance.layout import archive_files
+from liqbt.study.events import open_events
+from liqbt.study.fetch import describe_fetch, fetch_archive
+from liqbt.study.schema import load_experiment
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection
 from liqbt.types import Kind
 
 T0 = 1_704_067_200_000_000_000
@@ -593,7 +597,7 @@ def test_an_experiment_names_a_vendors_format(tmp_path, monkeypatch):
     [("binance-ux", "did you mean 'binance-um'"), ("binance-um/kline", "did you mean 'klines'")],
 )
 def test_vendors_that_there_are_not(tmp_path, name, says):
-    from liqbt.experiment import ingest_files
+    from liqbt.study.ingest import ingest_files
 
     with pytest.raises(ConfigError, match=says):
         ingest_files(name, [tmp_path / "x"], tmp_path / "log")

@@ -18,13 +18,14 @@ from shell import call
 
 from liqbt.errors import DataError
 from liqbt.evaluation.paired import PairedDifference, row_scores
-from liqbt.experiment import run_experiment
-from liqbt.gate import check, compare, load_baseline, open_run, update_baseline
-from liqbt.gate.check import _by_interval
-from liqbt.gate.days import _columns, _rows, row_days
-from liqbt.gate.rules import UNITS, findings, key_of, rule_of
-from liqbt.gate.words import interval_words
-from liqbt.log import read_parquet
+from liqbt.gate.baseline import load_baseline
+from liqbt.gate.check import _by_interval, check, update_baseline
+from liqbt.gate.compare import compare
+from liqbt.gate.formatting import interval_words
+from liqbt.gate.identity import open_run
+from liqbt.gate.rules import UNITS, _columns, _rows, findings, key_of, row_days, rule_of
+from liqbt.log.disk import read_parquet
+from liqbt.study.run import run_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Score
 
 WORLD = "name: w\ndays: 22\nwarmup_days: 5\nmagnet: 1.0\n"

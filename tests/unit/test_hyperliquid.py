@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from liqbt.errors import ConfigError, DataError, MarginError
-from liqbt.log import logical_hash
-from liqbt.margin_cross import cross_liquidation_price
+from liqbt.ingest.parse import load_map
+from liqbt.ingest.table import ingest_file
+from liqbt.log.tables import logical_hash
+from liqbt.margin.cross import cross_liquidation_price
 from liqbt.sources import hyperliquid
-from liqbt.tabular import ingest_file, load_map
 from liqbt.types import Kind, Side
 
 MS = 1_000_000

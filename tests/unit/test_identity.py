@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from liqbt.experiment import identity
+from liqbt.study import identity
 
 PACKAGE = Path(identity.__file__).resolve().parent.parent
 SOURCES = [p for room in identity.ROOMS for p in [PACKAGE / room, *(PACKAGE / room).rglob("*")]]
@@ -79,9 +79,9 @@ def test_what_is_said_of_the_code_is_not_part_of_it(copy, name, old, new, same):
 
 OUTSIDE = {
     "liqbt.errors",
-    "liqbt.experiment.identity",
-    "liqbt.experiment.tiers",
-    "liqbt.experiment.yaml",
+    "liqbt.study.identity",
+    "liqbt.study.estimators",
+    "liqbt.study.yaml",
     "liqbt.log",
     "liqbt.log.disk",
 }

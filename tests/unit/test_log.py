@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from liqbt.errors import AlreadyRunningError, DataError, LogError
-from liqbt.log import EventLog, event_table
 from liqbt.log import disk as disk_module
-from liqbt.log.chain import head_bytes, inspect_chain
-from liqbt.log.commits import commit_bytes, seal
+from liqbt.log.commits import commit_bytes, head_bytes, inspect_chain, seal
 from liqbt.log.disk import read_parquet, sha256
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
 from liqbt.types import Instrument, Kind
 
 T = 1_700_000_000_000_000_000

@@ -12,9 +12,11 @@ from click.testing import CliRunner
 
 from liqbt.cli import cli
 from liqbt.errors import DataError, LogError
-from liqbt.log import EventLog, event_table
-from liqbt.quality import describe_quality, log_quality, plain
-from liqbt.report.quality_page import write_quality_page
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
+from liqbt.quality.measure import log_quality, plain
+from liqbt.quality.summary import describe_quality
+from liqbt.report.pages.quality import write_quality_page
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Kind
 
 T0 = 1_767_225_600_000_000_000

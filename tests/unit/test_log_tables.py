@@ -10,15 +10,9 @@ import pyarrow as pa
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.log import (
-    canonical,
-    event_schema,
-    event_table,
-    lexicographic_order,
-    logical_hash,
-    number_repeats,
-    row_faults,
-)
+from liqbt.log.order import lexicographic_order, number_repeats
+from liqbt.log.schema import event_schema, row_faults
+from liqbt.log.tables import canonical, event_table, logical_hash
 from liqbt.types import PAYLOAD, Kind
 
 T = 1_700_000_000_000_000_000

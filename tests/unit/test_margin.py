@@ -9,17 +9,9 @@ import numpy as np
 import pytest
 
 from liqbt.errors import MarginError
-from liqbt.margin import (
-    Tiers,
-    TierTable,
-    bracket_ratios,
-    flat_tiers,
-    liquidation_price,
-    liquidation_prices,
-    maintenance_margin,
-    tier_table,
-)
-from liqbt.margin_kernels import liquidation_prices_kernel
+from liqbt.margin import bracket_ratios, liquidation_price, liquidation_prices, maintenance_margin
+from liqbt.margin.kernels import liquidation_prices_kernel
+from liqbt.margin.tiers import Tiers, TierTable, flat_tiers, tier_table
 from liqbt.types import DAY_NS, Side
 
 BTC_2025 = tier_table(

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.log import logical_hash
+from liqbt.ingest.parse import load_map
+from liqbt.ingest.table import ingest_file
+from liqbt.log.tables import logical_hash
 from liqbt.sources import okx
-from liqbt.tabular import ingest_file, load_map
 from liqbt.types import Kind, Side
 
 TS = 1_782_862_113_207

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.evaluation import EvaluationConfig, MarketInput, PricePath
-from liqbt.evaluation.flat import eligible, flatten
-from liqbt.evaluation.inference import Estimate
-from liqbt.evaluation.scores import ReliabilityRow
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.episodes import eligible, flatten
+from liqbt.evaluation.inference.estimates import Estimate
+from liqbt.evaluation.path import PricePath
+from liqbt.evaluation.probability import ReliabilityRow
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, DensityGrid, Forecast
 from liqbt.validity import candles, random_levels
 from liqbt.validity.random_levels import LIFE_NS, PER_SIDE, levels_verdict, place_levels
@@ -160,8 +161,9 @@ def test_what_is_kept_is_believed_for_the_same_code_and_data_alone(tmp_path, mon
 
 
 def test_a_claim_on_the_placebo_probability_needs_random_levels_to_pass(tmp_path, monkeypatch):
-    from liqbt.evaluation import CLAIMS
-    from liqbt.experiment import gate, rooms_digest
+    from liqbt.evaluation.claims.register import CLAIMS
+    from liqbt.study import validity as gate
+    from liqbt.study.identity import rooms_digest
 
     claim = replace(CLAIMS[1], also_positive=("mirror_lift_did_densest",))
     monkeypatch.setattr(gate, "CLAIMS", (claim, CLAIMS[2]))

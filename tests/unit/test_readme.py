@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liqbt.simulate import World, simulate
+from liqbt.simulate.market import simulate
+from liqbt.simulate.world import World
 from liqbt.types import Kind
 
 ROOT = Path(__file__).resolve().parent.parent.parent

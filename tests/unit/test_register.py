@@ -15,22 +15,19 @@ import pytest
 from direction_world import landmarks
 from shell import call
 
-from liqbt.calibrate import ModelOptions, foresee_landmarks
+from liqbt.calibrate.models import foresee_landmarks
+from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import ConfigError, DataError
-from liqbt.experiment import (
-    register_experiment,
-    run_experiment,
-    score_forecasts,
-    score_options,
-    simulate_world,
-    unseal_experiment,
-)
-from liqbt.experiment.openings import openings
-from liqbt.experiment.registration import PARTS
-from liqbt.experiment.schema import instant_ns
-from liqbt.experiment.since import foreseen_before, trained_before
-from liqbt.log import EventLog
-from liqbt.report.registration import registration_sentences
+from liqbt.log.store import EventLog
+from liqbt.registry.registrations import PARTS, openings
+from liqbt.report.notes import registration_sentences
+from liqbt.study.events import simulate_world
+from liqbt.study.fields import instant_ns
+from liqbt.study.published.markets import score_options
+from liqbt.study.published.score import score_forecasts
+from liqbt.study.run import run_experiment
+from liqbt.study.since import foreseen_before, trained_before
+from liqbt.study.unseal import register_experiment, unseal_experiment
 from liqbt.types import HOUR_NS, Kind
 
 WORLD = "name: small\ndays: 20\nwarmup_days: 5\nmagnet: 1.0\n"
@@ -249,7 +246,7 @@ def test_what_is_learnt_before_is_not_scored_and_is_learnt_from():
 
     seen = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("liqbt.experiment.since.observe", lambda _markets, _config: Observed)
+        patch.setattr("liqbt.study.since.observe", lambda _markets, _config: Observed)
         both = trained_before(lambda r: seen.append(len(r)) or r, [object()], None)
     assert both(rows)["at"].tolist() == [7, 8, 9]
     assert seen == [5]
@@ -267,8 +264,8 @@ def test_models_go_on_from_what_was_known_before(monkeypatch):
         return foresee_landmarks(table, ModelOptions())
 
     assert foreseen_before(foresee, (), None) is foresee
-    monkeypatch.setattr("liqbt.experiment.since.observe", lambda _markets, _config: Observed)
-    monkeypatch.setattr("liqbt.experiment.since.landmark_tables", lambda *_: rows[:200])
+    monkeypatch.setattr("liqbt.study.since.observe", lambda _markets, _config: Observed)
+    monkeypatch.setattr("liqbt.study.since.landmark_tables", lambda *_: rows[:200])
     found = foreseen_before(foresee, [object()], None)(rows[200:])
     for mine, all_of in (
         (found.first_side, whole.first_side),

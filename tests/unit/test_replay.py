@@ -7,11 +7,10 @@ import pytest
 from toys import START, Toy, toy_tape
 
 from liqbt.errors import DataError
+from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.replay import (
     Checkpoint,
     copied,
-    forecast_bytes,
-    forecasts_digest,
     load_checkpoint,
     replay,
     replay_from,

@@ -13,7 +13,7 @@ import pytest
 from report_run import NAN, FakeRun, make_outcomes, make_run
 
 from liqbt.report.notes import planted_truth
-from liqbt.report.page import write_report
+from liqbt.report.pages.run import write_report
 from liqbt.types import CLUSTER_DTYPE, Forecast, Side, VerdictWord
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -317,7 +317,7 @@ def test_clusters_of_a_forecast_are_a_ladder(small: FakeRun) -> None:
 
 
 def test_level_distances_by_hand(small: FakeRun) -> None:
-    from liqbt.report.levels import level_rows
+    from liqbt.report.tables import level_rows
 
     clusters = np.array(
         [(-1, 110.0, 112.0, 111.0, 5e6, 0.9), (1, 89.0, 90.0, 89.5, 3e6, 0.8)], CLUSTER_DTYPE

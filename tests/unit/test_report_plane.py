@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 import pytest
 from shell import call
 
-from liqbt.evaluation.plane import READINGS
-from liqbt.report.plane import write_plane_page
+from liqbt.evaluation.accuracy.hits import READINGS
+from liqbt.report.pages.plane import write_plane_page
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import math
 import pytest
 from report_run import make_run
 
-from liqbt.report.page import write_report
-from liqbt.report.probabilities import brier_table, direction_table, visits_table
-from liqbt.report.reliability import reliability_figure
+from liqbt.report.figures.reliability import reliability_figure
+from liqbt.report.pages.run import write_report
+from liqbt.report.tables import brier_table, direction_table, visits_table
 from liqbt.types import Score
 
 BINS = tuple(

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_run import START_NS, make_market, make_run
 
-from liqbt.report.heatmap import price_window
-from liqbt.report.kernels import lay_on_rows
-from liqbt.report.marks import episode_marks
-from liqbt.report.raster import cumulative_usd, raster
+from liqbt.report.figures.heatmap import price_window
+from liqbt.report.figures.kernels import lay_on_rows
+from liqbt.report.figures.marks import episode_marks
+from liqbt.report.figures.raster import cumulative_usd, raster
 from liqbt.types import DAY_NS, HOUR_NS, Forecast, Side
 
 

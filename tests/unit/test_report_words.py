@@ -8,11 +8,11 @@ import pytest
 from report_run import START_NS, FakeRun, make_run
 
 from liqbt.errors import ConfigError
+from liqbt.report.formatting import estimate, fixed, percent, price, usd
 from liqbt.report.line import cascade_note, forecast_line, line
-from liqbt.report.reading import VERDICT_WORDS, headline, reading, rests_on, verdict_reasons
+from liqbt.report.narrative import VERDICT_WORDS, headline, reading, rests_on, verdict_reasons
 from liqbt.report.select import find, in_nats
 from liqbt.report.tables import sensitivity_table
-from liqbt.report.words import estimate, fixed, percent, price, usd
 from liqbt.types import HOUR_NS, Score, Side, Verdict, VerdictWord
 
 NAN = float("nan")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from shell import call
 
-from liqbt.audit import audit_checkpoint, audit_chunks, audit_order, audit_ties
+from liqbt.audit.audits import audit_checkpoint, audit_chunks, audit_order, audit_ties
 
 EXPERIMENTS = {"demo": None, "btc-2025-12": 21, "eth-2025-12": 16, "hyperliquid-2025": 30}
 """How many days of each; the demo's world is made shorter instead."""

@@ -10,14 +10,9 @@ from typing import Any
 import pytest
 
 from liqbt.errors import ConfigError
-from liqbt.experiment.schema import (
-    duration_ns,
-    format_duration,
-    instant_ns,
-    load_experiment,
-    parse_experiment,
-)
-from liqbt.experiment.yaml import read_yaml
+from liqbt.study.fields import duration_ns, format_duration, instant_ns
+from liqbt.study.schema import load_experiment, parse_experiment
+from liqbt.study.yaml import read_yaml
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Instrument, Kind
 
 GOOD: dict[str, Any] = {

@@ -17,21 +17,19 @@ import pytest
 from shell import call
 
 from liqbt.errors import ConfigError, DataError, LiqbtError
-from liqbt.evaluation.scores import brier_score, corp, log_score
-from liqbt.experiment import (
-    EvaluationOptions,
-    Run,
-    ingest_files,
-    instrument_names,
-    run_experiment,
-    score_forecasts,
-    score_options,
-    simulate_world,
-)
-from liqbt.experiment.score import UNSEEN, read_published
-from liqbt.experiment.score.levels import market_levels
-from liqbt.log import EventLog, read_parquet
-from liqbt.report.page import write_report
+from liqbt.evaluation.probability import brier_score, corp, log_score
+from liqbt.log.disk import read_parquet
+from liqbt.log.store import EventLog
+from liqbt.report.pages.run import write_report
+from liqbt.study.events import simulate_world
+from liqbt.study.ingest import ingest_files
+from liqbt.study.published.levels import market_levels
+from liqbt.study.published.markets import instrument_names, score_options
+from liqbt.study.published.reading import read_published
+from liqbt.study.published.score import UNSEEN, score_forecasts
+from liqbt.study.run import run_experiment
+from liqbt.study.schema import EvaluationOptions
+from liqbt.study.store import Run
 from liqbt.types import DAY_NS, HOUR_NS, Instrument, Kind, Side, VerdictWord
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"

@@ -14,30 +14,22 @@ import pyarrow.parquet as pq
 import pytest
 from shell import call
 
-from liqbt.calibrate import ModelOptions
 from liqbt.calibrate.visits import VISIT_MODELS, foresee_visits
+from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import ConfigError, DataError
-from liqbt.evaluation.visits import VISIT_DTYPE
-from liqbt.experiment.register import trials as trials_before
-from liqbt.experiment.registration import PARTS, parts_of
-from liqbt.experiment.store import read_manifest
-from liqbt.experiment.work import claims_value
-from liqbt.report.search_figures import MOST_SHOWN
-from liqbt.report.search_page import write_search_page
-from liqbt.search import (
-    DayLosses,
-    Trial,
-    Units,
-    day_losses,
-    describe_search,
-    load_search,
-    read_ledger,
-    read_units,
-    run_search,
-    worth,
-)
-from liqbt.search.ledger import add_trial
-from liqbt.search.units import comparable
+from liqbt.evaluation.claims.visit import VISIT_DTYPE
+from liqbt.registry.registrations import PARTS, parts_of
+from liqbt.report.figures.search import MOST_SHOWN
+from liqbt.report.pages.search import write_search_page
+from liqbt.search.schema import load_search
+from liqbt.search.search import run_search
+from liqbt.search.selection_tests import worth
+from liqbt.search.summary import describe_search
+from liqbt.search.trials import Trial, add_trial, read_ledger
+from liqbt.search.units import DayLosses, Units, comparable, day_losses, read_units
+from liqbt.study.plan import claims_value
+from liqbt.study.store import read_manifest
+from liqbt.study.unseal import trials as trials_before
 from liqbt.types import DAY_NS
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"

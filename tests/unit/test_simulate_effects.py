@@ -12,20 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.simulate.effects import (
-    correlation,
-    level_effects,
-    magnet_effect,
-    mass_by_distance,
-    outside_share,
-    ratio,
-    sum_by_day,
-    twin_visits,
-    wasserstein,
-)
 from liqbt.simulate.effects.levels import levels_of, mid_ranks
-from liqbt.simulate.effects.magnet import slope
-from liqbt.simulate.effects.values import difference, joined, quotient
+from liqbt.simulate.effects.magnet import level_effects, magnet_effect, slope
+from liqbt.simulate.effects.maps import correlation, mass_by_distance, outside_share, wasserstein
+from liqbt.simulate.effects.twin import twin_visits
+from liqbt.simulate.effects.values import difference, joined, quotient, ratio, sum_by_day
 from liqbt.simulate.effects.windows import _highest, windows_of
 from liqbt.types import DAY_NS, HOUR_NS, DensityGrid
 

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 
 from liqbt.errors import ConfigError
-from liqbt.log import event_schema, logical_hash
-from liqbt.simulate import Truth, World, magnet_effect, simulate, truth_tables
+from liqbt.log.schema import event_schema
+from liqbt.log.tables import logical_hash
+from liqbt.simulate.effects.magnet import magnet_effect
 from liqbt.simulate.feeds import Faults
+from liqbt.simulate.market import simulate
 from liqbt.simulate.prices import draw_price, draw_shocks, stream
+from liqbt.simulate.truth import Truth, truth_tables
+from liqbt.simulate.world import World
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Kind, Side
 
 SMALL = World(name="small", days=3, warmup_days=2)
@@ -52,7 +56,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(market):
 
 
 def test_how_much_is_drawn_at_a_time_changes_nothing(market, monkeypatch):
-    monkeypatch.setattr("liqbt.simulate.memory._ROWS", 1001)
+    monkeypatch.setattr("liqbt.simulate.accounts._ROWS", 1001)
     monkeypatch.setattr("liqbt.simulate.draws.STEPS_AT_ONCE", 77)
     again = simulate(SMALL, seed=3)
     assert digest(again) == digest(market)

@@ -10,21 +10,22 @@ import statsmodels.api as sm
 from effect_truths import STEP, by_name, made_up, one_bin
 
 from liqbt.errors import ConfigError
-from liqbt.simulate.effects import (
-    acceleration_effects,
-    direction_effects,
-    drive_effects,
-    fuel_effects,
-    placement_effects,
-    reversal_effects,
-    stop_effects,
-    wall_effects,
-)
+from liqbt.simulate.effects.acceleration import acceleration_effects
 from liqbt.simulate.effects.bursts import bursts_of, lot_coins
-from liqbt.simulate.effects.direction import cascades_of, large_moves, two_sided_moves
+from liqbt.simulate.effects.direction import (
+    cascades_of,
+    direction_effects,
+    large_moves,
+    two_sided_moves,
+)
+from liqbt.simulate.effects.drive import drive_effects
+from liqbt.simulate.effects.fuel import fuel_effects
 from liqbt.simulate.effects.levels import within_reach
 from liqbt.simulate.effects.logit import fit, held_out
-from liqbt.simulate.effects.placement import placed_ratio, swings
+from liqbt.simulate.effects.placement import placed_ratio, placement_effects, swings
+from liqbt.simulate.effects.reversal import reversal_effects
+from liqbt.simulate.effects.stops import stop_effects
+from liqbt.simulate.effects.walls import wall_effects
 from liqbt.simulate.tables import POSITION_DTYPE
 from liqbt.types import HOUR_NS
 

@@ -9,13 +9,12 @@ import pytest
 import yaml
 
 from liqbt.errors import ConfigError
-from liqbt.experiment.events import load_world
-from liqbt.margin import flat_tiers, tier_table
-from liqbt.simulate import World
+from liqbt.margin.tiers import flat_tiers, tier_table
 from liqbt.simulate.feeds import Faults
 from liqbt.simulate.mechanisms import MECHANISMS, Mechanisms
 from liqbt.simulate.sections import Price
-from liqbt.simulate.world import HOMES, SECTIONS
+from liqbt.simulate.world import HOMES, SECTIONS, World
+from liqbt.study.events import load_world
 
 GOOD = World(name="w")
 

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.log import EventLog
-from liqbt.tabular import ingest_file, parse_map
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.table import ingest_file
+from liqbt.log.store import EventLog
 from liqbt.types import Kind
 
 T0 = 1_767_225_600  # 2026-01-01T00:00:00Z

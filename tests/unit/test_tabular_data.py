@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liqbt.tabular import ingest_file, load_map
+from liqbt.ingest.parse import load_map
+from liqbt.ingest.table import ingest_file
 from liqbt.types import Kind
 
 pytestmark = pytest.mark.data

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.tabular import ingest_file, parse_map
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.table import ingest_file
 
 T0 = 1_767_225_600
 MAP = parse_map(

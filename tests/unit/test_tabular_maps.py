@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from liqbt.errors import ConfigError
-from liqbt.tabular import load_map, parse_map
-from liqbt.tabular.expressions import evaluate, parse_expression
+from liqbt.ingest.expressions import evaluate, parse_expression
+from liqbt.ingest.parse import load_map, parse_map
 from liqbt.types import Kind
 
 TRADE = {

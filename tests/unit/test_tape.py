@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from liqbt.errors import ConfigError, DataError, OrderError
-from liqbt.log import EventLog, event_table
-from liqbt.tape import Selection, Tape, build_tape, tape_from_events, tape_from_tables
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
+from liqbt.tape.build import build_tape, tape_from_tables
+from liqbt.tape.values import Selection, Tape, tape_from_events
 from liqbt.types import EVENT_DTYPE, Instrument, Kind
 
 T = 1_700_000_000_000_000_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.log import event_table, logical_hash
+from liqbt.log.tables import event_table, logical_hash
 from liqbt.sources import tardis
 from liqbt.types import Kind, Side
 
@@ -290,8 +290,8 @@ def test_bad_input_is_one_clear_sentence(tmp_path, text, said):
 
 def test_an_option_is_said_behind_the_vendors_name(tmp_path):
     """It takes part in the identity of what was read."""
-    from liqbt.experiment import ingest_files
-    from liqbt.experiment.readers import open_reader
+    from liqbt.study.ingest import ingest_files
+    from liqbt.study.readers import open_reader
 
     path = put(tmp_path, "trades.csv", f"{DEALS}okex-swap,SOL-USDT-SWAP,{T},{T + 1},1,buy,100,5\n")
     (report,) = ingest_files("tardis?face_coins=2", [path], tmp_path / "log")

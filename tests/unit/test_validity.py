@@ -13,23 +13,12 @@ from click.testing import CliRunner
 
 from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError, RunawayError
-from liqbt.validity import (
-    NUISANCE,
-    PLANTED,
-    TESTS,
-    Job,
-    TestWord,
-    absent,
-    campaign_jobs,
-    gate_document,
-    gate_of,
-    gates_with_power,
-    power_points,
-    run_campaign,
-    size_cells,
-    smallest_found,
-)
-from liqbt.validity.jobs import BATCH, RAN_AWAY
+from liqbt.validity.campaign import run_campaign
+from liqbt.validity.candles import absent
+from liqbt.validity.cells import TestWord, gate_of, size_cells
+from liqbt.validity.jobs import BATCH, NUISANCE, PLANTED, RAN_AWAY, TESTS, Job, campaign_jobs
+from liqbt.validity.power import gates_with_power, power_points, smallest_found
+from liqbt.validity.summary import gate_document
 
 WORLDS = Path(__file__).resolve().parent.parent.parent / "experiments" / "worlds"
 
@@ -304,8 +293,8 @@ def test_forty_replications_show_no_gross_failure(tmp_path):
 
     The same bytes whatever the processes, and what the page needs is there.
     """
-    from liqbt.report.validity_page import write_validity_page
-    from liqbt.validity import validate
+    from liqbt.report.pages.validity import write_validity_page
+    from liqbt.validity.validate import validate
 
     places = {"worlds_from": WORLDS, "replications": BATCH, "seed": 7}
     document = validate(tmp_path / "two", worlds=NUISANCE, processes=2, **places)
@@ -334,8 +323,8 @@ def test_planted_worlds_are_those_of_their_files_at_another_strength():
 
 
 def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
-    from liqbt.experiment import rooms_digest
-    from liqbt.experiment.gate import withheld_claims
+    from liqbt.study.identity import rooms_digest
+    from liqbt.study.validity import withheld_claims
 
     never = withheld_claims(tmp_path)
     assert all("has not been through" in never[claim] for claim in TESTS)
@@ -364,7 +353,7 @@ def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
 
 
 def test_a_page_says_that_random_levels_were_not_tried_or_what_they_showed(tmp_path):
-    from liqbt.report.validity_page import write_validity_page
+    from liqbt.report.pages.validity import write_validity_page
 
     found = {**results(40, {}), **planted({1.0: 12, 2.0: 20})}
     document = gate_document(found, identity="i", root=1, levels=absent("no candles here"))
@@ -392,8 +381,8 @@ def test_a_page_says_that_random_levels_were_not_tried_or_what_they_showed(tmp_p
 def test_every_report_shows_what_the_gate_said(tmp_path):
     from report_run import make_run
 
-    from liqbt.experiment.gate import gate_shown
-    from liqbt.report.page import write_report
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.validity import gate_shown
 
     assert gate_shown(tmp_path) == {}
     found = {**results(1000, {"momentum": 60}), **planted({1.0: 12, 2.0: 20})}

@@ -30,8 +30,6 @@ from liqbt.estimators.kernels import (
 )
 from liqbt.types import HOUR_NS, SECOND_NS, Events, FloatArray, IntArray
 
-__all__ = ["fold_profile", "issue_kernel", "issue_profile", "issue_uniform"]
-
 
 @njit(**HOT)
 def scaled(market: Market, n: int, scratch: Scratch) -> None:

@@ -16,24 +16,6 @@ from numba import njit
 from liqbt.estimators.kernels import HOT, Market, observed
 from liqbt.types import FloatArray, IntArray
 
-__all__ = [
-    "Scratch",
-    "accepted_peaks",
-    "asymmetry",
-    "band_starts",
-    "bands",
-    "coarsened",
-    "emitted",
-    "emptied_rows",
-    "find_clusters",
-    "highest_of",
-    "n_bins",
-    "peaks_and_valleys",
-    "prominences",
-    "smoothed",
-    "support",
-]
-
 
 class Scratch(NamedTuple):
     """Work arrays, overwritten by every forecast; no part of the state.

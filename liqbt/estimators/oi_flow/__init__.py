@@ -30,10 +30,3 @@ A forecast ages the book to `at`, scales the survivors of each side to the curre
 coins (the state is not touched), values each bin at its centre and finds clusters on the fine grid.
 Coins placed beyond the grid are counted as outside and are not among the survivors.
 """
-
-from __future__ import annotations
-
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
-
-__all__ = ["OIFlow", "OIFlowConfig"]

@@ -11,10 +11,9 @@ import numpy as np
 from liqbt.errors import ConfigError, MarginError
 from liqbt.estimators.config import MapConfig
 from liqbt.estimators.oi_flow.kernels import Plan
-from liqbt.margin import TierTable, bracket_ratios
+from liqbt.margin import bracket_ratios
+from liqbt.margin.tiers import TierTable
 from liqbt.types import HOUR_NS
-
-__all__ = ["OIFlowConfig", "plan_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,6 @@ from liqbt.estimators.oi_flow.kernels import Book, fold, issue
 from liqbt.estimators.state import read_only
 from liqbt.types import Events, Ns
 
-__all__ = ["OIFlow"]
-
 
 class OIFlow(MapEstimator):
     """Open interest in at traded prices, out where the mark passes: see the package's docstring.

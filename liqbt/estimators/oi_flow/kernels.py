@@ -13,11 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from liqbt.estimators.emission.kernels import (
-    Scratch,
-    emitted,
-    n_bins,
-)
+from liqbt.estimators.emission.kernels import Scratch, emitted, n_bins
 from liqbt.estimators.kernels import (
     BAR,
     HOT,
@@ -36,8 +32,6 @@ from liqbt.estimators.kernels import (
     total_of,
 )
 from liqbt.types import SECOND_NS, Events, FloatArray, IntArray
-
-__all__ = ["Book", "Plan", "fold", "issue"]
 
 LONGS: Final = 0
 SHORTS: Final = 1

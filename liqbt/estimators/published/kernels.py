@@ -25,8 +25,6 @@ from liqbt.estimators.emission.kernels import (
 from liqbt.estimators.kernels import HOT, Market, observed, sigma_1d
 from liqbt.types import Clusters, FloatArray
 
-__all__ = ["issue_published", "lay", "outward_bins"]
-
 _SNAP = 1e-6
 _DUST = 1e-9  # equal notional, laid on bins that it shares unevenly, differs by rounding alone
 

@@ -17,8 +17,6 @@ from liqbt.estimators.emission.kernels import Scratch, emitted, emptied_rows, n_
 from liqbt.estimators.kernels import HOT, TRADE, Market, locate, sigma_1d
 from liqbt.types import DAY_NS, Events, FloatArray
 
-__all__ = ["fold_days", "fold_swings", "issue_levels"]
-
 
 @njit(cache=True)
 def _prices(event: Any) -> tuple[float, float, float, float]:

@@ -26,13 +26,10 @@ from functools import partial
 
 from scipy.special import ndtr, ndtri
 
-from liqbt.evaluation.claims.describe import effect_words
-from liqbt.evaluation.claims.register import CLAIMS, Claim
-from liqbt.evaluation.inference import MDE_FACTOR, holm
-from liqbt.evaluation.scores import ScoreDetail
+from liqbt.evaluation.claims.register import CLAIMS, Claim, effect_words
+from liqbt.evaluation.inference.estimates import MDE_FACTOR, ScoreDetail
+from liqbt.evaluation.inference.multiple import holm
 from liqbt.types import Verdict, VerdictWord
-
-__all__ = ["find_score", "power_at", "verdict", "verdicts"]
 
 
 def find_score(claim: Claim, details: Sequence[ScoreDetail]) -> ScoreDetail | None:

@@ -16,19 +16,6 @@ import numpy.typing as npt
 
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
-__all__ = [
-    "DaySums",
-    "Draws",
-    "automatic_block",
-    "day_sums",
-    "draw",
-    "fixed_b_critical",
-    "hac_error",
-    "hac_lag",
-    "hac_se",
-    "mean_block_days",
-]
-
 _LEAST_FOR_BLOCK: Final = 16
 
 

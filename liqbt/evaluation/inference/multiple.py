@@ -11,14 +11,6 @@ import numpy.typing as npt
 from liqbt.errors import DataError
 from liqbt.types import FloatArray
 
-__all__ = [
-    "SuperiorAbility",
-    "holm",
-    "model_confidence_set",
-    "step_superior",
-    "superior_ability",
-]
-
 
 def holm(p: Sequence[float] | FloatArray) -> FloatArray:
     """Return p-values adjusted so that the family-wise error is kept, under any dependence.

@@ -12,8 +12,6 @@ import numpy as np
 from liqbt.errors import DataError
 from liqbt.types import FloatArray
 
-__all__ = ["Overfitting", "backtest_overfitting"]
-
 _MOST: Final = 16
 
 

@@ -17,13 +17,6 @@ from scipy.special import erfc, ndtr, owens_t
 
 from liqbt.types import DAY_NS, FloatArray
 
-__all__ = [
-    "SPACING_CORRECTION",
-    "bivariate_normal_cdf",
-    "touch_probability",
-    "two_barrier_probabilities",
-]
-
 SPACING_CORRECTION: Final = 0.5825971579390106
 """−ζ(1/2)/√(2π): a level watched at points δ apart acts like one 0.5826 σ√δ farther away.
 

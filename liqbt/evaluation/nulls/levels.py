@@ -15,21 +15,10 @@ from typing import Final
 import numpy as np
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.nulls.brownian import touch_probability
-from liqbt.evaluation.nulls.kernels import window_extremes
 from liqbt.evaluation.path import Censor, PricePath, watch
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
-
-__all__ = [
-    "LEVEL_COVARIATES",
-    "Anchors",
-    "LevelConfig",
-    "RandomLevels",
-    "covariates",
-    "nominal_brownian",
-    "random_levels",
-    "trends",
-]
 
 LEVEL_COVARIATES: Final = (
     "volatility_3h",

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from liqbt.errors import ConfigError
-from liqbt.evaluation.nulls.kernels import penalised_logistic
+from liqbt.evaluation.kernels.nulls import penalised_logistic
 from liqbt.evaluation.nulls.levels import (
     Anchors,
     LevelConfig,
@@ -30,15 +30,6 @@ from liqbt.evaluation.nulls.levels import (
 )
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
-
-__all__ = [
-    "Placebo",
-    "PlaceboConfig",
-    "fit_placebo",
-    "level_features",
-    "placebo_probability",
-    "restricted_cubic",
-]
 
 _KNOTS: Final = (0.1, 0.6, 1.4, 2.6)
 _LEAST: Final = 1e-9

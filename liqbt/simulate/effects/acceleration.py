@@ -12,8 +12,6 @@ from liqbt.simulate.effects.windows import log_path
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, FloatArray
 
-__all__ = ["acceleration_effects"]
-
 _NEAR_BINS: Final = 3
 _DENSE: Final = 2.0
 _SPARSE: Final = 0.5

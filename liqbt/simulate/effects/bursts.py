@@ -9,8 +9,6 @@ import numpy as np
 from liqbt.simulate.truth import Truth
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["Bursts", "bursts_of", "forced_share", "lot_coins", "substeps_of"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bursts:

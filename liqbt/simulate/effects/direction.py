@@ -15,8 +15,6 @@ from liqbt.simulate.effects.windows import SIGMA_WINDOW_NS
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray
 
-__all__ = ["Cascades", "cascades_of", "direction_effects", "large_moves", "two_sided_moves"]
-
 _QUANTILE: Final = 0.99
 _TRAILING_H: Final = 30 * 24
 _LEAST_H: Final = 14 * 24

@@ -12,8 +12,6 @@ from liqbt.simulate.effects.values import Effect, joined, ratio, sum_by_day
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
-__all__ = ["drive_effects"]
-
 
 def drive_effects(
     truths: Iterable[Truth],

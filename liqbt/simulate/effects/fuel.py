@@ -22,8 +22,6 @@ from liqbt.simulate.effects.windows import free_path, log_path, pushed_path
 from liqbt.simulate.truth import Truth
 from liqbt.types import HOUR_NS, FloatArray, IntArray, Ns
 
-__all__ = ["fuel_effects"]
-
 _BP_PER_PERCENT: Final = 100.0
 """A log move per unit share of open interest, in basis points per 1 %: 1e4 / 100."""
 _LARGE: Final = 0.9

@@ -14,17 +14,6 @@ from liqbt.simulate.effects.windows import Windows
 from liqbt.simulate.truth import Truth
 from liqbt.types import FloatArray, IntArray
 
-__all__ = [
-    "BAND_EDGES",
-    "Levels",
-    "distances",
-    "levels_of",
-    "mid_ranks",
-    "smoothed",
-    "touched",
-    "within_reach",
-]
-
 KERNEL: Final = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0]) / 16.0
 """Seven-bin triangular smoothing."""
 _SPACING: Final = 0.5826

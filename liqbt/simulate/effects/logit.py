@@ -7,8 +7,6 @@ import numpy as np
 from liqbt.errors import ConfigError
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["fit", "held_out", "need_folds"]
-
 _RIDGE = 1e-6
 
 

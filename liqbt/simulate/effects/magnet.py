@@ -29,8 +29,6 @@ from liqbt.simulate.effects.windows import Windows, windows_of
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
-__all__ = ["MagnetEffect", "level_effects", "magnet_effect"]
-
 DENSE = 0.8
 """The top fifth of a band is dense."""
 CELL = 0.05

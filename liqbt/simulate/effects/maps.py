@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from liqbt.types import DensityGrid, FloatArray
 
-__all__ = ["correlation", "mass_by_distance", "outside_share", "wasserstein"]
-
 
 def mass_by_distance(
     density_usd: npt.NDArray[np.floating],

@@ -14,8 +14,6 @@ from liqbt.simulate.effects.windows import log_path
 from liqbt.simulate.truth import Truth
 from liqbt.types import HOUR_NS, FloatArray, IntArray
 
-__all__ = ["placed_ratio", "placement_effects", "swings"]
-
 _FRESH_H: Final = (1.0, 3.0, 12.0, 24.0, 72.0, 240.0)
 _OLDEST_H: Final = 240
 

@@ -11,11 +11,9 @@ import numpy as np
 from liqbt.simulate.effects.bursts import forced_share, substeps_of
 from liqbt.simulate.effects.values import DaySums, Effect, joined, ratio, sum_by_day
 from liqbt.simulate.effects.windows import free_path, log_path
-from liqbt.simulate.kernels import autoregression
+from liqbt.simulate.kernels.recursions import autoregression
 from liqbt.simulate.truth import Truth
 from liqbt.types import HOUR_NS, FloatArray, IntArray, Ns
-
-__all__ = ["reversal_effects"]
 
 _HALF_LIFE_S: Final = 1800.0
 _DAY_H: Final = 24.0

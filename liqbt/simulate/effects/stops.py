@@ -13,8 +13,6 @@ from liqbt.simulate.effects.windows import windows_of
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, Ns
 
-__all__ = ["stop_effects"]
-
 
 def stop_effects(
     truths: Iterable[Truth], *, horizon_ns: Ns = DAY_NS, mechanism: str = "stops"

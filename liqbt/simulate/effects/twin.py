@@ -10,8 +10,6 @@ from liqbt.simulate.effects.windows import pushed_path
 from liqbt.simulate.truth import Truth
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["twin_visits"]
-
 
 def twin_visits(
     truth: Truth,

@@ -10,8 +10,6 @@ import numpy as np
 
 from liqbt.types import DAY_NS, FloatArray, IntArray
 
-__all__ = ["DaySums", "Effect", "difference", "joined", "quotient", "ratio", "sum_by_day"]
-
 HAC_LAG_DAYS = 2
 """Days by which the Newey-West sum reaches; windows of a day overlap the next one."""
 

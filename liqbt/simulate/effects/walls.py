@@ -11,8 +11,6 @@ from liqbt.simulate.effects.windows import free_path, log_path
 from liqbt.simulate.truth import Truth
 from liqbt.types import HOUR_NS, FloatArray, Ns
 
-__all__ = ["wall_effects"]
-
 
 def wall_effects(
     truths: Iterable[Truth],

@@ -10,8 +10,6 @@ from liqbt.errors import ConfigError
 from liqbt.simulate.truth import Truth
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
-__all__ = ["Windows", "free_path", "log_path", "windows_of"]
-
 SIGMA_WINDOW_NS = 3 * DAY_NS
 """Realised volatility is taken over the trailing three days, as the estimators do."""
 

@@ -4,11 +4,3 @@ An archive is files below an address, each with a `.CHECKSUM` (SHA-256) beside i
 is kept under the same paths in a folder; a file there that agrees with its checksum is not fetched
 again. Nothing that the server says becomes the name of a file.
 """
-
-from __future__ import annotations
-
-from liqbt.sources.archive.client import fetch_in_order
-from liqbt.sources.archive.session import Limits, check_base
-from liqbt.sources.archive.task import Fetched
-
-__all__ = ["Fetched", "Limits", "check_base", "fetch_in_order"]

@@ -16,8 +16,6 @@ from liqbt.log.disk import locked
 from liqbt.sources.archive.session import Limits, RetryError, Session, check_base
 from liqbt.sources.archive.task import Fetched, Task
 
-__all__ = ["Fetched", "fetch_in_order"]
-
 _PROGRESS_BYTES: Final = 1 << 16
 _LOCK: Final = "fetch.lock"
 

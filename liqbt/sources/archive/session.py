@@ -15,8 +15,6 @@ from urllib.request import getproxies, proxy_bypass
 
 from liqbt.errors import ConfigError, DataError, reason_of
 
-__all__ = ["Limits", "RetryError", "Session", "check_base"]
-
 _REDIRECTS: Final = 5
 _CHUNK: Final = 1 << 16
 _PORTS: Final = {"http": 80, "https": 443}

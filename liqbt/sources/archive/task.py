@@ -11,10 +11,8 @@ from typing import Final
 from urllib.parse import quote
 
 from liqbt.errors import DataError
-from liqbt.log import sha256_file
+from liqbt.log.disk import sha256_file
 from liqbt.sources.archive.session import Limits, RetryError, Session
-
-__all__ = ["Fetched", "Task"]
 
 _CHECKSUM_BYTES: Final = 4096
 _CHECKSUM: Final = re.compile(r"([0-9a-fA-F]{64})(?:[ \t]+\*?(\S+))?")

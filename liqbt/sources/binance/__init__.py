@@ -29,21 +29,3 @@ What a file gives, per type (`um` is USDⓈ-M, `cm` COIN-M):
 COIN-M counts contracts of 100 USD for BTC and 10 USD for every other coin: coins are contracts ×
 face / price, except where the venue gives coins itself (open interest, volume of bars).
 """
-
-from __future__ import annotations
-
-from liqbt.sources.binance.layout import ArchiveFile, archive_files, parse_types
-from liqbt.sources.binance.names import VENUES, check_symbol
-from liqbt.sources.binance.reader import FORMATS, READER, premium_table, read_market
-
-__all__ = [
-    "FORMATS",
-    "READER",
-    "VENUES",
-    "ArchiveFile",
-    "archive_files",
-    "check_symbol",
-    "parse_types",
-    "premium_table",
-    "read_market",
-]

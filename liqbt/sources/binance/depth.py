@@ -11,10 +11,9 @@ import pandas as pd
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.sources.binance.names import face_usd
-from liqbt.tabular import SourceRows, as_numbers, as_words
-
-__all__ = ["bands"]
+from liqbt.ingest.cells import as_numbers, as_words
+from liqbt.ingest.source import SourceRows
+from liqbt.sources.binance.layout import face_usd
 
 _GROUP = ["snapshot", "side"]
 _MOST = 1e18

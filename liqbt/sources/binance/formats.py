@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import DataError
-from liqbt.log import EARLIEST_NS, LATEST_NS
-from liqbt.sources.binance.names import INTERVAL_S, VENUES, FileName, face_usd
-from liqbt.tabular import MAX_BYTES, ColumnMap, CsvShape, parse_map, read_head
-from liqbt.tabular.cells import UNIT_NS
-
-__all__ = ["COLUMNS", "TIME_COLUMN", "archive_map", "empty_snapshot"]
+from liqbt.ingest.cells import UNIT_NS
+from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.files import MAX_BYTES, CsvShape, read_head
+from liqbt.ingest.parse import parse_map
+from liqbt.log.schema import EARLIEST_NS, LATEST_NS
+from liqbt.sources.binance.layout import INTERVAL_S, VENUES, FileName, face_usd
 
 _KLINE: Final = (
     "open_time",

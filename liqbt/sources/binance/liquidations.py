@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from liqbt.log import number_repeats
+from liqbt.ingest.cells import as_numbers, as_words
+from liqbt.ingest.source import SourceRows
+from liqbt.log.order import number_repeats
 from liqbt.sources.binance.formats import COLUMNS
-from liqbt.tabular import SourceRows, as_numbers, as_words
-
-__all__ = ["THROTTLE", "filled_once"]
 
 THROTTLE: Final = "at most one liquidation per symbol and second: an undercount"
 

@@ -12,24 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.log import EARLIEST_NS, LATEST_NS
+from liqbt.ingest.cells import UNIT_NS, as_words
+from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.files import CsvShape, RawTable, read_head
+from liqbt.ingest.packed import open_stream
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.source import SourceRows, read_table
+from liqbt.log.schema import EARLIEST_NS, LATEST_NS
+from liqbt.sources.binance.layout import VENUES, face_usd
 from liqbt.sources.binance.liquidations import THROTTLE
-from liqbt.sources.binance.names import VENUES, face_usd
-from liqbt.tabular import (
-    ColumnMap,
-    CsvShape,
-    RawTable,
-    SourceRows,
-    as_words,
-    open_stream,
-    parse_map,
-    read_head,
-    read_table,
-)
-from liqbt.tabular.cells import UNIT_NS
 from liqbt.types import SECOND_NS
-
-__all__ = ["push_rows"]
 
 _MAX_LINE: Final = 1 << 16
 _RECEIVED: Final = ("received", "received_at", "receive_time", "local_timestamp", "ts")

@@ -11,36 +11,19 @@ import pandas as pd
 import pyarrow as pa
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
+from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.columns import event_times
+from liqbt.ingest.files import MAX_BYTES, sha256_file
+from liqbt.ingest.source import SourceRows, read_rows, read_table
+from liqbt.ingest.summary import Summary
+from liqbt.ingest.table import Ingested, ingest_rows
 from liqbt.sources.binance.depth import bands
 from liqbt.sources.binance.formats import COLUMNS, archive_map, empty_snapshot
+from liqbt.sources.binance.layout import DAILY, KLINES, MONTHLY, PREMIUM, FileName, file_name
 from liqbt.sources.binance.liquidations import THROTTLE, filled_once
-from liqbt.sources.binance.names import (
-    DAILY,
-    KLINES,
-    MONTHLY,
-    PREMIUM,
-    FileName,
-    file_name,
-)
 from liqbt.sources.binance.pushes import push_rows
-from liqbt.tabular import (
-    MAX_BYTES,
-    ColumnMap,
-    Ingested,
-    SourceRows,
-    Summary,
-    as_numbers,
-    as_words,
-    ingest_rows,
-    read_rows,
-    read_table,
-    sha256_file,
-)
-from liqbt.tabular.cells import UNIT_NS
-from liqbt.tabular.columns import event_times
 from liqbt.types import SECOND_NS
-
-__all__ = ["FORMATS", "READER", "premium_table", "read_market"]
 
 FORMATS: Final = (*(k for k in (*DAILY, *MONTHLY) if k != PREMIUM), "forceOrder")
 """What becomes events. The premium index is read by `premium_table`: it is a fraction, no price."""

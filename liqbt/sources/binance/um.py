@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from liqbt.sources.binance.reader import FORMATS, read_market
-from liqbt.tabular import MAX_BYTES, Ingested
-
-__all__ = ["FORMATS", "read"]
+from liqbt.ingest.files import MAX_BYTES
+from liqbt.ingest.table import Ingested
+from liqbt.sources.binance.reader import read_market
 
 
 def read(

@@ -25,8 +25,6 @@ import numpy.typing as npt
 from liqbt.sources.hyperliquid.launch import Launch
 from liqbt.types import FloatArray, IntArray, Ns
 
-__all__ = ["ClosedAccount", "closed_accounts"]
-
 _DUST: Final = 1e-9
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.tabular import Ingested, ingest_rows, parse_map, read_rows
-from liqbt.tabular.told import tell_format
-
-__all__ = ["FORMATS", "OPTIONS", "read"]
+from liqbt.ingest.detect_format import tell_format
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.source import read_rows
+from liqbt.ingest.table import Ingested, ingest_rows
 
 OPTIONS: Final = {"symbol": str}
 """What `read` takes beside the file, each from its text."""

@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import DataError
+from liqbt.ingest.cells import as_numbers
+from liqbt.ingest.files import RawTable
 from liqbt.sources.hyperliquid.truth import frozen, read, refuse, times, words
-from liqbt.tabular import RawTable, as_numbers
 from liqbt.types import FloatArray, IntArray
-
-__all__ = ["Fills", "Launch", "Ledger", "Liquidations", "read_launch"]
 
 _FILES: Final = ("non_mm_trades", "non_mm_ledger_updates", "liquidations")
 _MAX_BYTES: Final = 256 << 20

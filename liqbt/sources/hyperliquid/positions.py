@@ -9,11 +9,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.ingest.cells import as_numbers
+from liqbt.ingest.files import RawTable
 from liqbt.sources.hyperliquid.truth import frozen, read, refuse, times, words
-from liqbt.tabular import RawTable, as_numbers
 from liqbt.types import FloatArray, IntArray
-
-__all__ = ["Positions", "positions"]
 
 _NUMBERS: Final = (
     "account_value",

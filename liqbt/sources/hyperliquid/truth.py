@@ -10,12 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import DataError
-from liqbt.tabular import MAX_BYTES, CsvShape, RawTable, as_words
-from liqbt.tabular.cells import as_times
-from liqbt.tabular.files import read_columns
+from liqbt.ingest.cells import as_times, as_words
+from liqbt.ingest.files import MAX_BYTES, CsvShape, RawTable, read_columns
 from liqbt.types import IntArray, Mask
-
-__all__ = ["frozen", "read", "refuse", "times", "words"]
 
 
 def read(

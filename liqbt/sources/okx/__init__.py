@@ -10,21 +10,15 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import DataError
+from liqbt.ingest.cells import as_numbers, as_words
+from liqbt.ingest.detect_format import tell_format
+from liqbt.ingest.files import MAX_BYTES, RawTable
+from liqbt.ingest.packed import open_stream
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.source import SourceRows, read_rows
+from liqbt.ingest.table import Ingested, ingest_rows
 from liqbt.sources.okx.faces import FACES, coins_of, face_table
 from liqbt.sources.okx.messages import message_rows
-from liqbt.tabular import (
-    MAX_BYTES,
-    Ingested,
-    RawTable,
-    SourceRows,
-    as_numbers,
-    as_words,
-    ingest_rows,
-    open_stream,
-    parse_map,
-    read_rows,
-)
-from liqbt.tabular.told import tell_format
 
 __all__ = ["FACES", "FORMATS", "read"]
 

@@ -10,8 +10,6 @@ import numpy as np
 from liqbt.errors import ConfigError
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["FACES", "coins_of", "face_table"]
-
 FACES: Final[Mapping[str, tuple[str, float]]] = {
     "BTC-USDT-SWAP": ("coins", 0.01),
     "ETH-USDT-SWAP": ("coins", 0.1),

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.tabular import RawTable, SourceRows, open_stream
-
-__all__ = ["COLUMNS", "message_rows"]
+from liqbt.ingest.files import RawTable
+from liqbt.ingest.packed import open_stream
+from liqbt.ingest.source import SourceRows
 
 COLUMNS: Final = ("instId", "side", "posSide", "bkPx", "sz", "ts")
 _MAX_DOCUMENT: Final = 64 << 20

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from liqbt.errors import ConfigError
+from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.detect_format import column_names, tell_format
+from liqbt.ingest.files import MAX_BYTES
+from liqbt.ingest.source import SourceRows
+from liqbt.ingest.table import Ingested, ingest_rows
 from liqbt.sources.tardis.book import book
 from liqbt.sources.tardis.tables import deals, ticker
 from liqbt.sources.tardis.units import Face
-from liqbt.tabular import MAX_BYTES, ColumnMap, Ingested, SourceRows, ingest_rows
-from liqbt.tabular.told import column_names, tell_format
 
 __all__ = ["FORMATS", "OPTIONS", "Face", "read"]
 

@@ -17,19 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from liqbt.ingest.cells import as_integers, as_numbers, as_words
+from liqbt.ingest.files import CsvShape, RawTable
+from liqbt.ingest.source import SourceRows, read_table
 from liqbt.sources.tardis.units import Face, faces_of
-from liqbt.tabular import (
-    CsvShape,
-    RawTable,
-    SourceRows,
-    as_integers,
-    as_numbers,
-    as_words,
-    read_table,
-)
 from liqbt.types import FloatArray, IntArray, Mask
-
-__all__ = ["BASE", "SKEW_US", "base_map", "instruments", "number", "read", "with_columns"]
 
 SKEW_US: Final = 10_000_000
 """How far the vendor's clock may lie behind the venue's, in microseconds: 10 s."""

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.parse import parse_map
+from liqbt.ingest.source import SourceRows
 from liqbt.sources.tardis.rows import base_map, instruments, number, read, with_columns
 from liqbt.sources.tardis.units import Face, coins_of
-from liqbt.tabular import ColumnMap, SourceRows, parse_map
 from liqbt.types import FloatArray, IntArray, Mask
-
-__all__ = ["deals", "ticker"]
 
 _DIGITS: Final = r"^[0-9]{1,18}$"
 _TICKER: Final = ("funding_rate", "open_interest", "mark_price")

@@ -16,8 +16,6 @@ import numpy as np
 from liqbt.errors import ConfigError, DataError
 from liqbt.types import FloatArray, IntArray
 
-__all__ = ["KNOWN", "Face", "coins_of", "face_of", "faces_of"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:

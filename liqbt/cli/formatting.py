@@ -1,0 +1,64 @@
+"""What the commands share: examples, JSON, progress, options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from liqbt.study.progress import Stage
+
+
+FILE = click.Path(path_type=Path)
+
+
+def examples(*lines: str) -> str:
+    """Return the example block that closes a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def say(value: Any, as_json: bool, text: str) -> None:
+    """Print one JSON document, or the text for people."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text)
+
+
+@contextmanager
+def progress() -> Iterator[Stage]:
+    """Show stages on a terminal's stderr; stay silent anywhere else."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True
+    ) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+results_option = click.option(
+    "--results",
+    type=FILE,
+    default=Path("results"),
+    show_default=True,
+    help="Folder that runs are kept in.",
+)
+log_option = click.option(
+    "--log", "log_dir", required=True, type=FILE, help="The event log's folder."
+)

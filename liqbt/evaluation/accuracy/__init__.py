@@ -1,0 +1,1 @@
+"""The audit of the 85 %: where no information scores it, and what the map scores there."""

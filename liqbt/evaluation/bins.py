@@ -1,0 +1,274 @@
+"""Pairs of bins at one distance from the mark: the estimated density, and what was visited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from liqbt.errors import DataError
+from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.first_passage import landmark_rows
+from liqbt.evaluation.kernels.nulls import window_extremes
+from liqbt.evaluation.kernels.response import smooth_around
+from liqbt.evaluation.nulls.levels import Anchors, trends
+from liqbt.evaluation.path import Censor, PricePath, watch
+from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
+
+_TRENDS_NS: Final = (12 * HOUR_NS, DAY_NS, 3 * DAY_NS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResponseBins:
+    """Pairs of bins at one distance, of one market and horizon; column 0 is below, 1 above.
+
+    Attributes
+    ----------
+    horizon_ns : int
+        Horizon.
+    n_landmarks : int
+        Non-overlapping windows that were watched through.
+    forecast : ndarray of int64, shape (n,)
+        Index of the landmark's forecast.
+    at : ndarray of int64, shape (n,)
+        Its time of issue, ns.
+    distance : ndarray of float64, shape (n,)
+        Log distance from the mark.
+    distance_sigma : ndarray of float64, shape (n,)
+        The same in σ_h.
+    band : ndarray of int64, shape (n,)
+        Distance band.
+    density : ndarray of float64, shape (n, 2)
+        Smoothed estimated notional per bin, USD.
+    visited : ndarray of float64, shape (n, 2)
+        1 where the price reached that distance inside the window, else 0.
+    trend : ndarray of float64, shape (n, 3)
+        Trends of half a day, one and three days known at issue, in σ.
+    """
+
+    horizon_ns: Ns
+    n_landmarks: int
+    forecast: IntArray
+    at: IntArray
+    distance: FloatArray
+    distance_sigma: FloatArray
+    band: IntArray
+    density: FloatArray
+    visited: FloatArray
+    trend: FloatArray
+
+
+def anchors_of(forecasts: Sequence[Forecast]) -> Anchors:
+    """Return the times of issue of forecasts as anchors of the nulls."""
+    return Anchors(
+        at=np.array([f.at for f in forecasts], np.int64),
+        mark_ts=np.array([f.mark_ts for f in forecasts], np.int64),
+        log_mark=np.log(np.array([f.mark for f in forecasts], np.float64)),
+        sigma_1d=np.array([f.sigma_1d for f in forecasts], np.float64),
+        open_interest_usd=np.array([f.open_interest_usd for f in forecasts], np.float64),
+    )
+
+
+def outward_density(forecast: Forecast, n: int, smoothing: int) -> FloatArray:
+    """Return a forecast's density at `n` equally spaced distances on both sides of its mark.
+
+    Entry j is at the distance (j + ½) · step, the same on both sides: that of the bin that holds
+    the price, smoothed with a triangular kernel. Coarse entries are shared evenly by their bins;
+    beyond the forecast's reach there is nothing.
+
+    Parameters
+    ----------
+    forecast : Forecast
+        The forecast.
+    n : int
+        How many distances.
+    smoothing : int
+        Width of the kernel in bins, odd.
+
+    Returns
+    -------
+    ndarray of float64, shape (2, n)
+        USD per bin; row 0 below the mark, row 1 above.
+    """
+    return _density_at(forecast, forecast.mark, np.arange(n, dtype=np.float64) + 0.5, smoothing)
+
+
+def _density_at(forecast: Forecast, mark: float, place: FloatArray, smoothing: int) -> FloatArray:
+    """Return a forecast's density at places around `mark`, in its own bins, not decreasing."""
+    grid = forecast.grid
+    edges = grid.outward_edges(forecast.density_usd.shape[1])
+    inside = np.log(mark / grid.anchor) / grid.step - forecast.mark_bin
+    return np.asarray(
+        smooth_around(forecast.density_usd, edges, float(inside), place, smoothing // 2)
+    )
+
+
+def landmark_times(forecasts: Sequence[Forecast], horizon_ns: Ns) -> IntArray:
+    """Return when the forecasts were issued that are landmarks of a horizon, ns.
+
+    At these times another map must be issued that is to stand beside this one.
+    """
+    at = np.array([forecast.at for forecast in forecasts], np.int64)
+    return at[landmark_rows(at, horizon_ns)] if len(at) else at
+
+
+def beside_bins(
+    bins: ResponseBins,
+    forecasts: Sequence[Forecast],
+    others: Sequence[Forecast],
+    *,
+    smoothing: int = 7,
+) -> ResponseBins:
+    """Return the same pairs of bins with the density that another map has there.
+
+    Parameters
+    ----------
+    bins : ResponseBins
+        The pairs of one market and horizon.
+    forecasts : sequence of Forecast
+        Those that `bins` were made of.
+    others : sequence of Forecast
+        Another map's, issued at the landmarks. It is read at the prices of `bins`, whatever its own
+        mark and grid; at a landmark at which it was not issued it is nowhere, and zero.
+    smoothing : int
+        Width of the triangular kernel, in bins of the other map, odd.
+
+    Raises
+    ------
+    DataError
+        If it was issued at other times than the landmarks alone.
+    """
+    issued = {other.at: other for other in others}
+    density = np.zeros_like(bins.density)
+    chosen, starts, counts = np.unique(bins.forecast, return_index=True, return_counts=True)
+    if len(issued) and len(chosen) and not any(forecasts[i].at in issued for i in chosen):
+        raise DataError(
+            f"dose-response: another map was issued at {len(issued)} times, none of them one of "
+            f"the {len(chosen)} landmarks of this one; expected it there"
+        )
+    for landmark, start, count in zip(chosen, starts, counts, strict=True):
+        rows = slice(start, start + count)
+        forecast = forecasts[landmark]
+        other = issued.get(forecast.at)
+        if other is not None:
+            place = bins.distance[rows] / other.grid.step
+            density[rows] = _density_at(other, forecast.mark, place, smoothing).T
+    return replace(bins, density=density)
+
+
+def response_bins(
+    forecasts: Sequence[Forecast],
+    path: PricePath,
+    config: EvaluationConfig,
+    *,
+    horizon_ns: Ns,
+    smoothing: int = 7,
+) -> ResponseBins:
+    """Return the pairs of bins of one market at non-overlapping landmarks.
+
+    Parameters
+    ----------
+    forecasts : sequence of Forecast
+        Those to be scored, in order of issue.
+    path : PricePath
+        The prices that decide.
+    config : EvaluationConfig
+        Latency, distances and bands.
+    horizon_ns : int
+        Horizon; landmarks are as far apart.
+    smoothing : int
+        Width of the triangular kernel over the density, in bins, odd.
+
+    Raises
+    ------
+    DataError
+        If there is no forecast.
+    """
+    if not len(forecasts):
+        raise DataError("dose-response: no forecast to evaluate; is the warm-up too long?")
+    anchors = anchors_of(forecasts)
+    chosen = landmark_rows(anchors.at, horizon_ns)
+    opened, closed = anchors.at[chosen] + config.latency_ns, anchors.at[chosen] + horizon_ns
+    windows = watch(path, opened, closed)
+    lowest, highest = window_extremes(
+        np.log(path.low), np.log(path.high), windows.first, windows.stop
+    )
+    watched = np.flatnonzero(windows.censor == Censor.NONE)
+    known = trends(anchors, path, _TRENDS_NS)
+    parts = [
+        _pairs(forecasts[chosen[i]], (lowest[i], highest[i]), config, horizon_ns, smoothing)
+        for i in watched
+    ]
+    forecast = np.repeat(chosen[watched], [len(part[0]) for part in parts])
+    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    if not joined:
+        joined = [np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2))]
+    distance, ratio, density, visited = joined
+    band = np.searchsorted(np.asarray(config.bands), ratio, "right")
+    return ResponseBins(
+        horizon_ns=horizon_ns,
+        n_landmarks=len(watched),
+        forecast=forecast,
+        at=anchors.at[forecast],
+        distance=distance,
+        distance_sigma=ratio,
+        band=np.minimum(band, len(config.bands) - 1).astype(np.int64),
+        density=density,
+        visited=visited,
+        trend=known[forecast],
+    )
+
+
+def _pairs(
+    forecast: Forecast,
+    reached: tuple[float, float],
+    config: EvaluationConfig,
+    horizon_ns: Ns,
+    smoothing: int,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Return distances, distances in σ_h, densities and visits of one landmark's pairs."""
+    step = forecast.grid.step
+    sigma_h = forecast.sigma_1d * np.sqrt(horizon_ns / DAY_NS)
+    n = int(config.ceiling * sigma_h / step) + 1
+    distance = (np.arange(n) + 0.5) * step
+    ratio = distance / sigma_h
+    keep = (ratio >= config.floor) & (ratio <= config.ceiling)
+    density = outward_density(forecast, n, smoothing).T[keep]
+    centre = np.log(forecast.mark)
+    low, high = reached
+    visited = np.column_stack([low <= centre - distance, high >= centre + distance])[keep]
+    return distance[keep], ratio[keep], density, visited.astype(np.float64)
+
+
+def within_ranks(group: IntArray, values: FloatArray) -> FloatArray:
+    """Return mid-ranks of `values` within groups, as shares in (0, 1)."""
+    if not len(values):
+        return np.zeros(0)
+    order = np.argsort(values)
+    few = group.astype(np.uint16) if group.max() < 1 << 16 else group  # which is sorted by radix
+    order = order[np.argsort(few[order], kind="stable")]
+    opens = np.diff(group[order], prepend=group[order][0] - 1) != 0
+    differs = opens.copy()
+    differs[1:] |= np.diff(values[order]) != 0.0
+    start, tie = np.cumsum(opens) - 1, np.cumsum(differs) - 1
+    size = np.bincount(start)
+    first = np.flatnonzero(differs)
+    middle = first + 0.5 * (np.bincount(tie) - 1)
+    out = np.empty(len(values))
+    out[order] = (middle[tie] - np.flatnonzero(opens)[start] + 0.5) / size[start]
+    return out
+
+
+def rank_contrast(bins: ResponseBins) -> FloatArray:
+    """Return rank above less rank below, among the bins of one landmark and band, both sides.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        In (−1, 1); 0 where both densities are equal.
+    """
+    group = np.cumsum(np.diff(bins.forecast * 64 + bins.band, prepend=-1) != 0) - 1
+    ranks = within_ranks(np.concatenate([group, group]), bins.density.T.ravel())
+    return np.asarray(ranks[len(group) :] - ranks[: len(group)])

@@ -1,0 +1,1 @@
+"""Compiled loops of evaluation; each has a naive twin in the tests."""

@@ -1,0 +1,216 @@
+"""What the gate and a comparison say: for people, and as plain values for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from liqbt.evaluation.paired import PairedDifference
+from liqbt.gate.check import GateReport
+from liqbt.gate.compare import Comparison, ForecastsCompared, RowCompared
+from liqbt.gate.identity import IdentityDifference
+from liqbt.gate.rules import Finding, rule_of
+from liqbt.study.store import json_value
+from liqbt.study.summary import iso
+from liqbt.types import Score
+
+_LINES: Final = 12
+_ADVICE: Final = {
+    "gain": " (better; make sure that it is not look-ahead, then renew the baseline)",
+    "doubt": " (a loss beyond the tolerance cannot be excluded)",
+    "interval": " (the same value, another interval)",
+}
+
+
+def report_text(report: GateReport) -> str:
+    """Return a gate's report as lines."""
+    failing = [finding for finding in report.findings if finding.fails]
+    told = [finding for finding in report.findings if not finding.fails]
+    verdicts = report.verdicts if report.same_tape else ()
+    lines = [_headline(report, len(failing), len(verdicts))]
+    mark = "FAILED " if report.same_tape else "told   "
+    lines += [f"  {mark} verdict of {c}: {old} -> {new}" for c, old, new in report.verdicts]
+    lines += _most(failing, "FAILED ") + _most(told, "told   ")
+    changed = [symbol for symbol, same in report.forecasts.items() if not same]
+    how = f"differ ({', '.join(changed)})" if changed else "are the same"
+    lines.append(f"  forecasts {how}")
+    lines += [f"  differs: {difference.sentence}" for difference in report.identity]
+    return "\n".join(lines)
+
+
+def _most(found: list[Finding], mark: str) -> list[str]:
+    """Return the findings that matter most, and how many more there are."""
+    lines = [f"  {mark} {_finding(finding)}" for finding in found[:_LINES]]
+    rest = len(found) - _LINES
+    return [*lines, f"  {mark} and {rest} more; --json lists them"] if rest > 0 else lines
+
+
+def _headline(report: GateReport, failing: int, verdicts: int) -> str:
+    how = "within tolerance" if report.same_tape else "not surely worse, by intervals"
+    if report.passed:
+        return f"PASSED: {report.rows} rows {how}"
+    rows = len({finding.key for finding in report.findings if finding.fails})
+    parts = [f"{rows} of {report.rows} rows ({failing} findings)"] if failing else []
+    parts += [f"{verdicts} verdicts"] if verdicts else []
+    return f"FAILED: {' and '.join(parts)}"
+
+
+def _finding(found: Finding) -> str:
+    text = f"{found.kind}: {' '.join(found.key)}{_ADVICE.get(found.kind, '')}"
+    rule = rule_of(found.key[-1])
+    if found.kind == "count" and found.base is not None and found.new is not None:
+        return (
+            f"{text}: {found.base.n_episodes:,} -> {found.new.n_episodes:,}, "
+            f"{found.tolerance:.3g} allowed"
+        )
+    if found.kind == "null" and found.base is not None and found.new is not None:
+        return (
+            f"{text}: {_value(found.base.null, rule.scale)} -> "
+            f"{_value(found.new.null, rule.scale)} {rule.unit}, "
+            f"{found.tolerance * rule.scale:.3g} allowed"
+        )
+    text += f": {interval_words(found.base, rule.scale)} -> {interval_words(found.new, rule.scale)}"
+    text += f" {rule.unit}" if rule.unit else ""
+    if math.isfinite(found.change):
+        text += f": {found.change * rule.scale:+.2f}, {found.tolerance * rule.scale:.3g} allowed"
+    return text + _paired(found.paired, rule.scale)
+
+
+def _paired(paired: PairedDifference | None, scale: float) -> str:
+    if paired is None or math.isnan(paired.ci_low):
+        return ""
+    low, high = paired.ci_low * scale, paired.ci_high * scale
+    return f"; the difference's own interval [{low:+.2f}, {high:+.2f}] over {paired.n_days} days"
+
+
+def interval_words(score: Score | None, scale: float) -> str:
+    """Write a value with its interval; a hit rate with its null, never without."""
+    if score is None:
+        return "nothing"
+    if math.isnan(score.value):
+        return "no value"
+    ends = [_value(end, scale) for end in (score.ci_low, score.ci_high)]
+    text = f"{_value(score.value, scale)} [{', '.join(ends)}]"
+    if score.statistic.startswith("hit_rate"):
+        return f"{text.replace('+', '')} null {score.null * scale:.2f}"
+    return text
+
+
+def _value(value: float, scale: float) -> str:
+    return "none" if math.isnan(value) else f"{value * scale:+.2f}"
+
+
+def report_value(report: GateReport) -> dict[str, Any]:
+    """Return a gate's report as plain values."""
+    return {
+        "passed": report.passed,
+        "rows": report.rows,
+        "same_tape": report.same_tape,
+        "findings": [_finding_value(finding) for finding in report.findings],
+        "verdicts": [
+            {"claim": claim, "base": old, "new": new} for claim, old, new in report.verdicts
+        ],
+        "forecasts_same": dict(report.forecasts),
+        "differs": [_identity_value(difference) for difference in report.identity],
+    }
+
+
+def _finding_value(found: Finding) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "fails": found.fails,
+        **_key(found.key),
+        "unit": rule_of(found.key[-1]).unit,
+        "base": _score(found.base),
+        "new": _score(found.new),
+        "change": json_value(found.change),
+        "tolerance": json_value(found.tolerance),
+        "paired": _paired_value(found.paired),
+        "text": _finding(found),
+    }
+
+
+def _key(key: tuple[str, ...]) -> dict[str, str]:
+    return dict(zip(("claim", "symbol", "horizon", "side", "statistic"), key, strict=True))
+
+
+def _score(score: Score | None) -> dict[str, Any] | None:
+    if score is None:
+        return None
+    names = ("value", "null", "ci_low", "ci_high", "n_episodes", "n_days", "mde")
+    return {name: json_value(getattr(score, name)) for name in names}
+
+
+def _paired_value(paired: PairedDifference | None) -> dict[str, Any] | None:
+    return None if paired is None else json_value(asdict(paired))
+
+
+def _identity_value(difference: IdentityDifference) -> dict[str, Any]:
+    return {**asdict(difference), "comparable": difference.comparable}
+
+
+def comparison_text(found: Comparison) -> str:
+    """Return two runs side by side as lines."""
+    lines = [f"differs: {difference.sentence}" for difference in found.identity]
+    lines += [_forecasts(symbol, each) for symbol, each in found.forecasts.items()]
+    rows = [row for row in found.rows if row.differs]
+    if not rows:
+        lines.append(f"scores: all {len(found.rows)} rows are the same")
+        return "\n".join(lines)
+    lines.append(f"scores: {len(rows)} of {len(found.rows)} rows differ")
+    lines += _table(rows)
+    return "\n".join(lines)
+
+
+def _forecasts(symbol: str, found: ForecastsCompared) -> str:
+    if found.equal:
+        return f"forecasts {symbol}: all {found.n_a:,} are the same"
+    counts = f"forecasts {symbol}: {found.n_a:,} in a, {found.n_b:,} in b"
+    if not (found.n_a and found.n_b):
+        return counts
+    same = f"the first {found.n_equal:,} are the same" if found.n_equal else "none is the same"
+    return f"{counts}; {same}, and that of {iso(found.until or 0)} differs in '{found.field}'"
+
+
+def _table(rows: list[RowCompared]) -> Iterator[str]:
+    width = max(len(" ".join(row.key)) for row in rows)
+    yield f"  {'row':<{width}}  {'a':>32}  {'b':>32}  {'b - a':>8}  its own interval"
+    for row in rows:
+        rule = rule_of(row.key[-1])
+        change = "" if math.isnan(row.change) else f"{row.change * rule.scale:+.2f}"
+        own = ""
+        if row.paired is not None and not math.isnan(row.paired.ci_low):
+            low, high = row.paired.ci_low * rule.scale, row.paired.ci_high * rule.scale
+            own = f"[{low:+.2f}, {high:+.2f}]"
+        a, b = (interval_words(score, rule.scale) for score in (row.a, row.b))
+        yield f"  {' '.join(row.key):<{width}}  {a:>32}  {b:>32}  {change:>8}  {own} {rule.unit}"
+
+
+def comparison_value(found: Comparison) -> dict[str, Any]:
+    """Return two runs side by side as plain values."""
+    forecasts: Mapping[str, ForecastsCompared] = found.forecasts
+    return {
+        "differs": [_identity_value(difference) for difference in found.identity],
+        "forecasts": {
+            symbol: {
+                **asdict(each),
+                "equal": each.equal,
+                "until": None if each.until is None else iso(each.until),
+            }
+            for symbol, each in forecasts.items()
+        },
+        "rows": [
+            {
+                **_key(row.key),
+                "unit": rule_of(row.key[-1]).unit,
+                "a": _score(row.a),
+                "b": _score(row.b),
+                "change": json_value(row.change),
+                "paired": _paired_value(row.paired),
+                "same": not row.differs,
+            }
+            for row in found.rows
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What is fixed before a run, and what is counted: registrations, sealed holdouts, trials."""

@@ -1,0 +1,119 @@
+"""The level map at one forecast: notional by price, longs below the mark, shorts above."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from liqbt.report import formatting as words
+from liqbt.report.figures.raster import cumulative_usd
+from liqbt.report.figures.style import GREY, INK, LONG, SHORT, Figure, as_svg, canvas
+from liqbt.report.tables import LevelRow, level_rows
+from liqbt.types import FloatArray, Forecast, Side
+
+_ROWS: Final = 160
+_REACH_SIGMA: Final = 2.5
+
+
+def _reach(forecast: Forecast) -> float:
+    return float(np.clip(_REACH_SIGMA * forecast.sigma_1d * math.sqrt(7.0), 0.03, 0.9))
+
+
+def _bars(forecast: Forecast, reach: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return bar edges in ln(mark) units and the notional of longs and shorts in each."""
+    edges = np.linspace(-reach, reach, _ROWS + 1)
+    absolute = edges + math.log(forecast.mark)
+    longs = -np.diff(cumulative_usd(forecast, Side.LONG, absolute))
+    shorts = np.diff(cumulative_usd(forecast, Side.SHORT, absolute))
+    return edges, longs, shorts
+
+
+def _draw_clusters(ax: Axes, rows: list[LevelRow], mark: float, reach: float, top: float) -> None:
+    """Shade the clusters; name the five largest in sight where their names do not collide."""
+    inside = [r for r in rows if abs(math.log(r.near_edge / mark)) < reach]
+    for row in inside:
+        low, high = (math.log(p / mark) * 100 for p in (row.cluster.low, row.cluster.high))
+        ax.axhspan(low, high, color="#000000", alpha=0.07, lw=0)
+    taken: list[float] = []
+    for row in sorted(inside, key=lambda r: -r.cluster.notional_usd)[:5]:
+        y = math.log(row.cluster.peak / mark) * 100
+        if any(abs(y - other) < reach * 100 * 0.055 for other in taken) or abs(y) > reach * 97:
+            continue
+        taken.append(y)
+        text = f"{words.usd(row.cluster.notional_usd)}  {words.price(row.cluster.peak)}"
+        ax.text(top * 1.33, y, text, ha="right", va="center", fontsize=8)
+
+
+def profile_figure(forecast: Forecast, *, name: str, price_word: str) -> Figure:
+    """Draw the density of one forecast out to 2.5 weekly σ.
+
+    Parameters
+    ----------
+    forecast : Forecast
+        Usually the run's last of a market.
+    name : str
+        File name.
+    price_word : str
+        `mark`, or what it is called where something stands in for it.
+    """
+    reach = _reach(forecast)
+    edges, longs, shorts = _bars(forecast, reach)
+    height = (edges[1] - edges[0]) * 100
+    top = max(float(longs.max()), float(shorts.max()), 1.0)
+    figure = canvas(11.0, 5.6)
+    ax = figure.add_subplot()
+    for values, colour in ((longs, LONG), (shorts, SHORT)):
+        ax.stairs(values, edges * 100, orientation="horizontal", fill=True, color=colour, lw=0)
+    ax.axhline(0.0, color=INK, lw=1.3)
+    here = f"{price_word} {words.price(forecast.mark)}"
+    ax.text(top * 1.03, reach * 1.2, here, va="bottom", weight="bold")
+    rows = [*level_rows(forecast, Side.SHORT), *level_rows(forecast, Side.LONG)]
+    _draw_clusters(ax, rows, forecast.mark, reach, top)
+    ax.set_xlim(0.0, top * 1.35)
+    ax.set_ylim(-reach * 100, reach * 100)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: words.usd(float(v), short=True)))
+    ax.set_xlabel(f"Estimated notional per {words.fixed(height, 2)}% of price, USD")
+    _price_ticks(ax, forecast, reach)
+    ax.text(top * 1.03, reach * 93, "shorts above", color=SHORT, weight="bold")
+    ax.text(top * 1.03, -reach * 97, "longs below", color=LONG, weight="bold")
+    return Figure(
+        name=name,
+        title=f"Level map at the last forecast, {words.instant(forecast.at)}",
+        caption=(
+            "Estimated notional by price when the last forecast was issued. Shaded: clusters, the "
+            "largest named with their notional and peak price. Right: distance in standard "
+            "deviations of one day's return."
+        ),
+        alt=_alt(forecast, longs, shorts, reach),
+        data=as_svg(figure),
+    )
+
+
+def _price_ticks(ax: Axes, forecast: Forecast, reach: float) -> None:
+    low, high = (forecast.mark * math.exp(r) for r in (-reach, reach))
+    ticks = [t for t in MaxNLocator(nbins=9).tick_values(low, high) if low < t < high]
+    ax.set_yticks(
+        [math.log(t / forecast.mark) * 100 for t in ticks],
+        [f"{t:,.0f}" if t >= 100 else f"{t:.6g}" for t in ticks],
+    )
+    ax.set_ylabel("Price, USD (log scale)")
+    sigma = forecast.sigma_1d * 100
+    right = ax.secondary_yaxis(
+        "right", functions=(lambda y: np.asarray(y) / sigma, lambda s: np.asarray(s) * sigma)
+    )
+    right.set_ylabel("Distance, σ of one day")
+    right.spines["right"].set_visible(True)
+    right.spines["right"].set_color(GREY)
+
+
+def _alt(forecast: Forecast, longs: FloatArray, shorts: FloatArray, reach: float) -> str:
+    return (
+        f"Bars of estimated notional by price within {words.percent(math.expm1(reach), 0)} of "
+        f"{words.price(forecast.mark)} for {words.one_line(forecast.symbol)}: "
+        f"{words.usd(float(longs.sum()))} of longs below, {words.usd(float(shorts.sum()))} of "
+        "shorts above. The level table gives the clusters."
+    )

@@ -1,0 +1,213 @@
+"""The page of the 85 % audit: `plane.html`, self-contained, with `plane.json` and its figure.
+
+It lays out values that were computed elsewhere and computes none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import markupsafe
+
+from liqbt.report import formatting as words
+from liqbt.report.figures.plane import READING_WORDS, plane_figure
+from liqbt.report.figures.style import drawing
+from liqbt.report.pages.run import page_environment
+from liqbt.report.tables import Table
+
+_HERE = Path(__file__).resolve().parent
+_NULLS: Final = {"brownian": "Brownian", "other_times": "Other times", "mirror": "Mirror"}
+
+
+def write_plane_page(value: Mapping[str, Any], out_dir: Path) -> Path:
+    """Write `plane.html`, `plane.json` and `plane.png` into `out_dir`, each whole or not at all.
+
+    Parameters
+    ----------
+    value : mapping
+        The audit as plain values (no NaN), with `experiment` and `run_id`.
+    out_dir : Path
+        A folder, made where need be.
+
+    Returns
+    -------
+    Path
+        The HTML page, which holds its picture and styles and asks nothing of the network.
+    """
+    name = words.one_line(str(value["experiment"]))
+    with drawing():
+        figure = plane_figure(value, name="plane.png")
+    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    page = (
+        page_environment()
+        .get_template("plane.html.j2")
+        .render(
+            css=css,
+            name=name,
+            run_id=words.one_line(str(value["run_id"])),
+            markets=words.list_words([words.one_line(str(s)) for s in value["symbols"]]),
+            days=words.count(value["n_days"]),
+            target=words.percent(value["target"], 0),
+            ratio=words.fixed(value["target"] / (1.0 - value["target"]), 1),
+            sigma=words.percent(value["sigma_1d"]),
+            summary=value["summary"],
+            verdicts=value["verdicts"],
+            reading_words=READING_WORDS,
+            figure=figure,
+            levels=_levels_table(value),
+            readings=plane_table(value),
+            cells=_cells_table(value),
+        )
+    )
+    document = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    out_dir.mkdir(parents=True, exist_ok=True)
+    _write(out_dir / "plane.json", document.encode())
+    _write(out_dir / figure.name, figure.data)
+    path = out_dir / "plane.html"
+    _write(path, page.encode())
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def plane_table(value: Mapping[str, Any]) -> Table:
+    """Return every reading's hit rate beside its nulls, and the skill that is left."""
+    rows: list[tuple[str, ...]] = []
+    strong: list[int] = []
+    several = len(value["symbols"]) > 1
+    for row in value["readings"]:
+        if not several and row["symbol"] != "pooled":
+            continue
+        rate = row["hit_rate"]
+        if row["horizon"] == "24h":
+            strong.append(len(rows))
+        market = (words.one_line(str(row["symbol"])),) if several else ()
+        rows.append(
+            (
+                *market,
+                READING_WORDS[row["reading"]],
+                words.horizon_words(row["horizon"]),
+                _estimate(rate),
+                *(_beside(row, name) for name in _NULLS),
+                _median(row),
+                f"{words.count(rate['n_episodes'])} ({words.count(rate['n_days'])})",
+            )
+        )
+    head = (
+        *(("Market",) if several else ()),
+        "Reading",
+        "Within",
+        "Hit rate, % [95%]",
+        *(f"{word}: scores; skill over it, points [95%]" for word in _NULLS.values()),
+        "Median distance",
+        "Windows (days)",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=2 + several, strong=tuple(strong))
+
+
+def _beside(row: Mapping[str, Any], null: str) -> str:
+    """Return what a null scores, and the skill over it."""
+    chance = words.percent(words.number(row["null"][null]))
+    return f"{chance}; {_estimate(row['skill'].get(null), signed=True)}"
+
+
+def _estimate(score: Mapping[str, Any] | None, *, signed: bool = False) -> str:
+    if score is None:
+        return words.DASH
+    low, high = words.number(score["ci_low"]), words.number(score["ci_high"])
+    return words.estimate(words.number(score["value"]), low, high, scale=100, signed=signed)
+
+
+def _median(row: Mapping[str, Any]) -> str:
+    middle = words.number(row["distance_sigma"][1])
+    if math.isnan(middle):
+        return words.DASH
+    return f"{middle:.2f} σ, {words.percent(words.number(row['distance'][1]), 2)}"
+
+
+def _levels_table(value: Mapping[str, Any]) -> Table:
+    def place(row: Mapping[str, Any], name: str) -> str:
+        found = words.number(row[name])
+        if math.isnan(found):
+            return "nowhere"
+        return f"{found:.2f} σ, {words.percent(found * row['sigma_h'], 2)}"
+
+    names = ("reach_level", "brownian_reach_level", "reach_pair", "brownian_reach_pair")
+    rows = [
+        (
+            words.horizon_words(row["horizon"]),
+            words.count(row["n_windows"]),
+            *(place(row, name) for name in names),
+            words.fixed(row["rms_move"], 2),
+            words.fixed(row["median_move"], 2),
+        )
+        for row in value["levels"]
+    ]
+    head = (
+        "Within",
+        "Windows",
+        "One level, these prices",
+        "One level, Brownian",
+        "One of a pair, these prices",
+        "One of a pair, Brownian",
+        "Moves, root mean square, σ",
+        "Median, σ",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=1)
+
+
+_CELLS: Final = {
+    "clusters": "every cluster of the map",
+    "first_side": "the crowded side's call, plain levels",
+    "direction": "the crowded side's call, moves of at least",
+}
+
+
+def _cells_table(value: Mapping[str, Any]) -> Table:
+    rows = [
+        (
+            _CELLS[row["reading"]],
+            words.horizon_words(row["horizon"]),
+            f"{row['low']:g} σ"
+            if row["low"] == row["high"]
+            else f"{row['low']:g} to {row['high']:g} σ",
+            words.percent(words.number(row["hit_rate"])),
+            words.percent(words.number(row["null_brownian"])),
+            words.percent(words.number(row["null_real"])),
+            words.estimate(
+                words.number(row["skill"]),
+                words.number(row["skill_low"]),
+                words.number(row["skill_high"]),
+                scale=100,
+                signed=True,
+            ),
+            words.count(row["n"]),
+            words.count(row["n_days"]),
+        )
+        for row in sorted(value["cells"], key=lambda row: list(_CELLS).index(row["reading"]))
+        if row["n"]
+    ]
+    head = (
+        "What",
+        "Within",
+        "Distance",
+        "Hit rate",
+        "No information: Brownian",
+        "These prices",
+        "Skill over Brownian, points [95%]",
+        "Counted",
+        "Days",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=3)

@@ -1,0 +1,217 @@
+"""The report of a run: `report.html`, self-contained; `report.md`; and `figures/`.
+
+Everything on it is read from the run: the page computes no score. The same run gives the same
+bytes, so there is no clock, no machine's name and no random identifier in it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import markupsafe
+
+from liqbt.report import formatting as words
+from liqbt.report import notes, tables
+from liqbt.report import notes as feeds
+from liqbt.report.figures.drawn import market_figures, score_figures
+from liqbt.report.figures.style import Figure
+from liqbt.report.line import forecast_line
+from liqbt.report.narrative import VERDICT_WORDS, headline, reading
+from liqbt.report.notes import registration_sentences
+from liqbt.report.pages.published import published_limits, published_section
+from liqbt.report.pages.validity import gate_section
+from liqbt.report.select import in_nats
+from liqbt.report.tables import brier_table, direction_table, response_table, visits_table
+from liqbt.report.truth import truth_section
+from liqbt.types import Forecast, Score, Verdict
+
+if TYPE_CHECKING:
+    from liqbt.study.store import Run
+
+
+_HERE = Path(__file__).resolve().parent
+_MARKDOWN_SPECIAL = "\\`*_[]#|~$"
+
+
+def _data_uri(figure: Figure) -> str:
+    kind = "png" if figure.name.endswith(".png") else "svg+xml"
+    return f"data:image/{kind};base64,{base64.b64encode(figure.data).decode('ascii')}"
+
+
+def _markdown(value: object) -> markupsafe.Markup:
+    """Escape a foreign string for Markdown: markup, tables and inline HTML stay text."""
+    out = []
+    for char in " ".join(str(value).split()):
+        entity = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(char, char)
+        out.append(f"\\{char}" if char in _MARKDOWN_SPECIAL else entity)
+    return markupsafe.Markup("".join(out))
+
+
+def _code(value: object) -> markupsafe.Markup:
+    """Write a foreign string as a Markdown code span."""
+    text = " ".join(str(value).split()).replace("`", "'")
+    return markupsafe.Markup("`" + text.replace("<", "‹").replace(">", "›") + "`")
+
+
+def page_environment() -> jinja2.Environment:
+    """Return how templates become pages: escaped, strict about names, with the page's filters."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(data_uri=_data_uri, md=_markdown, code=_code)
+    return environment
+
+
+def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dict[str, Any]:
+    """Gather what the page says of one market."""
+    about = run.manifest["symbols"][symbol]
+    stand_in = about.get("price_stand_in")
+    market: dict[str, Any] = {
+        "symbol": words.one_line(symbol),
+        "anchor": f"market-{index}",
+        "period": notes.period(about),
+        "price": notes.price_words(about),
+        "instruments": ", ".join(words.one_line(str(i)) for i in about.get("instruments", ())),
+        "completeness": feeds.completeness_table(about),
+        "latency": feeds.latency_table(about),
+        "figures": market_figures(run, index, symbol, forecasts),
+        "line": None,
+        "levels": None,
+    }
+    if forecasts:
+        last = forecasts[-1]
+        mark_word = "mark" if stand_in is None else "price"
+        market["line"] = forecast_line(last, run.verdicts, price_stand_in=stand_in)
+        market["levels"], market["levels_note"] = tables.level_table(last, mark_word)
+        market["levels_at"] = words.instant(last.at)
+    return market
+
+
+def _score_words(score: Score | None) -> str:
+    """Write the row under a verdict; a hit rate never without its null."""
+    if score is None:
+        return ""
+    nats = in_nats(score.statistic)
+    scale, unit = (1.0, "nats") if nats else (100.0, "points")
+    rate = score.statistic.startswith("hit_rate")
+    value = words.estimate(score.value, score.ci_low, score.ci_high, scale=scale, signed=not rate)
+    null = f", null {words.percent(score.null)}" if rate else ""
+    mde = words.fixed(score.mde * scale, words.decimals_for(score.mde * scale))
+    return (
+        f"{score.statistic.replace('_', ' ')}, {score.symbol}, "
+        f"{words.horizon_words(score.horizon)}: {value} {'%' if rate else unit}{null}; "
+        f"detectable {mde} {unit}; "
+        f"n {words.count(score.n_episodes)} on {words.count(score.n_days)} days"
+    )
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def _verdict(run: Run, verdict: Verdict) -> dict[str, str]:
+    claim = run.manifest.get("claims", {}).get(verdict.claim, {})
+    return {
+        "claim": words.one_line(verdict.claim),
+        "says": words.one_line(str(claim.get("words", "")), 300),
+        "word": verdict.word.value,
+        "class": verdict.word.name.lower().replace("_", "-"),
+        "reason": _sentence(words.one_line(verdict.reason, 600)),
+        "score": words.one_line(_score_words(verdict.score), 300),
+    }
+
+
+def _context(run: Run) -> dict[str, Any]:
+    """Gather everything that the templates lay out."""
+    manifest = run.manifest
+    found = {verdict.word for verdict in run.verdicts}
+    return {
+        "title": words.one_line(str(manifest["experiment"])),
+        "description": words.one_line(str(manifest.get("description") or ""), 600),
+        "run_id": words.one_line(str(manifest["run_id"])),
+        "estimator": notes.estimator(run),
+        "headline": headline(run),
+        "planted": notes.planted_truth(run),
+        "truth": truth_section(run),
+        "published": published_section(run),
+        "verdicts": [_verdict(run, verdict) for verdict in run.verdicts],
+        "gate": gate_section(run),
+        "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
+        "registration": registration_sentences(run),
+        "scores": tables.score_table(run),
+        "dense": tables.subset_table(run, "_dense"),
+        "densest": tables.subset_table(run, "_densest"),
+        "learnt": tables.learnt_table(run),
+        "response": response_table(run),
+        "direction": direction_table(run),
+        "visits": visits_table(run),
+        "brier": brier_table(run),
+        "reading": reading(run),
+        "markets": [
+            _market(run, i, symbol, run.forecasts(symbol))
+            for i, symbol in enumerate(manifest["symbols"], start=1)
+        ],
+        "figures": score_figures(run),
+        "bands": tables.bands_table(run),
+        "flow": tables.flow_table(run),
+        "definitions": notes.definitions(run),
+        "limits": [*published_limits(run), *notes.limits(run)],
+        "sensitivities": tables.sensitivity_table(run) if run.sensitivities else None,
+        "command": notes.command(run),
+        "seed": words.one_line(str(manifest.get("seed", words.DASH))),
+        "hashes": _pairs(manifest.get("hashes")),
+        "versions": _pairs(manifest.get("versions")),
+    }
+
+
+def _pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return names and values as text; a mapping inside is spread out."""
+    out = []
+    for key, value in (mapping or {}).items():
+        inner = value if isinstance(value, Mapping) else {"": value}
+        for name, text in inner.items():
+            full = f"{key} {name}" if name else str(key)
+            out.append((words.one_line(full), words.one_line(str(text))))
+    return out
+
+
+def write_report(run: Run, out_dir: Path) -> Path:
+    """Write `report.html`, `report.md` and `figures/` into `out_dir`.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    out_dir : Path
+        An existing folder, usually the run's own.
+
+    Returns
+    -------
+    Path
+        The HTML page, which holds its pictures and styles and asks nothing of the network.
+    """
+    context = _context(run)
+    pictures = [f for market in context["markets"] for f in market["figures"].values()]
+    pictures += context["figures"].values()
+    folder = out_dir / "figures"
+    folder.mkdir(exist_ok=True)
+    for figure in pictures:
+        (folder / figure.name).write_bytes(figure.data)
+    environment = page_environment()
+    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    page = environment.get_template("report.html.j2").render(css=css, **context)
+    text = environment.get_template("report.md.j2").render(**context)
+    (out_dir / "report.md").write_text(text, encoding="utf-8", newline="\n")
+    path = out_dir / "report.html"
+    path.write_text(page, encoding="utf-8", newline="\n")
+    return path

@@ -1,0 +1,252 @@
+"""The page of the validity gate: `validity.html`, self-contained, and its figures beside it.
+
+It lays out values that were computed elsewhere and computes none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import markupsafe
+
+from liqbt.report import formatting as words
+from liqbt.report.figures.style import Figure, drawing
+from liqbt.report.figures.validity import UNITS, levels_figure, power_figure, size_figure
+from liqbt.report.pages.run import page_environment
+from liqbt.report.tables import Table
+
+if TYPE_CHECKING:
+    from liqbt.study.store import Run
+
+_HERE: Final = Path(__file__).resolve().parent
+
+
+def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
+    """Write `validity.html`, and its figures as files, into `out_dir`.
+
+    Parameters
+    ----------
+    document : mapping
+        The gate's document; None or NaN where there is no number.
+    out_dir : Path
+        A folder that exists.
+
+    Returns
+    -------
+    Path
+        The page, which holds its pictures and styles and asks nothing of the network.
+    """
+    figures: dict[str, Figure] = {}
+    with drawing():
+        if document["size"]:
+            figures["size"] = size_figure(document["size"], name="size.svg")
+        if document["power"]:
+            figures["power"] = power_figure(document["power"], name="power.svg")
+        if "lifts" in document["random_levels"]:
+            figures["levels"] = levels_figure(document["random_levels"], name="random-levels.svg")
+    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    template = page_environment().get_template("validity.html.j2")
+    text = template.render(
+        css=css,
+        gates=document["gates"],
+        identity=document["identity"],
+        seed=document["seed"],
+        figures=figures,
+        size=_size_table(document),
+        ran_away=sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
+        power=_power_table(document),
+        lost=_lost(document),
+        smallest=_smallest_table(document),
+        levels=document["random_levels"],
+        lifts=_lifts_table(document["random_levels"]),
+    )
+    for figure in figures.values():
+        (out_dir / figure.name).write_bytes(figure.data)
+    path = out_dir / "validity.html"
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def _size_table(document: Mapping[str, Any]) -> Table | None:
+    rows = [
+        (
+            str(cell["world"]).replace("_", " "),
+            str(cell["statistic"]),
+            words.count(cell["replications"]),
+            words.count(cell["rejections"]),
+            words.percent(cell["rejections"] / cell["replications"]),
+            words.count(cell["limit"]),
+            str(cell["word"]),
+            words.count(cell["opposite"]),
+            words.fixed(words.number(cell["mean"]), 4, signed=True),
+            words.fixed(words.number(cell["spread"]), 4),
+            words.fixed(cell["n_days"], 0),
+            words.fixed(cell["n_episodes"], 0),
+        )
+        for cell in document["size"]
+    ]
+    head = ("World", "Statistic", "Markets", "Found", "Share", "At most", "It is", "Found reversed")
+    tail = ("Mean", "Spread", "Days", "Episodes")
+    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
+
+
+def _lost(document: Mapping[str, Any]) -> str:
+    """Say how many planted markets ran away, and where; each is in a row for every statistic."""
+    lost = {
+        (p["claim"], p["strength"], p["days"]): (int(p.get("ran_away", 0)), p["replications"])
+        for p in document["power"]
+    }
+    return ", ".join(
+        f"{n} of {tried} of {claim} {strength:g} over {days} days"
+        for (claim, strength, days), (n, tried) in lost.items()
+        if n
+    )
+
+
+def _power_table(document: Mapping[str, Any]) -> Table | None:
+    rows = []
+    for p in document["power"]:
+        scale = UNITS.get(str(p["claim"]), ("", 1.0))[1]
+        effect, error = (
+            words.fixed(scale * words.number(p[key]), 2, signed=sign)
+            for key, sign in (("effect", True), ("effect_error", False))
+        )
+        rows.append(
+            (
+                str(p["claim"]),
+                str(p["statistic"]),
+                words.fixed(p["strength"], 2),
+                words.count(p["days"]),
+                words.count(p["replications"]),
+                words.count(p["found"]),
+                words.percent(words.number(p["power"])),
+                effect,
+                error,
+                words.fixed(100.0 * words.number(p["factual"]), 1, signed=True),
+                words.fixed(scale * words.number(p["mean"]), 2, signed=True),
+                words.fixed(scale * words.number(p["error"]), 2),
+            )
+        )
+    head = (
+        "Claim",
+        "Statistic",
+        "Strength",
+        "Days",
+        "Markets",
+        "Found",
+        "Power",
+        "Effect",
+        "Error",
+    )
+    tail = ("Factual, points", "Mean", "Error")
+    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
+
+
+def _smallest_table(document: Mapping[str, Any]) -> Table | None:
+    rows = []
+    for row in document["found_with_80_percent"]:
+        unit, scale = UNITS.get(str(row["claim"]), ("", 1.0))
+        effect = words.number(row["effect"])
+        shown = words.fixed(scale * effect, 2, signed=True)
+        none = "none that was tried: underpowered at this length"
+        cell = none if math.isnan(effect) else shown
+        name = (str(row["claim"]), str(row["statistic"]))
+        rows.append((*name, words.count(row["days"]), cell, unit))
+    head = ("Claim", "Statistic", "Days", "Smallest effect found with 80% power", "What it is")
+    return Table(head=head, rows=tuple(rows), text_columns=2) if rows else None
+
+
+def _lifts_table(levels: Mapping[str, Any]) -> Table:
+    rows = []
+    for row in levels.get("lifts", ()):
+        value, low, high, hac, bootstrap = (
+            words.fixed(100.0 * words.number(row[key]), 2, signed=signed)
+            for key, signed in (
+                ("value", True),
+                ("ci_low", True),
+                ("ci_high", True),
+                ("hac_se", False),
+                ("bootstrap_se", False),
+            )
+        )
+        null = "p̂" if row["null"] == "placebo" else "Brownian"
+        counts = (words.count(row["n_episodes"]), words.count(row["n_days"]))
+        rows.append((str(row["symbol"]), null, value, low, high, hac, bootstrap, *counts))
+    head = ("Market", "Over", "Lift, points", "95% from", "to", "HAC error", "Bootstrap error")
+    return Table(head=(*head, "Episodes", "Days"), rows=tuple(rows), text_columns=2)
+
+
+_NONE = "There is no document of the validity gate beside this run (liqbt validate)."
+_STALE = "The gate was run on other code than this run: what follows says nothing of it."
+
+
+def gate_section(run: Run) -> dict[str, Any]:
+    """Return the table of the gate's tests, and sentences beside it.
+
+    Parameters
+    ----------
+    run : Run
+        Its manifest keeps what the gate's document said.
+
+    Returns
+    -------
+    dict
+        `table`, None where there was no document, and `notes`.
+    """
+    gate = run.manifest.get("gate") or {}
+    if not gate:
+        return {"table": None, "notes": [_NONE]}
+    size = {str(cell["claim"]): cell for cell in gate["size"]}
+    lengths = sorted({int(row["days"]) for row in gate["found_with_80_percent"]})
+    rows = tuple(_row(each, size, gate["found_with_80_percent"], lengths) for each in gate["gates"])
+    head = ("Claim", "Statistic", "Its test is", "Found most where nothing is", "At most")
+    power = tuple(f"Found at 80% over {days} days" for days in lengths)
+    levels = gate["random_levels"]
+    notes = [
+        f"Random levels on real prices: {words.one_line(levels['word'])}: "
+        f"{words.one_line(levels['reason'], 400)}.",
+        "Found most where nothing is: the worst of the worlds without the effect; more than at "
+        "most blocks the test. Found at 80%: the smallest effect, from the truth of simulated "
+        "markets, that the test finds four times in five; none: no effect that was tried.",
+    ]
+    table = Table(head=(*head, *power), rows=rows, text_columns=3)
+    return {"table": table, "notes": [_STALE, *notes] if gate["stale"] else notes}
+
+
+def _row(
+    gate: Mapping[str, Any],
+    size: Mapping[str, Mapping[str, Any]],
+    power: list[Mapping[str, Any]],
+    lengths: list[int],
+) -> tuple[str, ...]:
+    claim, statistic = str(gate["claim"]), str(gate["statistic"])
+    cell = size.get(claim)
+    found, limit = words.DASH, words.DASH
+    if cell is not None:
+        share = f"{words.count(cell['rejections'])} of {words.count(cell['replications'])}"
+        found = f"{share} ({words.one_line(str(cell['world'])).replace('_', ' ')})"
+        limit = words.count(cell["limit"])
+    smallest = {
+        int(row["days"]): _effect(claim, row["effect"])
+        for row in power
+        if (row["claim"], row["statistic"]) == (claim, statistic)
+    }
+    return (
+        words.one_line(claim),
+        words.one_line(statistic),
+        words.one_line(str(gate["word"])),
+        found,
+        limit,
+        *(smallest.get(days, words.DASH) for days in lengths),
+    )
+
+
+def _effect(claim: str, effect: float | None) -> str:
+    if effect is None:
+        return "none"
+    scale = UNITS.get(claim, ("", 1.0))[1]
+    unit = {100.0: " points", 1000.0: " millinats a day"}.get(scale, "")
+    return words.fixed(scale * effect, 1, signed=True) + unit

@@ -1,1 +1,0 @@
-"""The one loop over the path."""

@@ -1,0 +1,120 @@
+"""Files of one's own or a vendor's into an event log, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from liqbt.log.store import EventLog
+from liqbt.study.progress import Stage, silent
+from liqbt.study.readers import Reader, open_reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What became of one file.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    rows, events, quarantined : int
+        Rows read, events written, rows put aside with a reason.
+    quarantine : Path or None
+        Where those rows and their reasons are.
+    added : bool
+        False where nothing was added: the log held these events already, or the file has none.
+    """
+
+    file: str
+    rows: int
+    events: int
+    quarantined: int
+    quarantine: Path | None
+    added: bool
+
+
+def ingest_files(
+    reader: Path | str,
+    files: Sequence[Path],
+    log_dir: Path,
+    *,
+    max_bad: float = 0.001,
+    root: Path | None = None,
+    stage: Stage = silent,
+) -> list[IngestReport]:
+    """Read files into an event log; the same file twice adds nothing.
+
+    Parameters
+    ----------
+    reader : Path or str
+        A column map's file, or a vendor (`binance-um`, which tells each file's format from its
+        name) or vendor and format (`binance-um/klines`).
+    files : sequence of Path
+        What it reads.
+    log_dir : Path
+        The log; made where there is none.
+    max_bad : float
+        A file in which a larger share of rows cannot be right is refused whole.
+    root : Path, optional
+        Folder below which a map's second file lies; by default `LIQBT_DATA`, or the file's own.
+    stage : callable
+        Progress: called with a name, how many are done, and of how many.
+
+    Returns
+    -------
+    list of IngestReport
+        One per file.
+
+    Raises
+    ------
+    LiqbtError
+        If the map or a file cannot be used; the files before it are in the log, whole.
+    """
+    chosen = open_reader(reader)
+    reports = []
+    for i, path in enumerate(files):
+        stage("ingest", i, len(files))
+        reports.append(ingest_one(log_dir, chosen, path, max_bad=max_bad, root=root))
+    stage("ingest", len(files), len(files))
+    return reports
+
+
+def ingest_one(
+    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, root: Path | None = None
+) -> IngestReport:
+    """Read one file into an event log, all of it or nothing.
+
+    The parameters are those of `ingest_files`, `reader` opened.
+
+    Raises
+    ------
+    LiqbtError
+        The file or the log cannot be used; the log is as before.
+    """
+    ingested = reader.read(path, max_bad, root)
+    log = EventLog.open_or_create(log_dir)
+    commit = log.append(
+        ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
+    )
+    return IngestReport(
+        file=path.name,
+        rows=ingested.summary.rows,
+        events=sum(table.num_rows for table in ingested.tables.values()),
+        quarantined=len(ingested.quarantined),
+        quarantine=None if commit is None else log.quarantine_path(commit),
+        added=commit is not None,
+    )
+
+
+def describe_ingest(report: IngestReport) -> str:
+    """Return what became of one file as a sentence."""
+    if not report.events:
+        return f"{report.file}: holds no events"
+    if not report.added:
+        return f"{report.file}: already in the log, nothing added"
+    text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"
+    if report.quarantined:
+        text += f", {report.quarantined:,} rows quarantined in {report.quarantine}"
+    return text

@@ -1,0 +1,180 @@
+"""What one execution of an experiment works with: everything that comes in, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.registry.registrations import parts_of, sealing_cards, standing
+from liqbt.study.estimators import estimator_sources, make_importable
+from liqbt.study.events import Origin, market_tape, open_events
+from liqbt.study.fields import moment_ns
+from liqbt.study.identity import code_digest, lock_digest, run_identity
+from liqbt.study.progress import Stage, silent
+from liqbt.study.schema import Experiment, HoldoutConfig, load_experiment
+from liqbt.study.validity import gate_shown, withheld_claims
+from liqbt.tape.values import Tape
+from liqbt.types import Ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one execution works with.
+
+    Attributes
+    ----------
+    experiment : Experiment
+        What is run; where a holdout was opened, without its seal.
+    origin, tapes
+        The events.
+    config : mapping
+        The configuration as it was read, as `config.yaml` holds it.
+    hashes : mapping
+        What the run is identified by.
+    withheld : mapping of str to str
+        Why, for each claim whose test has not passed the validity gate.
+    gate : mapping
+        What is shown of the gate's document; empty where there is none.
+    registration : mapping or None
+        How it stands to the registrations of its experiment.
+    holdout : HoldoutConfig or None
+        The period that is sealed, or was opened.
+    reads : sequence of mapping
+        Holdouts of registrations, of its instruments, that it reads without a seal.
+    opened : bool
+        Whether it was opened: then only what is issued within it is scored.
+    """
+
+    experiment: Experiment
+    origin: Origin
+    tapes: Mapping[str, Tape]
+    config: Mapping[str, Any]
+    hashes: Mapping[str, Any]
+    withheld: Mapping[str, str]
+    gate: Mapping[str, Any]
+    registration: Mapping[str, Any] | None
+    holdout: HoldoutConfig | None
+    reads: Sequence[Mapping[str, str]]
+    opened: bool = False
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return run_identity(self.hashes)
+
+    @property
+    def since(self) -> Ns | None:
+        """The time from which on is scored, besides the warm-up; None: no such time."""
+        return self.holdout.start if self.opened and self.holdout is not None else None
+
+
+def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
+    """Read and check everything that a run depends on; a sealed holdout is not among it.
+
+    Parameters
+    ----------
+    path, results, stage
+        As in `run_experiment`.
+
+    Raises
+    ------
+    LiqbtError
+        If the configuration or the data cannot be used.
+    """
+    return prepared_experiment(load_experiment(path), path, results, stage)
+
+
+def prepared_experiment(
+    experiment: Experiment, path: Path, results: Path, stage: Stage = silent
+) -> Work:
+    """Read and check everything that a run of `experiment` depends on.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What is run: what the file says, or that with other keys.
+    path : Path
+        Its file: relative names in it are relative to that.
+    results, stage
+        As in `run_experiment`.
+
+    Raises
+    ------
+    LiqbtError
+        If the configuration or the data cannot be used.
+    """
+    make_importable(path.parent)
+    origin = open_events(experiment, path, results / ".cache", stage)
+    tapes = market_tapes(origin, experiment, results / ".cache")
+    withheld, gate = withheld_claims(results), gate_shown(results)
+    config = configuration_of(experiment)
+    hashes: dict[str, Any] = {
+        "config": run_identity(config),
+        "sources": run_identity({"sources": origin.sources}),
+        "estimators": estimator_sources(experiment),
+        "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
+        "code": code_digest(),
+        "lock": lock_digest(),
+        "gate": run_identity({**withheld, **gate}),
+    }
+    registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
+    if registration is not None:
+        hashes["registration"] = run_identity(registration)
+    reads = _read_seals(results, experiment, origin, tapes)
+    if reads:
+        hashes["reads"] = run_identity({"seals": reads})
+    return Work(
+        experiment=experiment,
+        origin=origin,
+        tapes=tapes,
+        config=config,
+        hashes=hashes,
+        withheld=withheld,
+        gate=gate,
+        registration=registration,
+        holdout=experiment.holdout,
+        reads=reads,
+    )
+
+
+def subjects(experiment: Experiment, origin: Origin) -> list[str]:
+    """Return the instruments that an experiment reads; a simulated one with its world and seed."""
+    planted = origin.planted
+    world = "" if planted is None else f"world {planted['world']} seed {planted['seed']}: "
+    groups = (g for market in experiment.symbols.values() for g in market.events.values())
+    return sorted({f"{world}{instrument}" for group in groups for instrument in group})
+
+
+def _read_seals(
+    results: Path, experiment: Experiment, origin: Origin, tapes: Mapping[str, Tape]
+) -> list[dict[str, str]]:
+    """Return the holdouts of other registrations that are on the tapes: nothing hides them."""
+    first = min(int(tape.events["ts_known"][0]) for tape in tapes.values())
+    last = max(int(tape.events["ts_known"][-1]) for tape in tapes.values())
+    return [
+        {"experiment": card.experiment, "hash": card.hash, **card.holdout}
+        for card in sealing_cards(results, subjects(experiment, origin))
+        if card.holdout is not None
+        and moment_ns(card.holdout["start"]) <= last
+        and first < moment_ns(card.holdout["end"])
+    ]
+
+
+def claims_value() -> dict[str, Any]:
+    """Return the claims that this version tests, as a manifest holds them."""
+    return {claim.id: asdict(claim) for claim in CLAIMS}
+
+
+def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[str, Tape]:
+    """Return the tape of every market of an experiment."""
+    return {s: market_tape(origin, experiment, s, cache) for s in sorted(experiment.symbols)}
+
+
+def configuration_of(experiment: Experiment) -> dict[str, Any]:
+    """Return the configuration without where the data lie: the tape's digest says what they are."""
+    config = experiment.model_dump(mode="json")
+    data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
+    return {**config, "data": data}

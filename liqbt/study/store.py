@@ -1,0 +1,462 @@
+"""Run folders: written whole under a temporary name, renamed once, read back as values.
+
+`results/<experiment>/<run_id>/` holds
+
+- `manifest.json`: identity, provenance, data completeness, SHA-256 of every other file;
+- `config.yaml`: the configuration with every default filled in;
+- `metrics.json`: the scores, rows of the one schema of `Score`;
+- `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
+- `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
+- `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
+- of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
+- what the report adds: `report.html`, `report.md`, `figures/`.
+
+Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import yaml
+
+from liqbt.errors import AlreadyRunningError, DataError, first_line
+from liqbt.forecasts import joined_clusters
+from liqbt.log.disk import read_parquet, sha256_file
+from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
+
+_FLOATS: Final = (
+    "mark",
+    "sigma_1d",
+    "asymmetry",
+    "asymmetry_reach",
+    "open_interest_usd",
+    "observed_long_usd",
+    "observed_short_usd",
+)
+
+
+def structured_table(
+    rows: npt.NDArray[Any], extra: Mapping[str, Sequence[Any]] | None = None
+) -> pa.Table:
+    """Return a structured array as a table, a column per field, `extra` columns first."""
+    columns: dict[str, Any] = dict(extra or {})
+    names = rows.dtype.names or ()
+    columns.update({name: np.ascontiguousarray(rows[name]) for name in names})
+    return pa.table(columns)
+
+
+def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
+    """Return forecasts as a table: scalars, two density lists, a list of clusters."""
+    clusters = joined_clusters(forecasts)
+    ends = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int32)
+    struct = pa.StructArray.from_arrays(
+        [np.ascontiguousarray(clusters[name]) for name in CLUSTER_DTYPE.names or ()],
+        names=list(CLUSTER_DTYPE.names or ()),
+    )
+    columns: dict[str, Any] = {
+        "symbol": pa.array([f.symbol for f in forecasts], pa.string()),
+    }
+    for name in ("at", "latest_known", "mark_ts", "mark_bin"):
+        columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.int64())
+    for name in _FLOATS:
+        columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.float64())
+    for name in ("anchor", "step"):
+        columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.float64())
+    for name in ("fine_bins", "coarse"):
+        columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.int64())
+    widths = np.cumsum([0, *(f.density_usd.shape[1] for f in forecasts)], dtype=np.int32)
+    for row, name in enumerate(("density_long_usd", "density_short_usd")):
+        values = np.concatenate([f.density_usd[row] for f in forecasts] or [np.empty(0, "<f4")])
+        columns[name] = pa.ListArray.from_arrays(widths, values)
+    columns["clusters"] = pa.ListArray.from_arrays(ends, struct)
+    return pa.table(columns)
+
+
+def forecasts_of(table: pa.Table) -> list[Forecast]:
+    """Return the forecasts that `forecast_table` made a table of, in its order, read-only."""
+    columns = {
+        name: table[name].to_pylist()
+        for name in table.column_names
+        if name not in {"clusters", "density_long_usd", "density_short_usd"}
+    }
+    lists = table["clusters"].combine_chunks()
+    struct = lists.flatten()
+    clusters = np.empty(len(struct), CLUSTER_DTYPE)
+    for name in CLUSTER_DTYPE.names or ():
+        clusters[name] = struct.field(name).to_numpy(zero_copy_only=False)
+    clusters.setflags(write=False)
+    ends = np.concatenate([[0], np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))])
+    density = [table[f"density_{side}_usd"].combine_chunks() for side in ("long", "short")]
+    widths = np.concatenate(
+        [[0], np.cumsum(density[0].value_lengths().to_numpy(zero_copy_only=False))]
+    ).astype(int)
+    flat = np.stack([d.flatten().to_numpy(zero_copy_only=False) for d in density])
+    flat.setflags(write=False)
+    result = []
+    for i in range(table.num_rows):
+        grid = DensityGrid(
+            anchor=columns["anchor"][i],
+            step=columns["step"][i],
+            fine_bins=columns["fine_bins"][i],
+            coarse=columns["coarse"][i],
+        )
+        result.append(
+            Forecast(
+                symbol=columns["symbol"][i],
+                at=columns["at"][i],
+                latest_known=columns["latest_known"][i],
+                mark_ts=columns["mark_ts"][i],
+                mark_bin=columns["mark_bin"][i],
+                grid=grid,
+                density_usd=flat[:, widths[i] : widths[i + 1]],
+                clusters=clusters[int(ends[i]) : int(ends[i + 1])],
+                **{name: columns[name][i] for name in _FLOATS},
+            )
+        )
+    return result
+
+
+_GROUP: Final = 4096
+Rows: TypeAlias = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run, read from its folder.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    manifest, config : mapping
+        Provenance, and the configuration with its defaults.
+    scores : tuple of Score
+        Rows of `metrics.json`.
+    verdicts : tuple of Verdict
+        One for each claim that this version tests.
+    flow, landmarks, bands, sensitivities : tuple of mapping
+        Counts from snapshots to scored episodes, and of landmarks; rates by distance band; scores
+        under other choices (`name` and the fields of `Score`).
+    reliability, corp : tuple of mapping
+        Of clusters' probabilities of a visit, by `probability`: frequencies by bins of it, and the
+        parts of its Brier score. Empty where none was issued.
+    issued : mapping of str to sequence of Forecast, optional
+        The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    scores: tuple[Score, ...]
+    verdicts: tuple[Verdict, ...]
+    flow: Rows
+    landmarks: Rows
+    bands: Rows
+    sensitivities: Rows
+    reliability: Rows = ()
+    corp: Rows = ()
+    issued: Mapping[str, Sequence[Forecast]] | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity."""
+        return str(self.manifest["run_id"])
+
+    def forecasts(self, symbol: str) -> list[Forecast]:
+        """Return the forecasts of `symbol`, in order of issue."""
+        if self.issued is not None:
+            return list(self.issued[symbol])
+        return forecasts_of(_read_table(self.path / "forecasts.parquet", symbol))
+
+    def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
+
+        `ts` is the end of a bar, or the time of a point.
+        """
+        table = _read_table(self.path / "prices.parquet", symbol).drop_columns(["symbol"])
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    def truth(self) -> Mapping[str, Any] | None:
+        """Return the truth beside the figures (see `truth.json`); None for a real market."""
+        path = self.path / "truth.json"
+        return _read_json(path) if path.is_file() else None
+
+    def true_map(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
+        """Return the true map at the last forecast: `side`, `low`, `high`, `notional_usd`, `ts_ns`.
+
+        Raises
+        ------
+        DataError
+            If the run has none, as one of a real market.
+        """
+        table = _read_table(self.path / "truth_map.parquet", symbol).drop_columns(["symbol"])
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    def outcomes(self) -> pa.Table:
+        """Return the outcome table: one row per horizon and eligible (forecast, cluster)."""
+        return _read_table(self.path / "outcomes.parquet")
+
+    def first_sides(self) -> pa.Table:
+        """Return the landmark table: one row per horizon and non-overlapping window."""
+        return _read_table(self.path / "first_sides.parquet")
+
+    def visits(self) -> pa.Table | None:
+        """Return what was issued for levels that no map draws; None where nothing was."""
+        path = self.path / "visits.parquet"
+        return _read_table(path) if path.exists() else None
+
+
+def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
+    try:
+        table = read_parquet(path, holding=None if symbol is None else ("symbol", symbol))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
+    return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
+
+
+def write_run(
+    final: Path,
+    *,
+    manifest: Mapping[str, Any],
+    config: Mapping[str, Any],
+    scores: Sequence[Score],
+    verdicts: Sequence[Verdict],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    parquet: Mapping[str, pa.Table],
+    truth: Mapping[str, Any] | None = None,
+    issued: Mapping[str, Sequence[Forecast]] | None = None,
+    finish: Callable[[Run, Path], object] | None = None,
+) -> Run:
+    """Write a run's folder whole, or leave nothing.
+
+    Parameters
+    ----------
+    final : Path
+        The folder to be; it must not exist.
+    manifest, config, scores, verdicts, tables, parquet
+        The contents; `parquet` maps file names to tables.
+    truth : mapping, optional
+        Of a simulated market: the truth beside its figures.
+    issued : mapping of str to sequence of Forecast, optional
+        What `forecasts.parquet` was made of, for `finish`.
+    finish : callable, optional
+        Called with the run and its temporary folder before the rename, to add the report.
+
+    Returns
+    -------
+    Run
+        As read back from `final`.
+    """
+    for killed in final.parent.glob(f".{final.name}.*.tmp"):  # the caller holds the run's lock
+        shutil.rmtree(killed, ignore_errors=True)
+    partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    partial.mkdir(parents=True)
+    try:
+        for name, table in parquet.items():
+            words = [field.name for field in table.schema if pa.types.is_string(field.type)]
+            pq.write_table(
+                table,
+                partial / name,
+                compression="zstd",
+                row_group_size=_GROUP,
+                use_dictionary=words,  # numbers hardly repeat: a dictionary costs time and space
+            )
+        _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
+        verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
+        _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
+        if truth is not None:
+            _write_json(partial / "truth.json", truth)
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        (partial / "config.yaml").write_text(text, encoding="utf-8")
+        _write_json(partial / "manifest.json", manifest)
+        if finish is not None:
+            finish(replace(load_run(partial), issued=issued), partial)
+        files = sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "manifest.json")
+        digests = {p.relative_to(partial).as_posix(): sha256_file(p) for p in files}
+        _write_json(partial / "manifest.json", {**manifest, "files": digests})
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return load_run(final)
+
+
+def load_run(path: Path) -> Run:
+    """Read a run's folder.
+
+    Raises
+    ------
+    DataError
+        If it is not one; names what is missing or unreadable.
+    """
+    manifest, tables, scores = (
+        _read_json(path / f"{name}.json") for name in ("manifest", "tables", "metrics")
+    )
+    try:
+        config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise DataError(
+            f"{path / 'config.yaml'}: cannot be read; run the experiment again"
+        ) from error
+    try:
+        if not isinstance(config, dict) or not manifest["run_id"]:
+            raise ValueError("config.yaml or run_id is empty")
+        return Run(
+            path=path,
+            manifest=manifest,
+            config=config,
+            scores=tuple(_score(row) for row in scores),
+            verdicts=tuple(_verdict(row) for row in tables["verdicts"]),
+            flow=tuple(tables["flow"]),
+            landmarks=tuple(tables["landmarks"]),
+            bands=tuple(_numbers(row) for row in tables["bands"]),
+            sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
+            reliability=tuple(_numbers(row) for row in tables.get("reliability", ())),
+            corp=tuple(_numbers(row) for row in tables.get("corp", ())),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read a run's `manifest.json` alone.
+
+    Raises
+    ------
+    DataError
+        If it is none; names it.
+    """
+    found = _read_json(path)
+    try:
+        if not (found["run_id"] and found["hashes"] and found["symbols"] and found["claims"]):
+            raise ValueError("a part is empty")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not the manifest of a run ({first_line(error)})") from error
+    return dict(found)
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    return Score(**_numbers(row))
+
+
+def _verdict(row: Mapping[str, Any]) -> Verdict:
+    score = None if row["score"] is None else _score(row["score"])
+    return Verdict(
+        claim=row["claim"], word=VerdictWord(row["word"]), reason=row["reason"], score=score
+    )
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN: null stands for it in a row of numbers."""
+    return {key: math.nan if value is None else value for key, value in row.items()}
+
+
+def json_value(value: Any) -> Any:
+    """Return a value as JSON can hold it, all the way down: null for NaN and for infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(json_value(value), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: missing; is {path.parent} the folder of a run?") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON; run the experiment again") from error
+
+
+def is_intact(path: Path) -> bool:
+    """Return whether `path` is a run's folder whose files are as they were written.
+
+    A run can be made again, so its files are not forced to the disk when they are written; what a
+    power cut has torn is found here.
+    """
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        return bool(manifest["files"]) and all(
+            sha256_file(path / name) == digest for name, digest in manifest["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def set_aside(path: Path) -> None:
+    """Move a damaged run's folder out of the way; nothing happens where there is none."""
+    if not path.exists():
+        return
+    n = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
+        n += 1
+    path.rename(aside)
+
+
+@contextmanager
+def run_lock(final: Path) -> Iterator[None]:
+    """Hold the right to write `final`; it ends with the process, however that ends.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If another process is writing this very run.
+    """
+    path = final.parent / ".locks" / final.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunningError(
+                f"{final}: another process is writing this run; wait for it to end"
+            ) from None
+        yield
+
+
+def finished_or_made(final: Path, make: Callable[[], Run]) -> Run:
+    """Return the finished run in `final`, or make it; nobody else can write it meanwhile.
+
+    What is there and is not whole is set aside first.
+
+    Parameters
+    ----------
+    final : Path
+        The run's own folder.
+    make : callable
+        Writes the run there.
+
+    Raises
+    ------
+    AlreadyRunningError
+        If another process is writing this very run.
+    """
+    with run_lock(final):
+        if is_intact(final):
+            return load_run(final)
+        set_aside(final)
+        return make()

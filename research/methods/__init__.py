@@ -1,0 +1,1 @@
+"""Statistics that no claim and no report of liqbt reads."""
