@@ -14,22 +14,23 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from liqbt.audit import lookahead as lookahead
+    from liqbt.audit.lookahead import lookahead as lookahead
     from liqbt.errors import LiqbtError as LiqbtError
-    from liqbt.experiment import Run as Run
-    from liqbt.experiment import ingest_files as ingest_files
-    from liqbt.experiment import load_experiment as load_experiment
-    from liqbt.experiment import load_run as load_run
-    from liqbt.experiment import open_log as open_log
-    from liqbt.experiment import run_experiment as run_experiment
-    from liqbt.quality import LeakProfile as LeakProfile
-    from liqbt.quality import leak_profile as leak_profile
+    from liqbt.quality.leaks import LeakProfile as LeakProfile
+    from liqbt.quality.leaks import leak_profile as leak_profile
     from liqbt.replay import Estimator as Estimator
-    from liqbt.simulate import World as World
-    from liqbt.simulate import simulate as simulate
+    from liqbt.simulate.market import simulate as simulate
+    from liqbt.simulate.world import World as World
+    from liqbt.study.events import open_log as open_log
+    from liqbt.study.ingest import ingest_files as ingest_files
+    from liqbt.study.run import run_experiment as run_experiment
+    from liqbt.study.schema import load_experiment as load_experiment
+    from liqbt.study.store import Run as Run
+    from liqbt.study.store import load_run as load_run
     from liqbt.types import Cluster as Cluster
     from liqbt.types import Forecast as Forecast
     from liqbt.types import Instrument as Instrument
@@ -42,19 +43,19 @@ _HOME = {
     "Forecast": "types",
     "Instrument": "types",
     "Kind": "types",
-    "LeakProfile": "quality",
+    "LeakProfile": "quality.leaks",
     "LiqbtError": "errors",
-    "Run": "experiment",
+    "Run": "study.store",
     "Score": "types",
-    "World": "simulate",
-    "ingest_files": "experiment",
-    "leak_profile": "quality",
-    "load_experiment": "experiment",
-    "load_run": "experiment",
-    "lookahead": "audit",
-    "open_log": "experiment",
-    "run_experiment": "experiment",
-    "simulate": "simulate",
+    "World": "simulate.world",
+    "ingest_files": "study.ingest",
+    "leak_profile": "quality.leaks",
+    "load_experiment": "study.schema",
+    "load_run": "study.store",
+    "lookahead": "audit.lookahead",
+    "open_log": "study.events",
+    "run_experiment": "study.run",
+    "simulate": "simulate.market",
 }
 
 __all__ = [
@@ -83,8 +84,33 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'liqbt' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"liqbt.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+    return globals().setdefault(name, value)
+
+
+class _Facade(ModuleType):
+    """The package itself: a room that is called as a public function is, calls that function.
+
+    Python binds a submodule to its package's name when it is first imported: `liqbt.simulate` is
+    the room or the function, by the order of imports. Either can be called.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and name in _HOME:
+            value.__class__ = _Room
+        super().__setattr__(name, value)
+
+
+class _Room(ModuleType):
+    """A room with the name of a public function."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the function."""
+        name = self.__name__.rpartition(".")[2]
+        home = importlib.import_module(f"liqbt.{_HOME[name]}")
+        return getattr(home, name)(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Facade
 
 
 def _key_kernel_cache() -> None:

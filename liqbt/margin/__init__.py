@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import MarginError
-from liqbt.margin.tiers import Tiers, TierTable, flat_tiers, tier_table
+from liqbt.margin.tiers import Tiers
 from liqbt.types import FloatArray, Side
 
 
@@ -85,6 +85,7 @@ def liquidation_price(
     --------
     At 100x and a rate of 0.4 % a long is liquidated 0.60 % below its entry, not 0.996 %:
 
+    >>> from liqbt.margin.tiers import flat_tiers
     >>> tiers = flat_tiers("BTCUSDT", 0.004, 125).at(0)
     >>> round(100 * (1 - liquidation_price(1.0, 100, Side.LONG, 1.0, tiers)), 3)
     0.602
@@ -182,6 +183,7 @@ def bracket_ratios(
 
     Examples
     --------
+    >>> from liqbt.margin.tiers import flat_tiers
     >>> long, short = bracket_ratios(flat_tiers("BTC", 0.0125, 40).at(0), [5, 40], 1e4)
     >>> long.round(4).tolist(), short.round(4).tolist()
     ([0.8101, 0.9873], [1.1852, 1.0123])

@@ -6,6 +6,7 @@ there: the whole file is replaced at once.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any, TypeVar
 
 from liqbt.errors import DataError, first_line
 from liqbt.log.disk import replace, sha256
-from liqbt.study.identity import canonical_json
 
 T = TypeVar("T")
 
@@ -68,3 +68,19 @@ def add_line(path: Path, lines: Sequence[bytes], row: Mapping[str, Any]) -> None
     """
     whole = {**row, "before": sha256(lines[-1]) if lines else ""}
     replace(path, b"".join(line + b"\n" for line in (*lines, canonical_json(whole).encode())))
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def run_identity(hashes: Mapping[str, Any]) -> str:
+    """Return the run id of a set of hashes: 16 hex digits.
+
+    Examples
+    --------
+    >>> run_identity({"code": "b", "config": "a"}) == run_identity({"config": "a", "code": "b"})
+    True
+    """
+    return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()[:16]

@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from liqbt.errors import ConfigError, DataError, first_line
 from liqbt.log.disk import locked, publish_new
-from liqbt.registry.ledger import add_line, read_chain
-from liqbt.study.identity import run_identity
+from liqbt.registry.ledger import add_line, read_chain, run_identity
 
 PARTS: Final = ("configuration", "code", "lock", "claims", "tape")
 """What a registration fixes, and what a run can deviate in."""

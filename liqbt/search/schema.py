@@ -13,8 +13,9 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from liqbt.errors import ConfigError
+from liqbt.registry.ledger import canonical_json, run_identity
 from liqbt.study.fields import Name, Place
-from liqbt.study.identity import SIGMA_KEYS, canonical_json, run_identity
+from liqbt.study.identity import SIGMA_KEYS
 from liqbt.study.plan import configuration_of
 from liqbt.study.schema import Experiment, load_experiment, parse_experiment
 from liqbt.study.yaml import nearest, read_yaml

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from liqbt.errors import AlreadyRunningError, DataError, LiqbtError
-from liqbt.registry.ledger import add_line, read_chain
+from liqbt.registry.ledger import add_line, read_chain, run_identity
 from liqbt.search.schema import Asked, Search
 from liqbt.search.units import VISITS, Units, comparable, read_units
-from liqbt.study.identity import run_identity
 from liqbt.study.plan import Work, prepared_experiment
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import executed

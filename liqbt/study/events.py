@@ -11,12 +11,13 @@ from typing import Any
 from liqbt.errors import ConfigError, DataError
 from liqbt.log.disk import sha256_file
 from liqbt.log.store import EventLog
+from liqbt.registry.ledger import canonical_json
 from liqbt.simulate.market import simulate
 from liqbt.simulate.mechanisms import MECHANISMS
 from liqbt.simulate.world import World
 from liqbt.study.estimators import shipped_tiers
 from liqbt.study.ground_truth import write_truth
-from liqbt.study.identity import canonical_json, code_digest
+from liqbt.study.identity import code_digest
 from liqbt.study.ingest import ingest_one
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, map_reader, vendor_reader

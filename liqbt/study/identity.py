@@ -5,22 +5,19 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import json
 import re
 import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 ROOMS: Final = (
     "types.py",
-    "margin.py",
-    "margin_tiers.py",
-    "margin_kernels.py",
+    "margin",
     "tape",
     "forecasts.py",
     "replay.py",
@@ -28,16 +25,16 @@ ROOMS: Final = (
     "simulate",
     "calibrate",
     "evaluation",
-    "experiment/build.py",
-    "experiment/pipeline.py",
-    "experiment/replicate.py",
-    "experiment/schema.py",
-    "experiment/fields.py",
+    "study/estimators.py",
+    "study/pipeline.py",
+    "study/replicate.py",
+    "study/schema.py",
+    "study/fields.py",
     "data",
 )
 """What can change a replication: the rest of the package (readers, reports, commands) cannot."""
 
-APART: Final = ("calibrate/visits.py", "evaluation/visits.py")
+APART: Final = ("calibrate/visits.py", "evaluation/claims/visit.py")
 """Modules of those rooms that no replication reads."""
 
 
@@ -101,11 +98,6 @@ def _span(node: ast.expr | ast.stmt) -> tuple[int, int, int, int]:
     return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
 
 
-def canonical_json(value: Any) -> str:
-    """Return JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 def code_digest() -> str:
     """Return a digest of everything in the package that can change a result: sources and data."""
     digest = hashlib.sha256()
@@ -130,17 +122,6 @@ def lock_digest() -> str:
     if lock.is_file():
         digest.update(lock.read_bytes())
     return digest.hexdigest()
-
-
-def run_identity(hashes: Mapping[str, Any]) -> str:
-    """Return the run id of a set of hashes: 16 hex digits.
-
-    Examples
-    --------
-    >>> run_identity({"code": "b", "config": "a"}) == run_identity({"config": "a", "code": "b"})
-    True
-    """
-    return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()[:16]
 
 
 SIGMA_KEYS: Final = ("sigma_window", "sigma_sampling", "sigma_min_coverage")

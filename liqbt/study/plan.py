@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import parts_of, sealing_cards, standing
 from liqbt.study.estimators import estimator_sources, make_importable
 from liqbt.study.events import Origin, market_tape, open_events
 from liqbt.study.fields import moment_ns
-from liqbt.study.identity import code_digest, lock_digest, run_identity
+from liqbt.study.identity import code_digest, lock_digest
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, HoldoutConfig, load_experiment
 from liqbt.study.validity import gate_shown, withheld_claims

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import (
     Card,
     Opening,
@@ -27,7 +28,6 @@ from liqbt.registry.registrations import (
     registrations_folder,
     standing,
 )
-from liqbt.study.identity import run_identity
 from liqbt.study.pipeline import forecast_times
 from liqbt.study.plan import Work, claims_value, market_tapes, prepared, subjects
 from liqbt.study.progress import Stage, silent

@@ -238,7 +238,7 @@ def test_an_interrupt_that_a_library_makes_an_error_of_is_one_all_the_same(monke
             raise EstimatorError("estimator X failed with SystemError") from None
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr("liqbt.study.load_run", swallowed)
+    monkeypatch.setattr("liqbt.study.store.load_run", swallowed)
     try:
         code, _, err = call(monkeypatch, capsys, "report", "somewhere")
         assert (code, err) == (130, "interrupted; nothing half-written was kept\n")
@@ -251,6 +251,6 @@ def test_an_error_that_is_no_refusal_is_not_hidden(monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("liqbt.study.load_run", broken)
+    monkeypatch.setattr("liqbt.study.store.load_run", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         call(monkeypatch, capsys, "report", "somewhere")

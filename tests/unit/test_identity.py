@@ -65,8 +65,8 @@ def told(node):
         ("evaluation/funding.py", '"""Return the last', '"""Give the last', True),
         ("evaluation/funding.py", "= DAY_NS", "= DAY_NS  # that long", True),
         ("evaluation/funding.py", "8.0", "4.0", False),
-        ("experiment/replicate.py", "spawn(3)", "spawn(4)", False),
-        ("report/validity_page.py", "def ", "def _", True),
+        ("study/replicate.py", "spawn(3)", "spawn(4)", False),
+        ("report/pages/validity.py", "def ", "def _", True),
     ],
 )
 def test_what_is_said_of_the_code_is_not_part_of_it(copy, name, old, new, same):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,12 @@ import numpy.typing as npt
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
-from liqbt.evaluation.evaluate import Evaluation
 from liqbt.evaluation.inference.days import Draws, draw
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail, detail, estimate, markets
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
+
+if TYPE_CHECKING:
+    from liqbt.evaluation.evaluate import Evaluation
 
 _FIRST_SIDE: Final = (
     "first_side_skill",

@@ -294,7 +294,7 @@ def effect_words(claim: Claim, effect: float) -> str:
 
     Examples
     --------
-    >>> from liqbt.evaluation.claims import CLAIMS
+    >>> from liqbt.evaluation.claims.register import CLAIMS
     >>> effect_words(CLAIMS[0], 0.02)
     '2 points'
     """

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,6 @@ import numpy.typing as npt
 from liqbt.evaluation.bins import anchors_of, outward_density, within_ranks
 from liqbt.evaluation.claims.direction import MODEL_HORIZON_NS
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
-from liqbt.evaluation.evaluate import Evaluation
 from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.funding import funding_at
 from liqbt.evaluation.inference.days import Draws, draw
@@ -51,6 +50,9 @@ from liqbt.evaluation.nulls.placebo import PlaceboConfig, fit_placebo
 from liqbt.evaluation.path import Censor, watch
 from liqbt.evaluation.probability import Corp, ReliabilityRow, corp, log_score, reliability
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns, Side
+
+if TYPE_CHECKING:
+    from liqbt.evaluation.evaluate import Evaluation
 
 _KNOWN: Final = (
     "volatility_3h",

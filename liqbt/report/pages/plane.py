@@ -12,15 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import markupsafe
-
 from liqbt.report import formatting as words
 from liqbt.report.figures.plane import READING_WORDS, plane_figure
 from liqbt.report.figures.style import drawing
-from liqbt.report.pages.run import page_environment
+from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.tables import Table
 
-_HERE = Path(__file__).resolve().parent
 _NULLS: Final = {"brownian": "Brownian", "other_times": "Other times", "mirror": "Mirror"}
 
 
@@ -42,7 +39,7 @@ def write_plane_page(value: Mapping[str, Any], out_dir: Path) -> Path:
     name = words.one_line(str(value["experiment"]))
     with drawing():
         figure = plane_figure(value, name="plane.png")
-    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    css = style_sheet()
     page = (
         page_environment()
         .get_template("plane.html.j2")

@@ -10,15 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import markupsafe
-
 from liqbt.report import formatting as words
 from liqbt.report.figures.quality import coverage_figure, feed_name, latency_figure, presence_figure
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.pages.run import page_environment
+from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.tables import Table
 
-_HERE = Path(__file__).resolve().parent
 _EACH: Final = 3
 _FROZEN: Final = 6
 _SMALL: Final = 50
@@ -41,7 +38,7 @@ def write_quality_page(value: Mapping[str, Any], out_dir: Path) -> Path:
         The HTML page, which holds its pictures and styles and asks nothing of the network.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    css = style_sheet()
     template = page_environment().get_template("quality.html.j2")
     text = template.render(css=css, **_context(value))
     document = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)

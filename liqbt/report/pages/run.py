@@ -6,23 +6,19 @@ bytes, so there is no clock, no machine's name and no random identifier in it.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import jinja2
-import markupsafe
 
 from liqbt.report import formatting as words
 from liqbt.report import notes, tables
 from liqbt.report import notes as feeds
 from liqbt.report.figures.drawn import market_figures, score_figures
-from liqbt.report.figures.style import Figure
 from liqbt.report.line import forecast_line
 from liqbt.report.narrative import VERDICT_WORDS, headline, reading
 from liqbt.report.notes import registration_sentences
 from liqbt.report.pages.published import published_limits, published_section
+from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.pages.validity import gate_section
 from liqbt.report.select import in_nats
 from liqbt.report.tables import brier_table, direction_table, response_table, visits_table
@@ -31,44 +27,6 @@ from liqbt.types import Forecast, Score, Verdict
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
-
-
-_HERE = Path(__file__).resolve().parent
-_MARKDOWN_SPECIAL = "\\`*_[]#|~$"
-
-
-def _data_uri(figure: Figure) -> str:
-    kind = "png" if figure.name.endswith(".png") else "svg+xml"
-    return f"data:image/{kind};base64,{base64.b64encode(figure.data).decode('ascii')}"
-
-
-def _markdown(value: object) -> markupsafe.Markup:
-    """Escape a foreign string for Markdown: markup, tables and inline HTML stay text."""
-    out = []
-    for char in " ".join(str(value).split()):
-        entity = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(char, char)
-        out.append(f"\\{char}" if char in _MARKDOWN_SPECIAL else entity)
-    return markupsafe.Markup("".join(out))
-
-
-def _code(value: object) -> markupsafe.Markup:
-    """Write a foreign string as a Markdown code span."""
-    text = " ".join(str(value).split()).replace("`", "'")
-    return markupsafe.Markup("`" + text.replace("<", "‹").replace(">", "›") + "`")
-
-
-def page_environment() -> jinja2.Environment:
-    """Return how templates become pages: escaped, strict about names, with the page's filters."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(data_uri=_data_uri, md=_markdown, code=_code)
-    return environment
 
 
 def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dict[str, Any]:
@@ -208,7 +166,7 @@ def write_report(run: Run, out_dir: Path) -> Path:
     for figure in pictures:
         (folder / figure.name).write_bytes(figure.data)
     environment = page_environment()
-    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    css = style_sheet()
     page = environment.get_template("report.html.j2").render(css=css, **context)
     text = environment.get_template("report.md.j2").render(**context)
     (out_dir / "report.md").write_text(text, encoding="utf-8", newline="\n")

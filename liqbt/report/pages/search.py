@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import markupsafe
+from typing import Any
 
 from liqbt.report import formatting as words
 from liqbt.report.figures.search import gains_figure, keys_words, logits_figure
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.pages.run import page_environment
+from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.tables import Table
-
-_HERE: Final = Path(__file__).resolve().parent
 
 
 def write_search_page(document: Mapping[str, Any], out_dir: Path) -> Path:
@@ -46,7 +42,7 @@ def write_search_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         figures["gains"] = gains_figure(rows, best_of=counts["trials"], name="gains.svg")
         if document["overfitting"] is not None:
             figures["logits"] = logits_figure(document["overfitting"], name="logits.svg")
-    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    css = style_sheet()
     text = (
         page_environment()
         .get_template("search.html.j2")

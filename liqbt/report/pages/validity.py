@@ -8,20 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import markupsafe
+from typing import TYPE_CHECKING, Any
 
 from liqbt.report import formatting as words
 from liqbt.report.figures.style import Figure, drawing
 from liqbt.report.figures.validity import UNITS, levels_figure, power_figure, size_figure
-from liqbt.report.pages.run import page_environment
+from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
-
-_HERE: Final = Path(__file__).resolve().parent
 
 
 def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
@@ -47,7 +43,7 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
             figures["power"] = power_figure(document["power"], name="power.svg")
         if "lifts" in document["random_levels"]:
             figures["levels"] = levels_figure(document["random_levels"], name="random-levels.svg")
-    css = markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+    css = style_sheet()
     template = page_environment().get_template("validity.html.j2")
     text = template.render(
         css=css,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from liqbt.ingest.files import MAX_BYTES
 from liqbt.ingest.table import Ingested
+from liqbt.sources.binance.reader import FORMATS as FORMATS
 from liqbt.sources.binance.reader import read_market
 
 

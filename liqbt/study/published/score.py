@@ -28,9 +28,9 @@ from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.path import price_path
 from liqbt.evaluation.probability import stated_scores
 from liqbt.forecasts import forecasts_digest
+from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay
 from liqbt.study.fields import format_duration
-from liqbt.study.identity import run_identity
 from liqbt.study.pipeline import foresight, protocol, walk_forward
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.work import ScoreWork, prepared

@@ -13,9 +13,10 @@ import numpy as np
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.config import MapConfig
 from liqbt.log.store import EventLog
+from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import sealing_cards
 from liqbt.study.fields import format_duration, moment_ns
-from liqbt.study.identity import code_digest, lock_digest, run_identity
+from liqbt.study.identity import code_digest, lock_digest
 from liqbt.study.pipeline import protocol
 from liqbt.study.published.levels import MarketLevels, market_levels
 from liqbt.study.published.markets import ScoredMarket, map_config, map_options, scored_market
