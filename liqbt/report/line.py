@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liqbt.errors import ConfigError
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.tables import LevelRow, nearest
 from liqbt.types import Forecast, Ns, Side, Verdict
 
@@ -32,16 +32,16 @@ def _side_words(row: LevelRow | None, side: Side) -> str:
     if row is None:
         return f"no cluster {where}"
     owner = "shorts" if side == Side.SHORT else "longs"
-    band = f"{words.price(row.cluster.low)}–{words.price(row.cluster.high)}"
-    far = f"{words.percent(row.distance, signed=True)}, {words.fixed(row.distance_sigma, 2)} σ"
-    return f"nearest {where} {band} ({owner}, {words.usd(row.cluster.notional_usd)}, {far})"
+    band = f"{fmt.price(row.cluster.low)}–{fmt.price(row.cluster.high)}"
+    far = f"{fmt.percent(row.distance, signed=True)}, {fmt.fixed(row.distance_sigma, 2)} σ"
+    return f"nearest {where} {band} ({owner}, {fmt.usd(row.cluster.notional_usd)}, {far})"
 
 
 def _crowd_words(forecast: Forecast) -> str:
-    reach = words.percent(forecast.asymmetry_reach, 0)
+    reach = fmt.percent(forecast.asymmetry_reach, 0)
     side = forecast.crowded_side
     who = {Side.LONG: "longs", Side.SHORT: "shorts", Side.NONE: "neither"}[side]
-    asymmetry = words.fixed(forecast.asymmetry, 2, signed=True)
+    asymmetry = fmt.fixed(forecast.asymmetry, 2, signed=True)
     return f"crowded side {who} (asymmetry {asymmetry} within {reach})"
 
 
@@ -67,8 +67,8 @@ def forecast_line(
     """
     mark_word = "mark" if price_stand_in is None else "price in place of mark"
     head = (
-        f"{words.one_line(forecast.symbol)} {words.instant(forecast.at)}, "
-        f"{mark_word} {words.price(forecast.mark)}"
+        f"{fmt.one_line(forecast.symbol)} {fmt.instant(forecast.at)}, "
+        f"{mark_word} {fmt.price(forecast.mark)}"
     )
     parts = [
         head,
@@ -99,18 +99,18 @@ def line(run: Run, symbol: str | None = None, at: Ns | None = None) -> str:
     """
     known = list(run.manifest["symbols"])
     if symbol is not None and symbol not in known:
-        names = ", ".join(words.one_line(name) for name in known)
-        raise ConfigError(f"symbol {words.one_line(symbol)} is not in this run, which has: {names}")
+        names = ", ".join(fmt.one_line(name) for name in known)
+        raise ConfigError(f"symbol {fmt.one_line(symbol)} is not in this run, which has: {names}")
     lines = []
     for name in known if symbol is None else [symbol]:
         forecasts = run.forecasts(name)
         found = latest_forecast(forecasts, at)
         if found is None:
-            shown = words.one_line(name)
+            shown = fmt.one_line(name)
             if not forecasts:
                 raise ConfigError(f"the run holds no forecast of {shown}")
-            when = words.instant(at if at is not None else 0)
-            first = words.instant(min(f.at for f in forecasts))
+            when = fmt.instant(at if at is not None else 0)
+            first = fmt.instant(min(f.at for f in forecasts))
             raise ConfigError(f"no forecast of {shown} at or before {when}: the first is {first}")
         stand_in = run.manifest["symbols"][name].get("price_stand_in")
         lines.append(forecast_line(found, run.verdicts, price_stand_in=stand_in))

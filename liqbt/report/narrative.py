@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from liqbt.errors import one_line
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.select import PRIMARY, find, horizons, main_symbol, verdict_of
 from liqbt.types import Score, Verdict, VerdictWord
 
@@ -44,7 +44,7 @@ def _known(score: Score | None) -> bool:
 
 
 def _points(score: Score) -> str:
-    text = words.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
+    text = fmt.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
     return f"{text} points"
 
 
@@ -70,8 +70,8 @@ def rests_on(score: Score, verdict: Verdict | None) -> str:
 def _unseen(score: Score, unit: str, scale: float) -> str:
     if not math.isfinite(score.mde):
         return "how small an effect could have been seen is not known"
-    decimals = words.decimals_for(score.mde * scale)
-    size = words.fixed(score.mde * scale, decimals)
+    decimals = fmt.decimals_for(score.mde * scale)
+    size = fmt.fixed(score.mde * scale, decimals)
     return f"effects below {size} {unit} could not have been seen reliably"
 
 
@@ -96,10 +96,10 @@ def _visit_sentences(run: Run, symbol: str, horizon: str) -> list[str]:
     walk = find(run.scores, "brownian_lift", symbol, horizon)
     if not _known(hit) or hit is None:
         return ["No episode could be scored, so nothing can be said."]
-    days = f"{words.count(hit.n_episodes)} episodes on {words.count(hit.n_days)} days"
+    days = f"{fmt.count(hit.n_episodes)} episodes on {fmt.count(hit.n_days)} days"
     out = [
-        f"{days}: the price entered {words.percent(hit.value)} of the clusters, where a random "
-        f"walk of the same volatility would have entered {words.percent(hit.null)}."
+        f"{days}: the price entered {fmt.percent(hit.value)} of the clusters, where a random "
+        f"walk of the same volatility would have entered {fmt.percent(hit.null)}."
     ]
     if mirror is None or not _known(mirror):
         return [*out, "There is no comparison with mirror images, so nothing more can be said."]
@@ -110,7 +110,7 @@ def _visit_sentences(run: Run, symbol: str, horizon: str) -> list[str]:
     top = find(run.scores, "mirror_lift_densest", symbol, horizon)
     if top is not None and _known(top):
         out.append(
-            f"The densest cluster of each forecast alone ({words.count(top.n_episodes)} episodes) "
+            f"The densest cluster of each forecast alone ({fmt.count(top.n_episodes)} episodes) "
             f"differs from its mirror by {_points(top)}. "
             + _effect(top, verdict_of(run, top), unit="points", scale=100)
         )
@@ -131,9 +131,9 @@ def _direction_sentence(run: Run, symbol: str, horizon: str) -> list[str]:
     skill = find(run.scores, "first_side_skill", symbol, horizon)
     if skill is None or not _known(skill):
         return []
-    value = words.estimate(skill.value, skill.ci_low, skill.ci_high, signed=True)
+    value = fmt.estimate(skill.value, skill.ci_low, skill.ci_high, signed=True)
     judged = _effect(skill, verdict_of(run, skill), unit="nats", scale=1.0)
-    count = f"{words.count(skill.n_episodes)} landmarks"
+    count = f"{fmt.count(skill.n_episodes)} landmarks"
     return [
         f"Which side is reached first, {count}: the asymmetry adds {value} nats to a two-barrier "
         f"random walk. {judged}{_tie_words(run, symbol, horizon)}",
@@ -146,11 +146,11 @@ def _gain_sentence(run: Run, symbol: str, horizon: str) -> list[str]:
     gain = find(run.scores, "first_side_gain", symbol, horizon)
     if gain is None or not _known(gain):
         return []
-    value = words.estimate(gain.value, gain.ci_low, gain.ci_high, signed=True)
+    value = fmt.estimate(gain.value, gain.ci_low, gain.ci_high, signed=True)
     judged = _effect(gain, verdict_of(run, gain), unit="nats", scale=1.0)
     return [
         f"To a model that knows distances, trends and volatility it adds {value} nats at "
-        f"{words.count(gain.n_episodes)} landmarks. {judged}"
+        f"{fmt.count(gain.n_episodes)} landmarks. {judged}"
     ]
 
 
@@ -161,7 +161,7 @@ def _tie_words(run: Run, symbol: str, horizon: str) -> str:
     )
     if low is None or high is None or not low.value < high.value:
         return ""
-    bounds = [words.fixed(s.value, 4, signed=True) for s in (low, high)]
+    bounds = [fmt.fixed(s.value, 4, signed=True) for s in (low, high)]
     if bounds[0] == bounds[1]:
         return ""
     return f" Ties, both sides touched in one bar, read either way: {' to '.join(bounds)}."
@@ -183,7 +183,7 @@ def reading(run: Run) -> list[tuple[str, str]]:
             *_visit_sentences(run, symbol, horizon),
             *_direction_sentence(run, symbol, horizon),
         ]
-        out.append((f"{words.horizon_words(horizon)} ({rank})", " ".join(sentences)))
+        out.append((f"{fmt.horizon_words(horizon)} ({rank})", " ".join(sentences)))
     return out
 
 
@@ -192,8 +192,8 @@ def _verdict_words(verdicts: Sequence[Verdict]) -> str:
         return "no claim tested"
     by_word: dict[str, list[str]] = {}
     for verdict in verdicts:
-        by_word.setdefault(verdict.word.value, []).append(words.one_line(verdict.claim))
-    parts = [f"{words.list_words(claims)} {word}" for word, claims in by_word.items()]
+        by_word.setdefault(verdict.word.value, []).append(fmt.one_line(verdict.claim))
+    parts = [f"{fmt.list_words(claims)} {word}" for word, claims in by_word.items()]
     return f"verdicts: {'; '.join(parts)}"
 
 
@@ -209,7 +209,7 @@ def verdict_reasons(run: Run) -> str:
     for verdict in run.verdicts:
         by_reason.setdefault(f"{verdict.word.value}: {verdict.reason}", []).append(verdict.claim)
     return "\n".join(
-        f"  {words.one_line(words.list_words(claims))}: {one_line(reason)}"
+        f"  {fmt.one_line(fmt.list_words(claims))}: {one_line(reason)}"
         for reason, claims in by_reason.items()
     )
 
@@ -222,16 +222,16 @@ def headline(run: Run) -> str:
     symbol = main_symbol(run)
     scored = horizons(run.scores)
     horizon = PRIMARY if PRIMARY in scored or not scored else scored[0]
-    names = words.list_words([words.one_line(name) for name in run.manifest["symbols"]])
+    names = fmt.list_words([fmt.one_line(name) for name in run.manifest["symbols"]])
     hit = find(run.scores, "hit_rate", symbol, horizon)
     mirror = find(run.scores, "mirror_lift", symbol, horizon)
     verdicts = _verdict_words(run.verdicts)
-    where = f"{names}, {words.horizon_words(horizon)}"
+    where = f"{names}, {fmt.horizon_words(horizon)}"
     if hit is None or not _known(hit):
         return f"{where}: no episode could be scored; {verdicts}."
     text = (
-        f"{where}: {words.count(hit.n_episodes)} episodes, hit rate "
-        f"{words.percent(hit.value)} where a random walk gives {words.percent(hit.null)}"
+        f"{where}: {fmt.count(hit.n_episodes)} episodes, hit rate "
+        f"{fmt.percent(hit.value)} where a random walk gives {fmt.percent(hit.null)}"
     )
     if mirror is not None and _known(mirror):
         text += f"; lift over the mirror {_points(mirror)}"

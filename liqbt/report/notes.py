@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def _configured(run: Run, key: str, otherwise: str) -> str:
     """Return an evaluation setting as text, or words where the run does not state it."""
     evaluation = run.config.get("evaluation") or {}
     value = evaluation.get(key)
-    return otherwise if value is None else words.one_line(str(value))
+    return otherwise if value is None else fmt.one_line(str(value))
 
 
 def definitions(run: Run) -> list[tuple[str, str]]:
@@ -136,19 +136,19 @@ def limits(run: Run) -> list[str]:
 
 def estimator(run: Run) -> str:
     """Return the names of the estimators that made the maps."""
-    default = (run.config.get("estimator") or {}).get("name", words.DASH)
+    default = (run.config.get("estimator") or {}).get("name", fmt.DASH)
     own = [(m or {}).get("estimator") or {} for m in (run.config.get("symbols") or {}).values()]
     names = [str(one.get("name", default)) for one in own] or [str(default)]
-    return ", ".join(words.one_line(name) for name in dict.fromkeys(names))
+    return ", ".join(fmt.one_line(name) for name in dict.fromkeys(names))
 
 
 def price_words(market: Mapping[str, Any]) -> str:
     """Return which price was used, and what stands in for the mark where there is none."""
-    price = words.one_line(str(market.get("price", words.DASH)), 200)
+    price = fmt.one_line(str(market.get("price", fmt.DASH)), 200)
     stand_in = market.get("price_stand_in")
     if stand_in is None:
         return f"{price}."
-    instead = words.one_line(str(stand_in), 200)
+    instead = fmt.one_line(str(stand_in), 200)
     return f"{price}. In place of the mark, which this run lacks: {instead}."
 
 
@@ -164,10 +164,10 @@ def planted_words(stated: Mapping[str, Any]) -> tuple[str, str]:
     ('Simulated market (world magnet, seed 7)', 'magnet 1')
     """
     rest = dict(stated)
-    named = [f"{k} {words.one_line(str(rest.pop(k)))}" for k in ("world", "seed") if k in rest]
+    named = [f"{k} {fmt.one_line(str(rest.pop(k)))}" for k in ("world", "seed") if k in rest]
     market = "Simulated market" + (f" ({', '.join(named)})" if named else "")
     planted = {str(k): v for k, v in rest.items() if isinstance(v, int | float) and v}
-    return market, ", ".join(f"{words.one_line(k)} {v:g}" for k, v in planted.items())
+    return market, ", ".join(f"{fmt.one_line(k)} {v:g}" for k, v in planted.items())
 
 
 def planted_truth(run: Run) -> str | None:
@@ -185,9 +185,7 @@ def planted_truth(run: Run) -> str | None:
 
 def period(market: Mapping[str, Any]) -> str:
     """Return the first and last event of a market, as days."""
-    first, last = (
-        words.one_line(str(market.get(key, words.DASH)))[:10] for key in ("first", "last")
-    )
+    first, last = (fmt.one_line(str(market.get(key, fmt.DASH)))[:10] for key in ("first", "last"))
     return f"{first} to {last}"
 
 
@@ -195,8 +193,8 @@ def command(run: Run) -> str:
     """Return the command that makes the run again."""
     stated = run.manifest.get("command")
     if stated:
-        return words.one_line(str(stated), 400)
-    return f"liqbt run {words.one_line(str(run.manifest['experiment']))}.yaml"
+        return fmt.one_line(str(stated), 400)
+    return f"liqbt run {fmt.one_line(str(run.manifest['experiment']))}.yaml"
 
 
 def completeness_table(market: Mapping[str, Any]) -> Table:
@@ -205,7 +203,7 @@ def completeness_table(market: Mapping[str, Any]) -> Table:
     periodic = {str(gap["kind"]) for gap in gaps}
     rows = [_gap_row(gap, market["events"]) for gap in gaps]
     rows += [
-        (_kind_words(kind), words.DASH, words.count(int(n)), *[words.DASH] * 4)
+        (_kind_words(kind), fmt.DASH, fmt.count(int(n)), *[fmt.DASH] * 4)
         for kind, n in market["events"].items()
         if str(kind) not in periodic
     ]
@@ -220,17 +218,17 @@ def _gap_row(gap: Mapping[str, Any], events: Mapping[str, Any]) -> tuple[str, ..
     n = gap["n"] if "n" in gap else events.get(gap["kind"])
     return (
         _kind_words(gap["kind"]),
-        words.one_line(str(gap.get("instrument", words.DASH))),
-        words.count(_number(n)),
-        words.duration(_number(gap.get("typical_spacing_s"))),
-        words.count(_number(gap["n_gaps"])),
-        words.duration(_number(gap["longest_s"])),
-        words.percent(_number(gap["missing_share"]), 2),
+        fmt.one_line(str(gap.get("instrument", fmt.DASH))),
+        fmt.count(_number(n)),
+        fmt.duration(_number(gap.get("typical_spacing_s"))),
+        fmt.count(_number(gap["n_gaps"])),
+        fmt.duration(_number(gap["longest_s"])),
+        fmt.percent(_number(gap["missing_share"]), 2),
     )
 
 
 def _kind_words(kind: object) -> str:
-    return words.one_line(str(kind)).replace("_", " ")
+    return fmt.one_line(str(kind)).replace("_", " ")
 
 
 def _number(value: Any) -> float:
@@ -243,10 +241,10 @@ def latency_table(market: Mapping[str, Any]) -> Table:
         head=("Feed", "Kind", "Known after", "That is"),
         rows=tuple(
             (
-                words.one_line(str(row["instrument"])),
+                fmt.one_line(str(row["instrument"])),
                 _kind_words(row["kind"]),
-                words.duration(_number(row["latency_s"])),
-                words.one_line(str(row["is"])),
+                fmt.duration(_number(row["latency_s"])),
+                fmt.one_line(str(row["is"])),
             )
             for row in market.get("latency", ())
         ),
@@ -283,7 +281,7 @@ def registration_sentences(run: Run) -> list[str]:
     told += [_standing(registration), _before(registration["before"])]
     if "opening" not in registration:
         told += _unsealed(int(registration["unsealed"]))
-    return [words.one_line(text, 900) for text in told]
+    return [fmt.one_line(text, 900) for text in told]
 
 
 def _standing(registration: Mapping[str, Any]) -> str:
@@ -296,7 +294,7 @@ def _standing(registration: Mapping[str, Any]) -> str:
     if not parts:
         return f"Registered {registration['date']}, {registration['hash']}: nothing deviates."
     return (
-        f"This run deviates from registration {named} in {words.list_words(parts)}: it is not "
+        f"This run deviates from registration {named} in {fmt.list_words(parts)}: it is not "
         "what was registered."
     )
 
@@ -307,14 +305,14 @@ def _before(before: Mapping[str, Any]) -> str:
     if not n:
         return "No run of the experiment was kept here before it was registered."
     differing = [
-        f"{words.count(k)} in {_PARTS.get(str(part), str(part))}"
+        f"{fmt.count(k)} in {_PARTS.get(str(part), str(part))}"
         for part, k in before["deviating"].items()
     ]
     seen = int(before["read_holdout"])
     return (
         f"Before it was registered, {_times(n, 'run')} of the experiment had been kept here"
-        + (f"; of these differed {words.list_words(differing)}" if differing else "")
-        + (f"; {words.count(seen)} had read events of the holdout" if seen else "")
+        + (f"; of these differed {fmt.list_words(differing)}" if differing else "")
+        + (f"; {fmt.count(seen)} had read events of the holdout" if seen else "")
         + "."
     )
 
@@ -352,7 +350,7 @@ def _unsealed(n: int) -> list[str]:
 
 
 def _times(n: int, word: str) -> str:
-    return f"{words.count(n)} {word}{'' if n == 1 else 's'}"
+    return f"{fmt.count(n)} {word}{'' if n == 1 else 's'}"
 
 
 def _short(moment: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.select import PRIMARY, find, horizons, in_nats, main_symbol, score_symbols
 from liqbt.types import Cluster, Forecast, Score, Side
 
@@ -116,24 +116,24 @@ class Table:
 
 def _points(score: Score | None) -> str:
     if score is None:
-        return words.DASH
-    return words.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
+        return fmt.DASH
+    return fmt.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
 
 
 def _mde(score: Score | None, scale: float) -> str:
     if score is None or math.isnan(score.mde):
-        return words.DASH
-    return words.fixed(score.mde * scale, words.decimals_for(score.mde * scale))
+        return fmt.DASH
+    return fmt.fixed(score.mde * scale, fmt.decimals_for(score.mde * scale))
 
 
 def _visit_cells(scores: Sequence[Score], symbol: str, horizon: str, suffix: str) -> list[str]:
     """Write hit rate, null, both lifts and the detectable mirror lift."""
     hit = find(scores, f"hit_rate{suffix}", symbol, horizon)
     mirror = find(scores, f"mirror_lift{suffix}", symbol, horizon)
-    rate = null = words.DASH
+    rate = null = fmt.DASH
     if hit is not None:
-        rate = words.estimate(hit.value, hit.ci_low, hit.ci_high, scale=100)
-        null = words.fixed(hit.null * 100, 1)
+        rate = fmt.estimate(hit.value, hit.ci_low, hit.ci_high, scale=100)
+        null = fmt.fixed(hit.null * 100, 1)
     walk = _points(find(scores, f"brownian_lift{suffix}", symbol, horizon))
     return [rate, null, walk, _points(mirror), _mde(mirror, 100.0)]
 
@@ -141,15 +141,15 @@ def _visit_cells(scores: Sequence[Score], symbol: str, horizon: str, suffix: str
 def _unit_cells(scores: Sequence[Score], symbol: str, horizon: str, suffix: str) -> list[str]:
     hit = find(scores, f"hit_rate{suffix}", symbol, horizon)
     if hit is None:
-        return [words.DASH, words.DASH]
-    return [words.count(hit.n_episodes), words.count(hit.n_days)]
+        return [fmt.DASH, fmt.DASH]
+    return [fmt.count(hit.n_episodes), fmt.count(hit.n_days)]
 
 
 def _skill_cell(scores: Sequence[Score], symbol: str, horizon: str) -> str:
     skill = find(scores, "first_side_skill", symbol, horizon)
     if skill is None:
-        return words.DASH
-    return words.estimate(skill.value, skill.ci_low, skill.ci_high, signed=True)
+        return fmt.DASH
+    return fmt.estimate(skill.value, skill.ci_low, skill.ci_high, signed=True)
 
 
 _VISIT_HEAD = (
@@ -176,8 +176,8 @@ def score_table(run: Run) -> Table:
         head=("Market", "Horizon", *_VISIT_HEAD, "First-side skill, nats", "Episodes", "Days"),
         rows=tuple(
             (
-                words.one_line(s),
-                words.horizon_words(h),
+                fmt.one_line(s),
+                fmt.horizon_words(h),
                 *_visit_cells(run.scores, s, h, ""),
                 _skill_cell(run.scores, s, h),
                 *_unit_cells(run.scores, s, h, ""),
@@ -207,8 +207,8 @@ def subset_table(run: Run, suffix: str) -> Table | None:
         head=("Market", "Horizon", *_VISIT_HEAD, "Episodes", "Days"),
         rows=tuple(
             (
-                words.one_line(s),
-                words.horizon_words(h),
+                fmt.one_line(s),
+                fmt.horizon_words(h),
                 *_visit_cells(run.scores, s, h, suffix),
                 *_unit_cells(run.scores, s, h, suffix),
             )
@@ -244,8 +244,8 @@ def learnt_table(run: Run) -> Table | None:
         head=("Market", "Horizon", *head, "Episodes", "Days"),
         rows=tuple(
             (
-                words.one_line(s),
-                words.horizon_words(h),
+                fmt.one_line(s),
+                fmt.horizon_words(h),
                 _ratio_cell(find(run.scores, "observed_over_expected", s, h)),
                 *(_points(find(run.scores, name, s, h)) for name in columns),
                 *_unit_cells(run.scores, s, h, ""),
@@ -259,8 +259,8 @@ def learnt_table(run: Run) -> Table | None:
 
 def _ratio_cell(score: Score | None) -> str:
     if score is None:
-        return words.DASH
-    return words.estimate(score.value, score.ci_low, score.ci_high)
+        return fmt.DASH
+    return fmt.estimate(score.value, score.ci_low, score.ci_high)
 
 
 def bands_table(run: Run) -> Table:
@@ -270,7 +270,7 @@ def bands_table(run: Run) -> Table:
     rows.sort(
         key=lambda r: (
             order[r["symbol"]],
-            words.horizon_hours(str(r["horizon"])),
+            fmt.horizon_hours(str(r["horizon"])),
             float(r["band_low"]),
         )
     )
@@ -278,15 +278,15 @@ def bands_table(run: Run) -> Table:
         head=("Market", "Horizon", "Distance, σ", "Hit rate, % [95%]", "Null, %", "Mirror, %", "n"),
         rows=tuple(
             (
-                words.one_line(str(r["symbol"])),
-                words.horizon_words(str(r["horizon"])),
+                fmt.one_line(str(r["symbol"])),
+                fmt.horizon_words(str(r["horizon"])),
                 f"{float(r['band_low']):g}–{float(r['band_high']):g}",
-                words.estimate(
+                fmt.estimate(
                     float(r["hit_rate"]), float(r["ci_low"]), float(r["ci_high"]), scale=100
                 ),
-                words.fixed(float(r["null"]) * 100, 1),
-                words.fixed(float(r["mirror_rate"]) * 100, 1),
-                words.count(int(r["n_episodes"])),
+                fmt.fixed(float(r["null"]) * 100, 1),
+                fmt.fixed(float(r["mirror_rate"]) * 100, 1),
+                fmt.count(int(r["n_episodes"])),
             )
             for r in rows
         ),
@@ -301,9 +301,9 @@ def flow_table(run: Run) -> Table:
         head=("Market", "Horizon", "Forecasts", *(key.capitalize() for key in keys[1:])),
         rows=tuple(
             (
-                words.one_line(str(row["symbol"])),
-                words.horizon_words(str(row["horizon"])),
-                *(words.count(int(row[key])) for key in keys),
+                fmt.one_line(str(row["symbol"])),
+                fmt.horizon_words(str(row["horizon"])),
+                *(fmt.count(int(row[key])) for key in keys),
             )
             for row in run.flow
         ),
@@ -315,26 +315,26 @@ def _level_cells(row: LevelRow) -> tuple[str, ...]:
     cluster = row.cluster
     return (
         "short" if cluster.side == Side.SHORT else "long",
-        words.price(cluster.low),
-        words.price(cluster.high),
-        words.price(cluster.peak),
-        words.percent(row.distance, 2, signed=True),
-        words.fixed(row.distance_sigma, 2),
-        words.usd(cluster.notional_usd),
-        words.fixed(cluster.density_rank, 2),
+        fmt.price(cluster.low),
+        fmt.price(cluster.high),
+        fmt.price(cluster.peak),
+        fmt.percent(row.distance, 2, signed=True),
+        fmt.fixed(row.distance_sigma, 2),
+        fmt.usd(cluster.notional_usd),
+        fmt.fixed(cluster.density_rank, 2),
     )
 
 
 def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
     """Return the clusters of one forecast as a ladder around the mark, and what it leaves out."""
     ladder = levels(forecast)
-    mark = (mark_word, "", "", words.price(forecast.mark), "", "", "", "")
+    mark = (mark_word, "", "", fmt.price(forecast.mark), "", "", "", "")
     above = [_level_cells(row) for row in ladder.above]
     below = [_level_cells(row) for row in ladder.below]
     omitted = []
     for n, where in ((ladder.n_above_omitted, "above"), (ladder.n_below_omitted, "below")):
         if n:
-            omitted.append(f"{words.count(n)} more {where}")
+            omitted.append(f"{fmt.count(n)} more {where}")
     missing = [
         f"no cluster {where}" for rows, where in ((above, "above"), (below, "below")) if not rows
     ]
@@ -398,12 +398,12 @@ def _sensitivity_row(name: str, score: Score) -> tuple[str, ...]:
     unit = "nats" if nats else "%" if rate else "points"
     interval = (score.value, score.ci_low, score.ci_high)
     return (
-        f"{words.one_line(score.statistic).replace('_', ' ')}, {unit}",
-        words.horizon_words(score.horizon),
-        words.one_line(name),
-        words.estimate(*interval, scale=scale, signed=not rate),
-        words.fixed(score.null * scale, 3 if nats else 1),
-        words.count(score.n_episodes),
+        f"{fmt.one_line(score.statistic).replace('_', ' ')}, {unit}",
+        fmt.horizon_words(score.horizon),
+        fmt.one_line(name),
+        fmt.estimate(*interval, scale=scale, signed=not rate),
+        fmt.fixed(score.null * scale, 3 if nats else 1),
+        fmt.count(score.n_episodes),
     )
 
 
@@ -428,7 +428,7 @@ def response_table(run: Run) -> Table | None:
     rows = []
     for symbol, horizon in keys:
         found = [find(run.scores, name, symbol, horizon) for name in _COLUMNS.values()]
-        named = (words.one_line(symbol), words.horizon_words(horizon))
+        named = (fmt.one_line(symbol), fmt.horizon_words(horizon))
         rows.append((*named, *(_points(score) for score in found), *_counts(found[1])))
     return Table(
         head=("Market", "Horizon", *_COLUMNS, "Landmarks", "Days"),
@@ -440,8 +440,8 @@ def response_table(run: Run) -> Table | None:
 
 def _counts(score: Score | None) -> tuple[str, str]:
     if score is None:
-        return words.DASH, words.DASH
-    return words.count(score.n_episodes), words.count(score.n_days)
+        return fmt.DASH, fmt.DASH
+    return fmt.count(score.n_episodes), fmt.count(score.n_days)
 
 
 PROBABILITIES: Final = {
@@ -496,12 +496,12 @@ def _gains(
     for symbol in score_symbols(run):
         found = [find(run.scores, name, symbol, PRIMARY) for name in columns.values()]
         main = found[0]
-        counts = (words.DASH, words.DASH, words.DASH)
+        counts = (fmt.DASH, fmt.DASH, fmt.DASH)
         if main is not None:
-            decimals = words.decimals_for(1000.0 * main.mde)
-            detectable = words.fixed(1000.0 * main.mde, decimals)
-            counts = (detectable, words.count(main.n_episodes), words.count(main.n_days))
-        rows.append((words.one_line(symbol), *(_millinats(score) for score in found), *counts))
+            decimals = fmt.decimals_for(1000.0 * main.mde)
+            detectable = fmt.fixed(1000.0 * main.mde, decimals)
+            counts = (detectable, fmt.count(main.n_episodes), fmt.count(main.n_days))
+        rows.append((fmt.one_line(symbol), *(_millinats(score) for score in found), *counts))
     return Table(
         head=("Market", *columns, "Detectable (first column)", *unit, "Days"),
         rows=tuple(rows),
@@ -511,8 +511,8 @@ def _gains(
 
 def _millinats(score: Score | None) -> str:
     if score is None:
-        return words.DASH
-    return words.estimate(score.value, score.ci_low, score.ci_high, scale=1000.0, signed=True)
+        return fmt.DASH
+    return fmt.estimate(score.value, score.ci_low, score.ci_high, scale=1000.0, signed=True)
 
 
 def brier_table(run: Run) -> Table | None:
@@ -530,8 +530,8 @@ def brier_table(run: Run) -> Table | None:
         head=("Probability of a visit", "Brier score", *(key.capitalize() for key in keys[1:])),
         rows=tuple(
             (
-                PROBABILITIES.get(str(row["probability"]), words.one_line(str(row["probability"]))),
-                *(words.fixed(float(row[key]), 4) for key in keys),
+                PROBABILITIES.get(str(row["probability"]), fmt.one_line(str(row["probability"]))),
+                *(fmt.fixed(float(row[key]), 4) for key in keys),
             )
             for row in run.corp
         ),

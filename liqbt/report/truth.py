@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.notes import planted_words
 from liqbt.report.tables import Table
 
@@ -112,7 +112,7 @@ def _interval(
 ) -> str:
     """Write an effect with its 95 % interval, in points unless told otherwise."""
     centre, half = _number(row[value]), 1.96 * _number(row["standard_error"])
-    return words.estimate(centre, centre - half, centre + half, scale=scale, signed=signed)
+    return fmt.estimate(centre, centre - half, centre + half, scale=scale, signed=signed)
 
 
 def _number(value: float | None) -> float:
@@ -120,11 +120,11 @@ def _number(value: float | None) -> float:
 
 
 def _share(value: float | None) -> str:
-    return words.fixed(_number(value) * 100, 1)
+    return fmt.fixed(_number(value) * 100, 1)
 
 
 def _visits(rows: Sequence[Mapping[str, Any]]) -> Table:
-    ordered = sorted(rows, key=lambda r: (r["symbol"], words.horizon_hours(str(r["horizon"]))))
+    ordered = sorted(rows, key=lambda r: (r["symbol"], fmt.horizon_hours(str(r["horizon"]))))
     return Table(
         head=(
             "Market",
@@ -142,18 +142,18 @@ def _visits(rows: Sequence[Mapping[str, Any]]) -> Table:
         ),
         rows=tuple(
             (
-                words.one_line(str(r["symbol"])),
-                words.horizon_words(str(r["horizon"])),
-                _SUBSETS.get(str(r["subset"]), words.one_line(str(r["subset"]))),
+                fmt.one_line(str(r["symbol"])),
+                fmt.horizon_words(str(r["horizon"])),
+                _SUBSETS.get(str(r["subset"]), fmt.one_line(str(r["subset"]))),
                 _share(r["visited"]),
                 _share(r["brownian"]),
                 _share(r["mirror"]),
                 _share(r["twin"]),
-                words.fixed((_number(r["visited"]) - _number(r["brownian"])) * 100, 1, signed=True),
-                words.fixed((_number(r["visited"]) - _number(r["mirror"])) * 100, 1, signed=True),
+                fmt.fixed((_number(r["visited"]) - _number(r["brownian"])) * 100, 1, signed=True),
+                fmt.fixed((_number(r["visited"]) - _number(r["mirror"])) * 100, 1, signed=True),
                 _interval(r, value="twin_lift"),
-                words.count(r["n"]),
-                words.count(r["n_days"]),
+                fmt.count(r["n"]),
+                fmt.count(r["n_days"]),
             )
             for r in ordered
         ),
@@ -168,12 +168,12 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> Table:
         head=("Market", "Effect, measured on the true map", "Unit", "Value [95%]", "Units", "Days"),
         rows=tuple(
             (
-                words.one_line(str(r["symbol"])),
+                fmt.one_line(str(r["symbol"])),
                 _EFFECTS[r["statistic"]],
                 _unit(r)[1],
                 _interval(r, scale=_unit(r)[0], signed=r["unit"] != "ratio"),
-                words.count(r["n"]),
-                words.count(r["n_days"]),
+                fmt.count(r["n"]),
+                fmt.count(r["n_days"]),
             )
             for r in shown
         ),
@@ -182,7 +182,7 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _unit(row: Mapping[str, Any]) -> tuple[float, str]:
-    return _UNITS.get(str(row["unit"]), (1.0, words.one_line(str(row["unit"]))))
+    return _UNITS.get(str(row["unit"]), (1.0, fmt.one_line(str(row["unit"]))))
 
 
 def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -201,14 +201,14 @@ def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
         ),
         rows=tuple(
             (
-                words.one_line(str(r["symbol"])),
-                f"±{words.percent(_number(r['reach']), 0)}",
+                fmt.one_line(str(r["symbol"])),
+                f"±{fmt.percent(_number(r['reach']), 0)}",
                 "longs" if r["side"] == "long" else "shorts",
-                _MEASURES.get(str(r["measure"]), words.one_line(str(r["measure"]))),
+                _MEASURES.get(str(r["measure"]), fmt.one_line(str(r["measure"]))),
                 *(_measure(r[k], str(r["measure"])) for k in ("estimated", "even", "usual")),
-                words.fixed(_number(r["nearer_than_usual"]) * 100, 0),
+                fmt.fixed(_number(r["nearer_than_usual"]) * 100, 0),
                 f"{_share(r['outside'])}, {_share(r['true_outside'])}",
-                words.count(r["n_days"]),
+                fmt.count(r["n_days"]),
             )
             for r in rows
         ),
@@ -218,5 +218,5 @@ def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _measure(value: float | None, measure: str) -> str:
     if measure == "wasserstein":
-        return words.fixed(_number(value) * 100, 2)
-    return words.fixed(_number(value), 2)
+        return fmt.fixed(_number(value) * 100, 2)
+    return fmt.fixed(_number(value), 2)

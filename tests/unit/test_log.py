@@ -485,7 +485,8 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from liqbt.log import EventLog, event_table
+from liqbt.log.tables import event_table
+from liqbt.log.store import EventLog
 from liqbt.types import Kind
 log = EventLog.open_or_create(Path(sys.argv[1]))
 T = 1_700_000_000_000_000_000

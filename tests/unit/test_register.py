@@ -326,7 +326,7 @@ KILLED = """
 import os, signal, sys
 from datetime import date
 from pathlib import Path
-from liqbt.experiment import unseal_experiment
+from liqbt.study.unseal import unseal_experiment
 home = Path(sys.argv[1])
 def killed(_run, _folder):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -45,7 +45,7 @@ SNOOP = """
 import gc
 
 from liqbt.estimators import OIFlow
-from liqbt.simulate import Truth
+from liqbt.simulate.truth import Truth
 
 SEEN, ASKED = [], []
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, NULL, SHORT, Figure, as_svg, canvas, label
 from liqbt.report.select import find, horizons
 from liqbt.types import Score
@@ -32,7 +32,7 @@ def _draw_bands(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     ax.plot(x + 0.2, mirror, "D", ms=5, mfc="white", mec=SHORT, mew=1.4)
     ax.set_xticks(
         range(len(rows)),
-        [f"{_band_name(row)}\nn = {words.count(int(row['n_episodes']))}" for row in rows],
+        [f"{_band_name(row)}\nn = {fmt.count(int(row['n_episodes']))}" for row in rows],
     )
     ax.set_xlim(-0.6, len(rows) - 0.4)
     ax.set_ylim(-2, 102)
@@ -65,7 +65,7 @@ def bands_figure(
             ax = grid[i][j]
             mine = [r for r in rows if r["symbol"] == symbol and r["horizon"] == horizon]
             _draw_bands(ax, sorted(mine, key=lambda r: float(r["band_low"])))
-            ax.set_title(f"{label(symbol)}, {words.horizon_words(horizon)}")
+            ax.set_title(f"{label(symbol)}, {fmt.horizon_words(horizon)}")
         grid[i][0].set_ylabel("Clusters visited, %")
     for ax in grid[-1]:
         ax.set_xlabel("Distance at birth, σ of the horizon")
@@ -75,7 +75,7 @@ def bands_figure(
         Line2D([], [], ls="", marker="D", ms=5, mfc="white", mec=SHORT, mew=1.4, label="mirror"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=3)
-    more = words.further(len(symbols) - len(shown), "market", "the table of scores")
+    more = fmt.further(len(symbols) - len(shown), "market", "the table of scores")
     return Figure(
         name=name,
         title="Hit rate beside its null, by distance",
@@ -92,13 +92,13 @@ def bands_figure(
 
 def _bands_alt(rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
     parts = [
-        f"{words.horizon_words(str(r['horizon']))} {_band_name(r)} σ: hit rate "
-        f"{words.percent(float(r['hit_rate']), 0)}, null {words.percent(float(r['null']), 0)}, "
-        f"mirror {words.percent(float(r['mirror_rate']), 0)}, n {words.count(int(r['n_episodes']))}"
+        f"{fmt.horizon_words(str(r['horizon']))} {_band_name(r)} σ: hit rate "
+        f"{fmt.percent(float(r['hit_rate']), 0)}, null {fmt.percent(float(r['null']), 0)}, "
+        f"mirror {fmt.percent(float(r['mirror_rate']), 0)}, n {fmt.count(int(r['n_episodes']))}"
         for r in rows
         if r["symbol"] == shown[0]
     ]
-    return f"Hit rate, null and mirror by distance, {words.one_line(shown[0])}. {'; '.join(parts)}."
+    return f"Hit rate, null and mirror by distance, {fmt.one_line(shown[0])}. {'; '.join(parts)}."
 
 
 def _forest_rows(
@@ -118,7 +118,7 @@ def _forest_name(rows: Sequence[tuple[str, str, str]], i: int) -> str:
     new_symbol = i == 0 or rows[i - 1][0] != symbol
     new_horizon = new_symbol or rows[i - 1][1] != horizon
     market = label(symbol, 14) if new_symbol else ""
-    return f"{market} {words.horizon_words(horizon) if new_horizon else '':>5}  {side:<5}"
+    return f"{market} {fmt.horizon_words(horizon) if new_horizon else '':>5}  {side:<5}"
 
 
 _MARKERS = {"both": (INK, "s"), "long": (LONG, "v"), "short": (SHORT, "^")}
@@ -128,7 +128,7 @@ def _draw_lifts(ax: Axes, scores: Sequence[Score | None]) -> None:
     """Draw one panel: score `i` at height `-i`, a dash where there is none."""
     absent = [i for i, s in enumerate(scores) if s is None or math.isnan(s.value)]
     for i in absent:
-        ax.text(0.0, -i, words.DASH, ha="center", va="center", fontsize=8, color=GREY)
+        ax.text(0.0, -i, fmt.DASH, ha="center", va="center", fontsize=8, color=GREY)
     known = [(-float(i), s) for i, s in enumerate(scores) if s is not None and i not in absent]
     y = np.array([height for height, _ in known])
     mde = np.array([s.mde * 100 for _, s in known])
@@ -220,7 +220,7 @@ def _forest_handles(smallest: float | None) -> list[Line2D]:
         Line2D([], [], color=NULL, marker="|", ms=8, mew=1.1, ls="", label="± detectable effect"),
     ]
     if smallest is not None:
-        text = f"smallest effect of interest ({words.fixed(smallest * 100, 1)})"
+        text = f"smallest effect of interest ({fmt.fixed(smallest * 100, 1)})"
         handles.append(Line2D([], [], color=GREY, lw=0.9, ls=(0, (4, 3)), label=text))
     return handles
 
@@ -230,8 +230,6 @@ def _forest_alt(scores: Sequence[Score], rows: Sequence[tuple[str, str, str]]) -
     for symbol, horizon, side in rows:
         score = find(scores, "mirror_lift", symbol, horizon, side)
         if side == "both" and score is not None:
-            points = words.estimate(
-                score.value, score.ci_low, score.ci_high, scale=100, signed=True
-            )
-            parts.append(f"{words.one_line(symbol)} {words.horizon_words(horizon)} {points}")
+            points = fmt.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
+            parts.append(f"{fmt.one_line(symbol)} {fmt.horizon_words(horizon)} {points}")
     return f"Lift over the mirror in points, both sides: {'; '.join(parts) or 'none'}."

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, Figure, as_svg, canvas, label
 
 _STEPS = (
@@ -26,7 +26,7 @@ def _draw_flow_row(ax: Axes, y: float, row: Mapping[str, Any]) -> None:
     for key, word, x in _STEPS:
         shape = "round,pad=0,rounding_size=0.08"
         ax.add_patch(FancyBboxPatch((x, y - 0.3), _BOX, 0.6, boxstyle=shape, fc="#f2f5f9", ec=GREY))
-        ax.text(x + _BOX / 2, y + 0.06, words.count(int(row[key])), ha="center", weight="bold")
+        ax.text(x + _BOX / 2, y + 0.06, fmt.count(int(row[key])), ha="center", weight="bold")
         ax.text(x + _BOX / 2, y - 0.2, word, ha="center", fontsize=8, color=GREY)
         if left >= 0.0:
             tips = ((left + 0.06, y), (x - 0.05, y))
@@ -34,7 +34,7 @@ def _draw_flow_row(ax: Axes, y: float, row: Mapping[str, Any]) -> None:
             ax.add_patch(arrow)
         left = x + _BOX
     elsewhere = int(row["clusters"]) - int(row["inside"]) - int(row["eligible"])
-    lost = [words.count(-n) for n in (int(row["inside"]), elsewhere, int(row["censored"]))]
+    lost = [fmt.count(-n) for n in (int(row["inside"]), elsewhere, int(row["censored"]))]
     for x, above, below in (
         (4.4, f"{lost[0]} inside", f"{lost[1]} too near, far"),
         (9.35, lost[2], "censored"),
@@ -57,7 +57,7 @@ def flow_figure(rows: Sequence[Mapping[str, Any]], symbols: Sequence[str], *, na
     """
     order = {symbol: i for i, symbol in enumerate(symbols)}
     shown = [row for row in rows if row["symbol"] in order]
-    shown.sort(key=lambda r: (order[r["symbol"]], words.horizon_hours(str(r["horizon"]))))
+    shown.sort(key=lambda r: (order[r["symbol"]], fmt.horizon_hours(str(r["horizon"]))))
     figure = canvas(11.0, 0.62 * len(shown) + 0.25)
     ax = figure.add_subplot()
     ax.set_axis_off()
@@ -65,12 +65,12 @@ def flow_figure(rows: Sequence[Mapping[str, Any]], symbols: Sequence[str], *, na
     ax.set_ylim(-0.8 * max(len(shown), 1) + 0.4, 0.4)
     for i, row in enumerate(shown):
         _draw_flow_row(ax, -0.8 * i, row)
-        text = f"{label(row['symbol'])}, {words.horizon_words(str(row['horizon']))}"
+        text = f"{label(row['symbol'])}, {fmt.horizon_words(str(row['horizon']))}"
         ax.text(-0.15, -0.8 * i, text, ha="right", va="center")
     parts = [
-        f"{words.one_line(str(r['symbol']))} {words.horizon_words(str(r['horizon']))}: "
-        + ", ".join(f"{words.count(int(r[key]))} {word}" for key, word, _ in _STEPS)
-        + f" ({words.count(int(r['censored']))} censored)"
+        f"{fmt.one_line(str(r['symbol']))} {fmt.horizon_words(str(r['horizon']))}: "
+        + ", ".join(f"{fmt.count(int(r[key]))} {word}" for key, word, _ in _STEPS)
+        + f" ({fmt.count(int(r['censored']))} censored)"
         for r in shown
     ]
     return Figure(

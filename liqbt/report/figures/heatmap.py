@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.raster import Raster, issue_spacing, raster
 from liqbt.report.figures.style import GREY, INK, Figure, as_png, canvas
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
@@ -106,14 +106,14 @@ def _time_axis(ax: Axes, start_ns: Ns, end_ns: Ns) -> None:
     ax.xaxis.set_major_locator(locator)
     formatter = mdates.ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_formatter(formatter)
-    ax.set_xlabel(f"Time, UTC ({words.day(start_ns)} to {words.day(end_ns - 1)})")
+    ax.set_xlabel(f"Time, UTC ({fmt.day(start_ns)} to {fmt.day(end_ns - 1)})")
 
 
 def _colour_bar(figure: Canvas, ax: Axes, cmap: Colormap, norm: PowerNorm, text: str) -> None:
     bar = figure.colorbar(ScalarMappable(norm, cmap), cax=ax)
     top = float(norm.vmax or 1.0)
     ticks = [t for t in MaxNLocator(nbins=4).tick_values(0.0, top) if 0.0 <= t <= top]
-    bar.set_ticks(ticks, labels=[words.usd(t, short=True) for t in ticks])
+    bar.set_ticks(ticks, labels=[fmt.usd(t, short=True) for t in ticks])
     ax.set_title(text, fontsize=8.0, fontweight="normal", loc="left")
 
 
@@ -248,11 +248,11 @@ def map_figure(
 
 def _caption(symbol: str, image: Raster, shown: Sequence[Forecast], n_marked: int) -> str:
     spacing = issue_spacing(np.array([f.at for f in shown], dtype=np.int64))
-    column = words.duration(image.width_ns / 1e9)
+    column = fmt.duration(image.width_ns / 1e9)
     mean = f", each column the mean of {column}" if image.width_ns > spacing else ""
     text = (
-        f"Estimated notional that would be force-closed at each price, {words.one_line(symbol)}: "
-        f"{words.count(len(shown))} forecasts, one every {words.duration(spacing / 1e9)}{mean}. "
+        f"Estimated notional that would be force-closed at each price, {fmt.one_line(symbol)}: "
+        f"{fmt.count(len(shown))} forecasts, one every {fmt.duration(spacing / 1e9)}{mean}. "
         "Blue: longs, below the price. Orange: shorts, above it. Darker is more; the colour "
         "follows the square root, so that thin levels stay visible, and saturates at the top 0.5%."
     )
@@ -263,7 +263,7 @@ def _caption(symbol: str, image: Raster, shown: Sequence[Forecast], n_marked: in
             else "Outlined: the bands"
         )
         text += (
-            f" {whole} of the {words.count(n_marked)} scored episodes of the 24 h horizon, as "
+            f" {whole} of the {fmt.count(n_marked)} scored episodes of the 24 h horizon, as "
             "frozen at birth, until the visit or the end of the window."
         )
     return text
@@ -271,10 +271,10 @@ def _caption(symbol: str, image: Raster, shown: Sequence[Forecast], n_marked: in
 
 def _alt(symbol: str, shown: Sequence[Forecast], start_ns: Ns, end_ns: Ns) -> str:
     marks = [f.mark for f in shown]
-    lowest, highest = words.price(min(marks)), words.price(max(marks))
+    lowest, highest = fmt.price(min(marks)), fmt.price(max(marks))
     return (
-        f"Heat map of estimated liquidation notional for {words.one_line(symbol)} by time and "
-        f"price, {words.instant(start_ns)} to {words.instant(end_ns)}, with the price through it: "
-        f"from {words.price(marks[0])} to {words.price(marks[-1])}, lowest {lowest}, "
+        f"Heat map of estimated liquidation notional for {fmt.one_line(symbol)} by time and "
+        f"price, {fmt.instant(start_ns)} to {fmt.instant(end_ns)}, with the price through it: "
+        f"from {fmt.price(marks[0])} to {fmt.price(marks[-1])}, lowest {lowest}, "
         f"highest {highest}."
     )

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, SHORT, Figure, as_png, canvas, label
 
 READING_WORDS: Final = {
@@ -54,8 +54,8 @@ def plane_figure(value: Mapping[str, Any], *, name: str) -> Figure:
     """
     figure = canvas(13.0, 7.6)
     axes = figure.subplots(2, len(_PANELS), sharex=True, height_ratios=(1.15, 1.0))
-    markets = words.list_words([label(str(s)) for s in value["symbols"]])
-    target = words.percent(value["target"], 0)
+    markets = fmt.list_words([label(str(s)) for s in value["symbols"]])
+    target = fmt.percent(value["target"], 0)
     figure.suptitle(
         f"Where is a hit rate of {target} worth nothing? {markets}, {value['n_days']} days",
         fontsize=13,
@@ -96,7 +96,7 @@ def plane_figure(value: Mapping[str, Any], *, name: str) -> Figure:
 
 
 def _hours(value: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-    return np.array([words.horizon_hours(row["horizon"]) for row in value["levels"]])
+    return np.array([fmt.horizon_hours(row["horizon"]) for row in value["levels"]])
 
 
 def _time_axis(ax: Axes, value: Mapping[str, Any]) -> None:
@@ -140,7 +140,7 @@ def _plane(ax: Axes, value: Mapping[str, Any], reading: str) -> Any:
     if reading in {"nearest", "either_side"}:
         _contour(ax, value, "level" if reading == "nearest" else "pair")
     else:
-        target = words.percent(value["target"], 0)
+        target = fmt.percent(value["target"], 0)
         ax.text(
             0.5,
             0.9,
@@ -159,9 +159,9 @@ def _plane(ax: Axes, value: Mapping[str, Any], reading: str) -> Any:
 def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
     """Draw where the target lies, on these prices and on Brownian motion."""
     hours = _hours(value)
-    real = np.array([words.number(row[f"reach_{kind}"]) for row in value["levels"]])
-    walk = np.array([words.number(row[f"brownian_reach_{kind}"]) for row in value["levels"]])
-    target = words.percent(value["target"], 0)
+    real = np.array([fmt.number(row[f"reach_{kind}"]) for row in value["levels"]])
+    walk = np.array([fmt.number(row[f"brownian_reach_{kind}"]) for row in value["levels"]])
+    target = fmt.percent(value["target"], 0)
     ax.plot(hours, real, color="white", linewidth=6.5)  # an edge, for those who print in grey
     ax.plot(hours, real, color=SHORT, linewidth=3.2, marker="s", markersize=5)
     ax.plot(hours, walk, color=INK, linewidth=1.6, linestyle=(0, (4, 2)))
@@ -178,7 +178,7 @@ def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
     for i in marked:
         if not np.isnan(real[i]):
             away = real[i] * value["levels"][i]["sigma_h"]
-            percent = words.percent(away, 1 if away >= 0.001 else 2)
+            percent = fmt.percent(away, 1 if away >= 0.001 else 2)
             sign = "" if kind == "level" else "±"
             ax.annotate(
                 f"{sign}{percent}",
@@ -201,8 +201,8 @@ def _contour(ax: Axes, value: Mapping[str, Any], kind: str) -> None:
 
 def _map_places(ax: Axes, value: Mapping[str, Any], reading: str) -> None:
     rows = _rows(value, reading)
-    hours = np.array([words.horizon_hours(row["horizon"]) for row in rows])
-    quartiles = np.array([[words.number(x) for x in row["distance_sigma"]] for row in rows])
+    hours = np.array([fmt.horizon_hours(row["horizon"]) for row in rows])
+    quartiles = np.array([[fmt.number(x) for x in row["distance_sigma"]] for row in rows])
     if not len(rows):
         return
     low, middle, high = quartiles.T
@@ -219,7 +219,7 @@ def _rates(ax: Axes, value: Mapping[str, Any], reading: str) -> None:
     ax.text(
         0.015,
         100 * value["target"] + 1.5,
-        words.percent(value["target"], 0),
+        fmt.percent(value["target"], 0),
         transform=ax.get_yaxis_transform(),
         color=SHORT,
         fontsize=9,
@@ -227,12 +227,12 @@ def _rates(ax: Axes, value: Mapping[str, Any], reading: str) -> None:
         va="bottom",
     )
     rows = _rows(value, reading)
-    hours = np.array([words.horizon_hours(row["horizon"]) for row in rows])
+    hours = np.array([fmt.horizon_hours(row["horizon"]) for row in rows])
     for null, colour, marker, dash in (
         ("brownian", INK, "", (0, (4, 2))),
         ("other_times", GREY, "x", "-"),
     ):
-        rates = [100 * words.number(row["null"].get(null)) for row in rows]
+        rates = [100 * fmt.number(row["null"].get(null)) for row in rows]
         ax.plot(hours, rates, color=colour, marker=marker, linestyle=dash, linewidth=1.5)
     for row in rows:
         _dot(ax, row)
@@ -245,9 +245,9 @@ def _rates(ax: Axes, value: Mapping[str, Any], reading: str) -> None:
 def _dot(ax: Axes, row: Mapping[str, Any]) -> None:
     """Draw one hit rate of the map with its interval, small where it rests on few windows."""
     rate = row["hit_rate"]
-    x = words.horizon_hours(row["horizon"])
+    x = fmt.horizon_hours(row["horizon"])
     few = rate["n_episodes"] < _FEW
-    low, high = 100 * words.number(rate["ci_low"]), 100 * words.number(rate["ci_high"])
+    low, high = 100 * fmt.number(rate["ci_low"]), 100 * fmt.number(rate["ci_high"])
     ax.plot([x, x], [low, high], color=LONG, linewidth=1.0 if few else 2.0)
     ax.plot(x, 100 * rate["value"], marker="o", color=LONG, markersize=4.0 if few else 6.5)
 

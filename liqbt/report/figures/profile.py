@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.raster import cumulative_usd
 from liqbt.report.figures.style import GREY, INK, LONG, SHORT, Figure, as_svg, canvas
 from liqbt.report.tables import LevelRow, level_rows
@@ -44,7 +44,7 @@ def _draw_clusters(ax: Axes, rows: list[LevelRow], mark: float, reach: float, to
         if any(abs(y - other) < reach * 100 * 0.055 for other in taken) or abs(y) > reach * 97:
             continue
         taken.append(y)
-        text = f"{words.usd(row.cluster.notional_usd)}  {words.price(row.cluster.peak)}"
+        text = f"{fmt.usd(row.cluster.notional_usd)}  {fmt.price(row.cluster.peak)}"
         ax.text(top * 1.33, y, text, ha="right", va="center", fontsize=8)
 
 
@@ -69,20 +69,20 @@ def profile_figure(forecast: Forecast, *, name: str, price_word: str) -> Figure:
     for values, colour in ((longs, LONG), (shorts, SHORT)):
         ax.stairs(values, edges * 100, orientation="horizontal", fill=True, color=colour, lw=0)
     ax.axhline(0.0, color=INK, lw=1.3)
-    here = f"{price_word} {words.price(forecast.mark)}"
+    here = f"{price_word} {fmt.price(forecast.mark)}"
     ax.text(top * 1.03, reach * 1.2, here, va="bottom", weight="bold")
     rows = [*level_rows(forecast, Side.SHORT), *level_rows(forecast, Side.LONG)]
     _draw_clusters(ax, rows, forecast.mark, reach, top)
     ax.set_xlim(0.0, top * 1.35)
     ax.set_ylim(-reach * 100, reach * 100)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: words.usd(float(v), short=True)))
-    ax.set_xlabel(f"Estimated notional per {words.fixed(height, 2)}% of price, USD")
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: fmt.usd(float(v), short=True)))
+    ax.set_xlabel(f"Estimated notional per {fmt.fixed(height, 2)}% of price, USD")
     _price_ticks(ax, forecast, reach)
     ax.text(top * 1.03, reach * 93, "shorts above", color=SHORT, weight="bold")
     ax.text(top * 1.03, -reach * 97, "longs below", color=LONG, weight="bold")
     return Figure(
         name=name,
-        title=f"Level map at the last forecast, {words.instant(forecast.at)}",
+        title=f"Level map at the last forecast, {fmt.instant(forecast.at)}",
         caption=(
             "Estimated notional by price when the last forecast was issued. Shaded: clusters, the "
             "largest named with their notional and peak price. Right: distance in standard "
@@ -112,8 +112,8 @@ def _price_ticks(ax: Axes, forecast: Forecast, reach: float) -> None:
 
 def _alt(forecast: Forecast, longs: FloatArray, shorts: FloatArray, reach: float) -> str:
     return (
-        f"Bars of estimated notional by price within {words.percent(math.expm1(reach), 0)} of "
-        f"{words.price(forecast.mark)} for {words.one_line(forecast.symbol)}: "
-        f"{words.usd(float(longs.sum()))} of longs below, {words.usd(float(shorts.sum()))} of "
+        f"Bars of estimated notional by price within {fmt.percent(math.expm1(reach), 0)} of "
+        f"{fmt.price(forecast.mark)} for {fmt.one_line(forecast.symbol)}: "
+        f"{fmt.usd(float(longs.sum()))} of longs below, {fmt.usd(float(shorts.sum()))} of "
         "shorts above. The level table gives the clusters."
     )

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, SHORT, Figure, as_png, as_svg, canvas, label
 
 _MOST: Final = 60
@@ -23,9 +23,9 @@ _EVENTS: Final = "#7fa6d1"
 
 def feed_name(feed: Mapping[str, Any], limit: int = 64) -> str:
     """Return a feed as words: kind, venue/symbol, and the length of its buckets."""
-    span = f" by {words.duration(float(feed['span_s']))}" if feed["span_s"] else ""
+    span = f" by {fmt.duration(float(feed['span_s']))}" if feed["span_s"] else ""
     kind = str(feed["kind"]).replace("_", " ")
-    return words.one_line(f"{kind} {feed['venue']}/{feed['symbol']}{span}", limit)
+    return fmt.one_line(f"{kind} {feed['venue']}/{feed['symbol']}{span}", limit)
 
 
 def _times(start_ns: float, end_ns: float, n: int) -> Any:
@@ -84,7 +84,7 @@ def presence_figure(
         Patch(color=_EVENTS, label="has events (no cadence)"),
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
-    more = words.further(len(feeds) - len(shown), "feed", "the table")
+    more = fmt.further(len(feeds) - len(shown), "feed", "the table")
     return Figure(
         name=name,
         title="When each feed is there",
@@ -94,8 +94,7 @@ def presence_figure(
             f"than a {bins}th of the whole is paler, not orange.{more}"
         ),
         alt="; ".join(
-            f"{feed_name(f)}: {words.percent(words.number(f['complete']), 2)} complete"
-            for f in shown
+            f"{feed_name(f)}: {fmt.percent(fmt.number(f['complete']), 2)} complete" for f in shown
         ),
         data=as_png(figure),
     )
@@ -139,7 +138,7 @@ def latency_figure(feeds: Sequence[Mapping[str, Any]], *, name: str) -> Figure |
             "drawn at the left edge. Feeds with one modelled number are left out."
         ),
         alt="; ".join(
-            f"{feed_name(f)}: median {words.duration(float(f['latency_s'][2]))}, {f['latency_is']}"
+            f"{feed_name(f)}: median {fmt.duration(float(f['latency_s'][2]))}, {f['latency_is']}"
             for f in shown
         ),
         data=as_svg(figure),
@@ -157,7 +156,7 @@ def coverage_figure(pairs: Sequence[Mapping[str, Any]], *, name: str, most: int 
     for ax in grid.flat[len(shown) :]:
         ax.set_axis_off()
     figure.supylabel("liquidated / declined, %", fontsize=9)
-    more = words.further(len(pairs) - len(shown), "pair", "the table")
+    more = fmt.further(len(pairs) - len(shown), "pair", "the table")
     return Figure(
         name=name,
         title="Observed liquidations against the open interest that vanished",
@@ -168,8 +167,8 @@ def coverage_figure(pairs: Sequence[Mapping[str, Any]], *, name: str, most: int 
             f"panels at different spacings do not compare.{more}"
         ),
         alt="; ".join(
-            f"{words.one_line(p['liquidations'])} over {words.one_line(p['open_interest'])}: "
-            f"{words.percent(words.number(p['ratio']), 2)}"
+            f"{fmt.one_line(p['liquidations'])} over {fmt.one_line(p['open_interest'])}: "
+            f"{fmt.percent(fmt.number(p['ratio']), 2)}"
             for p in shown
         ),
         data=as_svg(figure),
@@ -184,11 +183,11 @@ def _draw_coverage(ax: Axes, pair: Mapping[str, Any]) -> None:
     if days:
         x = mdates.date2num(at) + 0.5  # type: ignore[no-untyped-call]
         ax.bar(x, np.maximum(ratio, 1e-3), width=0.8, color=colour)
-        ax.axhline(100 * words.number(pair["ratio"]), color=INK, lw=1.1)
+        ax.axhline(100 * fmt.number(pair["ratio"]), color=INK, lw=1.1)
         if len(days) > 4:
             _time_axis(ax)
         else:
-            ax.set_xticks(x, [words.day(d["day_ns"]) for d in days])
+            ax.set_xticks(x, [fmt.day(d["day_ns"]) for d in days])
             ax.set_xlim(x[0] - 2, x[-1] + 2)
         positive = [r for r in ratio if r > 0]
         if positive and max(positive) > 30 * min(positive):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, NULL, SHORT, Figure, as_svg, canvas, label
 
 MOST_SHOWN: Final = 60
@@ -53,7 +53,7 @@ def gains_figure(rows: Sequence[Mapping[str, Any]], *, best_of: int, name: str) 
     ax = figure.add_subplot()
     y = -np.arange(len(shown), dtype=np.float64)
     value, low, high = (
-        _SCALE * np.array([words.number(row["gain"][key]) for row in shown])
+        _SCALE * np.array([fmt.number(row["gain"][key]) for row in shown])
         for key in ("value", "ci_low", "ci_high")
     )
     inside = np.array([bool(row["in_confidence_set"]) for row in shown])
@@ -75,17 +75,17 @@ def gains_figure(rows: Sequence[Mapping[str, Any]], *, best_of: int, name: str) 
     ax.set_ylim(-len(shown) + 0.4, 0.6)
     ax.set_xlabel("Log score of P(visit), with the map less without any, millinats a unit")
     figure.legend(loc="outside upper left", ncols=4)
-    left = words.further(len(rows) - len(shown), "trial", "the table")
+    left = fmt.further(len(rows) - len(shown), "trial", "the table")
     return Figure(
         name=name,
         title="What each trial gains over no map",
         caption=(
-            f"Best first; {words.count(best_of)} trials were made. Bars: 95% intervals from blocks "
+            f"Best first; {fmt.count(best_of)} trials were made. Bars: 95% intervals from blocks "
             "of days, each for itself: none of them allows for the choice of the best. Blue: in "
             f"the model confidence set. The line at zero is the model without any map.{left}"
         ),
         alt="; ".join(
-            f"trial {row['number']}: {_SCALE * words.number(row['gain']['value']):+.3f}"
+            f"trial {row['number']}: {_SCALE * fmt.number(row['gain']['value']):+.3f}"
             for row in shown
         ),
         data=as_svg(figure),
@@ -121,7 +121,7 @@ def logits_figure(found: Mapping[str, Any], *, name: str) -> Figure:
     )
     ax.axvline(0.0, color=GREY, lw=1.0, ls=(0, (4, 3)))
     ax.set_xlabel("Logit of the rank out of sample of the best in sample (right: it stays good)")
-    ax.set_ylabel(f"Splits, of {words.count(len(logits))}")
+    ax.set_ylabel(f"Splits, of {fmt.count(len(logits))}")
     figure.legend(loc="outside upper left", ncols=2)
     return Figure(
         name=name,

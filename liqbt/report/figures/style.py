@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 
 INK: Final = "#1a1a1a"
 GREY: Final = "#6b6b6b"
@@ -116,5 +116,5 @@ def label(name: str, limit: int = 24) -> str:
     >>> label("BTC$\\frac\n"), label("币USDT")
     ('BTC$\\frac?', '?USDT')
     """
-    shown = words.one_line(name, limit)
+    shown = fmt.one_line(name, limit)
     return "".join(c if c.isascii() or c == "…" else "?" for c in shown)

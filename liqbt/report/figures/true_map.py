@@ -11,7 +11,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.raster import cumulative_usd
 from liqbt.report.figures.style import INK, LONG, SHORT, Figure, as_svg, canvas
 from liqbt.types import FloatArray, Forecast, Side
@@ -51,11 +51,11 @@ def true_map_figure(
         _draw(ax, part, edges, f"{title}: {_totals(part)}")
     left.invert_xaxis()
     _price_axis(left, forecast.mark, reach)
-    width = words.fixed((edges[1] - edges[0]) * 100, 2)
+    width = fmt.fixed((edges[1] - edges[0]) * 100, 2)
     figure.supxlabel(f"Notional per {width}% of price, USD", fontsize=9)
     return Figure(
         name=name,
-        title=f"True and estimated map at the last forecast, {words.instant(forecast.at)}",
+        title=f"True and estimated map at the last forecast, {fmt.instant(forecast.at)}",
         caption=(
             "Left: the notional of the simulated positions by their own liquidation prices. Right: "
             "the estimate at the same moment, which has seen none of them. Each has its own scale: "
@@ -89,19 +89,19 @@ def _draw(ax: Axes, part: Mapping[Side, FloatArray], edges: FloatArray, title: s
     ax.set_xlim(0.0, top * 1.05 if top > 0.0 else 1.0)
     ax.axhline(0.0, color=INK, lw=1.3)
     ax.set_title(title)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: words.usd(float(v), short=True)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: fmt.usd(float(v), short=True)))
 
 
 def _price_axis(ax: Axes, mark: float, reach: float) -> None:
     step = 100 * reach / 4
     ticks = [round(k * step, 6) for k in range(-4, 5)]
-    ax.set_yticks(ticks, [words.price(mark * math.exp(t / 100)) for t in ticks])
+    ax.set_yticks(ticks, [fmt.price(mark * math.exp(t / 100)) for t in ticks])
     ax.set_ylim(-reach * 100, reach * 100)
     ax.set_ylabel("Price, USD (log scale)")
 
 
 def _totals(part: Mapping[Side, FloatArray]) -> str:
-    longs, shorts = (words.usd(float(part[side].sum())) for side in (Side.LONG, Side.SHORT))
+    longs, shorts = (fmt.usd(float(part[side].sum())) for side in (Side.LONG, Side.SHORT))
     return f"{shorts} of shorts above, {longs} of longs below"
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, NULL, SHORT, Figure, as_svg, canvas
 from liqbt.types import FloatArray
 
@@ -54,7 +54,7 @@ def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
         name=name,
         title="How often each test finds what is not there",
         caption=(
-            f"At least {words.count(fewest)} simulated markets of each world, in none of which "
+            f"At least {fmt.count(fewest)} simulated markets of each world, in none of which "
             "liquidation levels tell anything. A mark beyond its grey bar blocks the test. A mark "
             "left of the dashed line is conservative: the test finds less than it might."
         ),
@@ -182,4 +182,4 @@ def levels_figure(levels: Mapping[str, Any], *, name: str) -> Figure:
 
 
 def _column(rows: Sequence[Mapping[str, Any]], key: str) -> FloatArray:
-    return np.array([words.number(row[key]) for row in rows], np.float64)
+    return np.array([fmt.number(row[key]) for row in rows], np.float64)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.plane import READING_WORDS, plane_figure
 from liqbt.report.figures.style import drawing
 from liqbt.report.pages.template import page_environment, style_sheet
@@ -36,7 +36,7 @@ def write_plane_page(value: Mapping[str, Any], out_dir: Path) -> Path:
     Path
         The HTML page, which holds its picture and styles and asks nothing of the network.
     """
-    name = words.one_line(str(value["experiment"]))
+    name = fmt.one_line(str(value["experiment"]))
     with drawing():
         figure = plane_figure(value, name="plane.png")
     css = style_sheet()
@@ -46,12 +46,12 @@ def write_plane_page(value: Mapping[str, Any], out_dir: Path) -> Path:
         .render(
             css=css,
             name=name,
-            run_id=words.one_line(str(value["run_id"])),
-            markets=words.list_words([words.one_line(str(s)) for s in value["symbols"]]),
-            days=words.count(value["n_days"]),
-            target=words.percent(value["target"], 0),
-            ratio=words.fixed(value["target"] / (1.0 - value["target"]), 1),
-            sigma=words.percent(value["sigma_1d"]),
+            run_id=fmt.one_line(str(value["run_id"])),
+            markets=fmt.list_words([fmt.one_line(str(s)) for s in value["symbols"]]),
+            days=fmt.count(value["n_days"]),
+            target=fmt.percent(value["target"], 0),
+            ratio=fmt.fixed(value["target"] / (1.0 - value["target"]), 1),
+            sigma=fmt.percent(value["sigma_1d"]),
             summary=value["summary"],
             verdicts=value["verdicts"],
             reading_words=READING_WORDS,
@@ -90,16 +90,16 @@ def plane_table(value: Mapping[str, Any]) -> Table:
         rate = row["hit_rate"]
         if row["horizon"] == "24h":
             strong.append(len(rows))
-        market = (words.one_line(str(row["symbol"])),) if several else ()
+        market = (fmt.one_line(str(row["symbol"])),) if several else ()
         rows.append(
             (
                 *market,
                 READING_WORDS[row["reading"]],
-                words.horizon_words(row["horizon"]),
+                fmt.horizon_words(row["horizon"]),
                 _estimate(rate),
                 *(_beside(row, name) for name in _NULLS),
                 _median(row),
-                f"{words.count(rate['n_episodes'])} ({words.count(rate['n_days'])})",
+                f"{fmt.count(rate['n_episodes'])} ({fmt.count(rate['n_days'])})",
             )
         )
     head = (
@@ -116,39 +116,39 @@ def plane_table(value: Mapping[str, Any]) -> Table:
 
 def _beside(row: Mapping[str, Any], null: str) -> str:
     """Return what a null scores, and the skill over it."""
-    chance = words.percent(words.number(row["null"][null]))
+    chance = fmt.percent(fmt.number(row["null"][null]))
     return f"{chance}; {_estimate(row['skill'].get(null), signed=True)}"
 
 
 def _estimate(score: Mapping[str, Any] | None, *, signed: bool = False) -> str:
     if score is None:
-        return words.DASH
-    low, high = words.number(score["ci_low"]), words.number(score["ci_high"])
-    return words.estimate(words.number(score["value"]), low, high, scale=100, signed=signed)
+        return fmt.DASH
+    low, high = fmt.number(score["ci_low"]), fmt.number(score["ci_high"])
+    return fmt.estimate(fmt.number(score["value"]), low, high, scale=100, signed=signed)
 
 
 def _median(row: Mapping[str, Any]) -> str:
-    middle = words.number(row["distance_sigma"][1])
+    middle = fmt.number(row["distance_sigma"][1])
     if math.isnan(middle):
-        return words.DASH
-    return f"{middle:.2f} σ, {words.percent(words.number(row['distance'][1]), 2)}"
+        return fmt.DASH
+    return f"{middle:.2f} σ, {fmt.percent(fmt.number(row['distance'][1]), 2)}"
 
 
 def _levels_table(value: Mapping[str, Any]) -> Table:
     def place(row: Mapping[str, Any], name: str) -> str:
-        found = words.number(row[name])
+        found = fmt.number(row[name])
         if math.isnan(found):
             return "nowhere"
-        return f"{found:.2f} σ, {words.percent(found * row['sigma_h'], 2)}"
+        return f"{found:.2f} σ, {fmt.percent(found * row['sigma_h'], 2)}"
 
     names = ("reach_level", "brownian_reach_level", "reach_pair", "brownian_reach_pair")
     rows = [
         (
-            words.horizon_words(row["horizon"]),
-            words.count(row["n_windows"]),
+            fmt.horizon_words(row["horizon"]),
+            fmt.count(row["n_windows"]),
             *(place(row, name) for name in names),
-            words.fixed(row["rms_move"], 2),
-            words.fixed(row["median_move"], 2),
+            fmt.fixed(row["rms_move"], 2),
+            fmt.fixed(row["median_move"], 2),
         )
         for row in value["levels"]
     ]
@@ -176,22 +176,22 @@ def _cells_table(value: Mapping[str, Any]) -> Table:
     rows = [
         (
             _CELLS[row["reading"]],
-            words.horizon_words(row["horizon"]),
+            fmt.horizon_words(row["horizon"]),
             f"{row['low']:g} σ"
             if row["low"] == row["high"]
             else f"{row['low']:g} to {row['high']:g} σ",
-            words.percent(words.number(row["hit_rate"])),
-            words.percent(words.number(row["null_brownian"])),
-            words.percent(words.number(row["null_real"])),
-            words.estimate(
-                words.number(row["skill"]),
-                words.number(row["skill_low"]),
-                words.number(row["skill_high"]),
+            fmt.percent(fmt.number(row["hit_rate"])),
+            fmt.percent(fmt.number(row["null_brownian"])),
+            fmt.percent(fmt.number(row["null_real"])),
+            fmt.estimate(
+                fmt.number(row["skill"]),
+                fmt.number(row["skill_low"]),
+                fmt.number(row["skill_high"]),
                 scale=100,
                 signed=True,
             ),
-            words.count(row["n"]),
-            words.count(row["n_days"]),
+            fmt.count(row["n"]),
+            fmt.count(row["n_days"]),
         )
         for row in sorted(value["cells"], key=lambda row: list(_CELLS).index(row["reading"]))
         if row["n"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.narrative import headline
 from liqbt.report.select import find, horizons, score_symbols
 from liqbt.report.tables import Table
@@ -46,8 +46,8 @@ def published_section(run: Run) -> dict[str, Any] | None:
     if about is None:
         return None
     return {
-        "banner": words.one_line(str(about["unseen"]), 600),
-        "facts": [words.one_line(text, 600) for text in _facts(about)],
+        "banner": fmt.one_line(str(about["unseen"]), 600),
+        "facts": [fmt.one_line(text, 600) for text in _facts(about)],
         "stated": _stated_table(run),
         "impossible": _impossible_words(run),
         "note": (
@@ -64,7 +64,7 @@ def published_section(run: Run) -> dict[str, Any] | None:
 def _facts(about: Mapping[str, Any]) -> list[str]:
     """Return what was read of the file, a sentence or two each."""
     return [
-        f"{about['file']}: {words.count(about['rows'])} rows at {words.count(about['times'])} "
+        f"{about['file']}: {fmt.count(about['rows'])} rows at {fmt.count(about['times'])} "
         "times. Clusters are the rows as published; the price and its volatility are of the event "
         "log, from what was known at each time. The density spreads each row's notional evenly "
         "over it.",
@@ -79,22 +79,22 @@ def _counted(about: Mapping[str, Any]) -> list[str]:
     out = []
     if about["single_levels"]:
         out.append(
-            f"{words.count(about['single_levels'])} levels had no width: each is one bin (5 bp) "
+            f"{fmt.count(about['single_levels'])} levels had no width: each is one bin (5 bp) "
             "wide, outward from the published price, which is where a visit counts."
         )
     if about["wrong_side"]:
         out.append(
-            f"{words.count(about['wrong_side'])} rows lay on the wrong side of the price when they "
+            f"{fmt.count(about['wrong_side'])} rows lay on the wrong side of the price when they "
             "were issued: counted as inside, never a hit."
         )
     if about["without_sigma"]:
         out.append(
-            f"{words.count(about['without_sigma'])} times came before the volatility was known, "
+            f"{fmt.count(about['without_sigma'])} times came before the volatility was known, "
             "and are not scored."
         )
     if about["ignored_columns"]:
-        names = [words.one_line(str(name), 40) for name in about["ignored_columns"][:20]]
-        out.append(f"Columns that were not read: {words.list_words(names)}.")
+        names = [fmt.one_line(str(name), 40) for name in about["ignored_columns"][:20]]
+        out.append(f"Columns that were not read: {fmt.list_words(names)}.")
     return out
 
 
@@ -119,8 +119,8 @@ def _impossible_words(run: Run) -> str | None:
     symbol = score_symbols(run)[0]
     rows = [find(run.scores, "stated_impossible", symbol, h) for h in horizons(run.scores)]
     parts = [
-        f"{words.horizon_words(row.horizon)}: {words.count(round(row.value * row.n_episodes))} of "
-        f"{words.count(row.n_episodes)} episodes"
+        f"{fmt.horizon_words(row.horizon)}: {fmt.count(round(row.value * row.n_episodes))} of "
+        f"{fmt.count(row.n_episodes)} episodes"
         for row in rows
         if row is not None and row.value > 0
     ]
@@ -134,19 +134,19 @@ def _stated_row(run: Run, symbol: str, horizon: str) -> tuple[str, ...]:
         return found
 
     def written(score: Score, scale: float = 1.0, *, signed: bool = False) -> str:
-        return words.estimate(score.value, score.ci_low, score.ci_high, scale=scale, signed=signed)
+        return fmt.estimate(score.value, score.ci_low, score.ci_high, scale=scale, signed=signed)
 
     brier = row("brier")
     return (
-        words.one_line(symbol),
-        words.horizon_words(horizon),
+        fmt.one_line(symbol),
+        fmt.horizon_words(horizon),
         written(brier),
-        words.fixed(brier.null, 3),
+        fmt.fixed(brier.null, 3),
         written(row("brier_gain"), 1000.0, signed=True),
         written(row("log_skill"), signed=True),
-        *(words.fixed(row(name).value, 3) for name in ("miscalibration", "discrimination")),
-        words.count(brier.n_episodes),
-        words.count(brier.n_days),
+        *(fmt.fixed(row(name).value, 3) for name in ("miscalibration", "discrimination")),
+        fmt.count(brier.n_episodes),
+        fmt.count(brier.n_days),
     )
 
 
@@ -156,7 +156,7 @@ def published_limits(run: Run) -> list[str]:
     if about is None:
         return []
     return [
-        words.one_line(str(about["unseen"]), 600),
+        fmt.one_line(str(about["unseen"]), 600),
         "A time of issue counts as the moment at which a reader could have held the row. If it is "
         "the moment that the map describes, and it was published later, every score is too good.",
     ]
@@ -184,10 +184,10 @@ def _stated_lines(run: Run) -> list[str]:
         gain = find(run.scores, "stated_brier_gain", symbol, horizon)
         if brier is not None and gain is not None and not math.isnan(brier.value):
             out.append(
-                f"stated probabilities, {words.horizon_words(horizon)}: Brier score "
-                f"{words.fixed(brier.value, 3)} where the random walk's have "
-                f"{words.fixed(brier.null, 3)}; gain "
-                f"{words.estimate(gain.value, gain.ci_low, gain.ci_high, scale=1000, signed=True)} "
-                f"thousandths, {words.count(brier.n_episodes)} episodes"
+                f"stated probabilities, {fmt.horizon_words(horizon)}: Brier score "
+                f"{fmt.fixed(brier.value, 3)} where the random walk's have "
+                f"{fmt.fixed(brier.null, 3)}; gain "
+                f"{fmt.estimate(gain.value, gain.ci_low, gain.ci_high, scale=1000, signed=True)} "
+                f"thousandths, {fmt.count(brier.n_episodes)} episodes"
             )
     return out

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.quality import coverage_figure, feed_name, latency_figure, presence_figure
 from liqbt.report.figures.style import Figure, drawing
 from liqbt.report.pages.template import page_environment, style_sheet
@@ -62,15 +62,15 @@ def _context(value: Mapping[str, Any]) -> dict[str, Any]:
         if any(p["days"] for p in value["coverage"]):
             figures["coverage"] = coverage_figure(value["coverage"], name="coverage.svg")
     return {
-        "name": words.one_line(str(value["name"])),
-        "digest": words.one_line(str(value["digest"])),
-        "period": f"{words.instant(value['start_ns'])} to {words.instant(value['end_ns'])}",
-        "quarantined": words.count(value["quarantined"]),
-        "count": words.count(len(feeds)),
+        "name": fmt.one_line(str(value["name"])),
+        "digest": fmt.one_line(str(value["digest"])),
+        "period": f"{fmt.instant(value['start_ns'])} to {fmt.instant(value['end_ns'])}",
+        "quarantined": fmt.count(value["quarantined"]),
+        "count": fmt.count(len(feeds)),
         "headline": _headline(large),
         "feeds": _feeds_table(large),
-        "small": f"{words.count(len(small))} feeds of fewer than {_SMALL} events each, "
-        f"{words.count(sum(f['events'] for f in small))} events together, are not listed."
+        "small": f"{fmt.count(len(small))} feeds of fewer than {_SMALL} events each, "
+        f"{fmt.count(sum(f['events'] for f in small))} events together, are not listed."
         if small
         else "",
         "gaps": _gaps_table(large),
@@ -85,12 +85,12 @@ def _context(value: Mapping[str, Any]) -> dict[str, Any]:
 def _headline(feeds: Sequence[Mapping[str, Any]]) -> str:
     """Say in a sentence or two what a reader must know first."""
     periodic = [f for f in feeds if f["cadence_s"] is not None]
-    torn = sorted((f for f in periodic if f["missing"]), key=lambda f: words.number(f["complete"]))
+    torn = sorted((f for f in periodic if f["missing"]), key=lambda f: fmt.number(f["complete"]))
     lack = f"{len(periodic) - len(torn)} of {len(periodic)} feeds with a cadence lack nothing."
     parts = [lack if periodic else "No feed has a cadence, so silence is no gap."]
     if torn:
         worst = torn[0]
-        share = words.percent(words.number(worst["complete"]), 2)
+        share = fmt.percent(fmt.number(worst["complete"]), 2)
         parts.append(f"Least complete: {feed_name(worst)}, {share}.")
     observed = sum(f["latency_is"] == "observed" for f in feeds)
     parts.append(f"Latency is observed for {observed} of {len(feeds)} feeds listed.")
@@ -108,15 +108,15 @@ def _feeds_table(feeds: Sequence[Mapping[str, Any]]) -> Table:
         (
             feed_name(f),
             str(f["latency_is"]),
-            words.count(f["events"]),
-            words.duration(words.number(f["cadence_s"])),
-            words.percent(words.number(f["complete"]), 2),
-            words.count(f["n_gaps"]) if f["cadence_s"] is not None else words.DASH,
-            words.count(f["ids_repeated"] + f["rows_repeated"]),
-            words.count(f["twins"]),
-            words.count(f["late_order"]),
-            words.duration(float(f["latency_s"][2])),
-            words.duration(float(f["latency_s"][4])),
+            fmt.count(f["events"]),
+            fmt.duration(fmt.number(f["cadence_s"])),
+            fmt.percent(fmt.number(f["complete"]), 2),
+            fmt.count(f["n_gaps"]) if f["cadence_s"] is not None else fmt.DASH,
+            fmt.count(f["ids_repeated"] + f["rows_repeated"]),
+            fmt.count(f["twins"]),
+            fmt.count(f["late_order"]),
+            fmt.duration(float(f["latency_s"][2])),
+            fmt.duration(float(f["latency_s"][4])),
         )
         for f in feeds
     ]
@@ -129,10 +129,10 @@ def _gaps_table(feeds: Sequence[Mapping[str, Any]]) -> Table | None:
     rows = [
         (
             feed_name(f),
-            words.instant(gap["start_ns"]),
-            words.instant(gap["end_ns"]),
-            words.duration((gap["end_ns"] - gap["start_ns"]) / 1e9),
-            words.count(gap["missing"]),
+            fmt.instant(gap["start_ns"]),
+            fmt.instant(gap["end_ns"]),
+            fmt.duration((gap["end_ns"] - gap["start_ns"]) / 1e9),
+            fmt.count(gap["missing"]),
         )
         for f in feeds
         if f["n_gaps"]
@@ -145,13 +145,19 @@ def _gaps_table(feeds: Sequence[Mapping[str, Any]]) -> Table | None:
 def _odd_rows(feeds: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
     for f in feeds:
         for odd in f["odd"][:_EACH]:
-            z = words.DASH if odd["z"] is None else words.fixed(abs(odd["z"]), 0)
-            what = words.one_line(str(odd["what"]))
-            yield feed_name(f), words.instant(odd["at_ns"]), what, z, words.count(f["n_odd"])
-        same = words.number(f["longest_same_s"])
-        if same >= _FROZEN * words.number(f["cadence_s"]):
-            what = f"one value for {words.duration(same)}"
-            yield feed_name(f), words.DASH, what, words.DASH, words.DASH
+            z = fmt.DASH if odd["z"] is None else fmt.fixed(abs(odd["z"]), 0)
+            what = fmt.one_line(str(odd["what"]))
+            yield (
+                feed_name(f),
+                fmt.instant(odd["at_ns"]),
+                what,
+                z,
+                fmt.count(f["n_odd"]),
+            )
+        same = fmt.number(f["longest_same_s"])
+        if same >= _FROZEN * fmt.number(f["cadence_s"]):
+            what = f"one value for {fmt.duration(same)}"
+            yield feed_name(f), fmt.DASH, what, fmt.DASH, fmt.DASH
 
 
 def _odd_table(feeds: Sequence[Mapping[str, Any]]) -> Table | None:
@@ -163,13 +169,13 @@ def _odd_table(feeds: Sequence[Mapping[str, Any]]) -> Table | None:
 def _coverage_table(pairs: Sequence[Mapping[str, Any]]) -> Table | None:
     rows = [
         (
-            words.one_line(str(p["liquidations"])),
+            fmt.one_line(str(p["liquidations"])),
             str(p["kind"]).replace("_", " "),
-            words.one_line(str(p["open_interest"])),
+            fmt.one_line(str(p["open_interest"])),
             "one venue" if p["one_venue"] else "two venues",
-            words.duration(words.number(p["cadence_s"])),
-            words.count(len(p["days"])),
-            words.percent(words.number(p["ratio"]), 2),
+            fmt.duration(fmt.number(p["cadence_s"])),
+            fmt.count(len(p["days"])),
+            fmt.percent(fmt.number(p["ratio"]), 2),
         )
         for p in pairs
     ]
@@ -181,12 +187,12 @@ def _overlaps_table(pairs: Sequence[Mapping[str, Any]]) -> Table | None:
     rows = [
         (
             str(p["kind"]).replace("_", " "),
-            words.one_line(str(p["one"])),
-            words.one_line(str(p["other"])),
-            words.one_line(str(p["compared"])),
-            words.count(p["hours"]),
-            words.fixed(words.number(p["value"]), 2),
-            words.fixed(words.number(p["correlation"]), 3),
+            fmt.one_line(str(p["one"])),
+            fmt.one_line(str(p["other"])),
+            fmt.one_line(str(p["compared"])),
+            fmt.count(p["hours"]),
+            fmt.fixed(fmt.number(p["value"]), 2),
+            fmt.fixed(fmt.number(p["correlation"]), 3),
         )
         for p in pairs
     ]
@@ -196,7 +202,11 @@ def _overlaps_table(pairs: Sequence[Mapping[str, Any]]) -> Table | None:
 
 def _notes_table(notes: Sequence[Sequence[str]]) -> Table | None:
     rows = [
-        (words.one_line(file), words.one_line(name.replace("_", " ")), words.one_line(text, 300))
+        (
+            fmt.one_line(file),
+            fmt.one_line(name.replace("_", " ")),
+            fmt.one_line(text, 300),
+        )
         for file, name, text in notes
     ]
     return Table(head=("File", "What", "Value"), rows=tuple(rows), text_columns=3) if rows else None

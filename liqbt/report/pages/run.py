@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
-from liqbt.report import notes as feeds
 from liqbt.report.figures.drawn import market_figures, score_figures
 from liqbt.report.line import forecast_line
 from liqbt.report.narrative import VERDICT_WORDS, headline, reading
@@ -34,13 +33,13 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     about = run.manifest["symbols"][symbol]
     stand_in = about.get("price_stand_in")
     market: dict[str, Any] = {
-        "symbol": words.one_line(symbol),
+        "symbol": fmt.one_line(symbol),
         "anchor": f"market-{index}",
         "period": notes.period(about),
         "price": notes.price_words(about),
-        "instruments": ", ".join(words.one_line(str(i)) for i in about.get("instruments", ())),
-        "completeness": feeds.completeness_table(about),
-        "latency": feeds.latency_table(about),
+        "instruments": ", ".join(fmt.one_line(str(i)) for i in about.get("instruments", ())),
+        "completeness": notes.completeness_table(about),
+        "latency": notes.latency_table(about),
         "figures": market_figures(run, index, symbol, forecasts),
         "line": None,
         "levels": None,
@@ -50,7 +49,7 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
         mark_word = "mark" if stand_in is None else "price"
         market["line"] = forecast_line(last, run.verdicts, price_stand_in=stand_in)
         market["levels"], market["levels_note"] = tables.level_table(last, mark_word)
-        market["levels_at"] = words.instant(last.at)
+        market["levels_at"] = fmt.instant(last.at)
     return market
 
 
@@ -61,14 +60,14 @@ def _score_words(score: Score | None) -> str:
     nats = in_nats(score.statistic)
     scale, unit = (1.0, "nats") if nats else (100.0, "points")
     rate = score.statistic.startswith("hit_rate")
-    value = words.estimate(score.value, score.ci_low, score.ci_high, scale=scale, signed=not rate)
-    null = f", null {words.percent(score.null)}" if rate else ""
-    mde = words.fixed(score.mde * scale, words.decimals_for(score.mde * scale))
+    value = fmt.estimate(score.value, score.ci_low, score.ci_high, scale=scale, signed=not rate)
+    null = f", null {fmt.percent(score.null)}" if rate else ""
+    mde = fmt.fixed(score.mde * scale, fmt.decimals_for(score.mde * scale))
     return (
         f"{score.statistic.replace('_', ' ')}, {score.symbol}, "
-        f"{words.horizon_words(score.horizon)}: {value} {'%' if rate else unit}{null}; "
+        f"{fmt.horizon_words(score.horizon)}: {value} {'%' if rate else unit}{null}; "
         f"detectable {mde} {unit}; "
-        f"n {words.count(score.n_episodes)} on {words.count(score.n_days)} days"
+        f"n {fmt.count(score.n_episodes)} on {fmt.count(score.n_days)} days"
     )
 
 
@@ -80,12 +79,12 @@ def _sentence(text: str) -> str:
 def _verdict(run: Run, verdict: Verdict) -> dict[str, str]:
     claim = run.manifest.get("claims", {}).get(verdict.claim, {})
     return {
-        "claim": words.one_line(verdict.claim),
-        "says": words.one_line(str(claim.get("words", "")), 300),
+        "claim": fmt.one_line(verdict.claim),
+        "says": fmt.one_line(str(claim.get("words", "")), 300),
         "word": verdict.word.value,
         "class": verdict.word.name.lower().replace("_", "-"),
-        "reason": _sentence(words.one_line(verdict.reason, 600)),
-        "score": words.one_line(_score_words(verdict.score), 300),
+        "reason": _sentence(fmt.one_line(verdict.reason, 600)),
+        "score": fmt.one_line(_score_words(verdict.score), 300),
     }
 
 
@@ -94,9 +93,9 @@ def _context(run: Run) -> dict[str, Any]:
     manifest = run.manifest
     found = {verdict.word for verdict in run.verdicts}
     return {
-        "title": words.one_line(str(manifest["experiment"])),
-        "description": words.one_line(str(manifest.get("description") or ""), 600),
-        "run_id": words.one_line(str(manifest["run_id"])),
+        "title": fmt.one_line(str(manifest["experiment"])),
+        "description": fmt.one_line(str(manifest.get("description") or ""), 600),
+        "run_id": fmt.one_line(str(manifest["run_id"])),
         "estimator": notes.estimator(run),
         "headline": headline(run),
         "planted": notes.planted_truth(run),
@@ -126,7 +125,7 @@ def _context(run: Run) -> dict[str, Any]:
         "limits": [*published_limits(run), *notes.limits(run)],
         "sensitivities": tables.sensitivity_table(run) if run.sensitivities else None,
         "command": notes.command(run),
-        "seed": words.one_line(str(manifest.get("seed", words.DASH))),
+        "seed": fmt.one_line(str(manifest.get("seed", fmt.DASH))),
         "hashes": _pairs(manifest.get("hashes")),
         "versions": _pairs(manifest.get("versions")),
     }
@@ -139,7 +138,7 @@ def _pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         inner = value if isinstance(value, Mapping) else {"": value}
         for name, text in inner.items():
             full = f"{key} {name}" if name else str(key)
-            out.append((words.one_line(full), words.one_line(str(text))))
+            out.append((fmt.one_line(full), fmt.one_line(str(text))))
     return out
 
 

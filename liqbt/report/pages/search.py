@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.search import gains_figure, keys_words, logits_figure
 from liqbt.report.figures.style import Figure, drawing
 from liqbt.report.pages.template import page_environment, style_sheet
@@ -48,19 +48,17 @@ def write_search_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         .get_template("search.html.j2")
         .render(
             css=css,
-            name=words.one_line(str(document["name"])),
-            experiment=words.one_line(str(document["experiment"])),
+            name=fmt.one_line(str(document["name"])),
+            experiment=fmt.one_line(str(document["experiment"])),
             seed=document["seed"],
             block_days=document["days"]["block_days"],
-            ledes=[words.one_line(text, 900) for text in document["sentences"][:3]],
-            notes=[words.one_line(text, 900) for text in document["sentences"][3:]],
+            ledes=[fmt.one_line(text, 900) for text in document["sentences"][:3]],
+            notes=[fmt.one_line(text, 900) for text in document["sentences"][3:]],
             figures=figures,
             abilities=_abilities_table(document),
             trials=_trials_table(rows),
             left=_left_table(left),
-            vary=[
-                (words.one_line(str(k)), words.one_line(str(v), 200)) for k, v in _vary(document)
-            ],
+            vary=[(fmt.one_line(str(k)), fmt.one_line(str(v), 200)) for k, v in _vary(document)],
         )
     )
     for figure in figures.values():
@@ -80,8 +78,7 @@ def _abilities_table(document: Mapping[str, Any]) -> Table:
     for key, said in names.items():
         found = document["superior_ability"][key] or {}
         cells = (
-            words.fixed(words.number(found.get(each)), 3)
-            for each in ("consistent", "lower", "upper")
+            fmt.fixed(fmt.number(found.get(each)), 3) for each in ("consistent", "lower", "upper")
         )
         rows.append((said, *cells))
     head = ("No trial is better than", "SPA p, consistent", "lower", "upper")
@@ -91,13 +88,13 @@ def _abilities_table(document: Mapping[str, Any]) -> Table:
 def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     cells = tuple(
         (
-            words.count(row["number"]),
-            words.one_line(keys_words(row), 120),
+            fmt.count(row["number"]),
+            fmt.one_line(keys_words(row), 120),
             _millinats(row["gain"]),
-            words.fixed(1000.0 * words.number(row["gain"]["mde"]), 2),
+            fmt.fixed(1000.0 * fmt.number(row["gain"]["mde"]), 2),
             _millinats(row["gain_over_base"]),
             "yes" if row["in_confidence_set"] else "no",
-            words.DASH if row["same_as"] == row["number"] else words.count(row["same_as"]),
+            fmt.DASH if row["same_as"] == row["number"] else fmt.count(row["same_as"]),
             str(row["run_id"]),
         )
         for row in rows
@@ -117,17 +114,17 @@ def _trials_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _millinats(row: Mapping[str, Any]) -> str:
-    value, low, high = (words.number(row[key]) for key in ("value", "ci_low", "ci_high"))
-    return words.estimate(value, low, high, scale=1000.0, signed=True)
+    value, low, high = (fmt.number(row[key]) for key in ("value", "ci_low", "ci_high"))
+    return fmt.estimate(value, low, high, scale=1000.0, signed=True)
 
 
 def _left_table(rows: Sequence[Mapping[str, Any]]) -> Table | None:
     cells = tuple(
         (
-            words.count(row["number"]),
-            words.one_line(keys_words(row), 120),
-            words.one_line(str(row["state"])),
-            words.one_line(str(row["reason"]), 400),
+            fmt.count(row["number"]),
+            fmt.one_line(keys_words(row), 120),
+            fmt.one_line(str(row["state"])),
+            fmt.one_line(str(row["reason"]), 400),
         )
         for row in rows
     )

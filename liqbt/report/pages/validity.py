@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liqbt.report import formatting as words
+from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import Figure, drawing
 from liqbt.report.figures.validity import UNITS, levels_figure, power_figure, size_figure
 from liqbt.report.pages.template import page_environment, style_sheet
@@ -71,16 +71,16 @@ def _size_table(document: Mapping[str, Any]) -> Table | None:
         (
             str(cell["world"]).replace("_", " "),
             str(cell["statistic"]),
-            words.count(cell["replications"]),
-            words.count(cell["rejections"]),
-            words.percent(cell["rejections"] / cell["replications"]),
-            words.count(cell["limit"]),
+            fmt.count(cell["replications"]),
+            fmt.count(cell["rejections"]),
+            fmt.percent(cell["rejections"] / cell["replications"]),
+            fmt.count(cell["limit"]),
             str(cell["word"]),
-            words.count(cell["opposite"]),
-            words.fixed(words.number(cell["mean"]), 4, signed=True),
-            words.fixed(words.number(cell["spread"]), 4),
-            words.fixed(cell["n_days"], 0),
-            words.fixed(cell["n_episodes"], 0),
+            fmt.count(cell["opposite"]),
+            fmt.fixed(fmt.number(cell["mean"]), 4, signed=True),
+            fmt.fixed(fmt.number(cell["spread"]), 4),
+            fmt.fixed(cell["n_days"], 0),
+            fmt.fixed(cell["n_episodes"], 0),
         )
         for cell in document["size"]
     ]
@@ -107,23 +107,23 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
     for p in document["power"]:
         scale = UNITS.get(str(p["claim"]), ("", 1.0))[1]
         effect, error = (
-            words.fixed(scale * words.number(p[key]), 2, signed=sign)
+            fmt.fixed(scale * fmt.number(p[key]), 2, signed=sign)
             for key, sign in (("effect", True), ("effect_error", False))
         )
         rows.append(
             (
                 str(p["claim"]),
                 str(p["statistic"]),
-                words.fixed(p["strength"], 2),
-                words.count(p["days"]),
-                words.count(p["replications"]),
-                words.count(p["found"]),
-                words.percent(words.number(p["power"])),
+                fmt.fixed(p["strength"], 2),
+                fmt.count(p["days"]),
+                fmt.count(p["replications"]),
+                fmt.count(p["found"]),
+                fmt.percent(fmt.number(p["power"])),
                 effect,
                 error,
-                words.fixed(100.0 * words.number(p["factual"]), 1, signed=True),
-                words.fixed(scale * words.number(p["mean"]), 2, signed=True),
-                words.fixed(scale * words.number(p["error"]), 2),
+                fmt.fixed(100.0 * fmt.number(p["factual"]), 1, signed=True),
+                fmt.fixed(scale * fmt.number(p["mean"]), 2, signed=True),
+                fmt.fixed(scale * fmt.number(p["error"]), 2),
             )
         )
     head = (
@@ -145,12 +145,12 @@ def _smallest_table(document: Mapping[str, Any]) -> Table | None:
     rows = []
     for row in document["found_with_80_percent"]:
         unit, scale = UNITS.get(str(row["claim"]), ("", 1.0))
-        effect = words.number(row["effect"])
-        shown = words.fixed(scale * effect, 2, signed=True)
+        effect = fmt.number(row["effect"])
+        shown = fmt.fixed(scale * effect, 2, signed=True)
         none = "none that was tried: underpowered at this length"
         cell = none if math.isnan(effect) else shown
         name = (str(row["claim"]), str(row["statistic"]))
-        rows.append((*name, words.count(row["days"]), cell, unit))
+        rows.append((*name, fmt.count(row["days"]), cell, unit))
     head = ("Claim", "Statistic", "Days", "Smallest effect found with 80% power", "What it is")
     return Table(head=head, rows=tuple(rows), text_columns=2) if rows else None
 
@@ -159,7 +159,7 @@ def _lifts_table(levels: Mapping[str, Any]) -> Table:
     rows = []
     for row in levels.get("lifts", ()):
         value, low, high, hac, bootstrap = (
-            words.fixed(100.0 * words.number(row[key]), 2, signed=signed)
+            fmt.fixed(100.0 * fmt.number(row[key]), 2, signed=signed)
             for key, signed in (
                 ("value", True),
                 ("ci_low", True),
@@ -169,7 +169,7 @@ def _lifts_table(levels: Mapping[str, Any]) -> Table:
             )
         )
         null = "p̂" if row["null"] == "placebo" else "Brownian"
-        counts = (words.count(row["n_episodes"]), words.count(row["n_days"]))
+        counts = (fmt.count(row["n_episodes"]), fmt.count(row["n_days"]))
         rows.append((str(row["symbol"]), null, value, low, high, hac, bootstrap, *counts))
     head = ("Market", "Over", "Lift, points", "95% from", "to", "HAC error", "Bootstrap error")
     return Table(head=(*head, "Episodes", "Days"), rows=tuple(rows), text_columns=2)
@@ -202,8 +202,8 @@ def gate_section(run: Run) -> dict[str, Any]:
     power = tuple(f"Found at 80% over {days} days" for days in lengths)
     levels = gate["random_levels"]
     notes = [
-        f"Random levels on real prices: {words.one_line(levels['word'])}: "
-        f"{words.one_line(levels['reason'], 400)}.",
+        f"Random levels on real prices: {fmt.one_line(levels['word'])}: "
+        f"{fmt.one_line(levels['reason'], 400)}.",
         "Found most where nothing is: the worst of the worlds without the effect; more than at "
         "most blocks the test. Found at 80%: the smallest effect, from the truth of simulated "
         "markets, that the test finds four times in five; none: no effect that was tried.",
@@ -220,23 +220,23 @@ def _row(
 ) -> tuple[str, ...]:
     claim, statistic = str(gate["claim"]), str(gate["statistic"])
     cell = size.get(claim)
-    found, limit = words.DASH, words.DASH
+    found, limit = fmt.DASH, fmt.DASH
     if cell is not None:
-        share = f"{words.count(cell['rejections'])} of {words.count(cell['replications'])}"
-        found = f"{share} ({words.one_line(str(cell['world'])).replace('_', ' ')})"
-        limit = words.count(cell["limit"])
+        share = f"{fmt.count(cell['rejections'])} of {fmt.count(cell['replications'])}"
+        found = f"{share} ({fmt.one_line(str(cell['world'])).replace('_', ' ')})"
+        limit = fmt.count(cell["limit"])
     smallest = {
         int(row["days"]): _effect(claim, row["effect"])
         for row in power
         if (row["claim"], row["statistic"]) == (claim, statistic)
     }
     return (
-        words.one_line(claim),
-        words.one_line(statistic),
-        words.one_line(str(gate["word"])),
+        fmt.one_line(claim),
+        fmt.one_line(statistic),
+        fmt.one_line(str(gate["word"])),
         found,
         limit,
-        *(smallest.get(days, words.DASH) for days in lengths),
+        *(smallest.get(days, fmt.DASH) for days in lengths),
     )
 
 
@@ -245,4 +245,4 @@ def _effect(claim: str, effect: float | None) -> str:
         return "none"
     scale = UNITS.get(claim, ("", 1.0))[1]
     unit = {100.0: " points", 1000.0: " millinats a day"}.get(scale, "")
-    return words.fixed(scale * effect, 1, signed=True) + unit
+    return fmt.fixed(scale * effect, 1, signed=True) + unit
