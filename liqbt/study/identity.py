@@ -26,7 +26,7 @@ ROOMS: Final = (
     "replay.py",
     "estimators",
     "simulate",
-    "calibrate",
+    "learn",
     "evaluation",
     "experiment/build.py",
     "experiment/pipeline.py",
@@ -37,7 +37,7 @@ ROOMS: Final = (
 )
 """What can change a replication: the rest of the package (readers, reports, commands) cannot."""
 
-APART: Final = ("calibrate/visits.py", "evaluation/visits.py")
+APART: Final = ("evaluation/visits.py",)
 """Modules of those rooms that no replication reads."""
 
 

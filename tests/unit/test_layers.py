@@ -64,6 +64,8 @@ def tree(tmp_path) -> Path:
         (None, "", ""),
         ("estimators/nulls.py", "from liqbt.log import EventLog", "see a prefix only BROKEN"),
         ("simulate/market.py", "from liqbt.estimators import OIFlow", "floors BROKEN"),
+        ("simulate/effects/logit.py", "import liqbt.learn.logit", "evaluation learns"),
+        ("learn/walk.py", "from liqbt.evaluation.path import PricePath", "floors BROKEN"),
         ("report/page.py", "from liqbt.evaluation import evaluate", "skips no floor BROKEN"),
         ("experiment/store.py", "import matplotlib", "matplotlib in report BROKEN"),
         ("new_room.py", "", "floors"),
