@@ -6,18 +6,17 @@ from functools import partial
 
 import numpy as np
 
-from liqbt.calibrate.models import foresee_landmarks
-from liqbt.calibrate.tilt import calibrate_landmarks
-from liqbt.calibrate.walk import ModelOptions
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.path import PricePath
+from liqbt.learn.models import calibrate_landmarks, predict_landmarks
+from liqbt.learn.walk import ModelOptions
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast
 
 START = 19_700 * DAY_NS
 STEP_S = 300
 MAP_SIGMA = 0.025
 CALIBRATE = partial(calibrate_landmarks, ridge=25.0)
-FORESEE = partial(foresee_landmarks, options=ModelOptions())
+PREDICT = partial(predict_landmarks, options=ModelOptions())
 
 
 def clusters_at(mark, bands, *, rank=1.0):

@@ -1244,3 +1244,13 @@ def cascade_hours(
             last = i if sign else last
         starts.append(out)
     return starts[0], starts[1], decided
+
+
+def walk_forward(matured: list[int], at: list[int], refit: int, embargo: int) -> dict:
+    """For each row, when its model was fitted and on how many of the outcomes, one by one."""
+    found = {}
+    for i, moment in enumerate(at):
+        fitted = moment - moment % refit
+        ripe = [m for m in matured if m + embargo <= fitted]
+        found[i] = (fitted, len(ripe))
+    return found

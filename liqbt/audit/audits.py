@@ -22,7 +22,7 @@ from liqbt.audit.subprocess import backwards, replay_elsewhere, reread, resume_e
 from liqbt.audit.ties import ties
 from liqbt.audit.values import AuditResult
 from liqbt.log.schema import table_columns
-from liqbt.study.pipeline import Issued
+from liqbt.study.pipeline import AuditTrace
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.visits import issue
@@ -97,7 +97,7 @@ def audit_chunks(
     that of new processes, at most 2, each with another `PYTHONHASHSEED`.
     """
     place = Place(path=path, results=results, estimator=estimator, days=days)
-    found: dict[int, dict[str, list[Issued]]] = {}
+    found: dict[int, dict[str, list[AuditTrace]]] = {}
 
     def one(opened: Opened, symbol: str, rng: np.random.Generator, tell: Tell) -> AuditResult:
         elsewhere = {}
@@ -257,7 +257,7 @@ def _numbered(opened: Opened, subject: Subject) -> frozenset[tuple[Kind, int]]:
 
 def _issue_on_views(
     experiment: Experiment, symbol: str, tape: Tape, until: Ns | None
-) -> list[Issued]:
+) -> list[AuditTrace]:
     return issue(experiment, symbol, tape, until, slicer=_view)
 
 

@@ -28,11 +28,11 @@ from liqbt.replay import (
     replay_from,
     save_checkpoint,
 )
-from liqbt.study.pipeline import Issued, forecast_items
+from liqbt.study.pipeline import AuditTrace, forecast_items
 from liqbt.study.summary import iso
 from liqbt.types import Events, Forecast, Ns
 
-Resume: TypeAlias = Callable[[Sequence[Path]], Sequence[Sequence[Issued]]]
+Resume: TypeAlias = Callable[[Sequence[Path]], Sequence[Sequence[AuditTrace]]]
 
 
 class _BrokenError(Exception):
@@ -51,7 +51,7 @@ class _Stop:
     issued: int
     path: Path
     state: State
-    before: Issued
+    before: AuditTrace
 
 
 def checkpoints(
@@ -122,7 +122,7 @@ def _unbroken(trials: Iterable[Trial], broken: list[_BrokenError]) -> Iterator[T
 
 def _trials(
     subject: Subject,
-    honest: list[Issued],
+    honest: list[AuditTrace],
     folder: Path,
     points: int,
     rng: np.random.Generator,
@@ -253,14 +253,14 @@ def _state(estimator: Estimator, at: Ns) -> State:
     return state
 
 
-def _as_item(at: Ns, state: State) -> Issued:
+def _as_item(at: Ns, state: State) -> AuditTrace:
     """Return a state as an item, so that it can be compared like one."""
     arrays = {name: np.asarray(value) for name, value in state.items()}
     fields = {k: f"{v.dtype}{v.shape}".encode() + v.tobytes() for k, v in arrays.items()}
-    return Issued(at=at, what="state", fields=fields)
+    return AuditTrace(at=at, what="state", fields=fields)
 
 
-def _rest(honest: list[Issued], stop: _Stop, subject: Subject) -> list[Issued]:
+def _rest(honest: list[AuditTrace], stop: _Stop, subject: Subject) -> list[AuditTrace]:
     """Return what was issued after a stop."""
     last = int(subject.times[stop.issued - 1]) if stop.issued else -1
     return [item for item in honest if item.at > last]
@@ -268,7 +268,7 @@ def _rest(honest: list[Issued], stop: _Stop, subject: Subject) -> list[Issued]:
 
 def _resumed(
     subject: Subject, checkpoint: Checkpoint, estimator: Estimator, stop: _Stop
-) -> list[Issued]:
+) -> list[AuditTrace]:
     try:
         estimator.restore(checkpoint.state)
     except Exception as error:

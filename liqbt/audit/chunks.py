@@ -16,7 +16,7 @@ import numpy.typing as npt
 from liqbt.audit.subject import Subject, issued
 from liqbt.audit.values import AuditResult, Trial, compared, hashed
 from liqbt.replay import Estimator, State, copied, replay
-from liqbt.study.pipeline import Issued, forecast_items
+from liqbt.study.pipeline import AuditTrace, forecast_items
 from liqbt.types import Events, Forecast, IntArray, Ns
 
 ONE_BY_ONE: Final = 20_000
@@ -85,7 +85,7 @@ def chunks(
     *,
     splits: int = 3,
     rng: np.random.Generator,
-    elsewhere: Mapping[str, Sequence[Issued]] | None = None,
+    elsewhere: Mapping[str, Sequence[AuditTrace]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AuditResult:
     """Hold a market to the promise that batches, schedules and processes change nothing.
@@ -103,7 +103,7 @@ def chunks(
         How many random splits.
     rng : numpy.random.Generator
         Cuts them.
-    elsewhere : mapping of str to sequence of Issued, optional
+    elsewhere : mapping of str to sequence of AuditTrace, optional
         What the same market issued in other processes, by a name for each, `hashed`.
     progress : callable, optional
         Called with the trials done, of how many.
@@ -121,9 +121,9 @@ def chunks(
 
 def _trials(
     subject: Subject,
-    honest: list[Issued],
+    honest: list[AuditTrace],
     seeds: Sequence[np.random.Generator],
-    elsewhere: Mapping[str, Sequence[Issued]],
+    elsewhere: Mapping[str, Sequence[AuditTrace]],
 ) -> Iterator[Trial]:
     """Yield a name, what is expected and what was issued."""
     yield "replayed again, nothing changed", honest, issued(subject)
@@ -149,7 +149,7 @@ def _twice(times: IntArray) -> IntArray:
     return np.union1d(times, times[:-1] + np.diff(times) // 2)
 
 
-def _common(subject: Subject, times: IntArray) -> tuple[list[Issued], list[Issued]]:
+def _common(subject: Subject, times: IntArray) -> tuple[list[AuditTrace], list[AuditTrace]]:
     """Return the forecasts at the common times, as scheduled and as asked at `times`."""
     common = set(np.intersect1d(times, subject.times).tolist())
     sides = []

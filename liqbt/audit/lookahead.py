@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from liqbt.audit.values import AuditResult, first_difference
 from liqbt.errors import DataError
-from liqbt.study.pipeline import Issued
+from liqbt.study.pipeline import AuditTrace
 from liqbt.study.summary import iso
 from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import HOUR_NS, PAYLOAD, Events, Kind, Ns
 
-Pipeline: TypeAlias = Callable[[Tape, Ns | None], Sequence[Issued]]
+Pipeline: TypeAlias = Callable[[Tape, Ns | None], Sequence[AuditTrace]]
 """From a tape, and the last time of issue (None: all), to what is issued: bytes by field."""
 _PRICES: Final = {"price", "open", "high", "low", "close"}
 _KEPT: Final = 0.9

@@ -12,7 +12,7 @@ from liqbt.errors import DataError
 from liqbt.replay import Estimator, replay
 from liqbt.study.estimators import build_estimator, make_importable
 from liqbt.study.events import Origin, market_tape, open_events
-from liqbt.study.pipeline import Issued, forecast_times
+from liqbt.study.pipeline import AuditTrace, forecast_times
 from liqbt.study.progress import Stage
 from liqbt.study.schema import Experiment, load_experiment, with_estimator
 from liqbt.study.visits import issued_items
@@ -42,7 +42,7 @@ class Subject:
     tape: Tape
     times: IntArray
     make: Callable[[], Estimator]
-    derive: Callable[[Sequence[Forecast], Tape], list[Issued]]
+    derive: Callable[[Sequence[Forecast], Tape], list[AuditTrace]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Opened:
 
 def issued(
     subject: Subject, *, estimator: Estimator | None = None, tape: Tape | None = None
-) -> list[Issued]:
+) -> list[AuditTrace]:
     """Replay one market and return all that is issued, each interval's events in one update.
 
     Parameters

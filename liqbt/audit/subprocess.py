@@ -26,14 +26,14 @@ from liqbt.ingest.parse import load_map
 from liqbt.log.store import EventLog
 from liqbt.replay import load_checkpoint, replay_from
 from liqbt.study.events import open_events
-from liqbt.study.pipeline import Issued, forecast_items
+from liqbt.study.pipeline import AuditTrace, forecast_items
 from liqbt.study.progress import silent
 from liqbt.study.schema import Experiment, data_root
 
 _CODE: Final = "from liqbt.audit.subprocess import main; main()"
 
 
-def replay_elsewhere(place: Place, hash_seed: int) -> dict[str, list[Issued]]:
+def replay_elsewhere(place: Place, hash_seed: int) -> dict[str, list[AuditTrace]]:
     """Return what each market issues in a new process, by symbol, `hashed`.
 
     Raises
@@ -47,7 +47,7 @@ def replay_elsewhere(place: Place, hash_seed: int) -> dict[str, list[Issued]]:
 
 def resume_elsewhere(
     place: Place, hash_seed: int, symbol: str, checkpoints: Sequence[Path]
-) -> list[list[Issued]]:
+) -> list[list[AuditTrace]]:
     """Return what one market issues in a new process after each checkpoint: forecasts, `hashed`.
 
     Raises
@@ -61,7 +61,7 @@ def resume_elsewhere(
 
 def _ask(
     place: Place, hash_seed: int, checkpoints: list[list[str]]
-) -> dict[str, list[list[Issued]]]:
+) -> dict[str, list[list[AuditTrace]]]:
     with tempfile.TemporaryDirectory(prefix="liqbt-audit-") as folder:
         answer = Path(folder) / "answer.json"
         where = {key: value if key == "days" else str(value) for key, value in _plain(place)}
@@ -86,13 +86,13 @@ def _plain(place: Place) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in asdict(place).items() if value is not None]
 
 
-def _packed(items: Sequence[Issued]) -> list[Any]:
+def _packed(items: Sequence[AuditTrace]) -> list[Any]:
     return [[i.at, i.what, {k: v.hex() for k, v in i.fields.items()}] for i in hashed(items)]
 
 
-def _unpacked(items: list[Any]) -> list[Issued]:
+def _unpacked(items: list[Any]) -> list[AuditTrace]:
     return [
-        Issued(at=at, what=what, fields={k: bytes.fromhex(v) for k, v in fields.items()})
+        AuditTrace(at=at, what=what, fields={k: bytes.fromhex(v) for k, v in fields.items()})
         for at, what, fields in items
     ]
 
@@ -121,7 +121,7 @@ def main() -> None:
     Path(task["answer"]).write_text(json.dumps(found), encoding="utf-8")
 
 
-def _resumed(subject: Subject, path: Path) -> list[Issued]:
+def _resumed(subject: Subject, path: Path) -> list[AuditTrace]:
     """Return the forecasts after a checkpoint."""
     steps = replay_from(load_checkpoint(path), subject.tape, subject.make(), subject.times)
     forecasts = [forecast for _, forecast in steps if forecast is not None]

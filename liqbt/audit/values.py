@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeAlias
 
-from liqbt.study.pipeline import Issued
+from liqbt.study.pipeline import AuditTrace
 from liqbt.types import Ns
 
-Trial: TypeAlias = tuple[str, Sequence[Issued], Sequence[Issued]]
+Trial: TypeAlias = tuple[str, Sequence[AuditTrace], Sequence[AuditTrace]]
 """What had been changed, what is expected, and what was issued."""
 
 
@@ -72,14 +72,14 @@ class AuditResult:
 
 
 def differences(
-    expected: Sequence[Issued], again: Sequence[Issued], trial: str
+    expected: Sequence[AuditTrace], again: Sequence[AuditTrace], trial: str
 ) -> Iterator[Difference]:
     """Yield every item that differs, with its first field that does; ends where items part.
 
     Examples
     --------
-    >>> a = Issued(at=5, what="forecast BTC", fields={"mark": b"1", "clusters": b"2"})
-    >>> b = Issued(at=5, what="forecast BTC", fields={"mark": b"1", "clusters": b"3"})
+    >>> a = AuditTrace(at=5, what="forecast BTC", fields={"mark": b"1", "clusters": b"2"})
+    >>> b = AuditTrace(at=5, what="forecast BTC", fields={"mark": b"1", "clusters": b"3"})
     >>> [d.field for d in differences([a], [b], "shuffled")]
     ['clusters']
     >>> [d.field for d in differences([a], [], "shuffled")]
@@ -104,7 +104,7 @@ def differences(
 
 
 def first_difference(
-    expected: Sequence[Issued], again: Sequence[Issued], trial: str
+    expected: Sequence[AuditTrace], again: Sequence[AuditTrace], trial: str
 ) -> Difference | None:
     """Return the first item that differs, or None."""
     return next(differences(expected, again, trial), None)
@@ -142,10 +142,10 @@ def compared(
     return AuditResult(audit=audit, trials=done, compared=items, first=first)
 
 
-def hashed(items: Sequence[Issued]) -> list[Issued]:
+def hashed(items: Sequence[AuditTrace]) -> list[AuditTrace]:
     """Return items with a short hash in place of each field: small enough to leave a process."""
     return [
-        Issued(
+        AuditTrace(
             at=item.at,
             what=item.what,
             fields={k: blake2b(v, digest_size=8).digest() for k, v in item.fields.items()},

@@ -23,7 +23,7 @@ ROOMS: Final = (
     "replay.py",
     "estimators",
     "simulate",
-    "calibrate",
+    "learn",
     "evaluation",
     "study/estimators.py",
     "study/pipeline.py",
@@ -34,7 +34,7 @@ ROOMS: Final = (
 )
 """What can change a replication: the rest of the package (readers, reports, commands) cannot."""
 
-APART: Final = ("calibrate/visits.py", "evaluation/claims/visit.py")
+APART: Final = ("evaluation/claims/visit.py",)
 """Modules of those rooms that no replication reads."""
 
 

@@ -11,9 +11,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.calibrate.models import Foreseen, foresee_landmarks
-from liqbt.calibrate.tilt import calibrate_landmarks
-from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
@@ -25,6 +22,8 @@ from liqbt.evaluation.covariates import COVARIATES
 from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
+from liqbt.learn.models import LandmarkPredictions, Table, calibrate_landmarks, predict_landmarks
+from liqbt.learn.walk import ModelOptions
 from liqbt.replay import copied, replay, schedule
 from liqbt.study.estimators import build_structures
 from liqbt.study.fields import format_duration
@@ -36,7 +35,7 @@ Slicer: TypeAlias = Callable[[Events, int, int], Events]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issued:
+class AuditTrace:
     """One item that a pipeline issued, for audits.
 
     Attributes
@@ -99,19 +98,66 @@ def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
     return max(firsts) + experiment.schedule.warm_up
 
 
-def calibration(experiment: Experiment) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
-    """Return the calibration of one horizon's landmarks: the walk-forward tilt."""
-    return walk_forward(experiment.evaluation)
+def calibration(
+    options: EvaluationOptions, training: Table | None = None
+) -> Callable[[Table], Table]:
+    """Return the calibration of one horizon's landmarks that a protocol asks for.
+
+    Parameters
+    ----------
+    options : EvaluationOptions
+        The protocol.
+    training : ndarray of FIRST_SIDE_DTYPE, optional
+        Landmarks of all horizons that were issued before: they are learnt from alone.
+    """
+
+    def calibrate(rows: Table) -> Table:
+        older = None
+        if training is not None and len(rows):
+            older = training[training["horizon_ns"] == rows["horizon_ns"][0]]
+        return calibrate_landmarks(rows, ridge=options.ridge, training=older)
+
+    return calibrate
 
 
-def walk_forward(options: EvaluationOptions) -> Callable[[npt.NDArray[Any]], npt.NDArray[Any]]:
-    """Return the calibration that a protocol asks for."""
-    return partial(calibrate_landmarks, ridge=options.ridge)
-
-
-def foresight(options: EvaluationOptions) -> Callable[[npt.NDArray[Any]], Foreseen]:
+def landmark_models(
+    options: EvaluationOptions, training: Table | None = None
+) -> Callable[[Table], LandmarkPredictions]:
     """Return what issues the probabilities of the direction claim's models, walking forward."""
-    return partial(foresee_landmarks, options=ModelOptions(ridge=options.ridge))
+    return partial(predict_landmarks, options=ModelOptions(ridge=options.ridge), training=training)
+
+
+def split_markets(
+    markets: Sequence[MarketInput], since: Ns | None
+) -> tuple[list[MarketInput], list[MarketInput]]:
+    """Return the markets with what is scored, and those with what is learnt from alone.
+
+    Parameters
+    ----------
+    markets : sequence of MarketInput
+        With everything that was issued after the warm-up.
+    since : int or None
+        Only what is issued at or after it is scored; None: everything.
+
+    Returns
+    -------
+    scored, training : list of MarketInput
+        `training` has no market of which nothing was issued before.
+    """
+    if since is None:
+        return list(markets), []
+    scored, training = [], []
+    for market in markets:
+        early = [f for f in market.forecasts if f.at < since]
+        scored.append(replace(market, forecasts=market.forecasts[len(early) :]))
+        if early:
+            training.append(replace(market, forecasts=early))
+    return scored, training
+
+
+def training_landmarks(training: Sequence[MarketInput], config: EvaluationConfig) -> Table | None:
+    """Return the landmarks of markets that are learnt from alone; None where there are none."""
+    return observe(training, config).first_sides if training else None
 
 
 def market_input(
@@ -179,7 +225,7 @@ def issued_items(
     forecasts: Sequence[Forecast],
     tape: Tape,
     slicer: Slicer = copied,
-) -> list[Issued]:
+) -> list[AuditTrace]:
     """Return what follows from forecasts that were issued.
 
     They, the structural maps beside them, the calibrated tilts, the covariates and what the models
@@ -191,28 +237,28 @@ def issued_items(
         beside = with_structures(experiment, market, tape, slicer).beside
         for name, maps in beside.items():
             items += forecast_items(symbol, maps, what=f"{name} map")
-        calibrate = calibration(experiment)
+        calibrate = calibration(experiment.evaluation)
         config = evaluation_config(experiment)
         observed = observe([market], config)
         for horizon_ns in config.horizons_ns:
             mine = observed.first_sides["horizon_ns"] == horizon_ns
             items += list(_tilts(calibrate(observed.first_sides[mine]), symbol, horizon_ns))
         items += list(_learnt(experiment, market, observed.outcomes, config))
-        items += list(_foreseen(experiment, market, observed.first_sides, config))
+        items += list(_predicted(experiment, market, observed.first_sides, config))
     return sorted(items, key=lambda item: (item.at, item.what))
 
 
 def forecast_items(
     symbol: str, forecasts: Sequence[Forecast], what: str = "forecast"
-) -> list[Issued]:
+) -> list[AuditTrace]:
     """Return forecasts as items, in the order given."""
     named = f"{what} {symbol}"
-    return [Issued(at=f.at, what=named, fields=forecast_fields(f)) for f in forecasts]
+    return [AuditTrace(at=f.at, what=named, fields=forecast_fields(f)) for f in forecasts]
 
 
-def _tilts(rows: npt.NDArray[Any], symbol: str, horizon_ns: Ns) -> Iterator[Issued]:
+def _tilts(rows: npt.NDArray[Any], symbol: str, horizon_ns: Ns) -> Iterator[AuditTrace]:
     for row in rows:
-        yield Issued(
+        yield AuditTrace(
             at=int(row["at"]),
             what=f"first-side tilt {symbol} {format_duration(horizon_ns)}",
             fields={name: row[name].tobytes() for name in ("theta", "up", "down", "asymmetry")},
@@ -224,7 +270,7 @@ def _learnt(
     market: MarketInput,
     outcomes: npt.NDArray[Any],
     config: EvaluationConfig,
-) -> Iterator[Issued]:
+) -> Iterator[AuditTrace]:
     """Yield p̂ of the clusters born at each time, of one horizon: the primary one, or the first.
 
     On the others it is fitted to the same path on the same schedule.
@@ -237,34 +283,34 @@ def _learnt(
     p, mirror = learnt_probabilities(market, rows, config, horizon_ns=horizon_ns, rng=rng)
     ends = np.append(np.flatnonzero(np.diff(rows["at"])) + 1, len(rows))
     for start, stop in pairwise([0, *ends.tolist()] if len(rows) else []):
-        yield Issued(
+        yield AuditTrace(
             at=int(rows["at"][start]),
             what=f"placebo probability {market.symbol} {format_duration(horizon_ns)}",
             fields={"p": p[start:stop].tobytes(), "mirror": mirror[start:stop].tobytes()},
         )
 
 
-def _foreseen(
+def _predicted(
     experiment: Experiment,
     market: MarketInput,
     first_sides: npt.NDArray[Any],
     config: EvaluationConfig,
-) -> Iterator[Issued]:
+) -> Iterator[AuditTrace]:
     """Yield the covariates of each landmark, and what the models made of them.
 
     Of the first side it is the tilt: its base is taken over the time really watched, which is known
     only afterwards. Cascades have a base of past frequencies, so that it is the probability.
     """
     table = landmark_tables(first_sides, [market], config)
-    found = foresight(experiment.evaluation)(table)
+    found = landmark_models(experiment.evaluation)(table)
     for i, row in enumerate(table):
         at = int(row["at"])
         fields = {name: row[name].tobytes() for name in COVARIATES}
-        yield Issued(at=at, what=f"covariates {market.symbol}", fields=fields)
+        yield AuditTrace(at=at, what=f"covariates {market.symbol}", fields=fields)
         models = {f"first_side.{name}": one.tilt for name, one in found.first_side.items()}
         models |= {f"cascade.{name}": one.p for name, one in found.cascade.items()}
         models |= {f"large_move.{name}": one.p for name, one in found.large_move.items()}
-        yield Issued(
+        yield AuditTrace(
             at=at,
             what=f"direction models {market.symbol}",
             fields={name: values[i].tobytes() for name, values in models.items()},

@@ -20,7 +20,7 @@ from liqbt.study.pipeline import (
     calibration,
     evaluation_config,
     forecast_times,
-    foresight,
+    landmark_models,
     market_input,
     with_structures,
 )
@@ -104,13 +104,16 @@ def replicate(
         inputs = [replace(m, forecasts=issued(m.forecasts, m)) for m in inputs]
     config = evaluation_config(experiment)
     evaluation = evaluate(
-        inputs, config, calibrate=calibration(experiment), rng=np.random.default_rng(of_scores)
+        inputs,
+        config,
+        calibrate=calibration(experiment.evaluation),
+        rng=np.random.default_rng(of_scores),
     )
     evaluation = with_direction(
         evaluation,
         inputs,
         config,
-        foresee=foresight(experiment.evaluation),
+        predict=landmark_models(experiment.evaluation),
         rng=np.random.default_rng(of_models),
     )
     return Replication(evaluation=evaluation, truths=tuple(market.truth.values()))

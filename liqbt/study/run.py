@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.evaluation.cascades import cascade_source
-from liqbt.evaluation.claims.direction import with_direction
+from liqbt.evaluation.claims.direction import landmark_tables, with_direction
 from liqbt.evaluation.claims.verdict import verdicts
 from liqbt.evaluation.claims.visit import with_learnt
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
@@ -29,16 +29,16 @@ from liqbt.study.pipeline import (
     calibration,
     evaluation_config,
     forecast_times,
-    foresight,
+    landmark_models,
     market_input,
     outcome_path,
-    walk_forward,
+    split_markets,
+    training_landmarks,
     with_structures,
 )
 from liqbt.study.plan import Work, claims_value, prepared
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import EvaluationOptions
-from liqbt.study.since import foreseen_before, scored_part, trained_before
 from liqbt.study.store import Run, finished_or_made, forecast_table, structured_table, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.visits import run_visits, with_visits
@@ -94,16 +94,17 @@ def _execute(
         market_input(experiment, symbol, forecasts[symbol], tape)
         for symbol, tape in work.tapes.items()
     ]
-    markets, before = scored_part(markets, work.since)
+    markets, training = split_markets(markets, work.since)
     # at the landmarks of what is scored: those of everything may lie at other hours
     markets = [with_structures(experiment, m, work.tapes[m.symbol]) for m in markets]
     streams = np.random.SeedSequence(experiment.seed).spawn(5)
     protocol_of = evaluation_config(experiment)
+    early = training_landmarks(training, protocol_of)
     stage("score", 0, 2)
     evaluation = evaluate(
         markets,
         protocol_of,
-        calibrate=trained_before(calibration(experiment), before, protocol_of),
+        calibrate=calibration(experiment.evaluation, early),
         rng=np.random.default_rng(streams[0]),
     )
     evaluation = with_learnt(evaluation, markets, protocol_of, np.random.default_rng(streams[2]))
@@ -111,12 +112,15 @@ def _execute(
         evaluation,
         markets,
         protocol_of,
-        foresee=foreseen_before(foresight(experiment.evaluation), before, protocol_of),
+        predict=landmark_models(
+            experiment.evaluation,
+            None if early is None else landmark_tables(early, training, protocol_of),
+        ),
         rng=np.random.default_rng(streams[3]),
     )
     visits = run_visits(
         markets,
-        before,
+        training,
         evaluation.outcomes,
         protocol_of,
         experiment.evaluation,
@@ -124,7 +128,7 @@ def _execute(
     )
     evaluation = with_visits(evaluation, visits)
     stage("score", 1, 2)
-    sensitivities = _sensitivities(work, markets, before, streams[1])
+    sensitivities = _sensitivities(work, markets, training, streams[1])
     stage("score", 2, 2)
     beside = _beside(work, markets, evaluation)
     return write_run(
@@ -181,7 +185,7 @@ def _replay(work: Work, symbol: str, stage: Stage) -> list[Forecast]:
 def _sensitivities(
     work: Work,
     markets: Sequence[MarketInput],
-    before: Sequence[MarketInput],
+    training: Sequence[MarketInput],
     seed: np.random.SeedSequence,
 ) -> list[dict[str, Any]]:
     """Score the 24-hour horizon again under other latencies and, where there are bars, on them."""
@@ -198,7 +202,7 @@ def _sensitivities(
         experiment.evaluation,
         evaluation_config(experiment),
         seed,
-        before=before,
+        training=training,
     )
 
 
@@ -209,7 +213,7 @@ def sensitivity_rows(
     config: EvaluationConfig,
     seed: np.random.SeedSequence,
     *,
-    before: Sequence[MarketInput] = (),
+    training: Sequence[MarketInput] = (),
 ) -> list[dict[str, Any]]:
     """Score the 24-hour horizon again under other choices, without other maps beside the dose.
 
@@ -223,7 +227,7 @@ def sensitivity_rows(
         The protocol as it is configured, and as evaluation takes it.
     seed : numpy.random.SeedSequence
         For the bootstrap; the same for each.
-    before : sequence of MarketInput
+    training : sequence of MarketInput
         What calibration may learn from besides.
 
     Returns
@@ -250,7 +254,7 @@ def sensitivity_rows(
         result = evaluate(
             [replace(market, beside={}) for market in inputs],
             variant,
-            calibrate=trained_before(walk_forward(options), before, variant),
+            calibrate=calibration(options, training_landmarks(training, variant)),
             rng=np.random.default_rng(seed),
         )
         rows += [{"name": name, **asdict(s)} for s in result.scores if s.side == "both"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from liqbt.calibrate.visits import ForeseenVisits, foresee_visits
-from liqbt.calibrate.walk import ModelOptions
 from liqbt.evaluation.claims.direction import MODEL_HORIZON_NS
 from liqbt.evaluation.claims.visit import Visits, cluster_levels, unit_levels, visit_scores
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import Evaluation, observe
+from liqbt.learn.models import VisitPredictions, predict_visits
+from liqbt.learn.walk import ModelOptions
 from liqbt.replay import copied, replay
 from liqbt.study import pipeline
 from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import Issued, Slicer, evaluation_config, forecast_times, market_input
+from liqbt.study.pipeline import AuditTrace, Slicer, evaluation_config, forecast_times, market_input
 from liqbt.study.schema import EvaluationOptions, Experiment
 from liqbt.study.store import structured_table
 from liqbt.tape.values import Tape
@@ -74,16 +74,14 @@ class RunVisits:
         return {"reliability": bins, "corp": parts}
 
 
-def visit_foresight(
-    options: EvaluationOptions,
-) -> Callable[[npt.NDArray[Any]], ForeseenVisits]:
+def visit_models(options: EvaluationOptions) -> partial[VisitPredictions]:
     """Return what issues probabilities of visits, walking forward."""
-    return partial(foresee_visits, options=ModelOptions(ridge=options.ridge))
+    return partial(predict_visits, options=ModelOptions(ridge=options.ridge))
 
 
 def run_visits(
     markets: Sequence[MarketInput],
-    before: Sequence[MarketInput],
+    training: Sequence[MarketInput],
     outcomes: npt.NDArray[Any],
     config: EvaluationConfig,
     options: EvaluationOptions,
@@ -93,7 +91,7 @@ def run_visits(
 
     Parameters
     ----------
-    markets, before : sequence of MarketInput
+    markets, training : sequence of MarketInput
         What is scored, and what was issued before: that is learnt from alone.
     outcomes : ndarray of OUTCOME_DTYPE
         Of what is scored.
@@ -104,16 +102,13 @@ def run_visits(
     """
     if MODEL_HORIZON_NS not in config.horizons_ns:
         return RunVisits(visits=Visits(details=(), reliability={}, corp={}), parquet={})
-    foresee = visit_foresight(options)
+    predict = visit_models(options)
     units, clusters = unit_levels(markets, config), cluster_levels(outcomes, markets, config)
     early = (units[:0], clusters[:0])
-    if before:
-        past = observe(before, config).outcomes
-        early = (unit_levels(before, config), cluster_levels(past, before, config))
-    issued = [
-        foresee(np.concatenate([old, new])).after(len(old))
-        for old, new in zip(early, (units, clusters), strict=True)
-    ]
+    if training:
+        past = observe(training, config).outcomes
+        early = (unit_levels(training, config), cluster_levels(past, training, config))
+    issued = [predict(new, training=old) for old, new in zip(early, (units, clusters), strict=True)]
     symbols = [market.symbol for market in markets]
     visits = visit_scores((units, issued[0]), (clusters, issued[1]), symbols, config, rng)
     parquet = {
@@ -123,7 +118,7 @@ def run_visits(
     return RunVisits(visits=visits, parquet=parquet)
 
 
-def _table(rows: npt.NDArray[Any], issued: ForeseenVisits, symbols: Sequence[str]) -> pa.Table:
+def _table(rows: npt.NDArray[Any], issued: VisitPredictions, symbols: Sequence[str]) -> pa.Table:
     """Return the levels that were scored by fitted models, with what was issued for them."""
     use = rows["scored"] & (issued.n_trained > 0)
     names = np.array([*symbols, ""])[rows["symbol"][use]]
@@ -150,7 +145,7 @@ def issue(
     tape: Tape,
     until: Ns | None = None,
     slicer: Slicer = copied,
-) -> list[Issued]:
+) -> list[AuditTrace]:
     """Return everything that is issued for one market, in order.
 
     Parameters
@@ -173,26 +168,26 @@ def issued_items(
     forecasts: Sequence[Forecast],
     tape: Tape,
     slicer: Slicer = copied,
-) -> list[Issued]:
+) -> list[AuditTrace]:
     """Return what follows from forecasts that were issued: probabilities of visits among it."""
     items = pipeline.issued_items(experiment, symbol, forecasts, tape, slicer)
     market = market_input(experiment, symbol, forecasts, tape)
     config = evaluation_config(experiment)
     if market.forecasts and MODEL_HORIZON_NS in config.horizons_ns:
-        foresee = visit_foresight(experiment.evaluation)
+        predict = visit_models(experiment.evaluation)
         outcomes = observe([market], config).outcomes
         for what, rows in (
             (f"P(visit) of units {symbol}", unit_levels([market], config)),
             (f"P(visit) of clusters {symbol}", cluster_levels(outcomes, [market], config)),
         ):
-            items += list(_items(what, rows, foresee(rows)))
+            items += list(_items(what, rows, predict(rows)))
     return sorted(items, key=lambda item: (item.at, item.what))
 
 
 _KNOWN_LATER = frozenset({"scored", "visited"})
 
 
-def _items(what: str, rows: npt.NDArray[Any], issued: ForeseenVisits) -> Iterator[Issued]:
+def _items(what: str, rows: npt.NDArray[Any], issued: VisitPredictions) -> Iterator[AuditTrace]:
     """Yield what was known and issued at each time."""
     starts = np.flatnonzero(np.diff(rows["at"], prepend=-1))
     stops = np.append(starts[1:], len(rows))
@@ -201,4 +196,4 @@ def _items(what: str, rows: npt.NDArray[Any], issued: ForeseenVisits) -> Iterato
         mine = rows[start:stop]
         fields = {name: mine[name].tobytes() for name in known}
         fields |= {f"p.{name}": p[start:stop].tobytes() for name, p in issued.p.items()}
-        yield Issued(at=int(mine["at"][0]), what=what, fields=fields)
+        yield AuditTrace(at=int(mine["at"][0]), what=what, fields=fields)

@@ -24,7 +24,7 @@ from liqbt.study.pipeline import (
     calibration,
     evaluation_config,
     forecast_times,
-    foresight,
+    landmark_models,
     market_input,
     with_structures,
 )
@@ -69,7 +69,9 @@ def steps(experiment: Any, market: Any) -> dict[str, Callable[[], Any]]:
         return np.random.default_rng(1)
 
     def episodes() -> None:
-        held["all"] = evaluate([market], config, calibrate=calibration(experiment), rng=rng())
+        held["all"] = evaluate(
+            [market], config, calibrate=calibration(experiment.evaluation), rng=rng()
+        )
 
     def births() -> tuple[Any, Any, Any]:
         rows = held["all"].outcomes
@@ -108,7 +110,7 @@ def steps(experiment: Any, market: Any) -> dict[str, Callable[[], Any]]:
         "visits, mirror, Brownian, first side, dose beside structures": episodes,
         "learnt null, three horizons": lambda: with_learnt(held["all"], [market], config, rng()),
         "direction models, cascades": lambda: with_direction(
-            held["all"], [market], config, foresee=foresight(options), rng=rng()
+            held["all"], [market], config, predict=landmark_models(options), rng=rng()
         ),
         "P(visit)": lambda: run_visits([market], [], held["all"].outcomes, config, options, rng()),
         "filtered history, 24 h": filtered,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqbt.evaluation.kernels.nulls import garch_extremes, penalised_logistic, window_extremes
+from liqbt.evaluation.kernels.nulls import garch_extremes, window_extremes
+from liqbt.learn.logit import fit_logit
 
 SEED = st.integers(0, 2**32 - 1)
 
@@ -34,7 +35,7 @@ def test_the_logistic_fit_is_where_the_twin_is_flat(seed, n, p, bold):
     x, offset = bold * rng.normal(size=(n, p)), 3.0 * rng.normal(size=n)
     y, weight = rng.integers(0, 2, n).astype(float), rng.uniform(0.0, 1.0, n)
     precision = rng.uniform(0.1, 5.0, p)
-    beta = penalised_logistic(x, offset, y, weight, precision, rng.normal(size=p))
+    beta = fit_logit(x, offset, y, weight, precision, rng.normal(size=p))
     slope = naive.logistic_slope(x.tolist(), offset, y, weight, precision, beta.tolist())
     assert max(map(abs, slope)) < 1e-5
 

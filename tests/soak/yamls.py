@@ -92,7 +92,7 @@ def _configured(path: Path) -> str:
     """Use everything that an experiment configures, short of its data."""
     experiment = load_experiment(path)
     evaluation_config(experiment)
-    calibration(experiment)
+    calibration(experiment.evaluation)
     for symbol in experiment.symbols:
         if experiment.estimator_of(symbol).step >= 1e-4:  # a finer grid takes its time
             build_estimator(experiment, symbol)

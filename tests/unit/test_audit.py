@@ -15,19 +15,19 @@ from liqbt.errors import DataError
 from liqbt.estimators.oi_flow.config import OIFlowConfig
 from liqbt.margin.tiers import flat_tiers
 from liqbt.replay import copied, replay, schedule
-from liqbt.study.pipeline import Issued, forecast_fields
+from liqbt.study.pipeline import AuditTrace, forecast_fields
 from liqbt.tape.values import tape_from_events
 from liqbt.types import EVENT_DTYPE, HOUR_NS, Kind
 
 CONFIG = OIFlowConfig(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125))
 
 
-def pipeline(make: Any, slicer: Any, tape: Any, until: int | None) -> list[Issued]:
+def pipeline(make: Any, slicer: Any, tape: Any, until: int | None) -> list[AuditTrace]:
     known = tape.events["ts_known"]
     times = schedule(int(known[0]), int(known[-1]) + 1, HOUR_NS)
     times = times if until is None else times[times <= until]
     forecasts = replay(tape, make(CONFIG), times, slicer=slicer)
-    return [Issued(at=f.at, what="forecast", fields=forecast_fields(f)) for f in forecasts]
+    return [AuditTrace(at=f.at, what="forecast", fields=forecast_fields(f)) for f in forecasts]
 
 
 def view(events: Any, start: int, stop: int) -> Any:

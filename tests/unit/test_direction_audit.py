@@ -75,19 +75,19 @@ def test_covariates_and_models_are_issued_and_pass():
 @pytest.mark.parametrize("early_ns", [DAY_NS, 2 * DAY_NS])
 def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, early_ns):
     """Outcomes count as known so much too early: those of windows that are still open."""
-    honest = stage.foresight
+    honest = stage.landmark_models
 
     def cheating(options):
-        foresee = honest(options)
+        predict = honest(options)
 
         def peek(rows):
             early = rows.copy()
             early["matured_ns"] = np.maximum(rows["matured_ns"] - early_ns, rows["at"] + 1)
-            return foresee(early)
+            return predict(early)
 
         return peek
 
-    monkeypatch.setattr(stage, "foresight", cheating)
+    monkeypatch.setattr(stage, "landmark_models", cheating)
     found = [audit(seed) for seed in (1, 2, 3)]
     caught = [result for result in found if not result.passed]
     assert caught

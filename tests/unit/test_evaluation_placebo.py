@@ -10,7 +10,6 @@ from evaluation_world import START, STEP_S, bars, brownian_path, points
 from scipy.optimize import minimize
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.evaluation.kernels.nulls import penalised_logistic
 from liqbt.evaluation.nulls.brownian import touch_probability
 from liqbt.evaluation.nulls.levels import (
     LEVEL_COVARIATES,
@@ -26,6 +25,7 @@ from liqbt.evaluation.nulls.placebo import (
     placebo_probability,
     restricted_cubic,
 )
+from liqbt.learn.logit import fit_logit
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
 
 SIGMA = 0.025
@@ -238,9 +238,9 @@ def test_the_logistic_fit_like_an_optimiser():
         return (weight * (np.logaddexp(0.0, eta) - y * eta)).sum() + (precision * beta**2).sum() / 2
 
     expected = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-9}).x
-    found = penalised_logistic(x, offset, y, weight, precision, np.zeros(4))
+    found = fit_logit(x, offset, y, weight, precision, np.zeros(4))
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    far = penalised_logistic(x, offset, y, weight, precision, np.full(4, 30.0))
+    far = fit_logit(x, offset, y, weight, precision, np.full(4, 30.0))
     np.testing.assert_allclose(far, expected, atol=1e-6)
 
 

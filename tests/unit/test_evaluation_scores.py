@@ -8,10 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_world import CALIBRATE, FORESEE, brownian_market
+from evaluation_world import CALIBRATE, PREDICT, brownian_market
 
-from liqbt.calibrate.models import Foreseen
-from liqbt.calibrate.walk import Walked
 from liqbt.errors import ConfigError
 from liqbt.evaluation.claims.direction import (
     crowded_lift,
@@ -27,6 +25,8 @@ from liqbt.evaluation.evaluate import evaluate, observe
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail
 from liqbt.evaluation.lifts import band_rows, episode_scores, scored_births
+from liqbt.learn.models import LandmarkPredictions
+from liqbt.learn.walk import Predictions
 from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
 
 CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
@@ -52,7 +52,7 @@ def directed():
     markets = [brownian_market(rng, days=50, kind="bars", symbol=name) for name in "AB"]
     config = replace(CONFIG, horizons_ns=(DAY_NS,))
     found = evaluate(markets, config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
-    return with_direction(found, markets, config, foresee=FORESEE, rng=np.random.default_rng(2))
+    return with_direction(found, markets, config, predict=PREDICT, rng=np.random.default_rng(2))
 
 
 def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
@@ -452,15 +452,17 @@ def test_fewer_than_thirty_cascades_on_a_side_have_a_count_and_no_interval(each)
     p = rng.dirichlet([3, 3, 3], (3, n))
     trained = np.ones(n, np.int64)
     models = {
-        name: Walked(p=p[i], tilt=np.log(p[i]), n_trained=trained)
+        name: Predictions(p=p[i], tilt=np.log(p[i]), n_trained=trained)
         for i, name in enumerate(("full", "ablated", "nearest"))
     }
     models |= {"momentum": models["ablated"], "funding": models["ablated"]}
-    foreseen = Foreseen(first_side=models, coin=p[2], cascade=models, large_move=models)
+    predictions = LandmarkPredictions(
+        first_side=models, coin=p[2], cascade=models, large_move=models
+    )
     draws = draw(np.random.default_rng(1), reps=200, n_days=n)
     found = {
         (d.score.statistic, d.score.side): d.score
-        for d in direction_scores(table, foreseen, ["A"], DAY_NS, draws)
+        for d in direction_scores(table, predictions, ["A"], DAY_NS, draws)
         if d.score.symbol == "pooled"
     }
     assert found["cascades", "short"].value == found["cascades", "short"].n_episodes == 60

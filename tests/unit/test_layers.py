@@ -64,6 +64,8 @@ def tree(tmp_path) -> Path:
         (None, "", ""),
         ("estimators/nulls.py", "from liqbt.log.store import EventLog", "see a prefix only BROKEN"),
         ("simulate/market.py", "from liqbt.estimators import OIFlow", "floors BROKEN"),
+        ("simulate/effects/logit.py", "import liqbt.learn.logit", "evaluation learns"),
+        ("learn/walk.py", "from liqbt.evaluation.path import PricePath", "floors BROKEN"),
         (
             "report/pages/run.py",
             "from liqbt.evaluation.evaluate import evaluate",

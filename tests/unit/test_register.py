@@ -15,20 +15,22 @@ import pytest
 from direction_world import landmarks
 from shell import call
 
-from liqbt.calibrate.models import foresee_landmarks
-from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
+from liqbt.learn.models import predict_landmarks
+from liqbt.learn.walk import ModelOptions
 from liqbt.log.store import EventLog
 from liqbt.registry.registrations import PARTS, openings
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
 from liqbt.study.fields import instant_ns
+from liqbt.study.pipeline import calibration
 from liqbt.study.published.markets import score_options
 from liqbt.study.published.score import score_forecasts
 from liqbt.study.run import run_experiment
-from liqbt.study.since import foreseen_before, trained_before
+from liqbt.study.schema import EvaluationOptions
 from liqbt.study.unseal import register_experiment, unseal_experiment
-from liqbt.types import HOUR_NS, Kind
+from liqbt.types import DAY_NS, HOUR_NS, Kind
 
 WORLD = "name: small\ndays: 20\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
@@ -236,37 +238,31 @@ def test_the_truth_of_a_sealed_market_is_kept_back(home, opened):
     assert opened[0][0].truth() is not None
 
 
-def test_what_is_learnt_before_is_not_scored_and_is_learnt_from():
-    rows = np.zeros(3, [("horizon_ns", "<i8"), ("at", "<i8")])
-    rows["at"] = [7, 8, 9]
-    assert trained_before(len, (), None) is len
+def test_what_was_issued_before_is_learnt_from_and_not_scored():
+    """Of each horizon its own; without any it is a calibration of what is scored alone."""
+    rows = np.zeros(3, FIRST_SIDE_DTYPE)
+    rows["at"], rows["horizon_ns"] = [7, 8, 9], DAY_NS
+    rows["matured_ns"], rows["q_up"], rows["q_down"] = rows["at"] + 1, 0.5, 0.5
+    rows["asymmetry"], rows["scored"], rows["outcome"] = 0.5, True, -1
+    early = np.concatenate([rows, rows])
+    early["at"], early["matured_ns"] = np.arange(6), 7
+    early["horizon_ns"][3:] = 2 * DAY_NS
+    options = EvaluationOptions()
+    found = {
+        name: calibration(options, training)(rows)
+        for name, training in {"none": None, "all": early, "its own": early[:3]}.items()
+    }
+    for one in found.values():
+        np.testing.assert_array_equal(one["at"], rows["at"])
+    assert found["none"]["theta"][0] == 0.0 < found["all"]["theta"][0]
+    np.testing.assert_array_equal(found["all"], found["its own"])
 
-    class Observed:
-        first_sides = np.zeros(2, rows.dtype)
 
-    seen = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("liqbt.study.since.observe", lambda _markets, _config: Observed)
-        both = trained_before(lambda r: seen.append(len(r)) or r, [object()], None)
-    assert both(rows)["at"].tolist() == [7, 8, 9]
-    assert seen == [5]
-
-
-def test_models_go_on_from_what_was_known_before(monkeypatch):
+def test_models_go_on_from_what_was_known_before():
     """Those of the later landmarks are, bit for bit, those of a walk over all of them."""
     rows = landmarks(np.random.default_rng(4), n=300)
-    whole = foresee_landmarks(rows, ModelOptions())
-
-    class Observed:
-        first_sides = None
-
-    def foresee(table):
-        return foresee_landmarks(table, ModelOptions())
-
-    assert foreseen_before(foresee, (), None) is foresee
-    monkeypatch.setattr("liqbt.study.since.observe", lambda _markets, _config: Observed)
-    monkeypatch.setattr("liqbt.study.since.landmark_tables", lambda *_: rows[:200])
-    found = foreseen_before(foresee, [object()], None)(rows[200:])
+    whole = predict_landmarks(rows, ModelOptions())
+    found = predict_landmarks(rows[200:], ModelOptions(), training=rows[:200])
     for mine, all_of in (
         (found.first_side, whole.first_side),
         (found.cascade, whole.cascade),

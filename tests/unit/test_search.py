@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from shell import call
 
-from liqbt.calibrate.visits import VISIT_MODELS, foresee_visits
-from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.claims.visit import VISIT_DTYPE
+from liqbt.learn.models import VISIT_MODELS, predict_visits
+from liqbt.learn.walk import ModelOptions
 from liqbt.registry.registrations import PARTS, parts_of
 from liqbt.report.figures.search import MOST_SHOWN
 from liqbt.report.pages.search import write_search_page
@@ -218,7 +218,7 @@ def test_a_better_ridge_is_no_better_map():
     rows["scored"] = True
     trials = []
     for ridge in (1000.0, 5.0):
-        issued = foresee_visits(rows, ModelOptions(ridge=ridge))
+        issued = predict_visits(rows, ModelOptions(ridge=ridge))
         use = issued.n_trained > 0
         n = int(use.sum())
         trials.append(

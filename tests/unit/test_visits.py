@@ -17,13 +17,13 @@ from evaluation_world import (
 )
 from scipy.optimize import minimize
 
-from liqbt.calibrate.visits import VISIT_MODELS, foresee_visits, walk_forward_visits
-from liqbt.calibrate.walk import ModelOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.claims.visit import VISIT_DTYPE, cluster_levels, unit_levels, visit_scores
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.funding import Funding
+from liqbt.learn.models import VISIT_MODELS, predict_visits
+from liqbt.learn.walk import ModelOptions
 from liqbt.study.schema import EvaluationOptions
 from liqbt.study.visits import run_visits
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Side
@@ -113,15 +113,8 @@ def test_reflection_swaps_the_sides_and_changes_nothing_that_is_issued(kind):
 def test_a_model_is_what_a_plain_optimiser_finds():
     rows = levels(1, n_days=40)
     known = np.column_stack([rows[name] for name in VISIT_MODELS["full"]])
-    p, n_trained = walk_forward_visits(
-        at=rows["at"],
-        matured_ns=rows["matured_ns"],
-        visited=rows["visited"].astype(float),
-        trains=rows["scored"],
-        known=known,
-        base=rows["brownian"],
-        options=OPTIONS,
-    )
+    found = predict_visits(rows, OPTIONS)
+    p, n_trained = found.p["full"], found.n_trained
     last = len(rows) - 1
     moment = rows["at"][last] // OPTIONS.refit_ns * OPTIONS.refit_ns
     ripe = rows["scored"] & (rows["matured_ns"] <= moment - OPTIONS.embargo_ns)
@@ -151,11 +144,11 @@ def test_what_comes_later_changes_nothing_that_was_issued():
     mixed = np.where(rows["at"] >= moment, other, rows)
     unripe = (rows["at"] < moment) & (rows["matured_ns"] > moment)
     mixed["visited"][unripe] = 1 - mixed["visited"][unripe]
-    a, b = foresee_visits(rows, OPTIONS), foresee_visits(mixed, OPTIONS)
+    a, b = predict_visits(rows, OPTIONS), predict_visits(mixed, OPTIONS)
     assert a.n_trained[cut] > 0
     for name in VISIT_MODELS:
         np.testing.assert_array_equal(a.p[name][:cut], b.p[name][:cut])
-    shorter = foresee_visits(rows[:cut], OPTIONS)
+    shorter = predict_visits(rows[:cut], OPTIONS)
     for name in VISIT_MODELS:
         np.testing.assert_array_equal(a.p[name][:cut], shorter.p[name])
 
@@ -163,15 +156,19 @@ def test_what_comes_later_changes_nothing_that_was_issued():
 def test_an_outcome_that_is_known_at_its_own_issue_is_refused():
     rows = levels(1, n_days=3)
     rows["matured_ns"][5] = rows["at"][5]
-    with pytest.raises(DataError, match="level 5 would have matured at its own issue"):
-        foresee_visits(rows, OPTIONS)
+    with pytest.raises(DataError, match="row 5 would have matured at its own issue"):
+        predict_visits(rows, OPTIONS)
 
 
 def gains(seed, effect):
     rows = levels(seed, effect=effect)
-    issued = foresee_visits(rows, OPTIONS)
+    issued = predict_visits(rows, OPTIONS)
     found = visit_scores(
-        (rows, issued), (rows[:0], issued.after(len(rows))), ["A"], CONFIG, np.random.default_rng(1)
+        (rows, issued),
+        (rows[:0], predict_visits(rows[:0], OPTIONS)),
+        ["A"],
+        CONFIG,
+        np.random.default_rng(1),
     )
     return {d.score.statistic: d.score for d in found.details if d.score.symbol == "pooled"}
 
@@ -187,7 +184,7 @@ def test_a_map_that_knows_gains_and_one_that_does_not_does_not():
 
 def test_scores_are_of_levels_that_fitted_models_were_issued_for():
     rows = levels(7)
-    issued = foresee_visits(rows, OPTIONS)
+    issued = predict_visits(rows, OPTIONS)
     ready = rows["scored"] & (issued.n_trained > 0)
     found = visit_scores((rows, issued), (rows, issued), ["A"], CONFIG, np.random.default_rng(1))
     assert {d.score.n_episodes for d in found.details} == {int(ready.sum())}

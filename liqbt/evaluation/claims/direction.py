@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
 from liqbt.evaluation.inference.days import Draws, draw
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail, detail, estimate, markets
+from liqbt.learn.models import LandmarkPredictions
+from liqbt.learn.walk import Predictions
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
 if TYPE_CHECKING:
@@ -139,38 +141,6 @@ _OVER: Final = {
 }
 
 
-class IssuedLike(Protocol):
-    """What one model issued."""
-
-    @property
-    def p(self) -> FloatArray:
-        """Probabilities of up, down and neither, shape (n, 3)."""
-
-    @property
-    def n_trained(self) -> IntArray:
-        """On how many outcomes it had been fitted, shape (n,); 0 where the base was issued."""
-
-
-class ForeseenLike(Protocol):
-    """What all models issued at the landmarks of a table."""
-
-    @property
-    def first_side(self) -> Mapping[str, IssuedLike]:
-        """Models of the first side: full, ablated, momentum, funding, nearest."""
-
-    @property
-    def coin(self) -> FloatArray:
-        """Equal chances of both sides, shape (n, 3)."""
-
-    @property
-    def cascade(self) -> Mapping[str, IssuedLike]:
-        """Models of what cascade begins: full, ablated."""
-
-    @property
-    def large_move(self) -> Mapping[str, IssuedLike]:
-        """Models of what large move begins: full, ablated."""
-
-
 def side_gain(p: FloatArray, q: FloatArray, outcome: npt.NDArray[np.int8]) -> FloatArray:
     """Return ln p(side) − ln q(side) given that there is one, in nats.
 
@@ -197,7 +167,7 @@ def side_gain(p: FloatArray, q: FloatArray, outcome: npt.NDArray[np.int8]) -> Fl
 
 def direction_scores(
     table: npt.NDArray[Any],
-    foreseen: ForeseenLike,
+    predictions: LandmarkPredictions,
     symbols: Sequence[str],
     horizon_ns: Ns,
     draws: Draws,
@@ -216,7 +186,7 @@ def direction_scores(
     ----------
     table : ndarray of LANDMARK_DTYPE
         Landmarks of one horizon, all markets.
-    foreseen : ForeseenLike
+    predictions : LandmarkPredictions
         What was issued at each.
     symbols : sequence of str
         Names of the markets, by number.
@@ -231,26 +201,28 @@ def direction_scores(
     for symbol, chosen in markets(symbols, place):
         mine = chosen["row"]
         where = (symbol, horizon_name(horizon_ns))
-        for name, rows, gain in _first_side(table, foreseen, mine):
+        for name, rows, gain in _first_side(table, predictions, mine):
             found = estimate(gain, table["at"][rows], horizon_ns, draws)
             details.append(detail("direction", *where, "both", name, 0.0, found))
         for kind in ("cascade", "large_move"):
-            details += _hours(table, getattr(foreseen, kind), kind, mine, where, horizon_ns, draws)
+            details += _hours(
+                table, getattr(predictions, kind), kind, mine, where, horizon_ns, draws
+            )
     return details
 
 
 def _first_side(
-    table: npt.NDArray[Any], foreseen: ForeseenLike, mine: IntArray
+    table: npt.NDArray[Any], predictions: LandmarkPredictions, mine: IntArray
 ) -> Iterator[tuple[str, IntArray, FloatArray]]:
     """Yield statistic, landmarks and gains of the full model over each other one."""
-    full = foreseen.first_side["full"]
+    full = predictions.first_side["full"]
     ready = table["scored"] & (full.n_trained > 0)
     rows = mine[ready[mine]]
     fed = rows[~np.isnan(table["funding"][rows])]
-    pairs = [("first_side_gain", foreseen.first_side["ablated"].p, rows)]
-    pairs.append(("first_side_over_coin", foreseen.coin, rows))
+    pairs = [("first_side_gain", predictions.first_side["ablated"].p, rows)]
+    pairs.append(("first_side_over_coin", predictions.coin, rows))
     for name, model in _OVER.items():
-        pairs.append((name, foreseen.first_side[model].p, fed if model == "funding" else rows))
+        pairs.append((name, predictions.first_side[model].p, fed if model == "funding" else rows))
     for name, other, use in pairs:
         gain, _, _ = first_side_skill(
             full.p[use], other[use], table["outcome"][use], table["tie"][use]
@@ -260,7 +232,7 @@ def _first_side(
 
 def _hours(
     table: npt.NDArray[Any],
-    models: Mapping[str, IssuedLike],
+    models: Mapping[str, Predictions],
     kind: str,
     mine: IntArray,
     where: tuple[str, str],
@@ -299,7 +271,7 @@ def _hours(
 MODEL_HORIZON_NS: Final[Ns] = DAY_NS
 """The primary horizon: models are made for it alone."""
 
-Foresee: TypeAlias = Callable[[npt.NDArray[Any]], ForeseenLike]
+Predict: TypeAlias = Callable[[npt.NDArray[Any]], LandmarkPredictions]
 """Landmarks of all symbols (LANDMARK_DTYPE) → what every model issued at each."""
 
 
@@ -336,7 +308,7 @@ def with_direction(
     markets: Sequence[MarketInput],
     config: EvaluationConfig,
     *,
-    foresee: Foresee,
+    predict: Predict,
     rng: np.random.Generator,
 ) -> Evaluation:
     """Return the evaluation with the gains of the direction claim's models behind its scores.
@@ -349,7 +321,7 @@ def with_direction(
         In the same order.
     config : EvaluationConfig
         The protocol. Where the primary horizon is not among its horizons nothing is added.
-    foresee : Foresee
+    predict : Predict
         Issues probabilities from matured outcomes only.
     rng : numpy.random.Generator
         Seeds the bootstrap.
@@ -360,7 +332,7 @@ def with_direction(
     n_days = int(np.ptp(table["at"] // DAY_NS)) + 1
     draws = draw(rng, reps=config.bootstrap_reps, n_days=n_days)
     symbols = [market.symbol for market in markets]
-    found = direction_scores(table, foresee(table), symbols, MODEL_HORIZON_NS, draws)
+    found = direction_scores(table, predict(table), symbols, MODEL_HORIZON_NS, draws)
     return replace(
         evaluation,
         scores=(*evaluation.scores, *(one.score for one in found)),

@@ -7,9 +7,8 @@ Two kinds of levels, by the same rules:
 - **Clusters**: the near edge of each episode's first eligible cluster.
 
 Everything that a probability is made of was known at issue: the Brownian probability it starts from
-is that of the time that should be watched, not of the time that was. `evaluation` does not know
-how the models learn: the caller hands over what issues probabilities, and that may use matured
-outcomes only.
+is that of the time that should be watched, not of the time that was. The caller hands over what was
+issued (`learn`), and that may use matured outcomes only.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +48,8 @@ from liqbt.evaluation.nulls.levels import LEVEL_COVARIATES, Anchors, covariates,
 from liqbt.evaluation.nulls.placebo import PlaceboConfig, fit_placebo
 from liqbt.evaluation.path import Censor, watch
 from liqbt.evaluation.probability import Corp, ReliabilityRow, corp, log_score, reliability
-from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns, Side
+from liqbt.learn.models import VisitPredictions
+from liqbt.types import DAY_NS, FloatArray, Forecast, Ns, Side
 
 if TYPE_CHECKING:
     from liqbt.evaluation.evaluate import Evaluation
@@ -93,18 +93,6 @@ bins of its landmark and distance band, of a cluster as issued. `brownian`: over
 should be watched. What is not known of trend, volatility or open interest is 0, its neutral value;
 of funding and asymmetry NaN. `visited`: 0 or 1 where `scored`, else 0.
 """
-
-
-class VisitsLike(Protocol):
-    """What the models of visits issued, row by row."""
-
-    @property
-    def p(self) -> Mapping[str, FloatArray]:
-        """Probabilities by model: `full`, and `ablated`, which knows nothing of the map."""
-
-    @property
-    def n_trained(self) -> IntArray:
-        """On how many outcomes they had been fitted, shape (n,); 0: the base was issued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -265,8 +253,8 @@ def _with_known(
 
 
 def visit_scores(
-    units: tuple[npt.NDArray[Any], VisitsLike],
-    clusters: tuple[npt.NDArray[Any], VisitsLike],
+    units: tuple[npt.NDArray[Any], VisitPredictions],
+    clusters: tuple[npt.NDArray[Any], VisitPredictions],
     symbols: Sequence[str],
     config: EvaluationConfig,
     rng: np.random.Generator,
@@ -281,7 +269,7 @@ def visit_scores(
 
     Parameters
     ----------
-    units, clusters : (ndarray of VISIT_DTYPE, VisitsLike)
+    units, clusters : (ndarray of VISIT_DTYPE, VisitPredictions)
         Levels, and what was issued for them.
     symbols : sequence of str
         Names of the markets, by number.
@@ -329,7 +317,7 @@ def _gain(p: FloatArray, q: FloatArray, visited: npt.NDArray[np.int8]) -> FloatA
 
 
 def _ready(
-    table: npt.NDArray[Any], issued: VisitsLike
+    table: npt.NDArray[Any], issued: VisitPredictions
 ) -> tuple[npt.NDArray[Any], dict[str, FloatArray], npt.NDArray[np.bool_]]:
     """Return levels, every probability of them by its name, and which are scored."""
     brownian = np.clip(table["brownian"], 1e-9, 1.0 - 1e-9)

@@ -1,4 +1,4 @@
-"""Compiled kernels of the nulls: extremes of windows, a penalised logistic fit, simulated extremes.
+"""Compiled kernels of the nulls: extremes of windows, simulated extremes.
 
 They check nothing: their callers have.
 """
@@ -38,95 +38,6 @@ def window_extremes(
             lowest[i] = min(lowest[i], low[j])
             highest[i] = max(highest[i], high[j])
     return lowest, highest
-
-
-@njit(cache=True)
-def _likelihood(
-    x: FloatArray,
-    offset: FloatArray,
-    y: FloatArray,
-    weight: FloatArray,
-    precision: FloatArray,
-    beta: FloatArray,
-) -> tuple[float, FloatArray, FloatArray]:
-    """Return the penalised log likelihood at `beta`, its slope and its negative curvature."""
-    n, p = x.shape
-    total = 0.0
-    slope = -precision * beta
-    curvature = np.zeros((p, p))
-    for k in range(p):
-        curvature[k, k] = precision[k]
-        total -= 0.5 * precision[k] * beta[k] * beta[k]
-    bend = np.empty(n)
-    for i in range(n):
-        eta = offset[i]
-        for k in range(p):
-            eta += x[i, k] * beta[k]
-        tail = math.exp(-abs(eta))
-        mean = 1.0 / (1.0 + tail) if eta >= 0.0 else tail / (1.0 + tail)
-        total += weight[i] * (y[i] * eta - max(eta, 0.0) - math.log1p(tail))
-        pull = weight[i] * (y[i] - mean)
-        bend[i] = weight[i] * mean * (1.0 - mean)
-        for k in range(p):
-            slope[k] += pull * x[i, k]
-    whole = n - n % 4  # four rows at a time: adding to the table is what takes the time
-    for i in range(0, whole, 4):
-        for k in range(p):
-            a, b = bend[i] * x[i, k], bend[i + 1] * x[i + 1, k]
-            c, d = bend[i + 2] * x[i + 2, k], bend[i + 3] * x[i + 3, k]
-            for m in range(k + 1):
-                curvature[k, m] += (a * x[i, m] + b * x[i + 1, m]) + (
-                    c * x[i + 2, m] + d * x[i + 3, m]
-                )
-    for i in range(whole, n):
-        for k in range(p):
-            for m in range(k + 1):
-                curvature[k, m] += bend[i] * x[i, k] * x[i, m]
-    for k in range(p):
-        for m in range(k):
-            curvature[m, k] = curvature[k, m]
-    return total, slope, curvature
-
-
-@njit(cache=True)
-def penalised_logistic(
-    x: FloatArray,
-    offset: FloatArray,
-    y: FloatArray,
-    weight: FloatArray,
-    precision: FloatArray,
-    start: FloatArray,
-) -> FloatArray:
-    """Return the β of greatest penalised likelihood: logit P(y = 1) = offset + x β.
-
-    Newton's method with halved steps. A Gaussian prior of mean 0 and the given precision stands on
-    each coefficient (le Cessie and van Houwelingen 1992, Ridge estimators in logistic regression,
-    equation 2), so that the optimum exists and is unique where every precision is positive.
-
-    Parameters
-    ----------
-    x : ndarray of float64, shape (n, p)
-        Features.
-    offset, y, weight : ndarray of float64, shape (n,)
-        Known part of the logit, outcome in [0, 1], weight of the row.
-    precision, start : ndarray of float64, shape (p,)
-        Of the prior; and where to begin.
-    """
-    beta = start.copy()
-    value, slope, curvature = _likelihood(x, offset, y, weight, precision, beta)
-    for _ in range(100):
-        step = np.linalg.solve(curvature, slope)
-        if np.abs(step).max() < 1e-4:  # the next step would be of the order of its square
-            return beta + step
-        slack = 1e-12 * (1.0 + abs(value))
-        for _ in range(40):
-            trial = beta + step
-            found, slope, curvature = _likelihood(x, offset, y, weight, precision, trial)
-            if found >= value - slack:
-                break
-            step = 0.5 * step
-        beta, value = trial, found
-    return beta
 
 
 @njit(cache=True)

@@ -19,7 +19,6 @@ import numpy as np
 from scipy.special import expit, logit
 
 from liqbt.errors import ConfigError
-from liqbt.evaluation.kernels.nulls import penalised_logistic
 from liqbt.evaluation.nulls.levels import (
     Anchors,
     LevelConfig,
@@ -29,6 +28,8 @@ from liqbt.evaluation.nulls.levels import (
     random_levels,
 )
 from liqbt.evaluation.path import PricePath
+from liqbt.learn.logit import fit_logit
+from liqbt.learn.walk import walk_forward
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
 
 _KNOTS: Final = (0.1, 0.6, 1.4, 2.6)
@@ -89,8 +90,8 @@ class Placebo:
         The prices that it was taught with.
     known : ndarray of float64, shape (n_anchors, n_covariates)
         Covariates of the anchors.
-    horizon_ns, latency_ns, refit_ns : int
-        Window, and schedule.
+    horizon_ns, latency_ns : int
+        Window.
     fitted_ns : ndarray of int64, shape (n_fits,)
         When each fit was made, increasing.
     beta : ndarray of float64, shape (n_fits, n_features)
@@ -104,7 +105,6 @@ class Placebo:
     known: FloatArray
     horizon_ns: Ns
     latency_ns: Ns
-    refit_ns: Ns
     fitted_ns: IntArray
     beta: FloatArray
     n_trained: IntArray
@@ -227,16 +227,14 @@ def fit_placebo(
     )
     offset = _offset(brownian)
     x = level_features(known[levels.anchor], levels.side, levels.distance_sigma, offset)
-    refits = np.unique(anchors.at // config.refit_ns) * config.refit_ns
-    beta, n_trained = _walk(x, offset, levels, refits, config, horizon_ns)
+    fitted_ns, n_trained, beta = _walk(x, offset, levels, anchors.at, config, horizon_ns)
     return Placebo(
         anchors=anchors,
         path=path,
         known=known,
         horizon_ns=horizon_ns,
         latency_ns=latency_ns,
-        refit_ns=config.refit_ns,
-        fitted_ns=refits,
+        fitted_ns=fitted_ns,
         beta=beta,
         n_trained=n_trained,
     )
@@ -246,23 +244,24 @@ def _walk(
     x: FloatArray,
     offset: FloatArray,
     levels: RandomLevels,
-    refits: IntArray,
+    at: IntArray,
     config: PlaceboConfig,
     horizon_ns: Ns,
-) -> tuple[FloatArray, IntArray]:
-    """Fit at each refit on what had matured an embargo earlier (levels are in order of that)."""
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return times, sizes of training sets and coefficients of all fits."""
     share = min(1.0, config.levels.every_ns / horizon_ns) / config.levels.per_side
-    weight = np.full(len(x), share)
-    precision = config.ridge * _PRIOR
-    ripe = np.searchsorted(levels.matured_ns, refits - config.embargo_ns, "right")
-    beta = np.zeros((len(refits), x.shape[1]))
-    for i, n in enumerate(ripe):
-        if n:
-            start = beta[i - 1] if i else beta[0]
-            beta[i] = penalised_logistic(
-                x[:n], offset[:n], levels.visited[:n], weight[:n], precision, start
-            )
-    return beta, ripe.astype(np.int64)
+    weight, precision = np.full(len(x), share), config.ridge * _PRIOR
+    splits = list(
+        walk_forward(levels.matured_ns, at, refit_ns=config.refit_ns, embargo_ns=config.embargo_ns)
+    )
+    beta, last = np.zeros((len(splits), x.shape[1])), np.zeros(x.shape[1])
+    for i, split in enumerate(splits):
+        use = split.training
+        if split.n_trained:
+            last = fit_logit(x[use], offset[use], levels.visited[use], weight[use], precision, last)
+        beta[i] = last
+    fitted_ns, n_trained = np.array([(s.fitted_ns, s.n_trained) for s in splits], np.int64).T
+    return fitted_ns, n_trained, beta
 
 
 def placebo_probability(

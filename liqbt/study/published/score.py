@@ -31,7 +31,7 @@ from liqbt.forecasts import forecasts_digest
 from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay
 from liqbt.study.fields import format_duration
-from liqbt.study.pipeline import foresight, protocol, walk_forward
+from liqbt.study.pipeline import calibration, landmark_models, protocol
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.work import ScoreWork, prepared
 from liqbt.study.run import run_parquet, run_tables, sensitivity_rows
@@ -239,7 +239,7 @@ def _execute(
     streams = np.random.SeedSequence(work.config["seed"]).spawn(6)
     stage("score", 0, 2)
     evaluation = evaluate(
-        inputs, config, calibrate=walk_forward(work.options), rng=np.random.default_rng(streams[0])
+        inputs, config, calibrate=calibration(work.options), rng=np.random.default_rng(streams[0])
     )
     check_eligible(work, evaluation)
     evaluation = with_learnt(evaluation, inputs, config, np.random.default_rng(streams[3]))
@@ -247,7 +247,7 @@ def _execute(
         evaluation,
         inputs,
         config,
-        foresee=foresight(work.options),
+        predict=landmark_models(work.options),
         rng=np.random.default_rng(streams[4]),
     )
     visits = run_visits(

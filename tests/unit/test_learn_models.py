@@ -8,11 +8,11 @@ from direction_world import landmarks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqbt.calibrate.models import foresee_landmarks
-from liqbt.calibrate.multinomial import class_probabilities, fit_multinomial, signed_design
-from liqbt.calibrate.walk import ModelOptions, walk_forward_multinomial
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.covariates import COVARIATES
+from liqbt.learn.logit import class_probabilities, fit_multinomial, signed_design
+from liqbt.learn.models import predict_landmarks
+from liqbt.learn.walk import ModelOptions, predict_classes
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
@@ -73,8 +73,8 @@ def gain(rows, models):
 def test_the_asymmetry_is_found_where_it_acts_and_costs_little_where_not():
     strong = landmarks(np.random.default_rng(1), n=1200, strength=1.0)
     none = landmarks(np.random.default_rng(2), n=1200)
-    assert gain(strong, foresee_landmarks(strong, OPTIONS).first_side) > 0.05
-    assert -0.005 < gain(none, foresee_landmarks(none, OPTIONS).first_side) < 0.002
+    assert gain(strong, predict_landmarks(strong, OPTIONS).first_side) > 0.05
+    assert -0.005 < gain(none, predict_landmarks(none, OPTIONS).first_side) < 0.002
 
 
 def issued(found, chosen):
@@ -104,9 +104,9 @@ def test_poison_what_has_not_matured_changes_no_bit_of_what_was_issued(seed, day
     rng = np.random.default_rng(seed)
     rows, moment = landmarks(rng, n=200, strength=1.0), day * DAY + 3 * HOUR
     known = rows["at"] <= moment
-    before = foresee_landmarks(rows, OPTIONS)
-    after = foresee_landmarks(poisoned(rows, rng, moment), OPTIONS)
-    fewer = foresee_landmarks(rows[known], OPTIONS)
+    before = predict_landmarks(rows, OPTIONS)
+    after = predict_landmarks(poisoned(rows, rng, moment), OPTIONS)
+    fewer = predict_landmarks(rows[known], OPTIONS)
     assert issued(before, known) == issued(after, known)
     assert issued(before, known) == issued(fewer, known[known])
 
@@ -119,7 +119,7 @@ def test_the_poison_test_catches_who_trains_on_what_has_not_matured():
     for given_ in (rows, poisoned(rows, rng, moment)):
         cheat = given_.copy()
         cheat["matured_ns"] = cheat["at"] + 1  # the planted mistake: known as soon as issued
-        wrong.append(issued(foresee_landmarks(cheat, ModelOptions(embargo_ns=0)), known))
+        wrong.append(issued(predict_landmarks(cheat, ModelOptions(embargo_ns=0)), known))
     assert wrong[0] != wrong[1]
 
 
@@ -129,13 +129,13 @@ def test_a_refit_waits_for_the_embargo():
     target, odd = np.eye(3)[[0, 0]], np.zeros((2, 0))
     for wait, n in ((HOUR, 1), (HOUR - 1, 0)):
         many = np.repeat(at, [2, 1])
-        found = walk_forward_multinomial(
+        found = predict_classes(
             at=many,
             matured_ns=np.array([7 * DAY - wait, 7 * DAY - wait, 9 * DAY]),
             target=target[[0, 0, 1]],
-            trains=np.ones(3, bool),
-            odd=odd[[0, 0, 1]],
-            even=odd[[0, 0, 1]],
+            known=np.ones(3, bool),
+            covariates=[odd[[0, 0, 1]], odd[[0, 0, 1]]],
+            design=signed_design,
             offset=None,
             options=ModelOptions(least_trained=2),
         )
@@ -154,7 +154,7 @@ def test_a_reflected_market_swaps_the_sides_and_nothing_else():
         mirror[a], mirror[b] = rows[b], rows[a]
     for name in ("outcome", "cascade", "large_move"):
         mirror[name] = -rows[name]
-    found, other = foresee_landmarks(rows, OPTIONS), foresee_landmarks(mirror, OPTIONS)
+    found, other = predict_landmarks(rows, OPTIONS), predict_landmarks(mirror, OPTIONS)
     for group in ("first_side", "cascade", "large_move"):
         for name, one in getattr(found, group).items():
             twin = getattr(other, group)[name]
@@ -163,11 +163,11 @@ def test_a_reflected_market_swaps_the_sides_and_nothing_else():
 
 def test_the_ablated_models_know_everything_but_what_is_tested():
     rows = landmarks(np.random.default_rng(9), strength=1.0)
-    base = foresee_landmarks(rows, OPTIONS)
+    base = predict_landmarks(rows, OPTIONS)
     for name in COVARIATES:
         moved = rows.copy()
         moved[name] = np.random.default_rng(1).permutation(moved[name])
-        other = foresee_landmarks(moved, OPTIONS)
+        other = predict_landmarks(moved, OPTIONS)
 
         def same(group, model, other=other):
             one, two = getattr(base, group)[model], getattr(other, group)[model]
@@ -182,18 +182,18 @@ def test_the_ablated_models_know_everything_but_what_is_tested():
 def test_a_covariate_that_is_not_fed_changes_nothing():
     rows = landmarks(np.random.default_rng(4), strength=1.0)
     rows["funding"] = np.nan
-    found = foresee_landmarks(rows, OPTIONS)
+    found = predict_landmarks(rows, OPTIONS)
     zero = rows.copy()
     zero["funding"] = 0.0
-    assert issued(found, slice(None)) == issued(foresee_landmarks(zero, OPTIONS), slice(None))
+    assert issued(found, slice(None)) == issued(predict_landmarks(zero, OPTIONS), slice(None))
 
 
 def test_what_cannot_be_right_is_refused():
-    with pytest.raises(ConfigError, match="calibrate: found ridge 0"):
+    with pytest.raises(ConfigError, match="learn: found ridge 0"):
         ModelOptions(ridge=0.0)
     with pytest.raises(ConfigError, match="embargo_ns -1"):
         ModelOptions(embargo_ns=-1)
     rows = landmarks(np.random.default_rng(0), n=20)
     rows["matured_ns"] = rows["at"]
-    with pytest.raises(DataError, match="landmark 0 would have matured at its own issue"):
-        foresee_landmarks(rows, OPTIONS)
+    with pytest.raises(DataError, match="row 0 would have matured at its own issue"):
+        predict_landmarks(rows, OPTIONS)

@@ -1,4 +1,4 @@
-"""Calibration learns from matured outcomes and from nothing else."""
+"""The tilt: it learns from matured outcomes and from nothing else."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from liqbt.calibrate.tilt import fit_tilt, tilt, walk_forward_tilt
 from liqbt.errors import ConfigError, DataError
+from liqbt.learn.logit import fit_tilt, tilt
+from liqbt.learn.models import calibrate_landmarks
 
 HOUR = 3_600_000_000_000
 DAY = 24 * HOUR
@@ -33,6 +34,23 @@ def landmarks(rng, n=200, strength=0.0, symbols=2):
         "asymmetry": asymmetry,
         "ridge": 4.0,
     }
+
+
+def calibrated(*, q, ridge, **columns):
+    """The landmarks as a table, with what was issued at each."""
+    names = ("theta", "p_up", "p_down", "p_neither")
+    kinds = [(name, values.dtype) for name, values in columns.items()]
+    rows = np.zeros(
+        len(q), [*kinds, *((n, "<f8") for n in ("q_up", "q_down", "q_neither", *names))]
+    )
+    for name, values in columns.items():
+        rows[name] = values
+    rows["q_up"], rows["q_down"], rows["q_neither"] = q.T
+    return calibrate_landmarks(rows, ridge=ridge)
+
+
+def probabilities(rows):
+    return np.column_stack([rows["p_up"], rows["p_down"], rows["p_neither"]])
 
 
 def test_positive_theta_moves_the_price_to_the_crowded_side():
@@ -61,35 +79,36 @@ def test_the_fit_is_the_maximum_of_the_penalised_likelihood():
 
 def test_it_finds_a_tilt_and_shrinks_where_there_is_none():
     rng = np.random.default_rng(4)
-    strong = walk_forward_tilt(**landmarks(rng, n=3000, strength=1.5)).theta[-1]
-    none = walk_forward_tilt(**landmarks(rng, n=3000, strength=0.0)).theta[-1]
+    strong = calibrated(**landmarks(rng, n=3000, strength=1.5))["theta"][-1]
+    none = calibrated(**landmarks(rng, n=3000, strength=0.0))["theta"][-1]
     assert strong == pytest.approx(1.5, abs=0.3)
     assert none == pytest.approx(0.0, abs=0.2)
 
 
 def test_without_matured_outcomes_it_issues_the_base():
-    found = walk_forward_tilt(**landmarks(np.random.default_rng(1), n=40))
+    found = calibrated(**landmarks(np.random.default_rng(1), n=40))
     given_ = landmarks(np.random.default_rng(1), n=40)
     early = given_["at"] < DAY + 60_000_000_000
-    assert (found.theta[early] == 0.0).all()
+    assert (found["theta"][early] == 0.0).all()
     use = early & given_["scored"]
-    np.testing.assert_allclose(found.p[use], given_["q"][use], rtol=1e-12)
-    assert np.isnan(found.p[~given_["scored"]]).all()
+    np.testing.assert_allclose(probabilities(found)[use], given_["q"][use], rtol=1e-12)
+    assert np.isnan(probabilities(found)[~given_["scored"]]).all()
 
 
 def test_without_asymmetry_the_base_is_issued_to_the_bit():
     """Else scores that are all equal would have an interval, of the width of rounding."""
     rows = landmarks(np.random.default_rng(7), strength=1.0) | {"asymmetry": np.zeros(200)}
-    found = walk_forward_tilt(**rows)
-    np.testing.assert_array_equal(found.p[rows["scored"]], rows["q"][rows["scored"]])
+    found = calibrated(**rows)
+    np.testing.assert_array_equal(probabilities(found)[rows["scored"]], rows["q"][rows["scored"]])
 
 
 def test_a_window_that_ends_at_issue_is_not_yet_known():
     """The landmark of a day before ends now; its last price is known a minute later."""
-    found = walk_forward_tilt(**landmarks(np.random.default_rng(1), n=40, symbols=1))
+    found = calibrated(**landmarks(np.random.default_rng(1), n=40, symbols=1))
     given_ = landmarks(np.random.default_rng(1), n=40, symbols=1)
-    assert found.n_trained[1] == 0
-    assert found.n_trained[2] == int(given_["scored"][0])
+    assert given_["scored"][0]
+    assert found["theta"][1] == 0.0
+    assert found["theta"][2] != 0.0
 
 
 @given(st.integers(0, 10_000), st.integers(0, 99))
@@ -105,9 +124,9 @@ def test_poison_what_has_not_matured_changes_no_bit_of_what_was_issued(seed, day
     poisoned["asymmetry"][later] = rng.uniform(-1, 1, int(later.sum()))
     poisoned["scored"][later] = rng.random(int(later.sum())) < 0.5
     issued = ~later
-    before, after = walk_forward_tilt(**clean), walk_forward_tilt(**poisoned)
-    assert before.p[issued].tobytes() == after.p[issued].tobytes()
-    assert before.theta[issued].tobytes() == after.theta[issued].tobytes()
+    before, after = calibrated(**clean), calibrated(**poisoned)
+    assert probabilities(before)[issued].tobytes() == probabilities(after)[issued].tobytes()
+    assert before["theta"][issued].tobytes() == after["theta"][issued].tobytes()
 
 
 def test_the_poison_test_catches_a_cheater():
@@ -120,16 +139,16 @@ def test_the_poison_test_catches_a_cheater():
     unripe = clean["at"] + DAY + 60_000_000_000 > moment
     poisoned["outcome"][unripe] = np.where(clean["outcome"][unripe] > 0, -1, 1)
     issued = clean["at"] <= moment
-    before, after = walk_forward_tilt(**clean), walk_forward_tilt(**poisoned)
-    assert before.theta[issued].tobytes() != after.theta[issued].tobytes()
+    before, after = calibrated(**clean), calibrated(**poisoned)
+    assert before["theta"][issued].tobytes() != after["theta"][issued].tobytes()
 
 
 def test_order_of_rows_does_not_matter():
     clean = landmarks(np.random.default_rng(9))
     shuffled = np.random.default_rng(1).permutation(200)
     moved = {k: (v[shuffled] if isinstance(v, np.ndarray) else v) for k, v in clean.items()}
-    there, back = walk_forward_tilt(**clean), walk_forward_tilt(**moved)
-    np.testing.assert_allclose(there.theta[shuffled], back.theta, atol=1e-9)
+    there, back = calibrated(**clean), calibrated(**moved)
+    np.testing.assert_allclose(there["theta"][shuffled], back["theta"], atol=1e-9)
 
 
 def test_ties_pull_to_neither_side():
@@ -152,13 +171,13 @@ def test_extreme_outcomes_stay_finite():
 def test_what_cannot_be_right_is_refused():
     clean = landmarks(np.random.default_rng(0), n=20)
     clean["scored"][:] = True
-    with pytest.raises(ConfigError, match=r"calibrate\.ridge: found 0"):
-        walk_forward_tilt(**(clean | {"ridge": 0.0}))
-    with pytest.raises(DataError, match="landmark 0 would have matured at its own issue"):
-        walk_forward_tilt(**(clean | {"matured_ns": clean["at"]}))
+    with pytest.raises(ConfigError, match="learn: found ridge 0"):
+        calibrated(**(clean | {"ridge": 0.0}))
+    with pytest.raises(DataError, match="row 0 would have matured at its own issue"):
+        calibrated(**(clean | {"matured_ns": clean["at"]}))
     wrong = clean["q"].copy()
     wrong[3] = [0.9, 0.9, -0.8]
-    with pytest.raises(DataError, match="landmark 3 has probabilities"):
-        walk_forward_tilt(**(clean | {"q": wrong}))
+    with pytest.raises(DataError, match="row 3 has probabilities"):
+        calibrated(**(clean | {"q": wrong}))
     with pytest.raises(DataError, match=r"asymmetry 1\.5"):
-        walk_forward_tilt(**(clean | {"asymmetry": np.full(20, 1.5)}))
+        calibrated(**(clean | {"asymmetry": np.full(20, 1.5)}))

@@ -1,1 +1,0 @@
-"""Calibrated probabilities, walked forward: only outcomes whose window has ended may train."""
