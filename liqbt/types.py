@@ -325,6 +325,10 @@ class Score:
         Independent units, and UTC days on which they began.
     mde : float
         Minimum detectable effect: 2.8 standard errors (one-sided 2.5 %, power 80 %).
+    unit : str
+        How it is shown, such as `points` (hundredths); empty for a plain number.
+    estimator : str
+        Whose forecasts, by the experiment's name for it; empty where there is one alone.
     """
 
     claim: str
@@ -339,6 +343,8 @@ class Score:
     n_episodes: int
     n_days: int
     mde: float
+    unit: str = ""
+    estimator: str = ""
 
 
 class VerdictWord(StrEnum):

@@ -22,10 +22,10 @@ from liqbt.audit.subprocess import backwards, replay_elsewhere, reread, resume_e
 from liqbt.audit.ties import ties
 from liqbt.audit.values import AuditResult
 from liqbt.log.schema import table_columns
-from liqbt.study.pipeline import AuditTrace
+from liqbt.study.pipeline import issue
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
-from liqbt.study.visits import issue
+from liqbt.study.traces import AuditTrace
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Kind, Ns
 

@@ -28,8 +28,8 @@ from liqbt.replay import (
     replay_from,
     save_checkpoint,
 )
-from liqbt.study.pipeline import AuditTrace, forecast_items
 from liqbt.study.summary import iso
+from liqbt.study.traces import AuditTrace, forecast_items
 from liqbt.types import Events, Forecast, Ns
 
 Resume: TypeAlias = Callable[[Sequence[Path]], Sequence[Sequence[AuditTrace]]]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from liqbt.audit.subject import Subject, issued
 from liqbt.audit.values import AuditResult, Trial, compared, hashed
 from liqbt.replay import Estimator, State, copied, replay
-from liqbt.study.pipeline import AuditTrace, forecast_items
+from liqbt.study.traces import AuditTrace, forecast_items
 from liqbt.types import Events, Forecast, IntArray, Ns
 
 ONE_BY_ONE: Final = 20_000

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from liqbt.audit.values import AuditResult, first_difference
 from liqbt.errors import DataError
-from liqbt.study.pipeline import AuditTrace
 from liqbt.study.summary import iso
+from liqbt.study.traces import AuditTrace
 from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import HOUR_NS, PAYLOAD, Events, Kind, Ns
 

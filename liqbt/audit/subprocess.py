@@ -26,9 +26,9 @@ from liqbt.ingest.parse import load_map
 from liqbt.log.store import EventLog
 from liqbt.replay import load_checkpoint, replay_from
 from liqbt.study.events import open_events
-from liqbt.study.pipeline import AuditTrace, forecast_items
 from liqbt.study.progress import silent
 from liqbt.study.schema import Experiment, data_root
+from liqbt.study.traces import AuditTrace, forecast_items
 
 _CODE: Final = "from liqbt.audit.subprocess import main; main()"
 

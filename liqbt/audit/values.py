@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TypeAlias
 
-from liqbt.study.pipeline import AuditTrace
+from liqbt.study.traces import AuditTrace
 from liqbt.types import Ns
 
 Trial: TypeAlias = tuple[str, Sequence[AuditTrace], Sequence[AuditTrace]]

@@ -19,7 +19,8 @@ def claims() -> None:
 @json_option
 def list_claims(as_json: bool) -> None:
     """List every registered claim: words, estimand, null, statistic, smallest effect, pass rule."""
-    from liqbt.evaluation.claims.register import REGISTER, describe_claims
+    from liqbt.evaluation.claims.claim import describe_claims
+    from liqbt.evaluation.claims.register import REGISTER
 
     say([asdict(claim) for claim in REGISTER], as_json, describe_claims(REGISTER))
 

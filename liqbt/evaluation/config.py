@@ -11,7 +11,11 @@ from liqbt.evaluation.cascades import Cascades
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
+from liqbt.learn.walk import ModelOptions
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Forecast, Ns
+
+PRIMARY_NS: Final[Ns] = DAY_NS
+"""The primary horizon: models are made, and other maps stand beside the dose, at its landmarks."""
 
 _UNITS: Final = (("d", DAY_NS, 2), ("h", HOUR_NS, 1), ("min", MINUTE_NS, 1))
 
@@ -50,6 +54,8 @@ class EvaluationConfig:
         A cluster is dense where its density rank is above this (0.8: the top fifth).
     bootstrap_reps : int
         Replications of the stationary bootstrap of days.
+    ridge : float
+        Precision of the prior on the coefficients of all models.
     """
 
     horizons_ns: tuple[int, ...] = (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
@@ -60,6 +66,7 @@ class EvaluationConfig:
     bands: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.5)
     dense_rank: float = 0.8
     bootstrap_reps: int = 2000
+    ridge: float = ModelOptions().ridge
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right.

@@ -18,9 +18,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from liqbt.errors import DataError, reason_of
-from liqbt.evaluation.paired import DatedDays
-from liqbt.gate.rules import Key, key_of, paired_keys, row_days
-from liqbt.study.store import Run
+from liqbt.evaluation.inference.days import DaySums
+from liqbt.gate.rules import paired_keys, row_days
+from liqbt.study.store import KEY, Key, Run, key_of
 from liqbt.types import Score
 
 _MAX_BYTES: Final = 32 << 20
@@ -50,6 +50,8 @@ class ScoreRow(_Strict):
     n_episodes: Count
     n_days: Count
     mde: Number | None
+    unit: Text = ""
+    estimator: Text = ""
 
     def score(self) -> Score:
         """Return the row as it is elsewhere: NaN where there is no number."""
@@ -61,7 +63,7 @@ class ScoreRow(_Strict):
 class DayRow(_Strict):
     """The day sums of one row."""
 
-    row: list[Text] = Field(min_length=5, max_length=5)
+    row: list[Text] = Field(min_length=len(KEY), max_length=len(KEY))
     first_day: int
     total: list[Number] = Field(min_length=1)
     count: list[Number] = Field(min_length=1)
@@ -99,7 +101,7 @@ class Change(_Strict):
 class Baseline(_Strict):
     """What a run is held against."""
 
-    format: Literal["liqbt baseline 1"]
+    format: Literal["liqbt baseline 2"]
     experiment: Text
     run_id: Text
     code: Text
@@ -126,10 +128,10 @@ class Baseline(_Strict):
         """Return the scores by what names them."""
         return {key_of(row.score()): row.score() for row in self.scores}
 
-    def day_sums(self) -> dict[Key, DatedDays]:
+    def day_sums(self) -> dict[Key, DaySums]:
         """Return the day sums that are kept, by row."""
         return {
-            (row.row[0], row.row[1], row.row[2], row.row[3], row.row[4]): DatedDays(
+            Key(*row.row): DaySums(
                 first_day=row.first_day, total=np.array(row.total), count=np.array(row.count)
             )
             for row in self.days
@@ -193,7 +195,7 @@ def baseline_of(run: Run, history: Sequence[Change]) -> Baseline:
     hashes = run.manifest["hashes"]
     days = row_days(run, paired_keys(run))
     return Baseline(
-        format="liqbt baseline 1",
+        format="liqbt baseline 2",
         experiment=str(run.manifest["experiment"]),
         run_id=run.run_id,
         code=str(hashes["code"]),

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from liqbt.errors import DataError
+from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.paired import PairedDifference
+from liqbt.evaluation.statistic import Better
 from liqbt.gate.baseline import Baseline, Change, Moved, baseline_of, load_baseline, save_baseline
 from liqbt.gate.identity import (
     Identity,
@@ -20,20 +22,17 @@ from liqbt.gate.identity import (
     identity_of,
 )
 from liqbt.gate.rules import (
-    UNITS,
     Finding,
-    Key,
     deciding_rows,
     findings,
-    key_of,
     pair,
+    pairs_maps,
     row_days,
-    rule_of,
     tolerance,
     unit_count,
 )
 from liqbt.study.identity import is_of_the_map
-from liqbt.study.store import Run
+from liqbt.study.store import Key, Run, key_of
 from liqbt.types import Score
 
 _SHOWN: Final = 1e-9
@@ -103,7 +102,8 @@ def check(run: Run, baseline: Baseline, *, across_tapes: bool = False) -> GateRe
         )
     rows, deciding = baseline.rows(), deciding_rows(run)
     if not all(is_of_the_map(d.name) for d in identity if d.what == "config"):
-        deciding -= {UNITS}  # other levels: what they score is no matter of the map alone
+        # other levels: what they score is no matter of the map alone
+        deciding = frozenset(key for key in deciding if not pairs_maps(key))
     old_days = baseline.day_sums()
     same_events = not any(difference.what == "tape" for difference in apart)
     paired = pair(row_days(run, old_days), old_days) if same_events else {}
@@ -128,7 +128,7 @@ def check(run: Run, baseline: Baseline, *, across_tapes: bool = False) -> GateRe
 def _weight(found: Finding, deciding: frozenset[Key]) -> tuple[bool, bool, bool, int]:
     """Return the place of a finding: what fails, what verdicts rest on, what is pooled, losses."""
     rank = _ORDER.index(found.kind) if found.kind in _ORDER else len(_ORDER)
-    return (not found.fails, found.key not in deciding, found.key[1] != POOLED, rank)
+    return (not found.fails, found.key not in deciding, found.key.symbol != POOLED, rank)
 
 
 def _forecasts(base: Mapping[str, str], run: Run) -> dict[str, bool]:
@@ -179,7 +179,7 @@ def _findings(
 def _by_interval(base: Score, new: Score, paired: PairedDifference | None) -> list[Finding]:
     """Return a loss that intervals are sure of: paired where they can be, else independent ones."""
     key, change = key_of(base), new.value - base.value
-    if not rule_of(base.statistic).lower_is_worse or math.isnan(base.value):
+    if statistic_of(base.statistic).better == Better.NEITHER or math.isnan(base.value):
         return []
     if math.isnan(new.value):
         return [Finding(kind="lost", key=key, base=base, new=new)]
@@ -193,7 +193,7 @@ def _by_interval(base: Score, new: Score, paired: PairedDifference | None) -> li
         value=change, ci_low=paired_low, ci_high=paired_high, n_days=min(base.n_days, new.n_days)
     )
     # the levels that no map draws are the same in both: there a tolerance says something too
-    same_levels = key == UNITS and paired is not None
+    same_levels = pairs_maps(key) and paired is not None
     found = list(unit_count(base, new)) if same_levels else []
     if paired_high < 0 or (same_levels and change < -tolerance(base)):
         loss = Finding(

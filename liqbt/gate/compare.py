@@ -9,9 +9,9 @@ from typing import Any
 
 from liqbt.evaluation.paired import PairedDifference
 from liqbt.gate.identity import IdentityDifference, identity_differences, identity_of
-from liqbt.gate.rules import Key, key_of, pair, row_days
-from liqbt.study.pipeline import forecast_items
-from liqbt.study.store import Run
+from liqbt.gate.rules import pair, row_days
+from liqbt.study.store import Key, Run, key_of
+from liqbt.study.traces import forecast_items
 from liqbt.types import Ns, Score
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.paired import PairedDifference
 from liqbt.gate.check import GateReport
 from liqbt.gate.compare import Comparison, ForecastsCompared, RowCompared
 from liqbt.gate.identity import IdentityDifference
-from liqbt.gate.rules import Finding, rule_of
-from liqbt.study.store import json_value
+from liqbt.gate.rules import Finding
+from liqbt.study.store import Key, json_value
 from liqbt.study.summary import iso
 from liqbt.types import Score
 
@@ -58,8 +59,8 @@ def _headline(report: GateReport, failing: int, verdicts: int) -> str:
 
 
 def _finding(found: Finding) -> str:
-    text = f"{found.kind}: {' '.join(found.key)}{_ADVICE.get(found.kind, '')}"
-    rule = rule_of(found.key[-1])
+    text = f"{found.kind}: {' '.join(filter(None, found.key))}{_ADVICE.get(found.kind, '')}"
+    unit = statistic_of(found.key.statistic).unit
     if found.kind == "count" and found.base is not None and found.new is not None:
         return (
             f"{text}: {found.base.n_episodes:,} -> {found.new.n_episodes:,}, "
@@ -67,15 +68,15 @@ def _finding(found: Finding) -> str:
         )
     if found.kind == "null" and found.base is not None and found.new is not None:
         return (
-            f"{text}: {_value(found.base.null, rule.scale)} -> "
-            f"{_value(found.new.null, rule.scale)} {rule.unit}, "
-            f"{found.tolerance * rule.scale:.3g} allowed"
+            f"{text}: {_value(found.base.null, unit.scale)} -> "
+            f"{_value(found.new.null, unit.scale)} {unit.name}, "
+            f"{found.tolerance * unit.scale:.3g} allowed"
         )
-    text += f": {interval_words(found.base, rule.scale)} -> {interval_words(found.new, rule.scale)}"
-    text += f" {rule.unit}" if rule.unit else ""
+    text += f": {interval_words(found.base, unit.scale)} -> {interval_words(found.new, unit.scale)}"
+    text += f" {unit.name}" if unit.name else ""
     if math.isfinite(found.change):
-        text += f": {found.change * rule.scale:+.2f}, {found.tolerance * rule.scale:.3g} allowed"
-    return text + _paired(found.paired, rule.scale)
+        text += f": {found.change * unit.scale:+.2f}, {found.tolerance * unit.scale:.3g} allowed"
+    return text + _paired(found.paired, unit.scale)
 
 
 def _paired(paired: PairedDifference | None, scale: float) -> str:
@@ -93,7 +94,7 @@ def interval_words(score: Score | None, scale: float) -> str:
         return "no value"
     ends = [_value(end, scale) for end in (score.ci_low, score.ci_high)]
     text = f"{_value(score.value, scale)} [{', '.join(ends)}]"
-    if score.statistic.startswith("hit_rate"):
+    if not statistic_of(score.statistic).unit.signed:
         return f"{text.replace('+', '')} null {score.null * scale:.2f}"
     return text
 
@@ -122,7 +123,7 @@ def _finding_value(found: Finding) -> dict[str, Any]:
         "kind": found.kind,
         "fails": found.fails,
         **_key(found.key),
-        "unit": rule_of(found.key[-1]).unit,
+        "unit": statistic_of(found.key.statistic).unit.name,
         "base": _score(found.base),
         "new": _score(found.new),
         "change": json_value(found.change),
@@ -132,8 +133,8 @@ def _finding_value(found: Finding) -> dict[str, Any]:
     }
 
 
-def _key(key: tuple[str, ...]) -> dict[str, str]:
-    return dict(zip(("claim", "symbol", "horizon", "side", "statistic"), key, strict=True))
+def _key(key: Key) -> dict[str, str]:
+    return key._asdict()
 
 
 def _score(score: Score | None) -> dict[str, Any] | None:
@@ -175,17 +176,18 @@ def _forecasts(symbol: str, found: ForecastsCompared) -> str:
 
 
 def _table(rows: list[RowCompared]) -> Iterator[str]:
-    width = max(len(" ".join(row.key)) for row in rows)
+    width = max(len(" ".join(filter(None, row.key))) for row in rows)
     yield f"  {'row':<{width}}  {'a':>32}  {'b':>32}  {'b - a':>8}  its own interval"
     for row in rows:
-        rule = rule_of(row.key[-1])
-        change = "" if math.isnan(row.change) else f"{row.change * rule.scale:+.2f}"
+        unit = statistic_of(row.key.statistic).unit
+        change = "" if math.isnan(row.change) else f"{row.change * unit.scale:+.2f}"
         own = ""
         if row.paired is not None and not math.isnan(row.paired.ci_low):
-            low, high = row.paired.ci_low * rule.scale, row.paired.ci_high * rule.scale
+            low, high = row.paired.ci_low * unit.scale, row.paired.ci_high * unit.scale
             own = f"[{low:+.2f}, {high:+.2f}]"
-        a, b = (interval_words(score, rule.scale) for score in (row.a, row.b))
-        yield f"  {' '.join(row.key):<{width}}  {a:>32}  {b:>32}  {change:>8}  {own} {rule.unit}"
+        a, b = (interval_words(score, unit.scale) for score in (row.a, row.b))
+        named = " ".join(filter(None, row.key))
+        yield f"  {named:<{width}}  {a:>32}  {b:>32}  {change:>8}  {own} {unit.name}"
 
 
 def comparison_value(found: Comparison) -> dict[str, Any]:
@@ -204,7 +206,7 @@ def comparison_value(found: Comparison) -> dict[str, Any]:
         "rows": [
             {
                 **_key(row.key),
-                "unit": rule_of(row.key[-1]).unit,
+                "unit": statistic_of(row.key.statistic).unit.name,
                 "a": _score(row.a),
                 "b": _score(row.b),
                 "change": json_value(row.change),

@@ -10,31 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.config import PRIMARY_NS, horizon_name
+from liqbt.evaluation.inference.days import DaySums, draw
 from liqbt.evaluation.inference.estimates import POOLED
-from liqbt.evaluation.paired import (
-    DatedDays,
-    PairedDifference,
-    dated_days,
-    paired_difference,
-    row_scores,
-)
-from liqbt.evaluation.probability import log_score
+from liqbt.evaluation.paired import PairedDifference, paired_difference
+from liqbt.evaluation.statistic import PERCENT, POINTS, Better
 from liqbt.study.fields import duration_ns
-from liqbt.study.store import Run
-from liqbt.types import FloatArray, IntArray, Score
-
-Key: TypeAlias = tuple[str, str, str, str, str]
-"""Claim, symbol, horizon, side, statistic: what names a row of scores."""
-
-UNITS: Final[Key] = ("visit", "pooled", "24h", "both", "visit_gain_over_brownian")
-"""The row of levels that no map draws: runs that differ in their maps alone are paired on it. What
-the random walk scores there is then the same, so that its difference is one of P(visit)."""
+from liqbt.study.store import Key, Run, key_of
+from liqbt.types import Score
 
 FAILING: Final = frozenset({"loss", "drift", "missing", "lost", "count", "null", "interval"})
 """The findings that fail a run; all others are told."""
@@ -44,39 +32,6 @@ _EPISODES: Final = 2
 _WIDTH_SHARE: Final = 0.10
 _UNKNOWN_SHARE: Final = 0.05
 _ROUNDING: Final = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """How a class of statistics is held.
-
-    Attributes
-    ----------
-    unit : str
-        What it is shown in: `points` (hundredths), `millinats` or nothing.
-    scale : float
-        From the statistic to that unit.
-    tolerance : float
-        How far it may move, in the statistic's own unit; NaN where its interval must say.
-    lower_is_worse : bool
-        Whether only a fall is a loss; else any move beyond the tolerance is a drift.
-    """
-
-    unit: str
-    scale: float
-    tolerance: float
-    lower_is_worse: bool
-
-
-_NATS: Final = Rule(unit="millinats", scale=1000.0, tolerance=0.002, lower_is_worse=True)
-_RULES: Final = (
-    ("skill", _NATS),
-    ("gain", _NATS),
-    ("response", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=True)),
-    ("lift", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=True)),
-    ("rate", Rule(unit="points", scale=100.0, tolerance=0.005, lower_is_worse=False)),
-)
-_OTHER: Final = Rule(unit="", scale=1.0, tolerance=math.nan, lower_is_worse=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,24 +71,6 @@ class Finding:
         return self.kind in FAILING
 
 
-def key_of(score: Score) -> Key:
-    """Return what names a row."""
-    return (score.claim, score.symbol, score.horizon, score.side, score.statistic)
-
-
-def rule_of(statistic: str) -> Rule:
-    """Return how a statistic is held, by the word in its name.
-
-    Examples
-    --------
-    >>> rule_of("mirror_lift_densest").lower_is_worse, rule_of("hit_rate").lower_is_worse
-    (True, False)
-    >>> rule_of("something_else").unit
-    ''
-    """
-    return next((rule for word, rule in _RULES if word in statistic.split("_")), _OTHER)
-
-
 def tolerance(base: Score) -> float:
     """Return how far a row may move.
 
@@ -152,14 +89,14 @@ def tolerance(base: Score) -> float:
     >>> round(tolerance(Score(statistic="odds", value=0.012, n_episodes=100, **row)), 4)
     0.0016
     """
-    rule = rule_of(base.statistic)
-    if math.isnan(rule.tolerance):
+    statistic = statistic_of(base.statistic)
+    if math.isnan(statistic.tolerance):
         width = base.ci_high - base.ci_low
         rounding = _ROUNDING * max(1.0, abs(base.value))
         return max(_UNKNOWN_SHARE * width, rounding) if math.isfinite(width) else rounding
-    if rule.unit == "points":
-        return max(rule.tolerance, _EPISODES / max(base.n_episodes, 1))
-    return rule.tolerance
+    if statistic.unit in (POINTS, PERCENT):
+        return max(statistic.tolerance, _EPISODES / max(base.n_episodes, 1))
+    return statistic.tolerance
 
 
 def findings(
@@ -200,15 +137,18 @@ def findings(
 
 def _kind(base: Score, change: float, allowed: float, paired: PairedDifference | None) -> str:
     """Return what a change of the value is called, or nothing."""
-    if not rule_of(base.statistic).lower_is_worse:
+    better = statistic_of(base.statistic).better
+    if better == Better.NEITHER:
         return "drift" if abs(change) > allowed else ""
+    worse = -1.0 if better == Better.HIGHER else 1.0
     if abs(change) > allowed:
-        return "loss" if change < 0 else "gain"
+        return "loss" if change * worse > 0 else "gain"
     if paired is None or math.isnan(paired.ci_low):
         return ""
-    if paired.ci_high < 0:
+    ends = sorted((worse * paired.ci_low, worse * paired.ci_high))  # of how much worse it is
+    if ends[0] > 0:
         return "loss"
-    return "doubt" if paired.ci_low < -allowed else ""
+    return "doubt" if ends[1] > allowed else ""
 
 
 def _beside(base: Score, new: Score, change: float, allowed: float) -> Iterator[Finding]:
@@ -245,88 +185,45 @@ def _interval_moved(base: Score, new: Score, same_value: bool) -> bool:
 
 
 _REPS: Final = 2000
-_PRIMARY: Final = "24h"
-_OVER: Final = {"visit_gain": "p_ablated", "visit_gain_over_brownian": "brownian"}
-"""Rows of levels that no map draws, and the column over which the map's probability gains."""
+
+
+def pairs_maps(key: Key) -> bool:
+    """Return whether runs that differ in their maps alone are paired on a row."""
+    return statistic_of(key.statistic).pairs_maps and key.symbol == POOLED
 
 
 def deciding_rows(run: Run) -> frozenset[Key]:
-    """Return the rows that the run's verdicts rest on, and that of levels that no map draws."""
-    found = {UNITS}
-    for claim in dict(run.manifest.get("claims") or {}).values():
-        key = tuple(claim.get(n) for n in ("id", "symbol", "horizon", "side", "statistic"))
-        if all(isinstance(part, str) for part in key):
-            found.add(key)
-    return frozenset(found & {key_of(score) for score in run.scores})
+    """Return the rows that the run's verdicts rest on, and those of levels that no map draws."""
+    deciding = [
+        tuple(claim.get(n) for n in ("id", "symbol", "horizon", "side", "statistic"))
+        for claim in dict(run.manifest.get("claims") or {}).values()
+    ]
+    return frozenset(
+        key for key in map(key_of, run.scores) if key[1:] in deciding or pairs_maps(key)
+    )
 
 
 def paired_keys(run: Run) -> list[Key]:
-    """Return the rows whose day sums a baseline keeps: pooled lifts and skills at 24 hours."""
+    """Return the rows whose day sums a baseline keeps: pooled lifts and gains at 24 hours."""
     return [
         key_of(score)
         for score in run.scores
         if score.symbol == POOLED
-        and score.horizon == _PRIMARY
+        and score.horizon == horizon_name(PRIMARY_NS)
         and score.side == "both"
         and score.n_episodes
-        and rule_of(score.statistic).lower_is_worse
+        and statistic_of(score.statistic).better != Better.NEITHER
     ]
 
 
-def row_days(run: Run, keys: Iterable[Key]) -> dict[Key, DatedDays]:
-    """Return the day sums of some rows, made from the run's outcomes.
-
-    A row is left out where its statistic is not known here, or where what is made of its outcomes
-    is not the value that the run reports: then it is not that row's day sums.
-    """
-    values = {key_of(score): score.value for score in run.scores}
-    outcomes = _columns(run.outcomes())
-    landmarks = _columns(run.first_sides())
-    found = {}
-    for key in keys:
-        _, symbol, horizon, side, statistic = key
-        if statistic in _OVER:
-            scores = _unit_scores(run, symbol, _OVER[statistic])
-        else:
-            mine, others = (_rows(c, symbol, duration_ns(horizon)) for c in (outcomes, landmarks))
-            scores = row_scores(statistic, side, mine, others)
-        if scores is None:
-            continue
-        days = dated_days(*scores)
-        if abs(days.ratio - values.get(key, np.nan)) <= 1e-9 * max(1.0, abs(days.ratio)):
-            found[key] = days
-    return found
-
-
-def _unit_scores(run: Run, symbol: str, over: str) -> tuple[FloatArray, IntArray] | None:
-    """Return what the map's probability gains at each level that no map draws, and when."""
-    table = run.visits()
-    if table is None:
-        return None
-    columns = _columns(table)
-    use = np.ones(len(table), bool) if symbol == POOLED else columns["symbol"] == symbol
-    if not use.any():
-        return None
-    visited = columns["visited"][use].astype(np.float64)
-    p, q = (np.clip(columns[name][use], 1e-9, 1.0 - 1e-9) for name in ("p", over))
-    return log_score(p, visited) - log_score(q, visited), columns["at"][use]
-
-
-def _columns(table: Any) -> dict[str, npt.NDArray[Any]]:
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def _rows(
-    columns: Mapping[str, npt.NDArray[Any]], symbol: str, horizon_ns: int
-) -> dict[str, npt.NDArray[Any]]:
-    chosen = columns["horizon_ns"] == horizon_ns
-    if symbol != POOLED:
-        chosen = chosen & (columns["market"] == symbol)
-    return {name: values[chosen] for name, values in columns.items()}
+def row_days(run: Run, keys: Iterable[Key]) -> dict[Key, DaySums]:
+    """Return the day sums of some rows, as they were stored with the scores."""
+    held = run.days()
+    return {key: held[key] for key in keys if key in held}
 
 
 def pair(
-    new: Mapping[Key, DatedDays], base: Mapping[Key, DatedDays], seed: int = 0
+    new: Mapping[Key, DaySums], base: Mapping[Key, DaySums], seed: int = 0
 ) -> dict[Key, PairedDifference]:
     """Return the paired difference of every row that both have, unless they share too few days.
 
@@ -337,15 +234,16 @@ def pair(
     span = max((_span(new[key], base[key]) for key in common), default=1)
     draws = draw(np.random.default_rng(seed), reps=_REPS, n_days=span)
     return {
-        key: paired_difference(new[key], base[key], duration_ns(key[2]), draws) for key in common
+        key: paired_difference(new[key], base[key], duration_ns(key.horizon), draws)
+        for key in common
     }
 
 
-def _span(a: DatedDays, b: DatedDays) -> int:
+def _span(a: DaySums, b: DaySums) -> int:
     ends = [each.first_day + len(each.total) for each in (a, b)]
     return max(ends) - min(a.first_day, b.first_day)
 
 
-def _shared(a: DatedDays, b: DatedDays) -> float:
+def _shared(a: DaySums, b: DaySums) -> float:
     ends = [each.first_day + len(each.total) for each in (a, b)]
     return max(0, min(ends) - max(a.first_day, b.first_day)) / _span(a, b)

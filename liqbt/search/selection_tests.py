@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from liqbt.errors import DataError
-from liqbt.evaluation.inference.days import draw, fixed_b_critical, mean_block_days
+from liqbt.evaluation.inference.days import day_sums, draw, fixed_b_critical, mean_block_days
 from liqbt.evaluation.inference.estimates import Estimate, estimate
 from liqbt.evaluation.inference.multiple import (
     SuperiorAbility,
@@ -112,8 +112,8 @@ def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS
     draws = draw(np.random.default_rng(seed), reps=reps, n_days=int(np.ptp(found.day)) + 1)
     born = found.day * DAY_NS
     return Worth(
-        gains=tuple(estimate(column, born, DAY_NS, draws) for column in gains.T),
-        over_base=tuple(estimate(column, born, DAY_NS, draws) for column in over_base.T),
+        gains=tuple(estimate(day_sums(column, born), DAY_NS, draws) for column in gains.T),
+        over_base=tuple(estimate(day_sums(column, born), DAY_NS, draws) for column in over_base.T),
         same_as=tuple(same.tolist()),
         block_days=block,
         no_map=_superior(gains[:, own], **options),

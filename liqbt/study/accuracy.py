@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from liqbt.evaluation.accuracy.plane import (
     DEFAULT_HORIZONS_NS,
     Plane,
@@ -15,13 +13,16 @@ from liqbt.evaluation.accuracy.plane import (
     audit_plane,
     supported_horizons,
 )
+from liqbt.evaluation.claims.accuracy import CLAIM
 from liqbt.evaluation.config import MarketInput
+from liqbt.evaluation.inference.days import stream
 from liqbt.study.events import market_tape, open_events
 from liqbt.study.pipeline import market_input
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import Experiment, load_experiment
 from liqbt.study.store import Run
+from liqbt.study.validity import withheld_claims
 from liqbt.types import Ns
 
 
@@ -63,8 +64,8 @@ def experiment_plane(
     if horizons_ns is None:
         config = replace(config, horizons_ns=supported_horizons(markets, config))
     stage("plane", 0, 1)
-    seed = np.random.SeedSequence(experiment.seed).spawn(3)[2]  # that of the run's learnt null, too
-    plane = audit_plane(markets, config, np.random.default_rng(seed))
+    withheld = withheld_claims(results, (CLAIM,)).get(CLAIM.id)
+    plane = audit_plane(markets, config, stream(experiment.seed, "plane"), withheld=withheld)
     stage("plane", 1, 1)
     return run, plane
 

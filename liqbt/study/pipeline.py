@@ -1,56 +1,187 @@
-"""From a tape to what is issued and observed: the steps that a run and an audit share."""
+"""The one pipeline: tapes are replayed, what was issued is observed, learnt from and scored.
+
+A run, a scoring of published levels, a trial of a search, a replication of the validity gate, an
+audit and the opening of a holdout are calls of it, with another source of events or forecasts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TypeAlias
 
 from liqbt.errors import DataError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
-from liqbt.evaluation.claims.direction import landmark_tables
-from liqbt.evaluation.claims.magnet import BESIDE_NS
-from liqbt.evaluation.claims.visit import learnt_probabilities
-from liqbt.evaluation.config import EvaluationConfig, MarketInput
-from liqbt.evaluation.covariates import COVARIATES
-from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
+from liqbt.evaluation.evaluate import Evaluation, evaluate
+from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
-from liqbt.learn.models import LandmarkPredictions, Table, calibrate_landmarks, predict_landmarks
-from liqbt.learn.walk import ModelOptions
+from liqbt.evaluation.statistic import Statistic
 from liqbt.replay import copied, replay, schedule
-from liqbt.study.estimators import build_structures
+from liqbt.study.estimators import build_estimator, build_structures
 from liqbt.study.fields import format_duration
+from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import EvaluationOptions, Experiment
+from liqbt.study.traces import AuditTrace, derived_items, forecast_items
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
 
 Slicer: TypeAlias = Callable[[Events, int, int], Events]
 
+Forecaster: TypeAlias = Callable[[Sequence[Forecast], MarketInput], Sequence[Forecast]]
+"""Puts other forecasts in the place of those that were issued, given them and the prices."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditTrace:
-    """One item that a pipeline issued, for audits.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Study:
+    """What came of an experiment's events.
 
     Attributes
     ----------
-    at : int
-        Time of issue, ns.
-    what : str
-        Such as `forecast BTC`.
-    fields : mapping of str to bytes
-        Its fields; equal bytes are bit-identical.
+    forecasts : mapping of str to mapping of str to sequence of Forecast
+        By estimator and market: everything that was issued.
+    evaluations : mapping of str to Evaluation
+        By estimator: the first is the one that others are compared with.
     """
 
-    at: Ns
-    what: str
-    fields: Mapping[str, bytes]
+    forecasts: Mapping[str, Mapping[str, Sequence[Forecast]]]
+    evaluations: Mapping[str, Evaluation]
+
+    @property
+    def first(self) -> Evaluation:
+        """The evaluation of the first estimator."""
+        return next(iter(self.evaluations.values()))
+
+
+def study(
+    experiment: Experiment,
+    tapes: Mapping[str, Tape],
+    *,
+    since: Ns | None = None,
+    instead: Forecaster | None = None,
+    statistics: Sequence[Statistic] = STATISTICS,
+    stage: Stage = silent,
+) -> Study:
+    """Replay every market through the experiment's estimators, and score what they issued.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The configuration.
+    tapes : mapping of str to Tape
+        The events, by market.
+    since : int or None
+        Only what is issued at or after it is scored; what was issued before is learnt from.
+    instead : callable, optional
+        Puts other forecasts in the place of those that were issued: an oracle, which proves that
+        the score can see what there is.
+    statistics : sequence of Statistic
+        What is scored.
+    stage : callable
+        Progress.
+
+    Raises
+    ------
+    LiqbtError
+        If an estimator fails, or its forecasts or the prices cannot be right.
+    """
+    name = experiment.estimator.name
+    forecasts = {symbol: _replayed(experiment, symbol, tapes[symbol], stage) for symbol in tapes}
+    evidence = observed(experiment, tapes, forecasts, since=since, instead=instead, name=name)
+    stage("score", 0, 2)
+    evaluations = {name: evaluate(evidence, statistics)}
+    stage("score", 1, 2)
+    return Study(forecasts={name: forecasts}, evaluations=evaluations)
+
+
+def _replayed(experiment: Experiment, symbol: str, tape: Tape, stage: Stage) -> list[Forecast]:
+    times = forecast_times(experiment, tape)
+    name = f"replay {symbol}"
+    return replay(
+        tape,
+        build_estimator(experiment, symbol),
+        times,
+        progress=lambda done: stage(name, done, len(times)) if done % 100 == 0 else None,
+    )
+
+
+def observed(
+    experiment: Experiment,
+    tapes: Mapping[str, Tape],
+    forecasts: Mapping[str, Sequence[Forecast]],
+    *,
+    since: Ns | None = None,
+    instead: Forecaster | None = None,
+    slicer: Slicer = copied,
+    name: str = "",
+) -> Evidence:
+    """Return what is observed of one estimator's forecasts, and of the maps beside them.
+
+    Parameters
+    ----------
+    experiment, tapes, since, instead
+        As in `study`.
+    forecasts : mapping of str to sequence of Forecast
+        By market: everything that was issued.
+    slicer : callable
+        How slices are cut for the maps beside.
+    name : str
+        Of the estimator.
+    """
+    markets = [market_input(experiment, s, forecasts[s], tape) for s, tape in tapes.items()]
+    markets, training = split_markets(markets, since)
+    # at the landmarks of what is scored: those of everything may lie at other hours
+    markets = [with_structures(experiment, m, tapes[m.symbol], slicer) for m in markets]
+    if instead is not None:
+        markets = [replace(m, forecasts=instead(m.forecasts, m)) for m in markets]
+    return Evidence(
+        markets=markets,
+        config=protocol(experiment.evaluation),
+        training=training,
+        root=experiment.seed,
+        estimator=name,
+    )
+
+
+def issue(
+    experiment: Experiment,
+    symbol: str,
+    tape: Tape,
+    until: Ns | None = None,
+    slicer: Slicer = copied,
+) -> list[AuditTrace]:
+    """Return everything that is issued for one market, in order.
+
+    Parameters
+    ----------
+    experiment, symbol, tape
+        What to run, on which events.
+    until : int, optional
+        Last time of issue.
+    slicer : callable
+        How slices are cut for the estimator.
+    """
+    times = forecast_times(experiment, tape, until)
+    forecasts = replay(tape, build_estimator(experiment, symbol), times, slicer=slicer)
+    return issued_items(experiment, symbol, forecasts, tape, slicer)
+
+
+def issued_items(
+    experiment: Experiment,
+    symbol: str,
+    forecasts: Sequence[Forecast],
+    tape: Tape,
+    slicer: Slicer = copied,
+) -> list[AuditTrace]:
+    """Return forecasts that were issued for one market, and what follows from them, in order."""
+    items = forecast_items(symbol, forecasts)
+    evidence = observed(experiment, {symbol: tape}, {symbol: forecasts}, slicer=slicer)
+    if evidence.markets[0].forecasts:
+        items += derived_items(evidence)
+    return sorted(items, key=lambda item: (item.at, item.what))
 
 
 def forecast_times(experiment: Experiment, tape: Tape, until: Ns | None = None) -> IntArray:
@@ -70,11 +201,6 @@ def forecast_times(experiment: Experiment, tape: Tape, until: Ns | None = None) 
     return times
 
 
-def evaluation_config(experiment: Experiment) -> EvaluationConfig:
-    """Return the protocol that an experiment's `evaluation` asks for."""
-    return protocol(experiment.evaluation)
-
-
 def protocol(options: EvaluationOptions) -> EvaluationConfig:
     """Return the protocol as evaluation takes it."""
     return EvaluationConfig(
@@ -84,6 +210,7 @@ def protocol(options: EvaluationOptions) -> EvaluationConfig:
         ceiling=options.distance_ceiling,
         iou=options.iou,
         bootstrap_reps=options.bootstrap_reps,
+        ridge=options.ridge,
     )
 
 
@@ -96,35 +223,6 @@ def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
     kinds = (experiment.symbols[symbol].price_kind, Kind.OPEN_INTEREST)
     firsts = [int(tape.of(kind)["ts_known"][0]) for kind in kinds if len(tape.of(kind))]
     return max(firsts) + experiment.schedule.warm_up
-
-
-def calibration(
-    options: EvaluationOptions, training: Table | None = None
-) -> Callable[[Table], Table]:
-    """Return the calibration of one horizon's landmarks that a protocol asks for.
-
-    Parameters
-    ----------
-    options : EvaluationOptions
-        The protocol.
-    training : ndarray of FIRST_SIDE_DTYPE, optional
-        Landmarks of all horizons that were issued before: they are learnt from alone.
-    """
-
-    def calibrate(rows: Table) -> Table:
-        older = None
-        if training is not None and len(rows):
-            older = training[training["horizon_ns"] == rows["horizon_ns"][0]]
-        return calibrate_landmarks(rows, ridge=options.ridge, training=older)
-
-    return calibrate
-
-
-def landmark_models(
-    options: EvaluationOptions, training: Table | None = None
-) -> Callable[[Table], LandmarkPredictions]:
-    """Return what issues the probabilities of the direction claim's models, walking forward."""
-    return partial(predict_landmarks, options=ModelOptions(ridge=options.ridge), training=training)
 
 
 def split_markets(
@@ -155,11 +253,6 @@ def split_markets(
     return scored, training
 
 
-def training_landmarks(training: Sequence[MarketInput], config: EvaluationConfig) -> Table | None:
-    """Return the landmarks of markets that are learnt from alone; None where there are none."""
-    return observe(training, config).first_sides if training else None
-
-
 def market_input(
     experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape
 ) -> MarketInput:
@@ -187,9 +280,9 @@ def with_structures(
     They are estimators like any other, replayed over the same tape, and asked at the landmarks
     alone; not at all where the horizon whose landmarks these are is not scored.
     """
-    if BESIDE_NS not in experiment.evaluation.horizons:
+    if PRIMARY_NS not in experiment.evaluation.horizons:
         return market
-    times = landmark_times(market.forecasts, BESIDE_NS)
+    times = landmark_times(market.forecasts, PRIMARY_NS)
     made = build_structures(experiment, market.symbol)
     once = _shared(slicer)
     beside = {name: replay(tape, each, times, slicer=once) for name, each in made.items()}
@@ -217,115 +310,3 @@ def outcome_path(
         kind or experiment.symbols[symbol].price_kind,
         max_gap_ns=experiment.evaluation.max_gap,
     )
-
-
-def issued_items(
-    experiment: Experiment,
-    symbol: str,
-    forecasts: Sequence[Forecast],
-    tape: Tape,
-    slicer: Slicer = copied,
-) -> list[AuditTrace]:
-    """Return what follows from forecasts that were issued.
-
-    They, the structural maps beside them, the calibrated tilts, the covariates and what the models
-    made of them, and p̂ of the clusters that count.
-    """
-    items = forecast_items(symbol, forecasts)
-    market = market_input(experiment, symbol, forecasts, tape)
-    if market.forecasts:
-        beside = with_structures(experiment, market, tape, slicer).beside
-        for name, maps in beside.items():
-            items += forecast_items(symbol, maps, what=f"{name} map")
-        calibrate = calibration(experiment.evaluation)
-        config = evaluation_config(experiment)
-        observed = observe([market], config)
-        for horizon_ns in config.horizons_ns:
-            mine = observed.first_sides["horizon_ns"] == horizon_ns
-            items += list(_tilts(calibrate(observed.first_sides[mine]), symbol, horizon_ns))
-        items += list(_learnt(experiment, market, observed.outcomes, config))
-        items += list(_predicted(experiment, market, observed.first_sides, config))
-    return sorted(items, key=lambda item: (item.at, item.what))
-
-
-def forecast_items(
-    symbol: str, forecasts: Sequence[Forecast], what: str = "forecast"
-) -> list[AuditTrace]:
-    """Return forecasts as items, in the order given."""
-    named = f"{what} {symbol}"
-    return [AuditTrace(at=f.at, what=named, fields=forecast_fields(f)) for f in forecasts]
-
-
-def _tilts(rows: npt.NDArray[Any], symbol: str, horizon_ns: Ns) -> Iterator[AuditTrace]:
-    for row in rows:
-        yield AuditTrace(
-            at=int(row["at"]),
-            what=f"first-side tilt {symbol} {format_duration(horizon_ns)}",
-            fields={name: row[name].tobytes() for name in ("theta", "up", "down", "asymmetry")},
-        )
-
-
-def _learnt(
-    experiment: Experiment,
-    market: MarketInput,
-    outcomes: npt.NDArray[Any],
-    config: EvaluationConfig,
-) -> Iterator[AuditTrace]:
-    """Yield p̂ of the clusters born at each time, of one horizon: the primary one, or the first.
-
-    On the others it is fitted to the same path on the same schedule.
-    """
-    horizons = config.horizons_ns
-    horizon_ns = BESIDE_NS if BESIDE_NS in horizons else horizons[0]
-    born = (outcomes["birth"] | outcomes["densest_birth"]) & (outcomes["horizon_ns"] == horizon_ns)
-    rows = outcomes[born]
-    rng = np.random.default_rng(experiment.seed)
-    p, mirror = learnt_probabilities(market, rows, config, horizon_ns=horizon_ns, rng=rng)
-    ends = np.append(np.flatnonzero(np.diff(rows["at"])) + 1, len(rows))
-    for start, stop in pairwise([0, *ends.tolist()] if len(rows) else []):
-        yield AuditTrace(
-            at=int(rows["at"][start]),
-            what=f"placebo probability {market.symbol} {format_duration(horizon_ns)}",
-            fields={"p": p[start:stop].tobytes(), "mirror": mirror[start:stop].tobytes()},
-        )
-
-
-def _predicted(
-    experiment: Experiment,
-    market: MarketInput,
-    first_sides: npt.NDArray[Any],
-    config: EvaluationConfig,
-) -> Iterator[AuditTrace]:
-    """Yield the covariates of each landmark, and what the models made of them.
-
-    Of the first side it is the tilt: its base is taken over the time really watched, which is known
-    only afterwards. Cascades have a base of past frequencies, so that it is the probability.
-    """
-    table = landmark_tables(first_sides, [market], config)
-    found = landmark_models(experiment.evaluation)(table)
-    for i, row in enumerate(table):
-        at = int(row["at"])
-        fields = {name: row[name].tobytes() for name in COVARIATES}
-        yield AuditTrace(at=at, what=f"covariates {market.symbol}", fields=fields)
-        models = {f"first_side.{name}": one.tilt for name, one in found.first_side.items()}
-        models |= {f"cascade.{name}": one.p for name, one in found.cascade.items()}
-        models |= {f"large_move.{name}": one.p for name, one in found.large_move.items()}
-        yield AuditTrace(
-            at=at,
-            what=f"direction models {market.symbol}",
-            fields={name: values[i].tobytes() for name, values in models.items()},
-        )
-
-
-def forecast_fields(forecast: Forecast) -> dict[str, bytes]:
-    """Return every field of a forecast as bytes."""
-    fields: dict[str, bytes] = {}
-    for name in Forecast.__dataclass_fields__:
-        value = getattr(forecast, name)
-        if isinstance(value, np.ndarray):
-            fields[name] = value.tobytes()
-        elif isinstance(value, float):
-            fields[name] = np.float64(value).tobytes()
-        else:
-            fields[name] = repr(value).encode()
-    return fields

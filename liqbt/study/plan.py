@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ def _read_seals(
 
 def claims_value() -> dict[str, Any]:
     """Return the claims that this version tests, as a manifest holds them."""
-    return {claim.id: asdict(claim) for claim in CLAIMS}
+    return {claim.id: claim.value() for claim in CLAIMS}
 
 
 def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[str, Tape]:

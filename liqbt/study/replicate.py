@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from liqbt.evaluation.claims.direction import with_direction
-from liqbt.evaluation.config import MarketInput
-from liqbt.evaluation.evaluate import Evaluation, evaluate
-from liqbt.replay import replay
-from liqbt.simulate.market import Market, simulate
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.evaluate import Evaluation
+from liqbt.evaluation.statistic import Statistic
+from liqbt.simulate.market import simulate
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
-from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import (
-    calibration,
-    evaluation_config,
-    forecast_times,
-    landmark_models,
-    market_input,
-    with_structures,
-)
+from liqbt.study.pipeline import Forecaster, study
 from liqbt.study.schema import Experiment, parse_experiment
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
-from liqbt.types import Forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +69,10 @@ def replicate(
     world: World,
     experiment: Experiment,
     seed: np.random.SeedSequence,
-    issued: Callable[[Sequence[Forecast], MarketInput], Sequence[Forecast]] | None = None,
+    instead: Forecaster | None = None,
+    statistics: Sequence[Statistic] = STATISTICS,
 ) -> Replication:
-    """Simulate a market, replay it through the configured estimator, and score it.
+    """Simulate a market, and put it through the pipeline of every run.
 
     Nothing is written: the tape is made of the market's tables.
 
@@ -93,34 +84,18 @@ def replicate(
         Of `world_experiment`.
     seed : SeedSequence
         Spawned from one root, so that a replication does not depend on how many are run.
-    issued : callable, optional
-        Puts other forecasts in the place of those that were issued, given them and the prices: an
-        oracle, which proves that the score can see what there is.
+    instead : callable, optional
+        Puts other forecasts in the place of those that were issued: an oracle.
+    statistics : sequence of Statistic
+        What is scored.
     """
-    of_market, of_scores, of_models = seed.spawn(3)
+    of_market, of_scores = seed.spawn(2)
     market = simulate(world, seed=of_market)
-    inputs = [_input(experiment, symbol, market) for symbol in experiment.symbols]
-    if issued is not None:
-        inputs = [replace(m, forecasts=issued(m.forecasts, m)) for m in inputs]
-    config = evaluation_config(experiment)
-    evaluation = evaluate(
-        inputs,
-        config,
-        calibrate=calibration(experiment.evaluation),
-        rng=np.random.default_rng(of_scores),
-    )
-    evaluation = with_direction(
-        evaluation,
-        inputs,
-        config,
-        predict=landmark_models(experiment.evaluation),
-        rng=np.random.default_rng(of_models),
-    )
-    return Replication(evaluation=evaluation, truths=tuple(market.truth.values()))
-
-
-def _input(experiment: Experiment, symbol: str, market: Market) -> MarketInput:
-    tape = tape_from_tables(market.tables, Selection(kinds=dict(experiment.symbols[symbol].events)))
-    times = forecast_times(experiment, tape)
-    forecasts = replay(tape, build_estimator(experiment, symbol), times)
-    return with_structures(experiment, market_input(experiment, symbol, forecasts, tape), tape)
+    tapes = {
+        symbol: tape_from_tables(market.tables, Selection(kinds=dict(options.events)))
+        for symbol, options in experiment.symbols.items()
+    }
+    root = int(of_scores.generate_state(1, np.uint32)[0])
+    seeded = experiment.model_copy(update={"seed": root})
+    done = study(seeded, tapes, instead=instead, statistics=statistics)
+    return Replication(evaluation=done.first, truths=tuple(market.truth.values()))

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from liqbt.errors import AlreadyRunningError, DataError, first_line
+from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters
 from liqbt.log.disk import read_parquet, sha256_file
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
@@ -131,6 +132,25 @@ def forecasts_of(table: pa.Table) -> list[Forecast]:
     return result
 
 
+class Key(NamedTuple):
+    """What names a row of scores."""
+
+    estimator: str
+    claim: str
+    symbol: str
+    horizon: str
+    side: str
+    statistic: str
+
+
+KEY: Final = Key._fields
+
+
+def key_of(score: Score) -> Key:
+    """Return what names a row."""
+    return Key(*(str(getattr(score, name)) for name in KEY))
+
+
 _GROUP: Final = 4096
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
@@ -214,6 +234,18 @@ class Run:
     def first_sides(self) -> pa.Table:
         """Return the landmark table: one row per horizon and non-overlapping window."""
         return _read_table(self.path / "first_sides.parquet")
+
+    def days(self) -> dict[Key, DaySums]:
+        """Return the day sums of every row of scores that has some, by what names the row."""
+        table = _read_table(self.path / "days.parquet")
+        keys = zip(*(table[name].to_pylist() for name in KEY), strict=True)
+        columns = [table[name].to_pylist() for name in ("first_day", "n_units", "total", "count")]
+        return {
+            Key(*key): DaySums(
+                first_day=first, n_units=units, total=np.array(total), count=np.array(count)
+            )
+            for key, first, units, total, count in zip(keys, *columns, strict=True)
+        }
 
     def visits(self) -> pa.Table | None:
         """Return what was issued for levels that no map draws; None where nothing was."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import DataError
-from liqbt.evaluation.claims.register import CLAIMS, Claim
+from liqbt.evaluation.claims.claim import Claim
+from liqbt.evaluation.claims.register import CLAIMS, statistic_of
 from liqbt.study.identity import rooms_digest
 
 GATE_FILE: Final = Path("validity") / "validity.json"
-PLACEBO_STATISTICS: Final = ("level_lift", "observed_over_expected", "mirror_lift_did")
-"""What rests on the placebo probability p̂, by the beginning of its name."""
 _CELL: Final = ("claim", "world", "replications", "rejections", "limit")
 _NEVER: Final = "its test has not been through the validity gate here (liqbt validate)"
 _ABSENT: Final = "the validity gate replicates the primary claims alone, and not this one"
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
 
 
-def withheld_claims(results: Path) -> dict[str, str]:
+def withheld_claims(results: Path, claims: Sequence[Claim] = CLAIMS) -> dict[str, str]:
     """Return why each claim's verdict is withheld; a claim whose test is cleared is absent.
 
     A gate that was run on other code says nothing of this one. A claim that rests on the placebo
@@ -30,6 +29,8 @@ def withheld_claims(results: Path) -> dict[str, str]:
     ----------
     results : Path
         Folder of all runs.
+    claims : sequence of Claim
+        Those that are asked about.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def withheld_claims(results: Path) -> dict[str, str]:
     """
     path = results / GATE_FILE
     if not path.is_file():
-        return {claim.id: f"{_NEVER if claim.primary else _ABSENT}, {_SHOWN}" for claim in CLAIMS}
+        return {claim.id: f"{_NEVER if claim.primary else _ABSENT}, {_SHOWN}" for claim in claims}
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         stale = document["code"] != rooms_digest()
@@ -52,7 +53,7 @@ def withheld_claims(results: Path) -> dict[str, str]:
             "liqbt validate writes there"
         ) from error
     out = {}
-    for claim in CLAIMS:
+    for claim in claims:
         word, said = words.get(claim.id, ("absent", _ABSENT))
         if stale:
             said = "the gate was run on other code (liqbt validate)"
@@ -105,5 +106,4 @@ def _share(cell: Mapping[str, Any]) -> float:
 
 def _on_placebo(claim: Claim) -> bool:
     """Return whether what decides a claim, or a further condition of it, rests on p̂."""
-    asked = (claim.statistic, *claim.also_above, *claim.also_positive)
-    return any(name.startswith(PLACEBO_STATISTICS) for name in asked)
+    return any("placebo" in statistic_of(name).needs for name in claim.conditions)

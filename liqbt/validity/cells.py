@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from liqbt.evaluation.claims.register import CLAIMS, Claim
+from liqbt.evaluation.claims.claim import Claim
+from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.validity.campaign import Results
 from liqbt.validity.jobs import NUISANCE, RAN_AWAY, TESTS
 
@@ -104,7 +105,8 @@ class Gate:
 
 def claim_of(name: str) -> Claim:
     """Return the entry of a primary claim: its tests are held against what its verdict asks."""
-    return next(claim for claim in CLAIMS if claim.id == name)
+    found: Claim = next(claim for claim in CLAIMS if claim.id == name)
+    return found
 
 
 def rejects(row: Sequence[Any], bound: float) -> bool:

@@ -19,9 +19,10 @@ import numpy.typing as npt
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.episodes import flatten
-from liqbt.evaluation.inference.days import Draws, draw
-from liqbt.evaluation.inference.estimates import POOLED, Estimate, estimate_lift
-from liqbt.evaluation.lifts import cluster_placebo, level_lift, scored_births
+from liqbt.evaluation.evidence import cluster_placebo
+from liqbt.evaluation.inference.days import Draws, day_sums, draw
+from liqbt.evaluation.inference.estimates import POOLED, Estimate, estimate
+from liqbt.evaluation.lifts import scored_births
 from liqbt.evaluation.nulls.placebo import PlaceboConfig, fit_placebo
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.probability import ReliabilityRow, corp, reliability
@@ -194,8 +195,8 @@ def level_rows(
     visited = rows["visited"].astype(np.float64)
     out = []
     for null, chance in (("placebo", scored.p), ("brownian", rows["brownian"])):
-        lift = level_lift(visited, chance)
-        found = estimate_lift(visited, lift, rows["at"], max(config.horizons_ns), draws)
+        days = day_sums(visited - chance, rows["at"], hits=visited)
+        found = estimate(days, max(config.horizons_ns), draws)
         out.append({"symbol": symbol, "null": null, **_estimate(found)})
     return out
 

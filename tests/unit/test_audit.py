@@ -15,7 +15,7 @@ from liqbt.errors import DataError
 from liqbt.estimators.oi_flow.config import OIFlowConfig
 from liqbt.margin.tiers import flat_tiers
 from liqbt.replay import copied, replay, schedule
-from liqbt.study.pipeline import AuditTrace, forecast_fields
+from liqbt.study.traces import AuditTrace, forecast_fields
 from liqbt.tape.values import tape_from_events
 from liqbt.types import EVENT_DTYPE, HOUR_NS, Kind
 

@@ -22,7 +22,7 @@ from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
 from liqbt.margin.tiers import flat_tiers
 from liqbt.replay import schedule
-from liqbt.study.pipeline import forecast_items
+from liqbt.study.traces import forecast_items
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import EVENT_DTYPE, HOUR_NS, MINUTE_NS, Instrument, Kind

@@ -32,7 +32,7 @@ from liqbt.study.pipeline import (
 )
 from liqbt.study.replicate import replicate
 from liqbt.study.schema import Experiment, parse_experiment
-from liqbt.study.visits import issue
+from liqbt.study.pipeline import issue
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, Events, Forecast, Kind, Ns

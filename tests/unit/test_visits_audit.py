@@ -15,7 +15,8 @@ from liqbt.simulate.market import simulate
 from liqbt.study import visits as stage
 from liqbt.study.estimators import build_estimator
 from liqbt.study.events import load_world
-from liqbt.study.pipeline import forecast_items, forecast_times
+from liqbt.study.pipeline import forecast_times
+from liqbt.study.traces import forecast_items
 from liqbt.study.replicate import world_experiment
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, tape_from_events

@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, touches
+from liqbt.evaluation.claims.accuracy import READINGS
 from liqbt.evaluation.nulls.brownian import touch_probability, two_barrier_probabilities
 from liqbt.evaluation.path import PricePath
 from liqbt.types import FloatArray, IntArray, Ns
 
-READINGS: Final = ("nearest", "either_side", "first_side", "first_side_decided", "direction")
 _CHUNK: Final = 1_000_000
 _PARTS: Final = 8
 

@@ -13,7 +13,7 @@ from liqbt.evaluation.accuracy.hits import market_readings
 from liqbt.evaluation.accuracy.landmarks import Landmarks, market_landmarks, scored_span_ns
 from liqbt.evaluation.accuracy.levels import PlainLevels, plain_levels
 from liqbt.evaluation.accuracy.rows import CellRow, ReadingRow, cell_rows, reading_rows
-from liqbt.evaluation.accuracy.rule import ReadingVerdict, reading_verdict
+from liqbt.evaluation.accuracy.rule import ReadingVerdict, reading_verdicts
 from liqbt.evaluation.config import MarketInput, horizon_name
 from liqbt.evaluation.inference.days import Draws, draw
 from liqbt.evaluation.inference.estimates import POOLED
@@ -143,7 +143,11 @@ def _landmarks(
 
 
 def audit_plane(
-    markets: Sequence[MarketInput], config: PlaneConfig, rng: np.random.Generator
+    markets: Sequence[MarketInput],
+    config: PlaneConfig,
+    rng: np.random.Generator,
+    *,
+    withheld: str | None,
 ) -> Plane:
     """Draw the plane.
 
@@ -155,6 +159,8 @@ def audit_plane(
         The protocol.
     rng : numpy.random.Generator
         For the bootstrap.
+    withheld : str or None
+        Why claim 10's verdict is withheld; None where its test has passed the validity gate.
 
     Raises
     ------
@@ -188,7 +194,7 @@ def audit_plane(
         levels=tuple(levels),
         readings=tuple(sorted(readings, key=lambda row: order[row.symbol])),
         cells=tuple(cells),
-        verdicts=reading_verdict(pooled, target=config.target, gate_passed=False),
+        verdicts=reading_verdicts(pooled, withheld=withheld),
     )
 
 

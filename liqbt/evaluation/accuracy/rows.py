@@ -10,16 +10,17 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation.accuracy.hits import READINGS, Reading
+from liqbt.evaluation.accuracy.hits import Reading
 from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, touches
 from liqbt.evaluation.accuracy.levels import real_levels
-from liqbt.evaluation.inference.days import Draws
-from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail, detail, estimate
+from liqbt.evaluation.claims.accuracy import NULLS, READINGS, STATISTICS, rate_of, skill_of
+from liqbt.evaluation.inference.days import Draws, day_sums
+from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail, estimate
 from liqbt.evaluation.path import PricePath
+from liqbt.evaluation.statistic import detail
 from liqbt.types import FloatArray, IntArray, Ns
 
-NULLS: Final = ("brownian", "other_times", "mirror")
-_CLAIM: Final = "accuracy_85"
+_STATISTICS: Final = {one.id: one for one in STATISTICS}
 _RATE: Final = (0.0, 1.0)
 
 
@@ -145,22 +146,20 @@ def _reading_row(
     }
     skill = {
         null: detail(
-            _CLAIM,
-            *where,
-            "both",
-            f"skill_{name}_over_{null}",
+            _STATISTICS[skill_of(name, null)],
+            (*where, "both"),
             0.0,
             _skill(hit, values, at, horizon_ns, draws),
         )
         for null, values in scores.items()
         if len(values) and not np.isnan(values).any()
     }
-    found = estimate(hit, at, horizon_ns, draws, bounds=_RATE)
+    found = estimate(day_sums(hit, at), horizon_ns, draws, bounds=_RATE)
     return ReadingRow(
         symbol=where[0],
         horizon=where[1],
         reading=name,
-        hit_rate=detail(_CLAIM, *where, "both", f"hit_rate_{name}", _mean(brownian), found),
+        hit_rate=detail(_STATISTICS[rate_of(name)], (*where, "both"), _mean(brownian), found),
         tie_low=_mean(np.concatenate([part.low for part in parts])),
         tie_high=_mean(np.concatenate([part.high for part in parts])),
         null={
@@ -184,7 +183,7 @@ def _skill(
     Scores then vary with their nulls alone, and their interval would say nothing of the chance that
     decides hits: fifteen of fifteen over a null of 91 % would look like certain skill.
     """
-    found = estimate(scores, at, horizon_ns, draws)
+    found = estimate(day_sums(scores, at), horizon_ns, draws)
     if len(hit) and np.ptp(hit) == 0.0:
         return Estimate(value=found.value, n_episodes=found.n_episodes, n_days=found.n_days)
     return found

@@ -9,7 +9,8 @@ from typing import Any
 
 from liqbt.evaluation.accuracy.plane import Plane
 from liqbt.evaluation.accuracy.rows import ReadingRow
-from liqbt.evaluation.claims.register import ACCURACY
+from liqbt.evaluation.claims.accuracy import CLAIM as ACCURACY
+from liqbt.evaluation.claims.accuracy import READINGS
 from liqbt.evaluation.inference.estimates import POOLED, ScoreDetail
 
 
@@ -62,21 +63,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-_WORDS = {
-    "nearest": "the nearest cluster is visited",
-    "either_side": "the nearest cluster above or the nearest below is visited",
-    "first_side": "of these two the crowded side's is touched first",
-    "first_side_decided": "the same, leaving out windows that touch neither",
-    "direction": "the price ends on the crowded side",
-}
-
-
 def vendor_words(plane: Plane) -> list[str]:
     """Return, for each reading, whether the map reaches the target, and the skill left there."""
     pooled = [row for row in plane.readings if row.symbol == POOLED]
     return [
         _reading_words(name, [row for row in pooled if row.reading == name], plane.target)
-        for name in _WORDS
+        for name in READINGS
     ]
 
 
@@ -88,16 +80,15 @@ def _reading_words(name: str, rows: list[ReadingRow], target: float) -> str:
     if not hits:
         best = max(told, key=lambda row: row.hit_rate.score.value, default=None)
         if best is None:
-            return (
-                f"{name} ({_WORDS[name]}): no horizon has {ACCURACY.min_episodes} windows to score."
-            )
+            least = ACCURACY.min_episodes
+            return f"{name} ({READINGS[name]}): no horizon has {least} windows to score."
         return (
-            f"{name} ({_WORDS[name]}): {claimed} at no horizon; at most "
+            f"{name} ({READINGS[name]}): {claimed} at no horizon; at most "
             f"{_beside(best)} at {best.horizon}."
         )
     first = hits[0]
     return (
-        f"{name} ({_WORDS[name]}): {claimed} from {first.horizon} on, where it scores "
+        f"{name} ({READINGS[name]}): {claimed} from {first.horizon} on, where it scores "
         f"{_beside(first)}."
     )
 

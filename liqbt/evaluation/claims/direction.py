@@ -1,4 +1,4 @@
-"""What the asymmetry adds to a model, and what the model adds to simpler ones: gains in nats.
+"""Whether the crowded side tells which side is reached first, and a cascade's direction.
 
 Every gain is a mean difference of log scores (Good 1952) at landmarks, of probabilities that were
 issued walking forward. Only landmarks at which both models had been fitted enter: before that both
@@ -7,31 +7,74 @@ issue the same base, and a row of zeros says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation.bins import anchors_of
-from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
-from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
-from liqbt.evaluation.inference.days import Draws, draw
-from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail, detail, estimate, markets
-from liqbt.learn.models import LandmarkPredictions
-from liqbt.learn.walk import Predictions
-from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
-
-if TYPE_CHECKING:
-    from liqbt.evaluation.evaluate import Evaluation
-
-_FIRST_SIDE: Final = (
-    "first_side_skill",
-    "first_side_skill_low",
-    "first_side_skill_high",
-    "first_side_crowded_lift",
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.inference.days import DaySums, day_sums
+from liqbt.evaluation.statistic import (
+    COUNT,
+    MILLINATS,
+    POINTS,
+    Better,
+    Cell,
+    Group,
+    Requirement,
+    Statistic,
+    Summed,
 )
+from liqbt.learn.walk import Predictions
+from liqbt.types import FloatArray
+
+CLAIM: Final = Claim(
+    id="direction",
+    words="The crowded side tells which side the price reaches first, and a cascade's direction.",
+    estimand="mean(ln p with the asymmetry − ln p without it) of {up, down, neither} at landmarks "
+    "24 h apart, of models that learn from matured outcomes and know distances, trend, volatility, "
+    "funding and the change of open interest",
+    null="0: the same model without the asymmetry",
+    statistic="first_side_gain",
+    unit="nats",
+    smallest_effect=0.005,
+    also_above=(
+        "first_side_skill",
+        "first_side_over_coin",
+        "first_side_over_momentum",
+        "first_side_over_funding",
+        "first_side_over_nearest",
+        "cascade_gain",
+        "cascade_side_gain",
+        "large_move_side_gain",
+    ),
+    pass_rule="97.5 % lower bound above 0, against two-barrier Brownian, a coin, momentum, the "
+    "sign of funding and the nearest side too; and for cascades (up, down, none, and the side "
+    "given one) and the side of large moves, against the same model without asymmetry and "
+    "distances",
+    number="5",
+    primary=True,
+    status=ClaimStatus.TESTABLE,
+)
+
+FIRST_SIDE: Final = Group(
+    id="first_side",
+    title="Which side is reached first",
+    units="Landmarks",
+    intro="Calibrated probabilities beside those of two-barrier Brownian motion.",
+)
+GAINS: Final = Group(
+    id="direction_gains",
+    title="What the asymmetry adds, over models without it",
+    units="Landmarks",
+)
+AFTER: Final = Group(
+    id="after_landmarks", title="Cascades and large moves after a landmark", units="Events"
+)
+
+LEAST_CASCADES: Final = 30
+"""Days with fewer on a side: the value is shown without an interval (decision 0004)."""
 
 
 def first_side_skill(
@@ -92,55 +135,6 @@ def crowded_lift(
     return np.where(crowded == 0, np.nan, 0.5 * crowded * upward)
 
 
-def first_side_scores(
-    first_sides: npt.NDArray[Any],
-    symbols: Sequence[str],
-    config: EvaluationConfig,
-    draws: Draws,
-) -> list[ScoreDetail]:
-    """Score landmarks: skill of the calibrated probabilities over the two-barrier Brownian.
-
-    `first_side_skill` reads a tie as the middle of both sides, `first_side_skill_low` and `_high`
-    as the worse and the better one. `first_side_crowded_lift` needs no calibration.
-
-    Parameters
-    ----------
-    first_sides : ndarray of FIRST_SIDE_DTYPE
-        Of all markets, calibrated.
-    symbols : sequence of str
-        Their names, by number.
-    config : EvaluationConfig
-        Its horizons.
-    draws : Draws
-        Of the bootstrap.
-    """
-    scored = first_sides[first_sides["scored"]]
-    details = []
-    for symbol, market in markets(symbols, scored):
-        for horizon_ns in config.horizons_ns:
-            rows = market[market["horizon_ns"] == horizon_ns]
-            where = (symbol, horizon_name(horizon_ns), "both")
-            p = np.column_stack([rows["p_up"], rows["p_down"], rows["p_neither"]])
-            q = np.column_stack([rows["q_up"], rows["q_down"], rows["q_neither"]])
-            lift = crowded_lift(q, rows["outcome"], rows["tie"], rows["asymmetry"])
-            columns = (*first_side_skill(p, q, rows["outcome"], rows["tie"]), lift)
-            for name, values in zip(_FIRST_SIDE, columns, strict=True):
-                use = ~np.isnan(values)
-                found = estimate(values[use], rows["at"][use], horizon_ns, draws)
-                details.append(detail("direction", *where, name, 0.0, found))
-    return details
-
-
-LEAST_CASCADES: Final = 30
-"""Fewer on a side: there is a row with its count and no interval (decision 0004)."""
-
-_OVER: Final = {
-    "first_side_over_momentum": "momentum",
-    "first_side_over_funding": "funding",
-    "first_side_over_nearest": "nearest",
-}
-
-
 def side_gain(p: FloatArray, q: FloatArray, outcome: npt.NDArray[np.int8]) -> FloatArray:
     """Return ln p(side) − ln q(side) given that there is one, in nats.
 
@@ -165,176 +159,181 @@ def side_gain(p: FloatArray, q: FloatArray, outcome: npt.NDArray[np.int8]) -> Fl
     return np.asarray(logs[0] - logs[1])
 
 
-def direction_scores(
-    table: npt.NDArray[Any],
-    predictions: LandmarkPredictions,
-    symbols: Sequence[str],
-    horizon_ns: Ns,
-    draws: Draws,
-) -> list[ScoreDetail]:
-    """Score the models of the direction claim.
-
-    - `first_side_gain`: with the asymmetry, over the same model without it;
-    - `first_side_over_coin`, `_momentum`, `_funding`, `_nearest`: over simpler models;
-    - `cascade_gain`: of up, down or no cascade, over the same model without asymmetry and
-      distances; `cascade_side_gain`: of its side, given one. Such a gain is above 0 without any
-      mechanism: what is forced must lie where the price goes (decision 0017).
-      `large_move_side_gain` is not;
-    - `cascades`: how many began upward (`short`: what is forced) and downward (`long`).
-
-    Parameters
-    ----------
-    table : ndarray of LANDMARK_DTYPE
-        Landmarks of one horizon, all markets.
-    predictions : LandmarkPredictions
-        What was issued at each.
-    symbols : sequence of str
-        Names of the markets, by number.
-    horizon_ns : int
-        Theirs.
-    draws : Draws
-        Of the bootstrap.
-    """
-    place = np.zeros(len(table), [("symbol", "<u2"), ("row", "<i8")])
-    place["symbol"], place["row"] = table["symbol"], np.arange(len(table))
-    details = []
-    for symbol, chosen in markets(symbols, place):
-        mine = chosen["row"]
-        where = (symbol, horizon_name(horizon_ns))
-        for name, rows, gain in _first_side(table, predictions, mine):
-            found = estimate(gain, table["at"][rows], horizon_ns, draws)
-            details.append(detail("direction", *where, "both", name, 0.0, found))
-        for kind in ("cascade", "large_move"):
-            details += _hours(
-                table, getattr(predictions, kind), kind, mine, where, horizon_ns, draws
-            )
-    return details
+def _landmarks(evidence: Evidence, cell: Cell) -> tuple[npt.NDArray[Any], FloatArray, FloatArray]:
+    """Return the scored landmarks of a cell, with calibrated and base probabilities."""
+    rows = evidence.landmarks(cell.market, cell.horizon_ns)
+    p = np.column_stack([rows["p_up"], rows["p_down"], rows["p_neither"]])
+    q = np.column_stack([rows["q_up"], rows["q_down"], rows["q_neither"]])
+    return rows, p, q
 
 
-def _first_side(
-    table: npt.NDArray[Any], predictions: LandmarkPredictions, mine: IntArray
-) -> Iterator[tuple[str, IntArray, FloatArray]]:
-    """Yield statistic, landmarks and gains of the full model over each other one."""
-    full = predictions.first_side["full"]
-    ready = table["scored"] & (full.n_trained > 0)
-    rows = mine[ready[mine]]
-    fed = rows[~np.isnan(table["funding"][rows])]
-    pairs = [("first_side_gain", predictions.first_side["ablated"].p, rows)]
-    pairs.append(("first_side_over_coin", predictions.coin, rows))
-    for name, model in _OVER.items():
-        pairs.append((name, predictions.first_side[model].p, fed if model == "funding" else rows))
-    for name, other, use in pairs:
-        gain, _, _ = first_side_skill(
-            full.p[use], other[use], table["outcome"][use], table["tie"][use]
-        )
-        yield name, use, gain
+def _skill(reading: int) -> Summed:
+    """Return the skill of the calibrated probabilities: a tie as the middle, worse or better."""
+
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        rows, p, q = _landmarks(evidence, cell)
+        values = first_side_skill(p, q, rows["outcome"], rows["tie"])[reading]
+        use = ~np.isnan(values)
+        return day_sums(values[use], rows["at"][use])
+
+    return summed
 
 
-def _hours(
-    table: npt.NDArray[Any],
-    models: Mapping[str, Predictions],
-    kind: str,
-    mine: IntArray,
-    where: tuple[str, str],
-    horizon_ns: Ns,
-    draws: Draws,
-) -> list[ScoreDetail]:
-    """Score what begins in the hours after a landmark: cascades, or large moves."""
+def _crowded(evidence: Evidence, cell: Cell) -> DaySums:
+    rows, _, q = _landmarks(evidence, cell)
+    values = crowded_lift(q, rows["outcome"], rows["tie"], rows["asymmetry"])
+    use = ~np.isnan(values)
+    return day_sums(values[use], rows["at"][use])
+
+
+def _over(model: str) -> Summed:
+    """Return the gain of the full model over another one, at landmarks where both were fitted."""
+
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        table, predicted = evidence.models
+        full = predicted.first_side["full"]
+        use = table["scored"] & (full.n_trained > 0) & (table["symbol"] == cell.market)
+        if model == "funding":
+            use = use & ~np.isnan(table["funding"])
+        q = predicted.coin if model == "coin" else predicted.first_side[model].p
+        gain, _, _ = first_side_skill(full.p[use], q[use], table["outcome"][use], table["tie"][use])
+        return day_sums(gain, table["at"][use])
+
+    return summed
+
+
+def _began(
+    evidence: Evidence, cell: Cell, kind: str
+) -> tuple[npt.NDArray[Any], Predictions, Predictions, npt.NDArray[np.bool_]]:
+    """Return landmarks, both models of what began after them, and which of them count."""
+    table, predicted = evidence.models
+    models = predicted.cascade if kind == "cascade" else predicted.large_move
     full, other = models["full"], models["ablated"]
-    rows = mine[(table["cascade_known"] & (full.n_trained > 0))[mine]]
-    outcome, at = table[kind][rows], table["at"][rows]
-    # the markets fall together: what began on one day counts once
-    days_of = {sign: np.unique(at[outcome == sign] // DAY_NS) for sign in (-1, 1)}
-    testable = min(map(len, days_of.values())) >= LEAST_CASCADES
-    never = np.zeros(len(rows), bool)
-    gain, _, _ = first_side_skill(full.p[rows], other.p[rows], outcome, never)
-    some = outcome != 0
-    given = side_gain(full.p[rows][some], other.p[rows][some], outcome[some])
-    named = [(f"{kind}_side_gain", given, at[some])]
-    if kind == "cascade":
-        named.insert(0, ("cascade_gain", gain, at))
-    details = []
-    for name, values, when in named:
-        found = estimate(values, when, horizon_ns, draws)
-        if not testable:
-            found = replace(
-                Estimate(value=found.value), n_episodes=int(some.sum()), n_days=found.n_days
-            )
-        details.append(detail("direction", *where, "both", name, 0.0, found))
-    for side, sign in (("long", -1), ("short", 1)):
-        count = int((outcome == sign).sum())
-        found = Estimate(value=float(count), n_episodes=count, n_days=len(days_of[sign]))
-        details.append(detail("direction", *where, side, f"{kind}s", 0.0, found))
-    return details
+    use = table["cascade_known"] & (full.n_trained > 0) & (table["symbol"] == cell.market)
+    return table, full, other, use
 
 
-MODEL_HORIZON_NS: Final[Ns] = DAY_NS
-"""The primary horizon: models are made for it alone."""
-
-Predict: TypeAlias = Callable[[npt.NDArray[Any]], LandmarkPredictions]
-"""Landmarks of all symbols (LANDMARK_DTYPE) → what every model issued at each."""
-
-
-def landmark_tables(
-    first_sides: npt.NDArray[Any], markets: Sequence[MarketInput], config: EvaluationConfig
-) -> npt.NDArray[Any]:
-    """Return the landmarks of the primary horizon, market by market, with their covariates.
-
-    Parameters
-    ----------
-    first_sides : ndarray of FIRST_SIDE_DTYPE
-        Of all markets and horizons.
-    markets : sequence of MarketInput
-        In the order of `first_sides["symbol"]`.
-    config : EvaluationConfig
-        The protocol.
-
-    Returns
-    -------
-    ndarray of LANDMARK_DTYPE
-        Empty where the primary horizon is not scored.
-    """
-    mine = first_sides[first_sides["horizon_ns"] == MODEL_HORIZON_NS]
-    parts = [np.zeros(0, LANDMARK_DTYPE)]
-    for i, market in enumerate(markets):
-        anchors = market.anchors or anchors_of(market.forecasts)
-        rows = mine[mine["symbol"] == i]
-        parts.append(landmark_table(rows, anchors, market.funding, market.cascades, config))
-    return np.concatenate(parts)
+def _cascade_gain(evidence: Evidence, cell: Cell) -> DaySums:
+    table, full, other, use = _began(evidence, cell, "cascade")
+    never = np.zeros(int(use.sum()), bool)
+    gain, _, _ = first_side_skill(full.p[use], other.p[use], table["cascade"][use], never)
+    return day_sums(gain, table["at"][use])
 
 
-def with_direction(
-    evaluation: Evaluation,
-    markets: Sequence[MarketInput],
-    config: EvaluationConfig,
-    *,
-    predict: Predict,
-    rng: np.random.Generator,
-) -> Evaluation:
-    """Return the evaluation with the gains of the direction claim's models behind its scores.
+def _side_gain(kind: str) -> Summed:
+    """Return the gain in naming the side of what began, given that something did."""
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Of the same markets under the same protocol.
-    markets : sequence of MarketInput
-        In the same order.
-    config : EvaluationConfig
-        The protocol. Where the primary horizon is not among its horizons nothing is added.
-    predict : Predict
-        Issues probabilities from matured outcomes only.
-    rng : numpy.random.Generator
-        Seeds the bootstrap.
-    """
-    table = landmark_tables(evaluation.first_sides, markets, config)
-    if not len(table):
-        return evaluation
-    n_days = int(np.ptp(table["at"] // DAY_NS)) + 1
-    draws = draw(rng, reps=config.bootstrap_reps, n_days=n_days)
-    symbols = [market.symbol for market in markets]
-    found = direction_scores(table, predict(table), symbols, MODEL_HORIZON_NS, draws)
-    return replace(
-        evaluation,
-        scores=(*evaluation.scores, *(one.score for one in found)),
-        details=(*evaluation.details, *found),
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        table, full, other, use = _began(evidence, cell, kind)
+        use = use & (table[kind] != 0)
+        gain = side_gain(full.p[use], other.p[use], table[kind][use])
+        return day_sums(gain, table["at"][use])
+
+    return summed
+
+
+def _count(kind: str) -> Summed:
+    """Count what began; markets fall together, so that a day counts once among days."""
+
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        table, _, _, use = _began(evidence, cell, kind)
+        mine = use & (table[kind] == (1 if cell.side == "short" else -1))
+        return day_sums(np.ones(int(mine.sum())), table["at"][mine])
+
+    return summed
+
+
+def _gain_statistic(name: str, label: str, day_sums: Summed, null: str) -> Statistic:
+    return Statistic(
+        id=name,
+        claim="direction",
+        label=label,
+        unit=MILLINATS,
+        null=null,
+        day_sums=day_sums,
+        needs=("models",),
+        group=GAINS,
+        tolerance=0.002,
+        conditional=False,
     )
+
+
+def _after(name: str, label: str, day_sums: Summed, counted: str) -> Statistic:
+    return Statistic(
+        id=name,
+        claim="direction",
+        label=label,
+        unit=MILLINATS,
+        null="the same model without asymmetry and distances",
+        day_sums=day_sums,
+        needs=("models",),
+        group=AFTER,
+        tolerance=0.002,
+        requires=Requirement(statistic=counted, days=LEAST_CASCADES),
+        conditional=False,
+    )
+
+
+STATISTICS: Final = (
+    *(
+        Statistic(
+            id=f"first_side_skill{suffix}",
+            claim="direction",
+            label=f"First-side skill{words}",
+            unit=MILLINATS,
+            null="two-barrier Brownian motion",
+            day_sums=_skill(reading),
+            needs=("landmarks",),
+            group=FIRST_SIDE,
+            tolerance=0.002,
+            conditional=not suffix,
+        )
+        for reading, (suffix, words) in enumerate(
+            (("", ""), ("_low", ", ties against it"), ("_high", ", ties for it"))
+        )
+    ),
+    Statistic(
+        id="first_side_crowded_lift",
+        claim="direction",
+        label="Crowded side first, lift",
+        unit=POINTS,
+        null="both sides alike",
+        day_sums=_crowded,
+        needs=("landmarks",),
+        group=FIRST_SIDE,
+        tolerance=0.005,
+    ),
+    _gain_statistic(
+        "first_side_gain",
+        "The same model without asymmetry",
+        _over("ablated"),
+        "the same model without asymmetry",
+    ),
+    _gain_statistic("first_side_over_coin", "Equal chances", _over("coin"), "equal chances"),
+    _gain_statistic("first_side_over_momentum", "Momentum", _over("momentum"), "momentum"),
+    _gain_statistic(
+        "first_side_over_funding", "Sign of funding", _over("funding"), "the sign of funding"
+    ),
+    _gain_statistic(
+        "first_side_over_nearest", "Nearest side", _over("nearest"), "the nearest side"
+    ),
+    _after("cascade_gain", "Cascade up, down or none", _cascade_gain, "cascades"),
+    _after("cascade_side_gain", "Side of a cascade", _side_gain("cascade"), "cascades"),
+    _after("large_move_side_gain", "Side of a large move", _side_gain("large_move"), "large_moves"),
+    *(
+        Statistic(
+            id=f"{kind}s",
+            claim="direction",
+            label=label,
+            unit=COUNT,
+            null="",
+            day_sums=_count(kind),
+            needs=("models",),
+            better=Better.NEITHER,
+            sides=("long", "short"),
+            total=True,
+            conditional=False,
+        )
+        for kind, label in (("cascade", "Cascades"), ("large_move", "Large moves"))
+    ),
+)

@@ -26,7 +26,8 @@ from functools import partial
 
 from scipy.special import ndtr, ndtri
 
-from liqbt.evaluation.claims.register import CLAIMS, Claim, effect_words
+from liqbt.evaluation.claims.claim import Claim, effect_words
+from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.inference.estimates import MDE_FACTOR, ScoreDetail
 from liqbt.evaluation.inference.multiple import holm
 from liqbt.types import Verdict, VerdictWord
@@ -102,7 +103,9 @@ def verdict(
     if withheld is not None:
         word, reason = VerdictWord.WITHHELD, withheld
     else:
-        word, reason = _decide(claim, detail, unmet or _crowded_out(claim, shared_p))
+        held = [_row(claim, name, beside) for name in claim.also_above]
+        unmet = unmet or _crowded_out(claim, shared_p)
+        word, reason = _decide(claim, detail, [x for x in held if x is not None], unmet)
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
@@ -155,19 +158,24 @@ def _unmet(claim: Claim, beside: Sequence[ScoreDetail]) -> str | None:
     return None
 
 
-def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tuple[VerdictWord, str]:
+def _decide(
+    claim: Claim, detail: ScoreDetail, conditions: Sequence[ScoreDetail], unmet: str | None = None
+) -> tuple[VerdictWord, str]:
     """Apply the rule to a score that can be tested and whose test has passed the gate."""
     row, agree = detail.score, detail.estimate.agree
     show = partial(effect_words, claim)
-    effect, low, high = row.value - row.null, row.ci_low - row.null, row.ci_high - row.null
+    base = row.null if claim.target is None else claim.target
+    effect, low, high = row.value - base, row.ci_low - base, row.ci_high - base
     power = power_at(claim.smallest_effect - claim.least_bound, row.mde, alpha=claim.alpha)
     detectable = row.mde + claim.least_bound
     smallest = show(claim.smallest_effect)
     interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
-    if agree and high < claim.smallest_effect:
-        return VerdictWord.REFUTED, f"an effect of {smallest} or more is excluded {tail}"
-    enough = agree and low > claim.least_bound and effect >= claim.least_value
+    excluded = _excluded(claim, high, conditions)
+    if agree and excluded is not None:
+        return VerdictWord.REFUTED, f"{excluded} {tail}"
+    reached = low > claim.least_bound or (claim.target is not None and low >= 0.0)
+    enough = agree and reached and effect >= claim.least_value
     if enough and unmet is None:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
     if enough and unmet is not None:
@@ -188,6 +196,24 @@ def _decide(claim: Claim, detail: ScoreDetail, unmet: str | None = None) -> tupl
     return VerdictWord.INCONCLUSIVE, (
         f"the interval holds both no effect and the smallest that would matter {tail}"
     )
+
+
+def _excluded(claim: Claim, high: float, conditions: Sequence[ScoreDetail]) -> str | None:
+    """Return, in words, what an upper bound excludes, or None.
+
+    A claim with a target is refuted where the target is excluded, or the smallest effect over any
+    null; another where its smallest effect is.
+    """
+    smallest = effect_words(claim, claim.smallest_effect)
+    if claim.target is None:
+        excluded = high < claim.smallest_effect
+        return f"an effect of {smallest} or more is excluded" if excluded else None
+    if high < 0.0:
+        return f"the target of {claim.target:.0%} is excluded"
+    for one in conditions:
+        if one.estimate.agree and one.score.ci_high - one.score.null < claim.smallest_effect:
+            return f"an effect of {smallest} or more is excluded by {one.score.statistic}"
+    return None
 
 
 def verdicts(details: Sequence[ScoreDetail], *, withheld: Mapping[str, str]) -> tuple[Verdict, ...]:

@@ -7,8 +7,10 @@ without an episode too.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,53 +21,171 @@ from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 _LEAST_FOR_BLOCK: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DaySums:
-    """Scores by UTC day, from the first day with an episode to the last, none left out.
+    """What each UTC day adds to a statistic, from the first day with a unit to the last.
 
     Attributes
     ----------
-    total : ndarray of float64, shape (n,)
-        Sum of scores.
-    count : ndarray of float64, shape (n,)
-        Number of episodes.
+    total, count : ndarray of float64, shape (n,)
+        The statistic is the ratio of their sums: of scores and of units, or of the two cross
+        products of a regression's slope.
+    first_day : int
+        Days since 1970 of the first entry.
+    n_units : int
+        Independent units, as reported; by default the sum of `count`.
+    size : ndarray of float64, shape (n,), optional
+        Sum of |score|: what is smaller than 1e-12 of it is rounding. By default |total|.
+    null : ndarray of float64, shape (n,), optional
+        What no information adds to `total`; None where it adds nothing.
+    hits : ndarray of float64, shape (n,), optional
+        Sum of the outcomes, 0 or 1, that the scores are made of: where all came out alike, a
+        score's own spread says nothing of chance.
+    freedom : float
+        Of the days that one fitted parameter leaves free, the share that all of them do; 0 or less:
+        too few days for any measure of error.
     """
 
     total: FloatArray
     count: FloatArray
+    first_day: int = 0
+    n_units: int = -1
+    size: FloatArray | None = None
+    null: FloatArray | None = None
+    hits: FloatArray | None = None
+    freedom: float = 1.0
+
+    @property
+    def units(self) -> int:
+        """Independent units."""
+        return self.n_units if self.n_units >= 0 else round(float(self.count.sum()))
+
+    @property
+    def n_days(self) -> int:
+        """Days that hold a unit."""
+        return int(np.count_nonzero(self.count))
 
     @property
     def ratio(self) -> float:
-        """The statistic: mean score per episode."""
-        return float(self.total.sum() / self.count.sum())
+        """The statistic: mean score per unit; NaN where there is none."""
+        held = float(self.count.sum())
+        return float(self.total.sum()) / held if held > 0.0 else math.nan
+
+    @property
+    def chance(self) -> float:
+        """The statistic of no information."""
+        held = float(self.count.sum())
+        if self.null is None:
+            return 0.0 if held > 0.0 else math.nan
+        return float(self.null.sum()) / held if held > 0.0 else math.nan
 
     @property
     def residual(self) -> FloatArray:
         """Day sums of (score − pooled mean)."""
         return np.asarray(self.total - self.ratio * self.count)
 
+    def placed(self, first_day: int, n: int) -> DaySums:
+        """Return the same sums on a longer calendar."""
+        start = self.first_day - first_day
 
-def day_sums(scores: FloatArray, born_ns: IntArray) -> DaySums:
+        def on(values: FloatArray) -> FloatArray:
+            out = np.zeros(n)
+            out[start : start + len(values)] = values
+            return out
+
+        return replace(
+            self,
+            total=on(self.total),
+            count=on(self.count),
+            first_day=first_day,
+            n_units=self.units,
+            size=None if self.size is None else on(self.size),
+            null=None if self.null is None else on(self.null),
+            hits=None if self.hits is None else on(self.hits),
+        )
+
+
+def pooled(parts: Sequence[DaySums]) -> DaySums:
+    """Return the sums of several markets together, day by day: of one market, those of it.
+
+    Parameters
+    ----------
+    parts : sequence of DaySums
+        At least one, of one statistic.
+
+    Examples
+    --------
+    >>> a = day_sums(np.array([1.0]), np.array([0]))
+    >>> b = day_sums(np.array([0.0, 1.0]), np.array([DAY_NS, DAY_NS]))
+    >>> both = pooled([a, b])
+    >>> both.total.tolist(), both.count.tolist(), both.units
+    ([1.0, 1.0], [1.0, 2.0], 3)
+    """
+    if len(parts) == 1:
+        return parts[0]
+    held = [part for part in parts if part.n_days] or list(parts[:1])
+    first = min(part.first_day for part in held)
+    n = max(part.first_day + len(part.total) for part in held) - first
+    placed = [part.placed(first, n) for part in held]
+
+    def summed(name: str) -> FloatArray | None:
+        columns = [getattr(part, name) for part in placed]
+        return None if any(c is None for c in columns) else np.asarray(np.sum(columns, axis=0))
+
+    return DaySums(
+        total=np.sum([part.total for part in placed], axis=0),
+        count=np.sum([part.count for part in placed], axis=0),
+        first_day=first,
+        n_units=sum(part.units for part in parts),
+        size=summed("size"),
+        null=summed("null"),
+        hits=summed("hits"),
+        freedom=min(part.freedom for part in placed),
+    )
+
+
+def day_sums(
+    scores: FloatArray,
+    born_ns: IntArray,
+    *,
+    null: FloatArray | None = None,
+    hits: FloatArray | None = None,
+) -> DaySums:
     """Sum scores by the UTC day of their birth.
 
     Parameters
     ----------
     scores : ndarray of float64, shape (n,)
-        At least one, none NaN.
+        None NaN.
     born_ns : ndarray of int64, shape (n,)
         Births, ns UTC.
+    null, hits : ndarray of float64, shape (n,), optional
+        Of each score, what no information would have scored, and the outcome that it is made of.
 
     Examples
     --------
-    >>> days = day_sums(np.array([1.0, 0.0, 1.0]), np.array([0, 1, 2 * DAY_NS]))
-    >>> days.total.tolist(), days.count.tolist()
-    ([1.0, 0.0, 1.0], [2.0, 0.0, 1.0])
+    >>> days = day_sums(np.array([1.0, 0.0, 1.0]), np.array([DAY_NS, 2 * DAY_NS, 4 * DAY_NS]))
+    >>> days.first_day, days.total.tolist(), days.count.tolist()
+    (1, [1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0])
     """
+    if not len(scores):
+        none = np.zeros(0)
+        return DaySums(total=none, count=none, n_units=0)
     day = born_ns // DAY_NS
-    day = day - day.min()
+    first = int(day.min())
+    day = day - first
+
+    def by_day(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(day, weights=values), np.float64)
+
     return DaySums(
-        total=np.asarray(np.bincount(day, weights=scores), np.float64),
+        total=by_day(scores),
         count=np.bincount(day).astype(np.float64),
+        first_day=first,
+        n_units=len(scores),
+        size=by_day(np.abs(scores)),
+        null=None if null is None else by_day(null),
+        hits=None if hits is None else by_day(hits),
     )
 
 
@@ -140,12 +260,9 @@ def fixed_b_critical(share: float) -> float:
     return 1.9600 + 2.9694 * share + 0.4160 * share**2 - 0.5324 * share**3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Draws:
-    """Uniforms of a stationary bootstrap, shared by all statistics of an evaluation.
-
-    Every statistic uses the first columns that it needs, so that it does not matter which are
-    computed, or in what order.
+    """Uniforms of a stationary bootstrap of days.
 
     Attributes
     ----------
@@ -160,6 +277,8 @@ class Draws:
 def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:
     """Draw what a bootstrap of at most `n_days` days needs.
 
+    Day by day: that a record is longer changes nothing of what its first days draw.
+
     Parameters
     ----------
     rng : numpy.random.Generator
@@ -167,10 +286,32 @@ def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:
     reps, n_days : int
         Replications, and days of the longest record that they will serve.
     """
-    shape = (reps, n_days)
-    return Draws(
-        place=rng.random(shape, dtype=np.float32), renew=rng.random(shape, dtype=np.float32)
-    )
+    both = rng.random((n_days, 2, reps), dtype=np.float32)
+    return Draws(place=np.ascontiguousarray(both[:, 0].T), renew=np.ascontiguousarray(both[:, 1].T))
+
+
+def stream(root: int, *purpose: str) -> np.random.Generator:
+    """Return the random stream that serves a purpose, and nothing else.
+
+    Streams are told apart by what they are for, never by position: what is drawn for one statistic
+    does not depend on which others there are.
+
+    Parameters
+    ----------
+    root : int
+        Root seed of the study.
+    *purpose : str
+        Such as `bootstrap` and a statistic's id.
+
+    Examples
+    --------
+    >>> a, b = stream(0, "bootstrap", "hit_rate"), stream(0, "bootstrap", "hit_rate")
+    >>> bool(a.random() == b.random()), bool(stream(1, "x").random() == stream(0, "x").random())
+    (True, False)
+    """
+    words = hashlib.sha256("\0".join(purpose).encode()).digest()
+    key = np.frombuffer(words, "<u4")
+    return np.random.default_rng(np.random.SeedSequence(root, spawn_key=tuple(key.tolist())))
 
 
 def automatic_block(values: FloatArray) -> float:

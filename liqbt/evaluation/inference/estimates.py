@@ -16,14 +16,13 @@ import numpy.typing as npt
 from liqbt.evaluation.inference.days import (
     DaySums,
     Draws,
-    day_sums,
     fixed_b_critical,
     hac_lag,
     hac_se,
     mean_block_days,
 )
 from liqbt.evaluation.kernels.passages import bootstrap_ratios
-from liqbt.types import FloatArray, IntArray, Ns, Score
+from liqbt.types import Ns, Score
 
 MDE_FACTOR: Final = 2.8
 """z(0.975) + z(0.80): one-sided 2.5 %, power 80 %."""
@@ -71,91 +70,26 @@ class Estimate:
 
 
 def estimate(
-    scores: FloatArray,
-    born_ns: IntArray,
+    days: DaySums,
     horizon_ns: Ns,
     draws: Draws,
     *,
     bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate:
-    """Estimate the mean score per episode, with its interval.
+    """Estimate a ratio of day sums, with its interval: a mean score, or a regression's slope.
 
-    There is no interval (NaN, not one of width zero) where all scores are equal, where episodes
-    were born on fewer than two days, or where the record has no more days than the lag and one.
-
-    Parameters
-    ----------
-    scores : ndarray of float64, shape (n,)
-        One per episode.
-    born_ns : ndarray of int64, shape (n,)
-        Births, ns UTC.
-    horizon_ns : int
-        Over which the scores of neighbours depend on each other.
-    draws : Draws
-        Of the bootstrap; at least as many days as births span.
-    bounds : tuple of float
-        What the statistic cannot leave: the interval is cut there.
-    """
-    if not len(scores):
-        return Estimate(value=math.nan)
-    days = day_sums(scores, born_ns)
-    if np.ptp(scores) == 0.0:
-        n_days = int(np.count_nonzero(days.count))
-        return Estimate(value=days.ratio, n_episodes=len(scores), n_days=n_days)
-    scale = float(np.abs(scores).max()) * float(days.count.max())
-    return estimate_days(
-        days, horizon_ns, draws, n_episodes=len(scores), scale=scale, bounds=bounds
-    )
-
-
-def estimate_lift(
-    outcome: FloatArray,
-    lift: FloatArray,
-    born_ns: IntArray,
-    horizon_ns: Ns,
-    draws: Draws,
-) -> Estimate:
-    """Estimate the mean lift of outcomes over something, with its interval.
+    There is no interval (NaN, not one of width zero) where all scores are equal, where units fall
+    on fewer than two days, where the record has no more days than the lag and one, or where as many
+    parameters were fitted as there are days.
 
     Where all outcomes are alike their own spread is zero, and an interval that varied with the null
     alone would be too narrow. It then reaches as far as the exact bound of Clopper and Pearson
     (1934): of n blocks that were all hits, the rate of hits is α^(1/n) or more. A block is the HAC
     bandwidth and a day: longer than one outcome can reach.
 
-    Parameters
-    ----------
-    outcome : ndarray of float64, shape (n,)
-        Visits, 0 or 1, one per episode.
-    lift : ndarray of float64, shape (n,)
-        The outcome less its null, or less the outcome of its mirror image.
-    born_ns, horizon_ns, draws
-        As in `estimate`.
-    """
-    found = estimate(lift, born_ns, horizon_ns, draws)
-    if not len(outcome) or np.ptp(outcome) != 0.0 or math.isnan(found.ci_low):
-        return found
-    blocks = max(found.n_days // (found.lag_days + 1), 1)
-    beyond = 1.0 - _TAIL ** (1.0 / blocks)
-    hits = bool(outcome[0])
-    return replace(
-        found,
-        ci_low=min(found.ci_low, found.value - beyond) if hits else found.ci_low,
-        ci_high=found.ci_high if hits else max(found.ci_high, found.value + beyond),
-        mde=max(found.mde, MDE_FACTOR * beyond / _Z),
-    )
-
-
-def estimate_days(
-    days: DaySums,
-    horizon_ns: Ns,
-    draws: Draws,
-    *,
-    n_episodes: int,
-    scale: float,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
-    freedom: float = 1.0,
-) -> Estimate:
-    """Estimate a ratio of day sums, with its interval: a mean score, or a regression's slope.
+    Residuals are smaller than errors by the root of `days.freedom` (MacKinnon and White 1985, Some
+    heteroskedasticity-consistent covariance matrix estimators with improved finite sample
+    properties, HC1).
 
     Parameters
     ----------
@@ -165,27 +99,19 @@ def estimate_days(
         Over which the scores of neighbours depend on each other.
     draws : Draws
         Of the bootstrap; at least as many days as there are.
-    n_episodes : int
-        Independent units, as reported.
-    scale : float
-        Size of a day's sum: residuals below 1e-12 of it are rounding, and give no interval.
     bounds : tuple of float
         What the statistic cannot leave: the interval is cut there.
-    freedom : float
-        Of the days that one fitted parameter leaves free, the share that all of them do, in (0, 1]:
-        residuals are smaller than errors by its root (MacKinnon and White 1985, Some
-        heteroskedasticity-consistent covariance matrix estimators with improved finite sample
-        properties, HC1).
     """
-    n, n_days = len(days.count), int(np.count_nonzero(days.count))
-    lag = hac_lag(n, horizon_ns)
-    plain = Estimate(value=days.ratio, n_episodes=n_episodes, n_days=n_days)
-    if n_days < 2 or n <= lag + 1:
+    n, n_days = len(days.count), days.n_days
+    lag = hac_lag(n, horizon_ns) if n else 0
+    plain = Estimate(value=days.ratio, n_episodes=days.units, n_days=n_days)
+    if n_days < 2 or n <= lag + 1 or days.freedom <= 0.0:
         return plain
     residual = days.residual
-    if float(np.abs(residual).max()) <= 1e-12 * scale:
+    size = np.abs(days.total) if days.size is None else days.size
+    if float(np.abs(residual).max()) <= 1e-12 * float(size.max()):
         return plain
-    larger_by = 1.0 / math.sqrt(freedom)
+    larger_by = 1.0 / math.sqrt(days.freedom)
     se = hac_se(days, lag) * larger_by
     critical = fixed_b_critical((lag + 1) / n)
     block = mean_block_days(residual, horizon_ns)
@@ -195,7 +121,7 @@ def estimate_days(
     low, high = (days.ratio + (q - days.ratio) * larger_by for q in (low, high))
     spread = float(replicas.std(ddof=1)) * larger_by
     larger = max(se * critical / _Z, spread)
-    return Estimate(
+    found = Estimate(
         value=days.ratio,
         ci_low=max(min(days.ratio - critical * se, float(low)), bounds[0]),
         ci_high=min(max(days.ratio + critical * se, float(high)), bounds[1]),
@@ -204,18 +130,35 @@ def estimate_days(
         lag_days=lag,
         block_days=block,
         agree=bool(max(se, spread) <= AGREEMENT_FACTOR * min(se, spread)),
-        n_episodes=n_episodes,
+        n_episodes=days.units,
         n_days=n_days,
         mde=MDE_FACTOR * larger,
+    )
+    return found if days.hits is None else _widened(found, days)
+
+
+def _widened(found: Estimate, days: DaySums) -> Estimate:
+    """Return an estimate whose interval allows for outcomes that all came out alike."""
+    assert days.hits is not None
+    n_hits = float(days.hits.sum())
+    if n_hits not in (0.0, float(days.units)):
+        return found
+    blocks = max(found.n_days // (found.lag_days + 1), 1)
+    beyond = 1.0 - _TAIL ** (1.0 / blocks)
+    return replace(
+        found,
+        ci_low=min(found.ci_low, found.value - beyond) if n_hits else found.ci_low,
+        ci_high=found.ci_high if n_hits else max(found.ci_high, found.value + beyond),
+        mde=max(found.mde, MDE_FACTOR * beyond / _Z),
     )
 
 
 POOLED: Final = "pooled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreDetail:
-    """A score with what its interval was made of.
+    """A score with what it was made of.
 
     Attributes
     ----------
@@ -223,10 +166,13 @@ class ScoreDetail:
         The row.
     estimate : Estimate
         Standard errors, lag, block, and whether HAC and bootstrap agree.
+    days : DaySums or None
+        Its day sums; None where it is no function of them.
     """
 
     score: Score
     estimate: Estimate
+    days: DaySums | None = None
 
 
 def markets(
@@ -244,34 +190,3 @@ def markets(
     for i, symbol in enumerate(symbols):
         yield symbol, rows[rows["symbol"] == i]
     yield POOLED, rows
-
-
-def detail(
-    claim: str, symbol: str, horizon: str, side: str, statistic: str, null: float, found: Estimate
-) -> ScoreDetail:
-    """Return an estimate as a row of the one score schema, with what its interval was made of.
-
-    Parameters
-    ----------
-    claim, symbol, horizon, side, statistic : str
-        As in `Score`.
-    null : float
-        What no information would give, in the statistic's unit.
-    found : Estimate
-        Value, interval, counts.
-    """
-    score = Score(
-        claim=claim,
-        symbol=symbol,
-        horizon=horizon,
-        side=side,
-        statistic=statistic,
-        value=found.value,
-        null=null,
-        ci_low=found.ci_low,
-        ci_high=found.ci_high,
-        n_episodes=found.n_episodes,
-        n_days=found.n_days,
-        mde=found.mde,
-    )
-    return ScoreDetail(score=score, estimate=found)

@@ -8,37 +8,36 @@ seen from outside: what is written says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.published import PublishedMap
 from liqbt.evaluation.cascades import market_cascades
-from liqbt.evaluation.claims.direction import with_direction
-from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.claims.verdict import verdicts
-from liqbt.evaluation.claims.visit import with_learnt
 from liqbt.evaluation.config import MarketInput
-from liqbt.evaluation.evaluate import Evaluation, evaluate
+from liqbt.evaluation.evaluate import evaluate
+from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.funding import market_funding
-from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.path import price_path
-from liqbt.evaluation.probability import stated_scores
 from liqbt.forecasts import forecasts_digest
 from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay
 from liqbt.study.fields import format_duration
-from liqbt.study.pipeline import calibration, landmark_models, protocol
+from liqbt.study.pipeline import Study, protocol
+from liqbt.study.plan import claims_value
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.work import ScoreWork, prepared
-from liqbt.study.run import run_parquet, run_tables, sensitivity_rows
+from liqbt.study.run import sensitivity_rows
 from liqbt.study.schema import EvaluationOptions
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
-from liqbt.study.visits import run_visits, with_visits
+from liqbt.study.tables import run_parquet, run_tables
 from liqbt.types import DAY_NS, FloatArray, Forecast, Instrument, IntArray, Kind
 
 UNSEEN: Final = (
@@ -92,7 +91,7 @@ def score_manifest(
         "forecasts": {n: forecasts_digest(each) for n, each in zip(names, issued, strict=True)},
         "versions": versions(),
         "sources": [dict(commit.source) for commit in work.log.commits()],
-        "claims": {claim.id: asdict(claim) for claim in CLAIMS},
+        "claims": claims_value(),
         "symbols": {
             market.symbol: describe_feeds(market.events, market.price_kind, tape, work.log)
             for market, tape in zip(work.markets, work.tapes, strict=True)
@@ -165,9 +164,9 @@ def check_horizons(work: ScoreWork, inputs: Sequence[MarketInput]) -> None:
         )
 
 
-def check_eligible(work: ScoreWork, evaluation: Evaluation) -> None:
+def check_eligible(work: ScoreWork, evidence: Evidence) -> None:
     """Refuse a file of which nothing can be scored at any horizon."""
-    if not sum(row.eligible for row in evaluation.flow):
+    if not sum(row.eligible for row in evidence.observed.flow):
         rows, options = work.rows, work.options
         raise DataError(
             f"{rows.file}: none of its {len(rows)} rows lies {options.distance_floor:g} to "
@@ -231,39 +230,25 @@ def _execute(
     finish: Callable[[Run, Path], object] | None,
     stage: Stage,
 ) -> Run:
-    config = protocol(work.options)
     issued = [_replay(work, i, stage) for i in range(len(work.markets))]
     inputs = [_market_input(work, i, issued[i]) for i in range(len(work.markets))]
     wrong = count_wrong_side(work, issued)
     check_horizons(work, inputs)
-    streams = np.random.SeedSequence(work.config["seed"]).spawn(6)
+    evidence = Evidence(
+        markets=inputs,
+        config=protocol(work.options),
+        root=int(work.config["seed"]),
+        stated=partial(_stated, work) if work.rows.stated else None,
+    )
+    check_eligible(work, evidence)
     stage("score", 0, 2)
-    evaluation = evaluate(
-        inputs, config, calibrate=calibration(work.options), rng=np.random.default_rng(streams[0])
+    evaluation = evaluate(evidence)
+    done = Study(
+        forecasts={"": {m.symbol: each for m, each in zip(inputs, issued, strict=True)}},
+        evaluations={"": evaluation},
     )
-    check_eligible(work, evaluation)
-    evaluation = with_learnt(evaluation, inputs, config, np.random.default_rng(streams[3]))
-    evaluation = with_direction(
-        evaluation,
-        inputs,
-        config,
-        predict=landmark_models(work.options),
-        rng=np.random.default_rng(streams[4]),
-    )
-    visits = run_visits(
-        inputs,
-        (),
-        evaluation.outcomes,
-        config,
-        work.options,
-        np.random.default_rng(streams[5]),
-    )
-    evaluation = with_visits(evaluation, visits)
-    evaluation = _with_stated(work, evaluation, np.random.default_rng(streams[2]))
     stage("score", 1, 2)
-    sensitivities = sensitivity_rows(
-        inputs, _barred(work, inputs), work.options, config, streams[1]
-    )
+    sensitivities = sensitivity_rows(evidence, _barred(work, inputs), work.options)
     stage("score", 2, 2)
     return write_run(
         final,
@@ -271,9 +256,8 @@ def _execute(
         config=work.config,
         scores=evaluation.scores,
         verdicts=verdicts(evaluation.details, withheld=work.withheld),
-        tables={**run_tables(evaluation, sensitivities), **visits.tables},
-        parquet=run_parquet([f for each in issued for f in each], inputs, evaluation)
-        | visits.parquet,
+        tables=run_tables(done, sensitivities),
+        parquet=run_parquet(done),
         finish=finish,
     )
 
@@ -322,26 +306,8 @@ def _barred(work: ScoreWork, inputs: Sequence[MarketInput]) -> tuple[list[Market
     return barred, names
 
 
-def _with_stated(work: ScoreWork, evaluation: Evaluation, rng: np.random.Generator) -> Evaluation:
-    """Return the evaluation with the scores of stated probabilities, where there are any."""
-    if not work.rows.stated:
-        return evaluation
-    stated = _stated(work, evaluation)
-    at = evaluation.outcomes["at"]
-    n_days = int(np.ptp(at // DAY_NS)) + 1 if len(at) else 1
-    draws = draw(rng, reps=work.options.bootstrap_reps, n_days=n_days)
-    names = tuple(market.symbol for market in work.markets)
-    details = stated_scores(stated, evaluation.outcomes, names, protocol(work.options), draws)
-    return replace(
-        evaluation,
-        scores=(*evaluation.scores, *(detail.score for detail in details)),
-        details=(*evaluation.details, *details),
-    )
-
-
-def _stated(work: ScoreWork, evaluation: Evaluation) -> FloatArray:
+def _stated(work: ScoreWork, outcomes: npt.NDArray[Any]) -> FloatArray:
     """Return the stated probability of each outcome row; NaN where there is none."""
-    outcomes = evaluation.outcomes
     stated = np.full(len(outcomes), np.nan)
     for i, levels in enumerate(work.levels):
         for horizon_ns, values in levels.stated.items():

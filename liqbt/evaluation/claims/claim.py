@@ -1,0 +1,131 @@
+"""A claim as a value: what is claimed, what decides it, and what would make it true or false.
+
+The numbers are those of the published account that the claims were taken from; `visit` is not one
+of them, and is there because every other claim rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from liqbt.evaluation.inference.estimates import POOLED
+
+
+class ClaimStatus(StrEnum):
+    """Whether this version computes what decides a claim."""
+
+    TESTABLE = "testable"
+    NOT_YET = "not yet testable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claim, fixed before the run.
+
+    Attributes
+    ----------
+    id : str
+        Identifier, as in `Score.claim`.
+    words : str
+        What is claimed, in plain words.
+    estimand, null : str
+        What is estimated, and what no information would give.
+    statistic, symbol, horizon, side : str
+        The score that decides.
+    unit : str
+        Of the statistic and the effects: `share`, `nats` or `ratio`.
+    smallest_effect : float
+        Smallest effect of interest.
+    least_value : float
+        What the estimate less its null must reach to be supported, besides its lower bound.
+    least_bound : float
+        What the lower bound less the null must exceed to be supported.
+    also_above : tuple of str
+        Further statistics whose lower bound must lie above their null.
+    also_positive : tuple of str
+        Further statistics whose value must lie above their null.
+    alpha : float
+        One-sided size; the bounds are those of `Score.ci_low` and `ci_high`.
+    min_episodes, min_days : int
+        Below these it is not testable.
+    pass_rule : str
+        When it is supported, in words.
+    number : str
+        Its number in the published account, empty for none.
+    primary : bool
+        Whether it is one of the primary claims that share the family-wise alpha (Holm).
+    status : ClaimStatus
+        Whether this version computes its statistic.
+    target : float or None
+        What the statistic itself is held against, in the place of its null; None: its null.
+    """
+
+    id: str
+    words: str
+    estimand: str
+    null: str
+    statistic: str
+    symbol: str = POOLED
+    horizon: str = "24h"
+    side: str = "both"
+    unit: str
+    smallest_effect: float
+    least_value: float = 0.0
+    least_bound: float = 0.0
+    also_above: tuple[str, ...] = ()
+    also_positive: tuple[str, ...] = ()
+    alpha: float = 0.025
+    min_episodes: int = 30
+    min_days: int = 20
+    pass_rule: str
+    number: str = ""
+    primary: bool = False
+    status: ClaimStatus = ClaimStatus.NOT_YET
+    target: float | None = None
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The statistics that its verdict reads: the one that decides, and further conditions."""
+        return (self.statistic, *self.also_above, *self.also_positive)
+
+    def value(self) -> dict[str, Any]:
+        """Return it as plain values, without what it does not have."""
+        return {key: held for key, held in asdict(self).items() if held is not None}
+
+
+def effect_words(claim: Claim, effect: float) -> str:
+    """Return an effect in a claim's unit.
+
+    Examples
+    --------
+    >>> from liqbt.evaluation.claims.visit import CLAIM
+    >>> effect_words(CLAIM, 0.02)
+    '2 points'
+    """
+    if claim.unit == "share":
+        return f"{100.0 * effect:.2g} points"
+    return f"{effect:.2g} {claim.unit}" if claim.unit == "nats" else f"a ratio of {1 + effect:.3g}"
+
+
+def describe_claims(claims: Sequence[Claim]) -> str:
+    """Return one paragraph for each claim."""
+    return "\n\n".join(_paragraph(claim) for claim in claims)
+
+
+def _paragraph(claim: Claim) -> str:
+    number = f"{claim.number}. " if claim.number else ""
+    primary = ", primary" if claim.primary else ""
+    smallest = effect_words(claim, claim.smallest_effect)
+    return "\n".join(
+        [
+            f"{number}{claim.id} ({claim.status}{primary}): {claim.words}",
+            f"  estimand   {claim.estimand}",
+            f"  null       {claim.null}",
+            f"  statistic  {claim.statistic} ({claim.symbol}, {claim.horizon}, {claim.side})",
+            f"  smallest effect of interest {smallest}, one-sided alpha {claim.alpha:g}",
+            f"  supported when {claim.pass_rule}",
+        ]
+    )

@@ -1,0 +1,511 @@
+"""What was observed of the markets of a study, and what was issued for it: tables, one row a unit.
+
+`Evidence` is everything that statistics read. Each table is made when it is first asked for, so
+that only those are made that the chosen statistics need:
+
+- *episodes*: the life of each cluster (`OUTCOME_DTYPE`), with p̂ of it and of its mirror image;
+- *landmarks*: windows that do not overlap (`FIRST_SIDE_DTYPE`), with calibrated probabilities, and
+  those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
+- *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
+- *bins*: one distance on both sides of the mark, with the map's density and what was visited.
+
+Everything that learns walks forward: what was issued for a row rests on outcomes that were final
+before it, of the rows that are scored and of `training`, which is learnt from alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.bins import (
+    ResponseBins,
+    anchors_of,
+    beside_bins,
+    rank_contrast,
+    response_bins,
+)
+from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
+from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
+from liqbt.evaluation.episodes import MarketClusters, flatten
+from liqbt.evaluation.first_passage import market_first_sides
+from liqbt.evaluation.inference.days import stream
+from liqbt.evaluation.inference.estimates import POOLED
+from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
+from liqbt.evaluation.nulls.placebo import (
+    Placebo,
+    PlaceboConfig,
+    fit_placebo,
+    placebo_probability,
+)
+from liqbt.evaluation.outcomes import market_outcomes, market_windows
+from liqbt.evaluation.path import Censor
+from liqbt.learn.models import (
+    LandmarkPredictions,
+    VisitPredictions,
+    calibrate_landmarks,
+    predict_landmarks,
+    predict_visits,
+)
+from liqbt.learn.walk import ModelOptions
+from liqbt.types import FloatArray, Ns
+
+Table: TypeAlias = npt.NDArray[Any]
+
+LEVELS: Final = ("units", "clusters")
+"""Kinds of levels that a probability of a visit is stated for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRow:
+    """How many are left at each step, for one symbol and horizon.
+
+    Attributes
+    ----------
+    symbol, horizon : str
+        Market and horizon.
+    snapshots : int
+        Forecasts.
+    clusters : int
+        Clusters in all of them, each counted as often as it was issued.
+    inside : int
+        Of these, already reached at issue: flagged, never a hit.
+    eligible : int
+        Of these, within the distances that count.
+    episodes : int
+        Distinct lives among the eligible.
+    censored : int
+        Episodes whose window was not watched through.
+    scored : int
+        Episodes with an outcome.
+    """
+
+    symbol: str
+    horizon: str
+    snapshots: int
+    clusters: int
+    inside: int
+    eligible: int
+    episodes: int
+    censored: int
+    scored: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandmarkRow:
+    """How many landmarks are left at each step, for one symbol and horizon.
+
+    Attributes
+    ----------
+    symbol, horizon : str
+        Market and horizon.
+    landmarks : int
+        Non-overlapping windows.
+    one_sided : int
+        Of these, without an eligible cluster on one side or both: not scored.
+    censored : int
+        Of the others, not watched through.
+    scored : int
+        With an outcome.
+    ties : int
+        Of the scored, both sides touched in one bar.
+    """
+
+    symbol: str
+    horizon: str
+    landmarks: int
+    one_sided: int
+    censored: int
+    scored: int
+    ties: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What happened, before any calibration or statistic.
+
+    Attributes
+    ----------
+    symbols : tuple of str
+        Markets; `symbol` in the arrays indexes them.
+    outcomes : ndarray of OUTCOME_DTYPE
+        Eligible and inside clusters, by symbol, horizon, forecast, cluster.
+    first_sides : ndarray of FIRST_SIDE_DTYPE
+        Landmarks, by symbol, horizon, time.
+    flow : tuple of FlowRow
+        Counts of episodes.
+    landmarks : tuple of LandmarkRow
+        Counts of landmarks.
+    """
+
+    symbols: tuple[str, ...]
+    outcomes: npt.NDArray[Any]
+    first_sides: npt.NDArray[Any]
+    flow: tuple[FlowRow, ...]
+    landmarks: tuple[LandmarkRow, ...]
+
+
+def observe(markets: Sequence[MarketInput], config: EvaluationConfig) -> Observed:
+    """Decide what befell every cluster and every landmark.
+
+    Raises
+    ------
+    ConfigError
+        If there is no market, or two have one name.
+    DataError
+        If forecasts or paths cannot be right.
+    """
+    symbols = tuple(market.symbol for market in markets)
+    if not symbols or len(set(symbols)) < len(symbols) or POOLED in symbols:
+        raise ConfigError(
+            f"evaluation: found markets {list(symbols)}; expected at least one, each once, "
+            f"none called '{POOLED}'"
+        )
+    outcomes, first_sides, flow, landmarks = [], [], [], []
+    for i, market in enumerate(markets):
+        flat = flatten(market.symbol, market.forecasts)
+        windows = market_windows(flat, market.path, config)
+        outcomes.append(market_outcomes(market, flat, windows, config, symbol=i))
+        first_sides.append(market_first_sides(market, flat, windows, config, symbol=i))
+        flow += _flow(market.symbol, flat, outcomes[-1], config)
+        landmarks += _landmarks(market.symbol, first_sides[-1], config)
+    return Observed(
+        symbols=symbols,
+        outcomes=np.concatenate(outcomes),
+        first_sides=np.concatenate(first_sides),
+        flow=tuple(flow),
+        landmarks=tuple(landmarks),
+    )
+
+
+def _flow(
+    symbol: str, flat: MarketClusters, outcomes: npt.NDArray[Any], config: EvaluationConfig
+) -> list[FlowRow]:
+    result = []
+    for horizon_ns in config.horizons_ns:
+        mine = outcomes["horizon_ns"] == horizon_ns
+        births = mine & outcomes["birth"]
+        episodes = int(births.sum())
+        censored = int((births & (outcomes["censor"] != Censor.NONE)).sum())
+        result.append(
+            FlowRow(
+                symbol=symbol,
+                horizon=horizon_name(horizon_ns),
+                snapshots=len(flat.at),
+                clusters=len(flat.clusters),
+                inside=int(flat.inside.sum()),
+                eligible=int((mine & outcomes["eligible"]).sum()),
+                episodes=episodes,
+                censored=censored,
+                scored=episodes - censored,
+            )
+        )
+    return result
+
+
+def _landmarks(
+    symbol: str, first_sides: npt.NDArray[Any], config: EvaluationConfig
+) -> list[LandmarkRow]:
+    result = []
+    for horizon_ns in config.horizons_ns:
+        rows = first_sides[first_sides["horizon_ns"] == horizon_ns]
+        one_sided = np.isnan(rows["up"]) | np.isnan(rows["down"])
+        result.append(
+            LandmarkRow(
+                symbol=symbol,
+                horizon=horizon_name(horizon_ns),
+                landmarks=len(rows),
+                one_sided=int(one_sided.sum()),
+                censored=int((~one_sided & (rows["censor"] != Censor.NONE)).sum()),
+                scored=int(rows["scored"].sum()),
+                ties=int(rows["tie"].sum()),
+            )
+        )
+    return result
+
+
+def counted(outcomes: Table) -> Table:
+    """Return the watched rows that any subset counts: births, of episodes and of the densest ones.
+
+    Most rows are later sightings of a cluster that lives on, which count nowhere.
+    """
+    born = outcomes["birth"] | outcomes["densest_birth"]
+    return np.asarray(outcomes[born & (outcomes["censor"] == Censor.NONE)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """The observed tables of the markets of a study, for one estimator.
+
+    Attributes
+    ----------
+    markets : sequence of MarketInput
+        Forecasts to be scored, and the prices that decide; two have no name in common.
+    config : EvaluationConfig
+        The protocol.
+    training : sequence of MarketInput
+        What was issued before: it is learnt from, each outcome when it has matured, and not scored.
+    root : int
+        Root seed: each purpose has a stream of its own.
+    estimator : str
+        Whose forecasts, by the experiment's name for it.
+    stated : callable, optional
+        Probabilities of a visit that somebody stated: takes rows of OUTCOME_DTYPE, gives one for
+        each, NaN where none was stated.
+
+    Raises
+    ------
+    ConfigError
+        If there is no market, or two have one name.
+    DataError
+        If forecasts or paths cannot be right.
+    """
+
+    markets: Sequence[MarketInput]
+    config: EvaluationConfig
+    training: Sequence[MarketInput] = ()
+    root: int = 0
+    estimator: str = ""
+    stated: Callable[[Table], FloatArray] | None = None
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Names of the markets, by number."""
+        return tuple(market.symbol for market in self.markets)
+
+    @cached_property
+    def observed(self) -> Observed:
+        """What befell every cluster and every landmark."""
+        return observe(self.markets, self.config)
+
+    @cached_property
+    def _trained(self) -> Observed | None:
+        return observe(self.training, self.config) if self.training else None
+
+    def has(self, need: str, horizon_ns: Ns) -> bool:
+        """Return whether something was observed that a statistic may need.
+
+        Parameters
+        ----------
+        need : str
+            `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
+            `levels`: at the primary one. `structures`: other maps, there. `stated`: probabilities
+            that somebody stated, for episodes of the horizon.
+        horizon_ns : int
+            Horizon.
+        """
+        primary = horizon_ns == PRIMARY_NS
+        if need == "structures":
+            return primary and all(market.beside for market in self.markets)
+        if need == "models":
+            return primary and len(self.models[0]) > 0
+        if need == "stated":
+            return self.stated is not None and any(
+                bool((~np.isnan(self.stated_of(i, horizon_ns))).any())
+                for i in range(len(self.markets))
+            )
+        if need == "levels":
+            return primary
+        return need in ("episodes", "placebo", "landmarks", "bins")
+
+    def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    def episodes(self, market: int, horizon_ns: Ns) -> Table:
+        """Return the watched births of one market and horizon, OUTCOME_DTYPE."""
+
+        def make() -> Table:
+            rows = self._cached("counted", lambda: counted(self.observed.outcomes))
+            mine = (rows["symbol"] == market) & (rows["horizon_ns"] == horizon_ns)
+            return np.asarray(rows[mine])
+
+        found: Table = self._cached(("episodes", market, horizon_ns), make)
+        return found
+
+    def stated_of(self, market: int, horizon_ns: Ns) -> FloatArray:
+        """Return the stated probabilities of `episodes`, NaN where none was stated."""
+        rows = self.episodes(market, horizon_ns)
+        return np.full(len(rows), np.nan) if self.stated is None else self.stated(rows)
+
+    def placebo(self, market: int, horizon_ns: Ns) -> tuple[FloatArray, FloatArray]:
+        """Return p̂ of `episodes`, and of their mirror images; NaN where a cluster lies inside."""
+
+        def make() -> tuple[FloatArray, FloatArray]:
+            return self.placebo_of(self.episodes(market, horizon_ns), market, horizon_ns)
+
+        found: tuple[FloatArray, FloatArray] = self._cached(("placebo", market, horizon_ns), make)
+        return found
+
+    def placebo_of(self, rows: Table, market: int, horizon_ns: Ns) -> tuple[FloatArray, FloatArray]:
+        """Return p̂ of clusters of one market and horizon, as it was known when they were issued.
+
+        What befell the clusters is not looked at. Each market and horizon draws its random levels
+        from a stream of its own.
+        """
+        if not len(rows):
+            return np.zeros(0), np.zeros(0)
+        source = self.markets[market]
+        fitted = fit_placebo(
+            source.anchors or anchors_of(source.forecasts),
+            source.path,
+            PlaceboConfig(),
+            horizon_ns=horizon_ns,
+            latency_ns=self.config.latency_ns,
+            rng=stream(self.root, "placebo", source.symbol, horizon_name(horizon_ns)),
+        )
+        return cluster_placebo(fitted, rows)
+
+    @cached_property
+    def first_sides(self) -> Table:
+        """Landmarks of all markets and horizons with their calibrated probabilities."""
+        rows = self.observed.first_sides.copy()
+        older = None if self._trained is None else self._trained.first_sides
+        for horizon_ns in self.config.horizons_ns:
+            mine = rows["horizon_ns"] == horizon_ns
+            early = None if older is None else older[older["horizon_ns"] == horizon_ns]
+            rows[mine] = calibrate_landmarks(rows[mine], ridge=self.config.ridge, training=early)
+        return rows
+
+    def landmarks(self, market: int, horizon_ns: Ns) -> Table:
+        """Return the scored landmarks of one market and horizon, FIRST_SIDE_DTYPE."""
+        rows = self.first_sides
+        mine = (rows["symbol"] == market) & (rows["horizon_ns"] == horizon_ns) & rows["scored"]
+        return np.asarray(rows[mine])
+
+    @cached_property
+    def models(self) -> tuple[Table, LandmarkPredictions]:
+        """Landmarks of the primary horizon with covariates, LANDMARK_DTYPE, and their models."""
+        table = landmark_tables(self.observed.first_sides, self.markets, self.config)
+        early = None
+        if self._trained is not None:
+            early = landmark_tables(self._trained.first_sides, self.training, self.config)
+        options = ModelOptions(ridge=self.config.ridge)
+        return table, predict_landmarks(table, options, training=early)
+
+    def levels(self, kind: str) -> tuple[Table, VisitPredictions]:
+        """Return the levels of a kind of all markets, VISIT_DTYPE, and what was issued for them."""
+
+        def make() -> tuple[Table, VisitPredictions]:
+            def drawn(markets: Sequence[MarketInput], seen: Observed | None) -> Table | None:
+                if seen is None:
+                    return None
+                if kind == "units":
+                    return unit_levels(markets, self.config)
+                return cluster_levels(seen.outcomes, markets, self.config)
+
+            if PRIMARY_NS not in self.config.horizons_ns:
+                table, early = np.zeros(0, VISIT_DTYPE), None
+            else:
+                made = drawn(self.markets, self.observed)
+                assert made is not None
+                table, early = made, drawn(self.training, self._trained)
+            options = ModelOptions(ridge=self.config.ridge)
+            return table, predict_visits(table, options, training=early)
+
+        found: tuple[Table, VisitPredictions] = self._cached(("levels", kind), make)
+        return found
+
+    def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
+        """Return the pairs of bins of one market and horizon."""
+        source = self.markets[market]
+        found: ResponseBins = self._cached(
+            ("bins", market, horizon_ns),
+            lambda: response_bins(
+                source.forecasts, source.path, self.config, horizon_ns=horizon_ns
+            ),
+        )
+        return found
+
+    def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:
+        """Return the rank contrasts of `bins`: how much denser the map is above than below."""
+        found: FloatArray = self._cached(
+            ("contrast", market, horizon_ns),
+            lambda: rank_contrast(self.bins(market, horizon_ns)),
+        )
+        return found
+
+    def contrasts_beside(self, market: int, horizon_ns: Ns) -> list[FloatArray]:
+        """Return the rank contrasts that a market's other maps have in the same pairs of bins."""
+        source, bins = self.markets[market], self.bins(market, horizon_ns)
+        return [
+            rank_contrast(beside_bins(bins, source.forecasts, others))
+            for others in source.beside.values()
+        ]
+
+
+def landmark_tables(
+    first_sides: Table, markets: Sequence[MarketInput], config: EvaluationConfig
+) -> Table:
+    """Return the landmarks of the primary horizon, market by market, with their covariates.
+
+    Parameters
+    ----------
+    first_sides : ndarray of FIRST_SIDE_DTYPE
+        Of all markets and horizons.
+    markets : sequence of MarketInput
+        In the order of `first_sides["symbol"]`.
+    config : EvaluationConfig
+        The protocol.
+
+    Returns
+    -------
+    ndarray of LANDMARK_DTYPE
+        Empty where the primary horizon is not scored.
+    """
+    mine = first_sides[first_sides["horizon_ns"] == PRIMARY_NS]
+    parts = [np.zeros(0, LANDMARK_DTYPE)]
+    for i, market in enumerate(markets):
+        anchors = market.anchors or anchors_of(market.forecasts)
+        rows = mine[mine["symbol"] == i]
+        parts.append(landmark_table(rows, anchors, market.funding, market.cascades, config))
+    return np.concatenate(parts)
+
+
+def cluster_placebo(placebo: Placebo, outcomes: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:
+    """Return p̂ of clusters and of their mirror images.
+
+    Parameters
+    ----------
+    placebo : Placebo
+        Of the market and horizon of the rows; its anchors hold their times of issue.
+    outcomes : ndarray of OUTCOME_DTYPE
+        Rows of one market and horizon.
+
+    Returns
+    -------
+    p, mirror : ndarray of float64, shape (n,)
+        NaN where a cluster lies inside.
+
+    Raises
+    ------
+    DataError
+        If a row is of another horizon, or was issued when no anchor was.
+    """
+    owner = np.searchsorted(placebo.anchors.at, outcomes["at"])
+    owner = np.minimum(owner, len(placebo.anchors.at) - 1)
+    bad = np.flatnonzero(
+        (placebo.anchors.at[owner] != outcomes["at"])
+        | (outcomes["horizon_ns"] != placebo.horizon_ns)
+    )
+    if len(bad):
+        raise DataError(
+            f"placebo: outcome {bad[0]} is of another horizon, or was issued at a time that is no "
+            "anchor of the placebo model"
+        )
+    outward = -outcomes["side"].astype(np.float64)
+    outside = ~outcomes["inside"]
+    p, mirror = np.full(len(outcomes), np.nan), np.full(len(outcomes), np.nan)
+    for into, side in ((p, outward), (mirror, -outward)):
+        into[outside] = placebo_probability(
+            placebo, owner[outside], side[outside], outcomes["distance"][outside]
+        )
+    return p, mirror

@@ -1,0 +1,157 @@
+"""What a run's folder holds beside its scores: tables of rows, and tables of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from liqbt.evaluation.config import PRIMARY_NS
+from liqbt.evaluation.evaluate import Evaluation, days_spanned
+from liqbt.evaluation.evidence import LEVELS, Evidence
+from liqbt.evaluation.inference.days import DaySums, draw, stream
+from liqbt.evaluation.probability import corp, reliability
+from liqbt.learn.models import VisitPredictions
+from liqbt.study.pipeline import Study
+from liqbt.study.store import KEY, Key, forecast_table, key_of, structured_table
+from liqbt.types import FloatArray
+
+_LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
+
+
+def run_tables(
+    done: Study, sensitivities: Sequence[Mapping[str, Any]]
+) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """Return what stands beside the verdicts in a run's `tables.json`: of the first estimator."""
+    first = done.first
+    observed = first.evidence.observed
+    return {
+        "flow": [asdict(row) for row in observed.flow],
+        "landmarks": [asdict(row) for row in observed.landmarks],
+        "bands": [asdict(row) for row in first.bands],
+        "sensitivities": sensitivities,
+        "inference": [asdict(detail.estimate) for detail in first.details],
+        **_visit_tables(first.evidence),
+    }
+
+
+def _visit_tables(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
+    """Return reliability and Brier parts of the probabilities that clusters are visited."""
+    table, held, use = _ready(evidence, "clusters")
+    if not use.any():
+        return {"reliability": [], "corp": []}
+    visited = table["visited"][use].astype(np.float64)
+    rng = stream(evidence.root, "bootstrap", "reliability")
+    draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=days_spanned(evidence))
+    bins, parts = [], []
+    for name, p in held.items():
+        found = reliability(p[use], visited, table["at"][use], PRIMARY_NS, draws)
+        for row in found:
+            if row.frequency.n_episodes:
+                frequency = asdict(row.frequency)
+                bins.append(
+                    {
+                        "probability": name,
+                        "low": row.low,
+                        "high": row.high,
+                        "mean_probability": row.mean_probability,
+                        "frequency": row.frequency.value,
+                        **{key: frequency[key] for key in ("ci_low", "ci_high", "n_episodes")},
+                    }
+                )
+        parts.append({"probability": name, **asdict(corp(p[use], visited))})
+    return {"reliability": bins, "corp": parts}
+
+
+def _ready(
+    evidence: Evidence, kind: str
+) -> tuple[npt.NDArray[Any], dict[str, FloatArray], npt.NDArray[np.bool_]]:
+    """Return levels, every probability of them by its name, and which fitted models scored."""
+    table, issued = evidence.levels(kind)
+    brownian = np.clip(table["brownian"], 1e-9, 1.0 - 1e-9)
+    return table, {**issued.p, "brownian": brownian}, table["scored"] & (issued.n_trained > 0)
+
+
+def run_parquet(done: Study) -> dict[str, pa.Table]:
+    """Return the tables of a run folder, by file name; a row says whose forecasts it is about."""
+    first = done.first.evidence
+    tables: dict[str, list[pa.Table]] = {}
+    for name, evaluation in done.evaluations.items():
+        issued = [f for each in done.forecasts[name].values() for f in each]
+        for file, table in _tables_of(evaluation, issued).items():
+            named = pa.array([name] * table.num_rows, pa.string())
+            tables.setdefault(file, []).append(table.append_column("estimator", named))
+    prices = [
+        pa.table(
+            {
+                "symbol": pa.array([market.symbol] * len(market.path), pa.string()),
+                "ts": market.path.end_ns,
+                "low": market.path.low,
+                "high": market.path.high,
+                "close": market.path.close,
+            }
+        )
+        for market in first.markets
+    ]
+    return {file: pa.concat_tables(parts) for file, parts in tables.items()} | {
+        "prices.parquet": pa.concat_tables(prices),
+        "days.parquet": days_table(done.evaluations),
+    }
+
+
+def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Table]:
+    evidence = evaluation.evidence
+    names = np.array(evidence.symbols)
+    tables = {
+        file: structured_table(rows, {"market": names[rows["symbol"]]})
+        for file, rows in (
+            ("outcomes.parquet", evidence.observed.outcomes),
+            ("first_sides.parquet", evidence.first_sides),
+        )
+    }
+    if PRIMARY_NS in evidence.config.horizons_ns:
+        for kind in LEVELS:
+            rows, predictions = evidence.levels(kind)
+            tables[_LEVEL_FILES[kind]] = _levels_table(rows, predictions, evidence.symbols)
+    return {"forecasts.parquet": forecast_table(issued), **tables}
+
+
+def _levels_table(
+    rows: npt.NDArray[Any], issued: VisitPredictions, symbols: Sequence[str]
+) -> pa.Table:
+    """Return the levels that were scored by fitted models, with what was issued for them."""
+    use = rows["scored"] & (issued.n_trained > 0)
+    names = np.array([*symbols, ""])[rows["symbol"][use]]
+    columns = ["at", "side", "band", "distance_sigma", "density_rank", "visited", "brownian"]
+    kept = structured_table(rows[use][columns], {"symbol": pa.array(names.tolist(), pa.string())})
+    for name, p in (("p", "full"), ("p_ablated", "ablated")):
+        kept = kept.append_column(name, pa.array(issued.p[p][use]))
+    return kept
+
+
+def days_table(evaluations: Mapping[str, Evaluation]) -> pa.Table:
+    """Return the day sums of every row of scores that has some."""
+    rows = list(_day_rows(evaluations))
+    columns: dict[str, Any] = {
+        name: pa.array([key[i] for key, _ in rows], pa.string()) for i, name in enumerate(KEY)
+    }
+    sums = [days for _, days in rows]
+    columns["first_day"] = pa.array([one.first_day for one in sums], pa.int64())
+    columns["n_units"] = pa.array([one.units for one in sums], pa.int64())
+    for name in ("total", "count"):
+        parts = [getattr(one, name) for one in sums]
+        columns[name] = pa.array(parts, pa.list_(pa.float64()))
+    return pa.table(columns)
+
+
+def _day_rows(
+    evaluations: Mapping[str, Evaluation],
+) -> Iterator[tuple[Key, DaySums]]:
+    for evaluation in evaluations.values():
+        for one in evaluation.details:
+            if one.days is not None and one.days.n_days:
+                yield key_of(one.score), one.days
