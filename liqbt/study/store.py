@@ -175,6 +175,10 @@ class Run:
     reliability, corp : tuple of mapping
         Of clusters' probabilities of a visit, by `probability`: frequencies by bins of it, and the
         parts of its Brier score. Empty where none was issued.
+    compared : tuple of mapping
+        What each further estimator (`estimator`) scores less the first one (`base`), row by row of
+        their scores, paired by day: `claim`, `symbol`, `horizon`, `side`, `statistic`, `value`,
+        `ci_low`, `ci_high`, `n_days`. Empty where there is one estimator.
     issued : mapping of str to sequence of Forecast, optional
         The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
@@ -190,6 +194,7 @@ class Run:
     sensitivities: Rows
     reliability: Rows = ()
     corp: Rows = ()
+    compared: Rows = ()
     issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
@@ -359,6 +364,7 @@ def load_run(path: Path) -> Run:
             sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
             reliability=tuple(_numbers(row) for row in tables.get("reliability", ())),
             corp=tuple(_numbers(row) for row in tables.get("corp", ())),
+            compared=tuple(_numbers(row) for row in tables.get("compared", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error
