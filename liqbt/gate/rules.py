@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.config.fields import duration_ns
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.paired import (
@@ -25,7 +26,6 @@ from liqbt.evaluation.paired import (
     row_scores,
 )
 from liqbt.evaluation.probability import log_score
-from liqbt.study.fields import duration_ns
 from liqbt.study.store import Run
 from liqbt.types import FloatArray, IntArray, Score
 

@@ -31,8 +31,7 @@ ROOMS: Final = (
     "experiment/build.py",
     "experiment/pipeline.py",
     "experiment/replicate.py",
-    "experiment/schema.py",
-    "experiment/fields.py",
+    "config",
     "data",
 )
 """What can change a replication: the rest of the package (readers, reports, commands) cannot."""

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from liqbt.calibrate.models import Foreseen, foresee_landmarks
 from liqbt.calibrate.tilt import calibrate_landmarks
 from liqbt.calibrate.walk import ModelOptions
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions, Experiment
 from liqbt.errors import DataError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
@@ -27,8 +29,6 @@ from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.replay import copied, replay, schedule
 from liqbt.study.estimators import build_structures
-from liqbt.study.fields import format_duration
-from liqbt.study.schema import EvaluationOptions, Experiment
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
 

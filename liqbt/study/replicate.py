@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from liqbt.config.schema import Experiment, parse_experiment
 from liqbt.evaluation.claims.direction import with_direction
-from liqbt.evaluation.config import MarketInput
+from liqbt.evaluation.config import METHOD, MarketInput
 from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.replay import replay
 from liqbt.simulate.market import Market, simulate
@@ -24,7 +25,6 @@ from liqbt.study.pipeline import (
     market_input,
     with_structures,
 )
-from liqbt.study.schema import Experiment, parse_experiment
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
 from liqbt.types import Forecast
@@ -46,7 +46,9 @@ class Replication:
     truths: tuple[Truth, ...]
 
 
-def world_experiment(world: World, horizon: str = "24h", reps: int = 2000) -> Experiment:
+def world_experiment(
+    world: World, horizon: str = "24h", reps: int = METHOD.bootstrap_reps
+) -> Experiment:
     """Return the experiment that a world's markets are run under: defaults, and one horizon.
 
     Parameters

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
 from liqbt.evaluation.cascades import cascade_source
 from liqbt.evaluation.claims.direction import with_direction
 from liqbt.evaluation.claims.verdict import verdicts
@@ -23,7 +25,6 @@ from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.forecasts import forecasts_digest
 from liqbt.replay import replay
 from liqbt.study.estimators import build_estimator
-from liqbt.study.fields import format_duration
 from liqbt.study.ground_truth import Beside, truth_beside
 from liqbt.study.pipeline import (
     calibration,
@@ -37,7 +38,6 @@ from liqbt.study.pipeline import (
 )
 from liqbt.study.plan import Work, claims_value, prepared
 from liqbt.study.progress import Stage, silent
-from liqbt.study.schema import EvaluationOptions
 from liqbt.study.since import foreseen_before, scored_part, trained_before
 from liqbt.study.store import Run, finished_or_made, forecast_table, structured_table, write_run
 from liqbt.study.summary import describe_market, versions

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from liqbt.calibrate.visits import ForeseenVisits, foresee_visits
 from liqbt.calibrate.walk import ModelOptions
+from liqbt.config.schema import EvaluationOptions, Experiment
 from liqbt.evaluation.claims.direction import MODEL_HORIZON_NS
 from liqbt.evaluation.claims.visit import Visits, cluster_levels, unit_levels, visit_scores
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
@@ -21,7 +22,6 @@ from liqbt.replay import copied, replay
 from liqbt.study import pipeline
 from liqbt.study.estimators import build_estimator
 from liqbt.study.pipeline import Issued, Slicer, evaluation_config, forecast_times, market_input
-from liqbt.study.schema import EvaluationOptions, Experiment
 from liqbt.study.store import structured_table
 from liqbt.tape.values import Tape
 from liqbt.types import Forecast, Ns

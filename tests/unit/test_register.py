@@ -17,12 +17,12 @@ from shell import call
 
 from liqbt.calibrate.models import foresee_landmarks
 from liqbt.calibrate.walk import ModelOptions
+from liqbt.config.fields import instant_ns
 from liqbt.errors import ConfigError, DataError
 from liqbt.log.store import EventLog
 from liqbt.registry.registrations import PARTS, openings
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
-from liqbt.study.fields import instant_ns
 from liqbt.study.published.markets import score_options
 from liqbt.study.published.score import score_forecasts
 from liqbt.study.run import run_experiment

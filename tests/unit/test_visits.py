@@ -19,12 +19,12 @@ from scipy.optimize import minimize
 
 from liqbt.calibrate.visits import VISIT_MODELS, foresee_visits, walk_forward_visits
 from liqbt.calibrate.walk import ModelOptions
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.claims.visit import VISIT_DTYPE, cluster_levels, unit_levels, visit_scores
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.funding import Funding
-from liqbt.study.schema import EvaluationOptions
 from liqbt.study.visits import run_visits
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Side
 

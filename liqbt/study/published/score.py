@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.published import PublishedMap
 from liqbt.evaluation.cascades import market_cascades
@@ -29,13 +31,11 @@ from liqbt.evaluation.path import price_path
 from liqbt.evaluation.probability import stated_scores
 from liqbt.forecasts import forecasts_digest
 from liqbt.replay import replay
-from liqbt.study.fields import format_duration
 from liqbt.study.identity import run_identity
 from liqbt.study.pipeline import foresight, protocol, walk_forward
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.work import ScoreWork, prepared
 from liqbt.study.run import run_parquet, run_tables, sensitivity_rows
-from liqbt.study.schema import EvaluationOptions
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
 from liqbt.study.visits import run_visits, with_visits
