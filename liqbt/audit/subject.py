@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from liqbt.config.schema import Experiment, load_experiment, with_estimator
 from liqbt.errors import DataError
 from liqbt.replay import Estimator, replay
 from liqbt.study.estimators import build_estimator, make_importable
 from liqbt.study.events import Origin, market_tape, open_events
 from liqbt.study.pipeline import forecast_times, issued_items
 from liqbt.study.progress import Stage
-from liqbt.study.schema import Experiment, load_experiment, with_estimator
 from liqbt.study.traces import AuditTrace
 from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, Forecast, IntArray

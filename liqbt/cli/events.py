@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
+from liqbt.config import MAX_BAD
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -22,7 +23,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.argument("column_map", metavar="MAP", type=FILE)
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @log_option
-@click.option("--max-bad", type=click.FloatRange(0, 1), default=0.001, show_default=True)
+@click.option("--max-bad", type=click.FloatRange(0, 1), default=MAX_BAD, show_default=True)
 @click.option("--data-root", type=FILE, help="Folder that second files of a map lie below.")
 @json_option
 def ingest(
@@ -73,7 +74,7 @@ def ingest(
 @click.option("--base", help="The archive's address.  [default: LIQBT_ARCHIVE, or the venue's own]")
 @click.option("--keep", type=FILE, help="Folder that files are kept in.  [default: LOG.archive]")
 @click.option("--jobs", type=click.IntRange(1, 16), default=4, show_default=True)
-@click.option("--max-bad", type=click.FloatRange(0, 1), default=0.001, show_default=True)
+@click.option("--max-bad", type=click.FloatRange(0, 1), default=MAX_BAD, show_default=True)
 @click.option("--strict", is_flag=True, help="Exit 1 if the archive lacks a file.")
 @json_option
 def fetch(

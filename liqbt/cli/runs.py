@@ -53,7 +53,7 @@ def _run(experiment: Path, results: Path, as_json: bool) -> None:
 @json_option
 def demo(results: Path, as_json: bool) -> None:
     """Run the embedded simulated market, end to end, and write its report."""
-    from liqbt.study.schema import demo_experiment
+    from liqbt.config.schema import demo_experiment
 
     _run(demo_experiment(), results, as_json)
 
@@ -78,8 +78,8 @@ def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
 @json_option
 def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) -> None:
     """Print the one-line summary of a forecast of a finished RUN, a line for each market."""
+    from liqbt.config.fields import instant_ns
     from liqbt.report.line import line as report_line
-    from liqbt.study.fields import instant_ns
     from liqbt.study.store import load_run
 
     try:

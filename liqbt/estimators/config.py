@@ -10,8 +10,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.config.schema import DISTANCE_BANDS, EstimatorConfig
 from liqbt.errors import ConfigError
-from liqbt.types import DAY_NS, MINUTE_NS, DensityGrid, Kind
+from liqbt.types import DAY_NS, DensityGrid, Kind
+
+ASSUMED: Final = EstimatorConfig()
+"""What an experiment assumes unless it says otherwise."""
 
 RULES_DTYPE: Final = np.dtype(
     [
@@ -54,9 +58,9 @@ class PriceConfig:
     """
 
     price_kind: Kind = Kind.MARK
-    sigma_window_ns: int = 3 * DAY_NS
-    sigma_sampling_ns: int = 5 * MINUTE_NS
-    sigma_min_coverage: float = 0.5
+    sigma_window_ns: int = ASSUMED.sigma_window
+    sigma_sampling_ns: int = ASSUMED.sigma_sampling
+    sigma_min_coverage: float = ASSUMED.sigma_min_coverage
 
     def __post_init__(self) -> None:
         if self.price_kind not in (Kind.MARK, Kind.BAR, Kind.TRADE):
@@ -115,15 +119,15 @@ class MapConfig:
 
     symbol: str
     price: PriceConfig = PriceConfig()
-    step: float = 5e-4
+    step: float = ASSUMED.step
     grid_span: float = 3.0
     fine_bins: int = 200
     coarse: int = 10
-    reach: float = 0.92
-    smoothing: int = 7
-    prominence: float = 0.10
-    asymmetry_reach: float = 0.10
-    band_edges_sigma: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.5)
+    reach: float = ASSUMED.reach
+    smoothing: int = ASSUMED.smoothing_bins
+    prominence: float = ASSUMED.prominence
+    asymmetry_reach: float = ASSUMED.asymmetry_reach
+    band_edges_sigma: tuple[float, ...] = DISTANCE_BANDS
     band_horizon_ns: int = DAY_NS
 
     def __post_init__(self) -> None:

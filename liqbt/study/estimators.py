@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.config.schema import EstimatorConfig, Experiment, MarginConfig
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError, LiqbtError, first_line
 from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
 from liqbt.estimators.config import PriceConfig
@@ -28,8 +30,6 @@ from liqbt.estimators.structural import PriorExtremes, RoundNumbers, Swings
 from liqbt.log.disk import sha256_file
 from liqbt.margin.tiers import Tiers, TierTable, flat_tiers
 from liqbt.replay import Estimator
-from liqbt.study.schema import EstimatorConfig, Experiment, MarginConfig
-from liqbt.study.yaml import nearest
 from liqbt.types import HOUR_NS, SECOND_NS, Kind
 
 _FILE = "binance-um-margin-tiers.csv"

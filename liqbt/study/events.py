@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liqbt.config.schema import Experiment, MarketConfig, SourceConfig, data_root
+from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError, DataError
 from liqbt.log.disk import sha256_file
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import canonical_json
 from liqbt.simulate.market import simulate
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.world import World
 from liqbt.study.estimators import shipped_tiers
 from liqbt.study.ground_truth import write_truth
@@ -21,8 +23,6 @@ from liqbt.study.identity import code_digest
 from liqbt.study.ingest import ingest_one
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, map_reader, vendor_reader
-from liqbt.study.schema import Experiment, MarketConfig, SourceConfig, data_root
-from liqbt.study.yaml import nearest, read_yaml
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
 
@@ -163,7 +163,11 @@ def open_events(
             stage("simulate", 1, 1)
         planted = _planted(world, data.seed)
         return Origin(log=log, sources=_sources(log), planted=planted, world=world)
-    log = _ingested(experiment, path, root or data_root(experiment, path), cache, stage)
+    if root is None:
+        root = data_root(experiment, path)
+        if root.resolve() != (path.parent / data.root).resolve():
+            stage(f"LIQBT_DATA: data from {root}, not from data.root '{data.root}'", 0, 0)
+    log = _ingested(experiment, path, root, cache, stage)
     return Origin(log=log, sources=_sources(log), planted=None)
 
 

@@ -28,8 +28,7 @@ ROOMS: Final = (
     "study/estimators.py",
     "study/pipeline.py",
     "study/replicate.py",
-    "study/schema.py",
-    "study/fields.py",
+    "config",
     "data",
 )
 """What can change a replication: the rest of the package (readers, reports, commands) cannot."""

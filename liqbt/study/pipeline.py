@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions, Experiment
 from liqbt.errors import DataError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
@@ -22,9 +24,7 @@ from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
 from liqbt.replay import copied, replay, schedule
 from liqbt.study.estimators import build_estimator, build_structures
-from liqbt.study.fields import format_duration
 from liqbt.study.progress import Stage, silent
-from liqbt.study.schema import EvaluationOptions, Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.config.schema import MarketConfig
 from liqbt.log.store import EventLog
-from liqbt.study.schema import MarketConfig
 from liqbt.tape.values import Tape
 from liqbt.types import SECOND_NS, Instrument, Kind, Ns
 

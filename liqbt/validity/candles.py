@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import DataError
 from liqbt.estimators.baselines import Uniform
 from liqbt.estimators.config import MapConfig, PriceConfig
@@ -133,7 +134,7 @@ def _kept(path: Path) -> dict[str, Any]:
 
 def _market(file: Path, column_map: Path) -> MarketInput:
     """Return one market of candles: marks and σ each hour, as every other estimator has them."""
-    tables = map_reader(column_map).read(file, 0.001, None).tables
+    tables = map_reader(column_map).read(file, MAX_BAD, None).tables
     pairs = tables[Kind.BAR].select(["venue", "symbol"]).slice(0, 1).to_pylist()
     instrument = Instrument(**pairs[0])
     tape = tape_from_tables(tables, Selection(kinds={Kind.BAR: (instrument,)}))

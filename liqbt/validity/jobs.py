@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
 from liqbt.simulate.world import World
 from liqbt.study.events import load_world
-from liqbt.study.yaml import nearest
 
 BATCH: Final = 4
 """Markets in a batch: effects of direction are measured out of sample, between markets."""

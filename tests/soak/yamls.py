@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from liqbt.config.schema import load_experiment
 from liqbt.study.estimators import build_estimator
 from liqbt.study.events import load_world
 from liqbt.study.pipeline import calibration, evaluation_config
-from liqbt.study.schema import load_experiment
 from soak.fuzz import judged
 from soak.mutate import mutate_yaml
 from soak.row import Row, Tally
@@ -46,7 +46,7 @@ def _bombs() -> dict[str, bytes]:
         "UTF-16": "name: x\n".encode("utf-16"),
         "a NUL": b"name: a\0b\n",
         "tabs": b"name:\n\t- a\n",
-        "a date": b"name: 2025-01-01\n",
+        "a date": b"name: x\ndays: 2025-01-01\n",
         "binary": b"name: !!binary aGVsbG8=\n",
         "infinite": b"name: x\nseed: .inf\n",
     }

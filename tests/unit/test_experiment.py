@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from toys import toy_tape
 
+from liqbt.config.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
 from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.log.store import EventLog
@@ -20,7 +21,6 @@ from liqbt.study.estimators import ESTIMATORS, build_estimator
 from liqbt.study.events import simulate_world
 from liqbt.study.pipeline import scored_from
 from liqbt.study.run import run_experiment
-from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
 from liqbt.study.store import load_run, run_lock
 from liqbt.study.summary import describe_market, log_info
 from liqbt.tape.build import build_tape

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from liqbt.audit.lookahead import lookahead
+from liqbt.config.schema import Experiment, parse_experiment
 from liqbt.errors import ConfigError
 from liqbt.estimators.oi_flow.estimator import OIFlow
 from liqbt.estimators.structural import Swings
@@ -31,7 +32,7 @@ from liqbt.study.pipeline import (
     with_structures,
 )
 from liqbt.study.replicate import replicate
-from liqbt.study.schema import Experiment, parse_experiment
+from liqbt.config.schema import Experiment, parse_experiment
 from liqbt.study.pipeline import issue
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape

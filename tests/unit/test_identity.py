@@ -81,7 +81,6 @@ OUTSIDE = {
     "liqbt.errors",
     "liqbt.study.identity",
     "liqbt.study.estimators",
-    "liqbt.study.yaml",
     "liqbt.log",
     "liqbt.log.disk",
 }

@@ -74,6 +74,8 @@ def asked_for(vary: str, name: str = "s") -> str:
         (asked_for("{estimator.prominence: [0.2, 0.2]}"), "the same configuration as"),
         (asked_for("{estimator.brackets.0.half_life: [24h, 1d]}"), "the same configuration as"),
         (asked_for("{estimator.prominence: [0.1]}"), "nothing but the base itself"),
+        (asked_for("{symbols.SIM.estimator.prominence: [0.1]}"), "nothing but the base itself"),
+        (asked_for("{symbols.SIM.estimator.prominense: [0.2]}"), "did you mean 'prominence'?"),
         (asked_for(f"{{estimator.prominence: {list(range(200))}}}"), "asks for 201 trials"),
         (asked_for("{evaluation.latency: [5min]}"), "'evaluation.latency' decides what is scored"),
         (asked_for("{estimator.sigma_window: [1d]}"), "'estimator.sigma_window' decides"),
@@ -112,6 +114,14 @@ def test_the_product_has_the_base_first_and_once(tmp_path):
     last = asked[-1].experiment.estimator
     assert (last.prominence, last.brackets[2].half_life) == (0.2, DAY_NS * 3 // 2)
     assert asked[0].experiment.estimator.brackets[2].half_life == 3 * DAY_NS
+
+
+def test_a_key_of_one_market_may_be_varied_where_it_states_none(tmp_path):
+    vary = "{symbols.SIM.estimator.prominence: [0.1, 0.2], estimator.reach: [0.8]}"
+    asked = load_search(write(tmp_path, asked_for(vary))).asked
+    assert len(asked) == 3
+    chosen = [one.experiment.estimator_of("SIM") for one in asked]
+    assert [(c.prominence, c.reach) for c in chosen] == [(0.1, 0.92), (0.1, 0.8), (0.2, 0.8)]
 
 
 def trial(number: int, **values) -> Trial:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from liqbt.errors import ConfigError, MarginError
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.config import ASSUMED, MapConfig
 from liqbt.estimators.oi_flow.kernels import Plan
 from liqbt.margin import bracket_ratios
 from liqbt.margin.tiers import TierTable
@@ -43,10 +43,10 @@ class OIFlowConfig(MapConfig):
     """
 
     tiers: TierTable
-    leverages: tuple[float, ...] = (5.0, 10.0, 20.0, 50.0, 100.0)
-    weights: tuple[float, ...] = (0.08, 0.22, 0.32, 0.25, 0.13)
-    half_lives_h: tuple[float, ...] = (168.0, 120.0, 72.0, 36.0, 18.0)
-    position_notional_usd: float | tuple[float, ...] = 10_000.0
+    leverages: tuple[float, ...] = tuple(b.leverage for b in ASSUMED.brackets)
+    weights: tuple[float, ...] = tuple(b.weight for b in ASSUMED.brackets)
+    half_lives_h: tuple[float, ...] = tuple(b.half_life / HOUR_NS for b in ASSUMED.brackets)
+    position_notional_usd: float | tuple[float, ...] = ASSUMED.brackets[0].position_notional_usd
 
     def __post_init__(self) -> None:
         MapConfig.__post_init__(self)

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 from pydantic import ValidationError
 
+from liqbt.config.fields import complaint, duration_ns, format_duration
+from liqbt.config.schema import EstimatorConfig, EvaluationOptions
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.config import MapConfig
 from liqbt.log.store import EventLog
 from liqbt.study.estimators import price_config
-from liqbt.study.fields import duration_ns, format_duration
-from liqbt.study.schema import EstimatorConfig, EvaluationOptions
-from liqbt.study.yaml import nearest
 from liqbt.tape.values import Tape
 from liqbt.types import Instrument, Kind
 
@@ -173,9 +173,8 @@ def score_options(*, horizons: str | None = None, latency: str | None = None) ->
     try:
         return EvaluationOptions.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"--{first['loc'][0]}: {said}") from error
+        option = error.errors(include_url=False)[0]["loc"][0]
+        raise ConfigError(f"--{option}: {complaint(error, EvaluationOptions)}") from error
 
 
 def instrument_names(pairs: Iterable[str]) -> dict[str, Instrument]:

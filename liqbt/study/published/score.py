@@ -16,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.published import PublishedMap
 from liqbt.evaluation.cascades import market_cascades
@@ -28,13 +30,11 @@ from liqbt.evaluation.path import price_path
 from liqbt.forecasts import forecasts_digest
 from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay
-from liqbt.study.fields import format_duration
 from liqbt.study.pipeline import Study, protocol
 from liqbt.study.plan import claims_value
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.work import ScoreWork, prepared
 from liqbt.study.run import sensitivity_rows
-from liqbt.study.schema import EvaluationOptions
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
 from liqbt.study.tables import run_parquet, run_tables

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from liqbt.config.fields import format_duration, moment_ns
+from liqbt.config.schema import EstimatorConfig, EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.config import MapConfig
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import sealing_cards
-from liqbt.study.fields import format_duration, moment_ns
 from liqbt.study.identity import code_digest, lock_digest
 from liqbt.study.pipeline import protocol
 from liqbt.study.published.levels import MarketLevels, market_levels
 from liqbt.study.published.markets import ScoredMarket, map_config, map_options, scored_market
 from liqbt.study.published.reading import PublishedRows, read_published
-from liqbt.study.schema import EstimatorConfig, EvaluationOptions
 from liqbt.study.summary import iso
 from liqbt.study.validity import gate_shown, withheld_claims
 from liqbt.tape.build import build_tape

@@ -9,20 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
     model_validator,
 )
 
-from liqbt.errors import ConfigError
-from liqbt.study.fields import (
+from liqbt.config import MAX_BAD
+from liqbt.config.fields import (
     Duration,
     Instant,
     Instruments,
@@ -33,9 +34,19 @@ from liqbt.study.fields import (
     Positive,
     PositiveDuration,
     Share,
+    complaint,
+    unwrapped,
 )
-from liqbt.study.yaml import nearest, read_yaml
+from liqbt.config.yaml import read_yaml
+from liqbt.errors import ConfigError
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Kind
+
+SCHEMA_VERSION: Final = 1
+"""Goes up when what a configuration says would mean something else: a default that changes, say.
+A key that is added with a default leaves it as it is: what differs from no default is unsaid."""
+
+DISTANCE_BANDS: Final = (0.25, 0.5, 1.0, 1.5, 2.5)
+"""Edges of the bands of distance, in σ: clusters are eligible, and densities ranked, within."""
 
 _MOST_SAMPLES: Final = 1_000_000
 
@@ -50,7 +61,7 @@ class SourceConfig(_Frozen):
     map: Place | None = None
     format: str | None = None
     files: tuple[Place, ...] = Field(min_length=1)
-    max_bad: Share = 0.001
+    max_bad: Share = MAX_BAD
 
     @model_validator(mode="after")
     def _one_reader(self) -> SourceConfig:
@@ -132,6 +143,11 @@ class EstimatorConfig(_Frozen):
     asymmetry_reach: Annotated[float, Field(gt=0, le=1)] = 0.10
     shift_days: Annotated[int, Field(ge=1, le=60)] = 7
 
+    def over(self, own: EstimatorConfig | None) -> EstimatorConfig:
+        """Return these assumptions with the keys that `own` states in their place."""
+        stated = own.model_fields_set if own is not None else ()
+        return self.model_copy(update={key: getattr(own, key) for key in stated})
+
     @model_validator(mode="after")
     def _fits(self) -> EstimatorConfig:
         samples = self.sigma_window // self.sigma_sampling
@@ -142,12 +158,19 @@ class EstimatorConfig(_Frozen):
         return self
 
 
+def _stated(config: EstimatorConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude_unset=True)
+
+
 class MarketConfig(_Frozen):
-    """One market: which instrument gives which kind of event, its margin rule, its estimator."""
+    """One market: which instrument gives which kind of event, its margin rule, its estimator.
+
+    Its own `estimator` overrides the keys of the experiment's that it states, and no others.
+    """
 
     events: dict[KindKey, Instruments]
     margin: MarginConfig
-    estimator: EstimatorConfig | None = None
+    estimator: Annotated[EstimatorConfig, PlainSerializer(_stated)] | None = None
 
     @model_validator(mode="after")
     def _usable(self) -> MarketConfig:
@@ -199,8 +222,8 @@ class EvaluationOptions(_Frozen):
 
     horizons: tuple[Duration, ...] = (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
     latency: Duration = MINUTE_NS
-    distance_floor: Annotated[float, Field(ge=0)] = 0.25
-    distance_ceiling: Positive = 2.5
+    distance_floor: Annotated[float, Field(ge=0)] = DISTANCE_BANDS[0]
+    distance_ceiling: Positive = DISTANCE_BANDS[-1]
     iou: Annotated[float, Field(gt=0, le=1)] = 0.5
     max_gap: Duration | None = None
     bootstrap_reps: Annotated[int, Field(ge=200, le=100_000)] = 2000
@@ -240,6 +263,17 @@ class Experiment(_Frozen):
                 raise ValueError("'holdout.end' must not lie after 'schedule.end'")
         return self
 
+    @model_validator(mode="after")
+    def _estimators_fit(self) -> Experiment:
+        for symbol in self.symbols:
+            whole = self.estimator_of(symbol).model_dump(mode="json")
+            try:
+                EstimatorConfig.model_validate(whole)
+            except ValidationError as error:
+                said = complaint(error, EstimatorConfig)
+                raise ValueError(f"the estimator of '{symbol}': {said}") from None
+        return self
+
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Write no holdout where there is none: older configurations stay what they were."""
@@ -253,8 +287,8 @@ class Experiment(_Frozen):
         return min((end for end in ends if end is not None), default=None)
 
     def estimator_of(self, symbol: str) -> EstimatorConfig:
-        """Return the estimator's configuration for `symbol`: its own, or the experiment's."""
-        return self.symbols[symbol].estimator or self.estimator
+        """Return the estimator's configuration for `symbol`: the experiment's under its own."""
+        return self.estimator.over(self.symbols[symbol].estimator)
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -288,47 +322,7 @@ def parse_experiment(raw: Mapping[str, Any], path: Path) -> Experiment:
     try:
         return Experiment.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(error)}") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    """Turn pydantic's first complaint into one sentence."""
-    first = error.errors(include_url=False)[0]
-    parts = [str(part) for part in first["loc"] if part != "[key]"]
-    where = ".".join(parts) or "the configuration"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        return f"unknown key '{where}'; {nearest(key, _known_keys(first['loc'][:-1]))}{more}"
-    if first["type"] == "missing":
-        return f"key '{where}' is missing{more}"
-    message = first["msg"].removeprefix("Value error, ")
-    found = first.get("input")
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
-    if isinstance(found, str) and found in message:
-        shown = ""
-    key = f"key '{where}': " if parts else ""
-    return f"{key}{message}{shown}{more}"
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    """Walk the models along `location` and return the keys that are known there."""
-    models: dict[str, type[BaseModel]] = {
-        "data": DataConfig,
-        "sources": SourceConfig,
-        "schedule": ScheduleConfig,
-        "holdout": HoldoutConfig,
-        "estimator": EstimatorConfig,
-        "brackets": BracketConfig,
-        "evaluation": EvaluationOptions,
-        "margin": MarginConfig,
-    }
-    if not location:
-        return list(Experiment.model_fields)
-    for part in reversed(location):
-        if part in models:
-            return list(models[str(part)].model_fields)
-    return list(MarketConfig.model_fields)
+        raise ConfigError(f"{path}: {complaint(error, Experiment)}") from error
 
 
 def demo_experiment() -> Path:
@@ -337,6 +331,62 @@ def demo_experiment() -> Path:
 
 
 def data_root(experiment: Experiment, path: Path) -> Path:
-    """Return the folder of the data files: `LIQBT_DATA`, or `data.root` beside the experiment."""
+    """Return the folder of the data files: `data.root`, beside the experiment where it is relative.
+
+    Then `LIQBT_DATA` stands in its place, where that is set.
+    """
     env = os.environ.get("LIQBT_DATA")
-    return Path(env) if env else (path.parent / experiment.data.root).resolve()
+    if env and not Path(experiment.data.root).is_absolute():
+        return Path(env)
+    return (path.parent / experiment.data.root).resolve()
+
+
+def configuration_of(experiment: Experiment, **dumped: Any) -> dict[str, Any]:
+    """Return the configuration without where the data lie: the tape's digest says what they are."""
+    config = experiment.model_dump(mode="json", **dumped)
+    data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
+    return {**config, "data": data}
+
+
+def configuration_identity(experiment: Experiment) -> dict[str, Any]:
+    """Return what a configuration is known by: the keys that differ from their defaults.
+
+    So a key that is added with a default changes no identity; a default that changes does, by
+    `SCHEMA_VERSION`.
+    """
+    config = configuration_of(experiment, exclude_defaults=True)
+    shared = experiment.estimator.model_dump(mode="json")
+    for market in config["symbols"].values():
+        own = market.pop("estimator", {})
+        differs = {key: value for key, value in own.items() if value != shared[key]}
+        market |= {"estimator": differs} if differs else {}
+    return {"schema": SCHEMA_VERSION, "config": config}
+
+
+def with_defaults(config: Mapping[str, Any], model: type[BaseModel] = Experiment) -> dict[str, Any]:
+    """Return a configuration as it was written, with the keys that it lacks at their defaults.
+
+    Parameters
+    ----------
+    config : mapping
+        As a run's `config.yaml` holds it; keys that are not known any more stay.
+    model : type
+        What it is a configuration of.
+    """
+    out = dict(model.model_construct().model_dump(mode="json"))
+    for key, value in config.items():
+        field = model.model_fields.get(key)
+        out[key] = value if field is None else _filled(field.annotation, value)
+    return out
+
+
+def _filled(kind: Any, value: Any) -> Any:
+    for each in unwrapped(kind):
+        inner = [argument for argument in get_args(each) if argument is not ...]
+        if isinstance(value, Mapping) and isinstance(each, type) and issubclass(each, BaseModel):
+            return with_defaults(value, each)
+        if isinstance(value, Mapping) and len(inner) == 2:
+            return {key: _filled(inner[1], held) for key, held in value.items()}
+        if isinstance(value, list) and inner:
+            return [_filled(inner[0], held) for held in value]
+    return value
