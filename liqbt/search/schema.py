@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from liqbt.errors import ConfigError
+from liqbt.study.estimators import current_key
 from liqbt.study.fields import Name, Place
 from liqbt.study.identity import SIGMA_KEYS, canonical_json, run_identity
 from liqbt.study.plan import configuration_of
@@ -130,7 +131,7 @@ def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked
         keys = dict(zip(config.vary, values, strict=True))
         raw = copy.deepcopy(written)
         for key, value in keys.items():
-            _replace(raw, key, value, path)
+            _replace(raw, current_key(key, raw), value, path)
         experiment = parse_experiment(raw, path)
         _refuse_other_scoring(experiment, base, path)
         configuration = _hash(experiment)
@@ -165,7 +166,7 @@ def _replace(raw: dict[str, Any], key: str, value: Any, path: Path) -> None:
 
 def _place(here: Any, part: str, key: str, path: Path) -> str | int:
     """Return under what `part` stands in `here`."""
-    if isinstance(here, dict) and part in here:
+    if isinstance(here, dict) and (part in here or key.split(".")[-2:-1] == ["params"]):
         return part
     if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
         return int(part)
@@ -193,14 +194,16 @@ def _refuse_other_scoring(trial: Experiment, base: Experiment, path: Path) -> No
 def _scoring(experiment: Experiment) -> dict[str, Any]:
     """Return what decides which levels are scored and how, by key."""
     written = experiment.model_dump(mode="json")
-    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimator", "evaluation"}}
+    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimators", "evaluation"}}
     out = {**rest, "symbols": sorted(experiment.symbols)}
     for key, value in written["evaluation"].items():
         if key != "ridge":
             out[f"evaluation.{key}"] = value
     for symbol, market in written["symbols"].items():
         out[f"symbols.{symbol}.events"] = market["events"]
-    for name in SIGMA_KEYS:
-        chosen = {symbol: experiment.estimator_of(symbol) for symbol in experiment.symbols}
-        out[f"estimator.{name}"] = {symbol: getattr(c, name) for symbol, c in chosen.items()}
+    chosen = {symbol: experiment.estimators_of(symbol) for symbol in experiment.symbols}
+    for name, key in product(experiment.estimators, SIGMA_KEYS):
+        out[f"estimators.{name}.params.{key}"] = {
+            symbol: estimators[name].params.get(key) for symbol, estimators in chosen.items()
+        }
     return out

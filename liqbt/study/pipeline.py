@@ -25,8 +25,8 @@ from liqbt.evaluation.covariates import COVARIATES
 from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
-from liqbt.replay import copied, replay, schedule
-from liqbt.study.estimators import build_structures
+from liqbt.replay import copied, replay, require_density, schedule
+from liqbt.study.estimators import build_structures, needed_kinds
 from liqbt.study.fields import format_duration
 from liqbt.study.schema import EvaluationOptions, Experiment
 from liqbt.tape.values import Tape
@@ -91,10 +91,10 @@ def protocol(options: EvaluationOptions) -> EvaluationConfig:
 def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
     """Return the first time whose forecasts are scored.
 
-    The warm-up is counted from when both a price and open interest are known: a map without open
-    interest does not warm up.
+    The warm-up is counted from when every kind of event that an estimator needs is known, such as
+    a price and open interest: a map without open interest does not warm up.
     """
-    kinds = (experiment.symbols[symbol].price_kind, Kind.OPEN_INTEREST)
+    kinds = needed_kinds(experiment, symbol)
     firsts = [int(tape.of(kind)["ts_known"][0]) for kind in kinds if len(tape.of(kind))]
     return max(firsts) + experiment.schedule.warm_up
 
@@ -122,6 +122,7 @@ def market_input(
     foreign = {f.symbol for f in forecasts} - {symbol}
     if foreign:
         raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
+    require_density(forecasts)
     path = outcome_path(experiment, symbol, tape)
     return MarketInput(
         symbol=symbol,

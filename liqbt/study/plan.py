@@ -9,10 +9,11 @@ from typing import Any
 
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.registry.registrations import parts_of, sealing_cards, standing
-from liqbt.study.estimators import estimator_sources, make_importable
+from liqbt.study.estimators import estimator_sources
 from liqbt.study.events import Origin, market_tape, open_events
 from liqbt.study.fields import moment_ns
 from liqbt.study.identity import code_digest, lock_digest, run_identity
+from liqbt.study.own_code import make_importable
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, HoldoutConfig, load_experiment
 from liqbt.study.validity import gate_shown, withheld_claims
@@ -175,6 +176,6 @@ def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[st
 
 def configuration_of(experiment: Experiment) -> dict[str, Any]:
     """Return the configuration without where the data lie: the tape's digest says what they are."""
-    config = experiment.model_dump(mode="json")
+    config = experiment.in_full().model_dump(mode="json")
     data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
     return {**config, "data": data}

@@ -22,6 +22,16 @@ from pydantic import (
 )
 
 from liqbt.errors import ConfigError
+from liqbt.study.estimators import (
+    EstimatorChange,
+    EstimatorConfig,
+    changed,
+    check_needs,
+    filled_in,
+    name_of,
+    named_estimators,
+    names_own,
+)
 from liqbt.study.fields import (
     Duration,
     Instant,
@@ -34,10 +44,9 @@ from liqbt.study.fields import (
     PositiveDuration,
     Share,
 )
+from liqbt.study.own_code import make_importable
 from liqbt.study.yaml import nearest, read_yaml
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Kind
-
-_MOST_SAMPLES: Final = 1_000_000
 
 
 class _Frozen(BaseModel):
@@ -91,70 +100,17 @@ class MarginConfig(_Frozen):
         return self
 
 
-class BracketConfig(_Frozen):
-    """One leverage bracket of the estimator."""
-
-    leverage: Annotated[float, Field(gt=1)]
-    weight: Annotated[float, Field(ge=0)]
-    half_life: PositiveDuration
-    position_notional_usd: Positive = 10_000.0
-
-
-_PUBLISHED = tuple(
-    BracketConfig.model_validate({"leverage": leverage, "weight": weight, "half_life": f"{hours}h"})
-    for leverage, weight, hours in (
-        (5, 0.08, 168),
-        (10, 0.22, 120),
-        (20, 0.32, 72),
-        (50, 0.25, 36),
-        (100, 0.13, 18),
-    )
-)
-
-
-class EstimatorConfig(_Frozen):
-    """Which estimator, and its assumptions. `name` is a built-in's, or `module:Class`.
-
-    Built in: `oi_flow`; the baselines `uniform`, `distance_kernel`, `volume_profile`; the nulls
-    `mirror`, `time_shift` (by `shift_days`), and the structural ones `swings`, `round_numbers`,
-    `prior_extremes`.
-    """
-
-    name: str = "oi_flow"
-    brackets: tuple[BracketConfig, ...] = _PUBLISHED
-    sigma_window: PositiveDuration = 3 * DAY_NS
-    sigma_sampling: PositiveDuration = 5 * MINUTE_NS
-    sigma_min_coverage: Share = 0.5
-    step: Annotated[float, Field(gt=0, le=0.01)] = 5e-4
-    reach: Annotated[float, Field(gt=0.02, le=2)] = 0.92
-    smoothing_bins: Annotated[int, Field(ge=1, le=101)] = 7
-    prominence: Annotated[float, Field(gt=0, lt=1)] = 0.10
-    asymmetry_reach: Annotated[float, Field(gt=0, le=1)] = 0.10
-    shift_days: Annotated[int, Field(ge=1, le=60)] = 7
-
-    @model_validator(mode="after")
-    def _fits(self) -> EstimatorConfig:
-        samples = self.sigma_window // self.sigma_sampling
-        if samples > _MOST_SAMPLES:
-            raise ValueError(
-                f"'sigma_window' holds {samples} times 'sigma_sampling'; at most {_MOST_SAMPLES}"
-            )
-        return self
-
-
 class MarketConfig(_Frozen):
-    """One market: which instrument gives which kind of event, its margin rule, its estimator."""
+    """One market: which instrument gives which kind of event, its margin rule, its estimators."""
 
     events: dict[KindKey, Instruments]
-    margin: MarginConfig
-    estimator: EstimatorConfig | None = None
+    margin: MarginConfig | None = None
+    estimators: dict[Name, EstimatorChange] = {}
 
     @model_validator(mode="after")
     def _usable(self) -> MarketConfig:
         if not {Kind.MARK, Kind.BAR, Kind.TRADE} & set(self.events):
             raise ValueError("'events' names no price: give mark, or bar or trade to stand in")
-        if Kind.OPEN_INTEREST not in self.events:
-            raise ValueError("'events' names no open_interest")
         for kind, instruments in self.events.items():
             if len(instruments) != 1 and kind != Kind.LIQUIDATION_TOTAL:
                 raise ValueError(
@@ -219,7 +175,7 @@ class Experiment(_Frozen):
     data: DataConfig
     symbols: dict[Name, MarketConfig] = Field(min_length=1)
     schedule: ScheduleConfig = ScheduleConfig()
-    estimator: EstimatorConfig = EstimatorConfig()
+    estimators: dict[Name, EstimatorConfig] = Field(min_length=1)
     evaluation: EvaluationOptions = EvaluationOptions()
     seed: int = Field(default=0, ge=0)
     holdout: HoldoutConfig | None = None
@@ -252,9 +208,25 @@ class Experiment(_Frozen):
         ends = (self.schedule.end, self.holdout.start if self.holdout else None)
         return min((end for end in ends if end is not None), default=None)
 
-    def estimator_of(self, symbol: str) -> EstimatorConfig:
-        """Return the estimator's configuration for `symbol`: its own, or the experiment's."""
-        return self.symbols[symbol].estimator or self.estimator
+    def estimators_of(self, symbol: str) -> dict[str, EstimatorConfig]:
+        """Return the estimators of `symbol` by name, what is otherwise for it taken in."""
+        changes = self.symbols[symbol].estimators
+        return {
+            name: changed(config, changes[name]) if name in changes else config
+            for name, config in self.estimators.items()
+        }
+
+    def in_full(self) -> Experiment:
+        """Return the experiment with every parameter written out for symbols that differ, too."""
+        symbols = {}
+        for symbol, market in self.symbols.items():
+            merged = self.estimators_of(symbol)
+            changes = {
+                name: EstimatorChange(**filled_in(merged[name], f"{name}.params").model_dump())
+                for name in market.estimators
+            }
+            symbols[symbol] = market.model_copy(update={"estimators": changes})
+        return self.model_copy(update={"symbols": symbols})
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -270,25 +242,92 @@ def load_experiment(path: Path) -> Experiment:
 
 
 def with_estimator(experiment: Experiment, name: str) -> Experiment:
-    """Return `experiment` with another estimator for every market, all else alike."""
-    update = {"estimator": experiment.estimator.model_copy(update={"name": name})}
-    symbols = {
-        symbol: market.model_copy(
-            update={
-                "estimator": market.estimator and market.estimator.model_copy(update={"name": name})
-            }
-        )
-        for symbol, market in experiment.symbols.items()
-    }
-    return experiment.model_copy(update={**update, "symbols": symbols})
+    """Return `experiment` with one estimator for every market, all else alike.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What is changed.
+    name : str
+        One that the experiment names, or a built-in's name or `module:Class`: that takes the
+        place of the first, with those of its parameters that it has too.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such estimator, or a market lacks what it reads.
+    """
+    known = experiment.estimators
+    first = name if name in known else next(iter(known))
+    use = None if name in known else name
+    label = name if name in known else name_of(name)
+
+    def other(config: EstimatorConfig) -> EstimatorConfig:
+        return changed(config, EstimatorChange(use=use))
+
+    symbols = {}
+    for symbol, market in experiment.symbols.items():
+        own = {label: other(experiment.estimators_of(symbol)[first]).model_dump()}
+        changes = {k: EstimatorChange(**v) for k, v in own.items() if first in market.estimators}
+        symbols[symbol] = market.model_copy(update={"estimators": changes})
+    update = {"estimators": {label: other(known[first])}, "symbols": symbols}
+    return _with_checked_estimators(experiment.model_copy(update=update), {})
 
 
 def parse_experiment(raw: Mapping[str, Any], path: Path) -> Experiment:
-    """Check a mapping against the schema; `path` is named in errors."""
+    """Check a mapping against the schema, and parameters against the estimators' own classes.
+
+    Parameters
+    ----------
+    raw : mapping
+        The configuration; an estimator of one's own is looked for beside `path`.
+    path : Path
+        Its file, which errors name.
+
+    Raises
+    ------
+    ConfigError
+        As `load_experiment`.
+    """
+    if names_own(raw):
+        make_importable(path.parent)
     try:
-        return Experiment.model_validate(raw)
+        named, spelled = named_estimators(raw)
+        return _with_checked_estimators(Experiment.model_validate(named), spelled)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_sentence(error)}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _with_checked_estimators(experiment: Experiment, spelled: Mapping[str, str]) -> Experiment:
+    """Return the experiment with every parameter of its estimators written out, and checked."""
+
+    def where(key: str) -> str:
+        return spelled.get(key, key)
+
+    checked = {
+        name: filled_in(config, where(f"estimators.{name}.params"))
+        for name, config in experiment.estimators.items()
+    }
+    whole = experiment.model_copy(update={"estimators": checked})
+    symbols = {}
+    for symbol, market in whole.symbols.items():
+        place = f"symbols.{symbol}"
+        for name in market.estimators:
+            if name not in checked:
+                raise ConfigError(
+                    f"unknown key '{place}.estimators.{name}'; {nearest(name, checked)}"
+                )
+        changes = dict(market.estimators)
+        for name, config in whole.estimators_of(symbol).items():
+            check_needs(config.use, name, market.events, market.margin, place)
+            if name in changes:
+                full = filled_in(config, where(f"{place}.estimators.{name}.params"))
+                params = {key: full.params[key] for key in changes[name].params}
+                changes[name] = changes[name].model_copy(update={"params": params})
+        symbols[symbol] = market.model_copy(update={"estimators": changes})
+    return whole.model_copy(update={"symbols": symbols})
 
 
 def _sentence(error: ValidationError) -> str:
@@ -318,8 +357,7 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         "sources": SourceConfig,
         "schedule": ScheduleConfig,
         "holdout": HoldoutConfig,
-        "estimator": EstimatorConfig,
-        "brackets": BracketConfig,
+        "estimators": EstimatorConfig,
         "evaluation": EvaluationOptions,
         "margin": MarginConfig,
     }

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.study.estimators import build_estimator
+from liqbt.study.estimators import build_estimators
 from liqbt.study.events import load_world
 from liqbt.study.pipeline import calibration, evaluation_config
 from liqbt.study.schema import load_experiment
@@ -94,8 +94,9 @@ def _configured(path: Path) -> str:
     evaluation_config(experiment)
     calibration(experiment)
     for symbol in experiment.symbols:
-        if experiment.estimator_of(symbol).step >= 1e-4:  # a finer grid takes its time
-            build_estimator(experiment, symbol)
+        steps = [c.params.get("step", 1.0) for c in experiment.estimators_of(symbol).values()]
+        if min(steps) >= 1e-4:  # a finer grid takes its time
+            build_estimators(experiment, symbol)
     experiment.model_dump(mode="json")
     return ""
 
