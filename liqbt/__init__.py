@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from liqbt.audit.lookahead import lookahead as lookahead
-    from liqbt.config.schema import load_experiment as load_experiment
     from liqbt.errors import LiqbtError as LiqbtError
     from liqbt.quality.leaks import LeakProfile as LeakProfile
     from liqbt.quality.leaks import leak_profile as leak_profile
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from liqbt.study.events import open_log as open_log
     from liqbt.study.ingest import ingest_files as ingest_files
     from liqbt.study.run import run_experiment as run_experiment
+    from liqbt.study.schema import load_experiment as load_experiment
     from liqbt.study.store import Run as Run
     from liqbt.study.store import load_run as load_run
     from liqbt.types import Cluster as Cluster

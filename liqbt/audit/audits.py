@@ -21,10 +21,10 @@ from liqbt.audit.subject import Opened, Place, Subject, open_place
 from liqbt.audit.subprocess import backwards, replay_elsewhere, reread, resume_elsewhere
 from liqbt.audit.ties import ties
 from liqbt.audit.values import AuditResult
-from liqbt.config.schema import Experiment
 from liqbt.log.schema import table_columns
 from liqbt.study.pipeline import issue
 from liqbt.study.progress import Stage, silent
+from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Kind, Ns

@@ -21,13 +21,13 @@ import numpy as np
 from liqbt.audit.shuffle import reversed_log, shuffle_file, shuffled_log
 from liqbt.audit.subject import Opened, Place, Subject, issued, open_place
 from liqbt.audit.values import hashed
-from liqbt.config.schema import Experiment, data_root
 from liqbt.errors import DataError, LiqbtError
 from liqbt.ingest.colmap import load_map
 from liqbt.log.store import EventLog
 from liqbt.replay import load_checkpoint, replay_from
 from liqbt.study.events import open_events
 from liqbt.study.progress import silent
+from liqbt.study.schema import Experiment, data_root
 from liqbt.study.traces import AuditTrace, forecast_items
 
 _CODE: Final = "from liqbt.audit.subprocess import main; main()"

@@ -53,7 +53,7 @@ def _run(experiment: Path, results: Path, as_json: bool) -> None:
 @json_option
 def demo(results: Path, as_json: bool) -> None:
     """Run the embedded simulated market, end to end, and write its report."""
-    from liqbt.config.schema import demo_experiment
+    from liqbt.study.schema import demo_experiment
 
     _run(demo_experiment(), results, as_json)
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.config.schema import Experiment, with_defaults
+from liqbt.config.schema import with_defaults
 from liqbt.errors import DataError, first_line
 from liqbt.log.disk import sha256_file
+from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, load_run
 
 _READ: Final = (

@@ -13,16 +13,12 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from liqbt.config.fields import Name, Place, complaint, known_keys
-from liqbt.config.schema import (
-    Experiment,
-    configuration_identity,
-    load_experiment,
-    parse_experiment,
-)
 from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError
 from liqbt.registry.ledger import canonical_json, run_identity
+from liqbt.study.estimator_config import current_key
 from liqbt.study.identity import SIGMA_KEYS
+from liqbt.study.schema import Experiment, configuration_identity, load_experiment, parse_experiment
 from liqbt.types import DAY_NS
 
 MOST_TRIALS: Final = 200
@@ -121,7 +117,7 @@ def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked
         keys = dict(zip(config.vary, values, strict=True))
         raw = copy.deepcopy(written)
         for key, value in keys.items():
-            _replace(raw, key, value, path)
+            _replace(raw, current_key(key, raw), value, path)
         experiment = parse_experiment(raw, path)
         _refuse_other_scoring(experiment, base, path)
         configuration = _hash(experiment)
@@ -160,7 +156,8 @@ def _replace(raw: dict[str, Any], key: str, value: Any, path: Path) -> None:
 def _place(here: Any, part: str, key: str, path: Path) -> str | int:
     """Return under what `part` stands in `here`, or might stand."""
     way = [int(name) if name.isdecimal() else name for name in key.split(".")[:-1]]
-    if isinstance(here, dict) and (part in here or part in known_keys(Experiment, way)):
+    known = way[-1:] == ["params"] or part in known_keys(Experiment, way)
+    if isinstance(here, dict) and (part in here or known):
         return part
     if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
         return int(part)
@@ -188,14 +185,16 @@ def _refuse_other_scoring(trial: Experiment, base: Experiment, path: Path) -> No
 def _scoring(experiment: Experiment) -> dict[str, Any]:
     """Return what decides which levels are scored and how, by key."""
     written = experiment.model_dump(mode="json")
-    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimator", "evaluation"}}
+    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimators", "evaluation"}}
     out = {**rest, "symbols": sorted(experiment.symbols)}
     for key, value in written["evaluation"].items():
         if key != "ridge":
             out[f"evaluation.{key}"] = value
     for symbol, market in written["symbols"].items():
         out[f"symbols.{symbol}.events"] = market["events"]
-    for name in SIGMA_KEYS:
-        chosen = {symbol: experiment.estimator_of(symbol) for symbol in experiment.symbols}
-        out[f"estimator.{name}"] = {symbol: getattr(c, name) for symbol, c in chosen.items()}
+    chosen = {symbol: experiment.estimators_of(symbol) for symbol in experiment.symbols}
+    for name, key in product(experiment.estimators, SIGMA_KEYS):
+        out[f"estimators.{name}.params.{key}"] = {
+            symbol: estimators[name].params.get(key) for symbol, estimators in chosen.items()
+        }
     return out

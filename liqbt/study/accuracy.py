@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from liqbt.config.schema import Experiment, load_experiment
 from liqbt.evaluation.accuracy.plane import (
     DEFAULT_HORIZONS_NS,
     Plane,
@@ -21,6 +20,7 @@ from liqbt.study.events import market_tape, open_events
 from liqbt.study.pipeline import market_input
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_experiment
+from liqbt.study.schema import Experiment, load_experiment
 from liqbt.study.store import Run
 from liqbt.study.validity import withheld_claims
 from liqbt.types import Ns

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liqbt.config.schema import Experiment, MarketConfig, SourceConfig, data_root
+from liqbt.config.schema import SourceConfig
 from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError, DataError
 from liqbt.log.disk import sha256_file
@@ -23,6 +23,7 @@ from liqbt.study.identity import code_digest
 from liqbt.study.ingest import ingest_one
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, map_reader, vendor_reader
+from liqbt.study.schema import Experiment, MarketConfig, data_root
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
 

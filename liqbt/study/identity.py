@@ -136,9 +136,11 @@ def is_of_the_map(key: str) -> bool:
 
     Examples
     --------
-    >>> [is_of_the_map(k) for k in ("estimator.brackets.2.half_life", "symbols.BTC.margin.tiers")]
+    >>> keys = "estimators.mine.params.brackets.2.half_life", "symbols.BTC.margin.tiers"
+    >>> [is_of_the_map(k) for k in keys]
     [True, True]
-    >>> [is_of_the_map(k) for k in ("estimator.sigma_window", "schedule.every", "seed")]
+    >>> keys = "estimators.mine.params.sigma_window", "schedule.every", "seed"
+    >>> [is_of_the_map(k) for k in keys]
     [False, False, False]
     """
     parts = key.split(".")
@@ -146,6 +148,6 @@ def is_of_the_map(key: str) -> bool:
         return True
     if parts[0] == "symbols" and len(parts) > 2:
         parts = parts[2:]
-    if parts[0] == "estimator":
+    if parts[0] in ("estimator", "estimators"):
         return not set(parts) & set(SIGMA_KEYS)
     return parts[0] == "margin"

@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from liqbt.config.fields import moment_ns
-from liqbt.config.schema import (
-    Experiment,
-    HoldoutConfig,
-    configuration_identity,
-    configuration_of,
-    load_experiment,
-)
+from liqbt.config.schema import HoldoutConfig
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import parts_of, sealing_cards, standing
-from liqbt.study.estimators import estimator_sources, make_importable
+from liqbt.study.estimators import estimator_sources
 from liqbt.study.events import Origin, market_tape, open_events
 from liqbt.study.identity import code_digest, lock_digest
+from liqbt.study.own_code import make_importable
 from liqbt.study.progress import Stage, silent
+from liqbt.study.schema import Experiment, configuration_identity, configuration_of, load_experiment
 from liqbt.study.validity import gate_shown, withheld_claims
 from liqbt.tape.values import Tape
 from liqbt.types import Ns

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.config.schema import Experiment, parse_experiment
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import METHOD
 from liqbt.evaluation.evaluate import Evaluation
@@ -17,6 +16,7 @@ from liqbt.simulate.market import simulate
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
 from liqbt.study.pipeline import Forecaster, study
+from liqbt.study.schema import Experiment, parse_experiment
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqbt.config.schema import MarketConfig
 from liqbt.log.store import EventLog
+from liqbt.study.schema import MarketConfig
 from liqbt.tape.values import Tape
 from liqbt.types import SECOND_NS, Instrument, Kind, Ns
 
@@ -58,7 +58,7 @@ def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str
     """
     return {
         **describe_feeds(market.events, market.price_kind, tape, log),
-        "margin": market.margin.model_dump(mode="json"),
+        "margin": market.margin and market.margin.model_dump(mode="json"),
     }
 
 

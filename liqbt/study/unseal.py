@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.config.schema import Experiment, HoldoutConfig
+from liqbt.config.schema import HoldoutConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import (
@@ -33,6 +33,7 @@ from liqbt.study.pipeline import forecast_times
 from liqbt.study.plan import Work, claims_value, market_tapes, prepared, subjects
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import executed
+from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, read_manifest
 from liqbt.study.summary import iso
 

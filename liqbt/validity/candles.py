@@ -13,7 +13,7 @@ import numpy as np
 from liqbt.config import MAX_BAD
 from liqbt.errors import DataError
 from liqbt.estimators.baselines import Uniform
-from liqbt.estimators.config import MapConfig, PriceConfig
+from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.path import price_path
@@ -138,23 +138,16 @@ def _market(file: Path, column_map: Path) -> MarketInput:
     pairs = tables[Kind.BAR].select(["venue", "symbol"]).slice(0, 1).to_pylist()
     instrument = Instrument(**pairs[0])
     tape = tape_from_tables(tables, Selection(kinds={Kind.BAR: (instrument,)}))
-    forecasts = replay(tape, Uniform(_map_config(instrument.symbol)), _times(tape))
+    # a map that is not read: only its mark and σ are
+    params = MapParams(sigma_sampling=HOUR_NS, reach=0.01, asymmetry_reach=0.01)
+    market = MarketSpec(symbol=instrument.symbol, price_kind=Kind.BAR)
+    forecasts = replay(tape, Uniform(params, market), _times(tape))
     begin = int(tape.events["ts_known"][0]) + _WARM_UP_NS
     return MarketInput(
         symbol=instrument.symbol,
         forecasts=[f for f in forecasts if f.at >= begin],
         path=price_path(tape.events, Kind.BAR),
         anchors=anchors_of(forecasts),
-    )
-
-
-def _map_config(symbol: str) -> MapConfig:
-    """Return a map that is not read: only its mark and σ are."""
-    return MapConfig(
-        symbol=symbol,
-        price=PriceConfig(price_kind=Kind.BAR, sigma_sampling_ns=HOUR_NS),
-        reach=0.01,
-        asymmetry_reach=0.01,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqbt.config.schema import load_experiment
+from liqbt.study.schema import load_experiment
 from liqbt.log.store import EventLog
 from liqbt.study.events import market_tape, open_events, simulate_world
 from liqbt.study.run import run_experiment

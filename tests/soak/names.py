@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.config.schema import load_experiment
+from liqbt.study.schema import load_experiment
 from liqbt.errors import LiqbtError
 from soak.disk import committed_is_there
 from soak.row import Row, Tally

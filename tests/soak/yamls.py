@@ -6,8 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.config.schema import load_experiment
-from liqbt.study.estimators import build_estimator
+from liqbt.study.estimators import build_estimators
 from liqbt.study.events import load_world
 from liqbt.study.pipeline import calibration, evaluation_config
 from soak.fuzz import judged
@@ -94,8 +93,9 @@ def _configured(path: Path) -> str:
     evaluation_config(experiment)
     calibration(experiment.evaluation)
     for symbol in experiment.symbols:
-        if experiment.estimator_of(symbol).step >= 1e-4:  # a finer grid takes its time
-            build_estimator(experiment, symbol)
+        steps = [c.params.get("step", 1.0) for c in experiment.estimators_of(symbol).values()]
+        if min(steps) >= 1e-4:  # a finer grid takes its time
+            build_estimators(experiment, symbol)
     experiment.model_dump(mode="json")
     return ""
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from toys import toy_tape
 
-from liqbt.config.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
+from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
+from liqbt.estimators.base import registered_estimators
 from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
-from liqbt.study.estimators import ESTIMATORS, build_estimator
+from liqbt.study.estimators import build_estimator
 from liqbt.study.events import simulate_world
 from liqbt.study.pipeline import scored_from
 from liqbt.study.run import run_experiment
@@ -152,7 +153,7 @@ def test_an_estimator_that_cannot_be_built_is_one_sentence(tmp_path):
     (tmp_path / "world.yaml").write_text(WORLD)
     (tmp_path / "small.yaml").write_text(EXPERIMENT + 'estimator: {name: "own_two:Mine"}\n')
     (tmp_path / "own_two.py").write_text("class Mine:\n    pass\n")
-    with pytest.raises(ConfigError, match="cannot be built from its configuration"):
+    with pytest.raises(ConfigError, match="cannot be built from its parameters"):
         run_experiment(tmp_path / "small.yaml", tmp_path / "r")
 
 
@@ -276,7 +277,7 @@ def test_the_embedded_demo_is_the_shipped_one(root):
     ).read_bytes()
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+@pytest.mark.parametrize("name", sorted(registered_estimators()))
 def test_every_named_estimator_can_be_built_and_run(home, name, tmp_path):
     text = EXPERIMENT + f"estimator: {{name: {name}, shift_days: 1}}\n"
     (tmp_path / "world.yaml").write_text(WORLD)

@@ -17,7 +17,7 @@ from archive import HEADERS, Fault, csv, serving
 from click.testing import CliRunner
 
 from liqbt.cli import cli
-from liqbt.config.schema import load_experiment
+from liqbt.study.schema import load_experiment
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LogError
 from liqbt.log.store import EventLog
 from liqbt.sources.archive.client import fetch_in_order

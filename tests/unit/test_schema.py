@@ -10,17 +10,16 @@ from typing import Any
 import pytest
 
 from liqbt.config.fields import duration_ns, format_duration, instant_ns
-from liqbt.config.schema import (
-    EvaluationOptions,
+from liqbt.study.schema import (
     Experiment,
     configuration_identity,
     configuration_of,
     data_root,
     load_experiment,
     parse_experiment,
-    with_defaults,
     with_estimator,
 )
+from liqbt.config.schema import EvaluationOptions, with_defaults
 from liqbt.config.yaml import read_yaml
 from liqbt.errors import ConfigError, DataError
 from liqbt.gate.identity import Identity, flat_config, identity_differences
@@ -59,10 +58,10 @@ def test_defaults_are_the_methods():
     assert experiment.schedule.warm_up == 14 * DAY_NS
     assert experiment.evaluation.horizons == (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
     assert experiment.evaluation.latency == MINUTE_NS
-    brackets = experiment.estimator.brackets
-    assert [b.leverage for b in brackets] == [5, 10, 20, 50, 100]
-    assert [b.weight for b in brackets] == [0.08, 0.22, 0.32, 0.25, 0.13]
-    assert [b.half_life // HOUR_NS for b in brackets] == [168, 120, 72, 36, 18]
+    brackets = experiment.estimators["oi_flow"].params["brackets"]
+    assert [b["leverage"] for b in brackets] == [5, 10, 20, 50, 100]
+    assert [b["weight"] for b in brackets] == [0.08, 0.22, 0.32, 0.25, 0.13]
+    assert [b["half_life"] for b in brackets] == ["7d", "5d", "3d", "36h", "18h"]
     market = experiment.symbols["BTC"]
     assert market.price_kind == Kind.MARK
     assert market.events[Kind.LIQUIDATION_TOTAL] == (Instrument("a", "B"), Instrument("b", "B"))

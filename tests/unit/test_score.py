@@ -697,7 +697,10 @@ def test_sigma_is_sampled_no_finer_than_the_price_feed(venues, tmp_path):
     file = write(tmp_path / "v.csv", band_rows(venues, "XYZ"))
     options = EvaluationOptions(bootstrap_reps=200, horizons=("24h",))
     found = score_forecasts(file, venues / "log", tmp_path / "r", options=options)
-    assert found.config["symbols"]["XYZ"]["estimator"]["sigma_sampling"] == "1h"
+    assert (
+        found.config["symbols"]["XYZ"]["estimators"]["published"]["params"]["sigma_sampling"]
+        == "1h"
+    )
     assert found.manifest["symbols"]["XYZ"]["price_stand_in"] == "last-price bars of one/XYZ"
     assert len(found.forecasts("XYZ")) == 42
 

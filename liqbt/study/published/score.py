@@ -265,7 +265,7 @@ def _execute(
 def _replay(work: ScoreWork, i: int, stage: Stage) -> list[Forecast]:
     """Return the forecasts of one market: its rows beside the mark and σ at each time."""
     market, tape, levels = work.markets[i], work.tapes[i], work.levels[i].published
-    estimator = PublishedMap(work.maps[i], levels)
+    estimator = PublishedMap(work.maps[i], market.spec, levels)
     name, n = f"replay {market.symbol}", len(levels.at)
     issued = replay(
         tape,
