@@ -15,7 +15,7 @@ from liqbt.study.fields import moment_ns
 from liqbt.study.identity import code_digest, lock_digest, run_identity
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, HoldoutConfig, load_experiment
-from liqbt.study.validity import gate_shown, withheld_claims
+from liqbt.study.validity import clearance, experiment_scope
 from liqbt.tape.values import Tape
 from liqbt.types import Ns
 
@@ -109,7 +109,7 @@ def prepared_experiment(
     make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
-    withheld, gate = withheld_claims(results), gate_shown(results)
+    cleared = clearance(results, experiment_scope(experiment, tapes), stage)
     config = configuration_of(experiment)
     hashes: dict[str, Any] = {
         "config": run_identity(config),
@@ -118,7 +118,7 @@ def prepared_experiment(
         "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
         "code": code_digest(),
         "lock": lock_digest(),
-        "gate": run_identity({**withheld, **gate}),
+        "gate": cleared.digest,
     }
     registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
     if registration is not None:
@@ -132,8 +132,8 @@ def prepared_experiment(
         tapes=tapes,
         config=config,
         hashes=hashes,
-        withheld=withheld,
-        gate=gate,
+        withheld=cleared.withheld,
+        gate=cleared.shown,
         registration=registration,
         holdout=experiment.holdout,
         reads=reads,
