@@ -178,19 +178,21 @@ def quality(log_dir: Path, out: Path | None, as_json: bool) -> None:
     say(value, as_json, text)
 
 
-@click.command(
-    epilog=examples("liqbt simulate experiments/worlds/magnet.yaml --seed 1 --log sim --truth t")
-)
+@click.command(epilog=examples("liqbt simulate magnet --seed 1 --log sim --truth t"))
 @click.argument("world", metavar="WORLD", type=FILE)
 @click.option("--seed", type=click.IntRange(min=0), required=True, help="Root seed.")
 @log_option
 @click.option("--truth", type=FILE, help="Folder for the truth tables.")
 @json_option
 def simulate(world: Path, seed: int, log_dir: Path, truth: Path | None, as_json: bool) -> None:
-    """Simulate a WORLD into an event log, and its truth beside it."""
+    """Simulate a WORLD into an event log, and its truth beside it.
+
+    WORLD is a YAML file, or the name of a world that ships with liqbt.
+    """
     from liqbt.study.events import simulate_world
     from liqbt.study.summary import describe_log, log_info
+    from liqbt.study.worlds import world_file
 
-    simulate_world(world, seed=seed, log_dir=log_dir, truth_dir=truth)
+    simulate_world(world_file(str(world), Path()), seed=seed, log_dir=log_dir, truth_dir=truth)
     value = log_info(log_dir)
     say(value, as_json, describe_log(value))

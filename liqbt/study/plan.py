@@ -18,7 +18,7 @@ from liqbt.study.identity import code_digest, lock_digest
 from liqbt.study.own_code import make_importable
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, configuration_identity, configuration_of, load_experiment
-from liqbt.study.validity import gate_shown, withheld_claims
+from liqbt.study.validity import clearance, experiment_scope
 from liqbt.tape.values import Tape
 from liqbt.types import Ns
 
@@ -112,7 +112,7 @@ def prepared_experiment(
     make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
-    withheld, gate = withheld_claims(results), gate_shown(results)
+    cleared = clearance(results, experiment_scope(experiment, tapes), stage)
     hashes: dict[str, Any] = {
         "config": run_identity(configuration_identity(experiment)),
         "sources": run_identity({"sources": origin.sources}),
@@ -120,7 +120,7 @@ def prepared_experiment(
         "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
         "code": code_digest(),
         "lock": lock_digest(),
-        "gate": run_identity({**withheld, **gate}),
+        "gate": cleared.digest,
     }
     registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
     if registration is not None:
@@ -134,8 +134,8 @@ def prepared_experiment(
         tapes=tapes,
         config=configuration_of(experiment),
         hashes=hashes,
-        withheld=withheld,
-        gate=gate,
+        withheld=cleared.withheld,
+        gate=cleared.shown,
         registration=registration,
         holdout=experiment.holdout,
         reads=reads,

@@ -67,7 +67,7 @@ def executed(
 ) -> Run:
     """Return the finished run of what was prepared, or make it."""
     final = results / work.experiment.name / work.run_id
-    return finished_or_made(final, lambda: _execute(work, final, finish, stage))
+    return finished_or_made(final, lambda: _execute(work, final, finish, stage), finish)
 
 
 def _execute(

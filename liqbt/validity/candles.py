@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -18,11 +17,13 @@ from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.path import price_path
 from liqbt.log.disk import sha256_file
+from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay, schedule
-from liqbt.study.identity import rooms_digest
+from liqbt.study.identity import APART, code_digest
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import map_reader
 from liqbt.study.store import json_value
+from liqbt.study.validity import SHIPPED, read_gate
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, HOUR_NS, Instrument, IntArray, Kind
@@ -30,24 +31,18 @@ from liqbt.validity.random_levels import LevelsWord, random_levels_found
 
 CANDLES: Final = ("candles/BTCUSDT-1h.csv.gz", "candles/ETHUSDT-1h.csv.gz")
 """Hourly candles of spot pairs from June 2023 on, below the folder of real data."""
-COLUMN_MAP: Final = "binance-spot-candles-1h.yaml"
 KEPT: Final = "random-levels.json"
 _HERE: Final = Path(__file__).resolve().parent
+COLUMN_MAP: Final = SHIPPED / "binance-spot-candles-1h.yaml"
 _WARM_UP_NS: Final = 14 * DAY_NS
 _STREAM: Final = 2**31
 """Spawn key of its seeds, apart from those of all replications."""
 
 
-def candles_root(worlds: Path) -> Path:
-    """Return the folder of real data: `LIQBT_DATA`, or `shared/data` beside the checkout.
-
-    Parameters
-    ----------
-    worlds : Path
-        Folder of the worlds' files, `experiments/worlds` of a checkout.
-    """
+def candles_root() -> Path:
+    """Return the folder of real data: `LIQBT_DATA`, or `shared/data` beside the checkout."""
     env = os.environ.get("LIQBT_DATA")
-    return Path(env) if env else worlds.resolve().parent.parent.parent / "shared" / "data"
+    return Path(env) if env else _HERE.parent.parent.parent / "shared" / "data"
 
 
 def absent(reason: str) -> dict[str, Any]:
@@ -56,16 +51,15 @@ def absent(reason: str) -> dict[str, Any]:
 
 
 def random_levels_entry(
-    out: Path, worlds: Path, folder: Path, *, root: int, stage: Stage = silent
+    out: Path, folder: Path, *, root: int, stage: Stage = silent
 ) -> dict[str, Any]:
     """Return what random levels on real candles show; computed once for the same code and data.
 
     Parameters
     ----------
     out : Path
-        Folder where the result is kept, as `random-levels.json`.
-    worlds : Path
-        Folder of the worlds' files; the column map lies in `sources` beside it.
+        Folder where the result is kept, as `random-levels.json`; what the document that ships with
+        liqbt holds is known, too.
     folder : Path
         Of real data (see `candles_root`).
     root : int
@@ -84,20 +78,19 @@ def random_levels_entry(
     DataError
         If what is kept, or a file of candles, cannot be read.
     """
-    column_map = worlds.parent / "sources" / COLUMN_MAP
-    code = _code(column_map, root)
-    kept = _kept(out / KEPT)
+    code = levels_code(root)
+    known = [k for k in (_kept(out / KEPT), _shipped()) if k.get("code") == code]
     missing = [name for name in CANDLES if not (folder / name).is_file()]
-    if missing or not column_map.is_file():
-        if kept.get("code") == code:
-            return kept
-        what = missing[0] if missing else COLUMN_MAP
-        return absent(f"there is no {what} here (LIQBT_DATA), so that they were not tried")
+    if missing:
+        if known:
+            return known[0]
+        return absent(f"there is no {missing[0]} here (LIQBT_DATA), so that they were not tried")
     data = {name: sha256_file(folder / name) for name in CANDLES}
-    if (kept.get("code"), kept.get("data")) == (code, data):
-        return kept
+    for kept in known:
+        if kept.get("data") == data:
+            return kept
     stage("random levels", 0, 1)
-    markets = [_market(folder / name, column_map) for name in CANDLES]
+    markets = [_market(folder / name, COLUMN_MAP) for name in CANDLES]
     found = random_levels_found(
         markets,
         EvaluationConfig(horizons_ns=(DAY_NS,)),
@@ -112,12 +105,15 @@ def random_levels_entry(
     return entry
 
 
-def _code(column_map: Path, root: int) -> str:
+def levels_code(root: int) -> str:
     """Return the digest of what the result depends on beside the data; 16 hex digits."""
-    digest = hashlib.sha256(f"{rooms_digest()} {root}".encode())
-    for path in (column_map, _HERE / "candles.py", _HERE / "random_levels.py"):
-        digest.update((path.read_bytes() if path.is_file() else b"") + b"\0")
-    return digest.hexdigest()[:16]
+    code = code_digest((__name__, "liqbt.validity.random_levels"), APART)
+    return run_identity({"code": code, "map": sha256_file(COLUMN_MAP), "root": root})
+
+
+def _shipped() -> dict[str, Any]:
+    document, _ = read_gate(SHIPPED)
+    return dict(document["random_levels"])
 
 
 def _kept(path: Path) -> dict[str, Any]:

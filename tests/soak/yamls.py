@@ -6,9 +6,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.study.estimators import build_estimators
-from liqbt.study.events import load_world
+from liqbt.study.estimators import build_estimator
 from liqbt.study.pipeline import calibration, evaluation_config
+from liqbt.study.schema import load_experiment
+from liqbt.study.worlds import load_world
 from soak.fuzz import judged
 from soak.mutate import mutate_yaml
 from soak.row import Row, Tally
@@ -103,7 +104,7 @@ def _configured(path: Path) -> str:
 def worlds(n: int, seed: int, folder: Path) -> Iterator[Row]:
     """Mutated worlds of the simulated market, loaded and checked."""
     rng = random.Random(seed)
-    shipped = sorted((Path(__file__).parents[2] / "experiments" / "worlds").glob("*.yaml"))
+    shipped = sorted((Path(__file__).parents[2] / "liqbt" / "data" / "worlds").glob("*.yaml"))
     texts = [p.read_text() for p in shipped]
     path = folder / "w.yaml"
     tally = Tally("mutated world")

@@ -38,7 +38,6 @@ from liqbt.study.pipeline import issue
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, Events, Forecast, Kind, Ns
-from liqbt.validity.batches import SHOWN
 
 WORLD = World(name="small", days=18, warmup_days=4)
 BESIDE = "dose_response_beside_structures"
@@ -188,7 +187,6 @@ def test_a_replication_and_a_run_state_the_row(market):
     plain = {s.symbol: s for s in done.evaluation.scores if s.statistic == "dose_response"}
     assert rows["SIM", "24h"].value != plain["SIM"].value
     assert np.isfinite(rows["pooled", "24h"].value)
-    assert BESIDE in SHOWN
 
 
 def test_beside_itself_a_structure_has_no_dose(tape):

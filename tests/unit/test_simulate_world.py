@@ -11,7 +11,7 @@ from liqbt.errors import ConfigError
 from liqbt.margin.tiers import flat_tiers, tier_table
 from liqbt.simulate.sections import MECHANISMS, Mechanisms, Price
 from liqbt.simulate.world import HOMES, SECTIONS, World
-from liqbt.study.events import load_world
+from liqbt.study.worlds import WORLDS, load_world, world_file
 
 GOOD = World(name="w")
 
@@ -150,7 +150,7 @@ def test_sections_in_a_file_are_strict(text, expected):
 
 def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(root):
     worlds = {}
-    for path in sorted((root / "experiments" / "worlds").glob("*.yaml")):
+    for path in sorted((root / "liqbt" / "data" / "worlds").glob("*.yaml")):
         worlds[path.stem] = World.from_mapping(
             yaml.safe_load(path.read_text(encoding="utf-8")), source=path.name
         )
@@ -203,3 +203,10 @@ def test_a_file_may_name_shipped_tiers_in_its_section(tmp_path):
     path.write_text("name: w\nexchange: {tiers: BTCUSDX}\n")
     with pytest.raises(ConfigError, match="no margin tiers for 'BTCUSDX'"):
         load_world(path)
+
+
+def test_a_bare_name_is_a_world_that_ships_and_a_file_is_ones_own(tmp_path):
+    assert world_file("magnet", tmp_path) == WORLDS / "magnet.yaml"
+    assert world_file("magnet.yaml", tmp_path) == tmp_path / "magnet.yaml"
+    with pytest.raises(ConfigError, match=r"no world .* is called 'magnett'.*'magnet'"):
+        world_file("magnett", tmp_path)

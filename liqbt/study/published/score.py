@@ -220,7 +220,7 @@ def score_forecasts(
     work = prepared(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
     run_id = run_identity(work.hashes)
     final = results / str(work.config["name"]) / run_id
-    return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage))
+    return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage), finish)
 
 
 def _execute(

@@ -18,16 +18,16 @@ from liqbt.log.store import EventLog
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import sealing_cards
 from liqbt.study.estimator_config import written
-from liqbt.study.identity import code_digest, lock_digest
+from liqbt.study.identity import APART, TAPES, code_digest, lock_digest
 from liqbt.study.pipeline import protocol
 from liqbt.study.published.levels import MarketLevels, market_levels
 from liqbt.study.published.markets import ScoredMarket, map_params, scored_market
 from liqbt.study.published.reading import PublishedRows, read_published
 from liqbt.study.summary import iso
-from liqbt.study.validity import gate_shown, withheld_claims
+from liqbt.study.validity import clearance, scope
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
-from liqbt.types import Instrument, Ns
+from liqbt.types import DAY_NS, Instrument, Ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +101,7 @@ def prepared(
     _check_asked(file, rows, options, named)
     log = EventLog.open(log_dir)
     markets = [scored_market(log, symbol, named, str(file)) for symbol in rows.symbols]
-    folder = results / ".cache" / "tapes" / code_digest()[:16]
+    folder = results / ".cache" / "tapes" / code_digest(TAPES, APART)[:16]
     seal, start_ns, end_ns = _unsealed(results, markets, int(rows.at.min()))
     tapes = [
         build_tape(log, Selection(kinds=dict(m.events), start_ns=start_ns, end_ns=end_ns), folder)
@@ -114,7 +114,8 @@ def prepared(
         "evaluation": options.model_dump(mode="json"),
         "seed": seed,
     }
-    withheld, gate = withheld_claims(results), gate_shown(results)
+    days = (min(int(t.events["ts_known"][-1]) for t in tapes) - int(rows.at.min())) / DAY_NS
+    cleared = clearance(results, scope([{"name": "published levels"}], options, None, days))
     return ScoreWork(
         rows=rows,
         markets=markets,
@@ -131,11 +132,11 @@ def prepared(
             "tape": {m.symbol: tape.digest for m, tape in zip(markets, tapes, strict=True)},
             "code": code_digest(),
             "lock": lock_digest(),
-            "gate": run_identity({**withheld, **gate}),
+            "gate": cleared.digest,
             **({} if seal is None else {"seal": run_identity(seal)}),
         },
-        withheld=withheld,
-        gate=gate,
+        withheld=cleared.withheld,
+        gate=cleared.shown,
         seal=seal,
     )
 
