@@ -23,12 +23,12 @@ from liqbt.log.store import EventLog
 from liqbt.registry.registrations import PARTS, openings
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
-from liqbt.study.fields import instant_ns
+from liqbt.config.fields import instant_ns
 from liqbt.study.pipeline import calibration
 from liqbt.study.published.markets import score_options
 from liqbt.study.published.score import score_forecasts
 from liqbt.study.run import run_experiment
-from liqbt.study.schema import EvaluationOptions
+from liqbt.config.schema import EvaluationOptions
 from liqbt.study.unseal import register_experiment, unseal_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Kind
 

@@ -24,7 +24,7 @@ from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.funding import Funding
 from liqbt.learn.models import VISIT_MODELS, predict_visits
 from liqbt.learn.walk import ModelOptions
-from liqbt.study.schema import EvaluationOptions
+from liqbt.config.schema import EvaluationOptions
 from liqbt.study.visits import run_visits
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Side
 

@@ -14,15 +14,14 @@ from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study import visits as stage
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import load_world
-from liqbt.study.pipeline import forecast_times
-from liqbt.study.traces import forecast_items
+from liqbt.study.pipeline import forecast_items, forecast_times
 from liqbt.study.replicate import world_experiment
+from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS
 
-WORLDS = Path(__file__).resolve().parents[2] / "experiments" / "worlds"
+WORLDS = Path(__file__).resolve().parents[2] / "liqbt" / "data" / "worlds"
 pytestmark = pytest.mark.slow
 
 
