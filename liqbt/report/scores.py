@@ -141,7 +141,7 @@ def value_cell(score: Score | None) -> str:
 
 def null_cell(score: Score | None) -> str:
     """Write what no information would give, in the statistic's unit, without the unit's name."""
-    if score is None:
+    if score is None or math.isnan(score.value):
         return fmt.DASH
     unit = statistic_of(score.statistic).unit
     return fmt.fixed(score.null * unit.scale, unit.decimals, signed=unit.signed)

@@ -20,6 +20,7 @@ from liqbt.report.scores import (
     has_null,
     horizons,
     in_unit,
+    is_known,
     main_symbol,
     mde_cell,
     null_cell,
@@ -287,7 +288,7 @@ def compared_table(run: Run) -> Table | None:
 
 
 def _beside_null(statistic: Statistic, score: Score | None) -> str:
-    null = f", null {null_cell(score)}" if score is not None and has_null(statistic) else ""
+    null = f", null {null_cell(score)}" if is_known(score) and has_null(statistic) else ""
     return f"{value_cell(score)}{null}"
 
 

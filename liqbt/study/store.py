@@ -205,10 +205,13 @@ class Run:
         return str(self.manifest["run_id"])
 
     def forecasts(self, symbol: str) -> list[Forecast]:
-        """Return the forecasts of `symbol`, in order of issue."""
+        """Return the first estimator's forecasts of `symbol`, in order of issue."""
         if self.issued is not None:
             return list(self.issued[symbol])
-        return forecasts_of(_read_table(self.path / "forecasts.parquet", symbol))
+        table = _read_table(self.path / "forecasts.parquet", symbol)
+        if "estimator" in table.column_names and self.scores:
+            table = table.filter(pc.equal(table["estimator"], self.scores[0].estimator))
+        return forecasts_of(table)
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.

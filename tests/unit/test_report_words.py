@@ -8,9 +8,18 @@ import pytest
 from report_run import START_NS, FakeRun, make_run
 
 from liqbt.errors import ConfigError
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.report.figures.drawn import CHARTS
 from liqbt.report.formatting import estimate, fixed, percent, price, usd
 from liqbt.report.line import forecast_line, line, verdict_notes
-from liqbt.report.narrative import VERDICT_WORDS, headline, reading, rests_on, verdict_reasons
+from liqbt.report.narrative import (
+    VERDICT_WORDS,
+    headline,
+    reading,
+    rests_on,
+    sentences,
+    verdict_reasons,
+)
 from liqbt.report.scores import find, row_words
 from liqbt.report.tables import sensitivity_table
 from liqbt.types import HOUR_NS, Score, Side, Verdict, VerdictWord
@@ -278,3 +287,31 @@ def test_prices_from_coins_of_every_size() -> None:
         "9.9000",
         "123,457",
     ]
+
+
+def test_what_statistics_ask_of_the_report_is_there() -> None:
+    known = {one.id: one for one in STATISTICS}
+    for one in STATISTICS:
+        assert set(one.group.charts if one.group else ()) <= set(CHARTS)
+        if one.reading is None:
+            continue
+        told = one.reading
+        said = told.text.format(value="V", null="N", n="1", days="2")
+        assert said.endswith(".")
+        assert one.unit.signed or "N" in said or told.positive, "a rate stands beside its null"
+        assert {*told.bounds, *filter(None, [told.weaker])} <= set(known)
+        assert len(told.bounds) in {0, 2}
+        assert bool(told.weaker) == ("{value}" in told.weaker_text)
+
+
+def test_a_claim_that_is_new_is_told_by_its_label(run: FakeRun) -> None:
+    hit = find(run.scores, "hit_rate", "BTCUSDT", "24h")
+    assert hit is not None
+    decides = replace(hit, statistic="first_side_gain", value=0.02, null=0.0, mde=0.014)
+    decides = replace(decides, ci_low=0.01, ci_high=0.03)
+    plain = [replace(known, reading=None) for known in STATISTICS if known.id == decides.statistic]
+    [told] = sentences(replace(run, scores=(decides,)), "BTCUSDT", "24h", plain)
+    assert told.startswith(f"{plain[0].label}: +20 [+10, +30] millinats. The interval lies above")
+    other = replace(decides, null=0.015)
+    [told] = sentences(replace(run, scores=(other,)), "BTCUSDT", "24h", plain)
+    assert "The interval contains +15.0 millinats: no effect found" in told

@@ -385,8 +385,8 @@ STATISTICS: Final = (
         better=Better.LOWER,
         bounds=(0.0, 1.0),
         reading=Reading(
-            text="The probabilities that were stated have a Brier score of {value} where the "
-            "random walk's have {null}, {n} episodes."
+            text="Brier score {value} of the probabilities that were stated, where a random walk's "
+            "have {null}, {n} episodes."
         ),
     ),
     _stated_statistic(

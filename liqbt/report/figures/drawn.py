@@ -19,7 +19,7 @@ from liqbt.report.figures.heatmap import ESTIMATED, episode_marks, map_figure
 from liqbt.report.figures.profile import profile_figure, true_map_figure
 from liqbt.report.figures.raster import issue_spacing
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.pages.published import PUBLISHED
+from liqbt.report.narrative import PUBLISHED
 from liqbt.report.scores import (
     main_symbol,
     own_scores,

@@ -14,9 +14,14 @@ from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
 from liqbt.report.figures.drawn import market_figures, score_figures
 from liqbt.report.line import forecast_line
-from liqbt.report.narrative import VERDICT_WORDS, headline, reading
+from liqbt.report.narrative import (
+    VERDICT_WORDS,
+    headline,
+    published_limits,
+    published_section,
+    reading,
+)
 from liqbt.report.notes import registration_sentences
-from liqbt.report.pages.published import published_limits, published_section
 from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.pages.validity import gate_section
 from liqbt.report.scores import estimators, row_words

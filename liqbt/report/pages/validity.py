@@ -18,7 +18,7 @@ from liqbt.report.figures.validity import (
     power_figure,
     size_figure,
 )
-from liqbt.report.pages.template import page_environment, style_sheet
+from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
@@ -48,27 +48,20 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
             figures["power"] = power_figure(document["power"], name="power.svg")
         if "lifts" in document["random_levels"]:
             figures["levels"] = levels_figure(document["random_levels"], name="random-levels.svg")
-    css = style_sheet()
-    template = page_environment().get_template("validity.html.j2")
-    text = template.render(
-        css=css,
-        gates=document["gates"],
-        identity=document["identity"],
-        seed=document["seed"],
-        figures=figures,
-        size=_size_table(document),
-        ran_away=sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
-        power=_power_table(document),
-        lost=_lost(document),
-        smallest=_smallest_table(document),
-        levels=document["random_levels"],
-        lifts=_lifts_table(document["random_levels"]),
-    )
-    for figure in figures.values():
-        (out_dir / figure.name).write_bytes(figure.data)
-    path = out_dir / "validity.html"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    context = {
+        "gates": document["gates"],
+        "identity": document["identity"],
+        "seed": document["seed"],
+        "figures": figures,
+        "size": _size_table(document),
+        "ran_away": sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
+        "power": _power_table(document),
+        "lost": _lost(document),
+        "smallest": _smallest_table(document),
+        "levels": document["random_levels"],
+        "lifts": _lifts_table(document["random_levels"]),
+    }
+    return write_page(out_dir, "validity", context, figures=figures.values())
 
 
 def _size_table(document: Mapping[str, Any]) -> Table | None:
