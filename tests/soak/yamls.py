@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.study.estimators import build_estimator
+from liqbt.study.estimators import build_estimators
 from liqbt.study.pipeline import calibration, evaluation_config
 from liqbt.study.schema import load_experiment
 from liqbt.study.worlds import load_world

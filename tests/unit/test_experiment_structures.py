@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from liqbt.audit.lookahead import lookahead
-from liqbt.study.schema import Experiment, parse_experiment
 from liqbt.errors import ConfigError
 from liqbt.estimators.base import _REGISTERED
 from liqbt.estimators.oi_flow import OIFlow
@@ -28,13 +27,13 @@ from liqbt.study.estimators import STRUCTURES, EstimatorConfig, build_estimator,
 from liqbt.study.pipeline import (
     evaluation_config,
     forecast_times,
+    issue,
     issued_items,
     market_input,
     with_structures,
 )
 from liqbt.study.replicate import replicate
-from liqbt.study.schema import Experiment, parse_experiment
-from liqbt.study.pipeline import issue
+from liqbt.study.schema import Experiment, parse_experiment, with_estimator
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, Events, Forecast, Kind, Ns

@@ -15,6 +15,8 @@ import pytest
 from direction_world import landmarks
 from shell import call
 
+from liqbt.config.fields import instant_ns
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
 from liqbt.learn.models import predict_landmarks
@@ -23,12 +25,10 @@ from liqbt.log.store import EventLog
 from liqbt.registry.registrations import PARTS, openings
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
-from liqbt.config.fields import instant_ns
 from liqbt.study.pipeline import calibration
 from liqbt.study.published.markets import score_options
 from liqbt.study.published.score import score_forecasts
 from liqbt.study.run import run_experiment
-from liqbt.config.schema import EvaluationOptions
 from liqbt.study.unseal import register_experiment, unseal_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Kind
 

@@ -186,7 +186,7 @@ def test_a_finding_is_what_the_verdict_of_the_claim_asks_for():
 
 
 def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
-    def stopped(world, experiment, seed, cheat):
+    def stopped(world, experiment, seed, cheat, statistics):
         raise RunawayError(f"world {world.name}: the price of SIM ran away at 2025-03-27")
 
     monkeypatch.setattr(replications, "replicate", stopped)

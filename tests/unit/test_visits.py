@@ -15,8 +15,10 @@ from evaluation_world import (
     points,
     reflected,
 )
+from liqbt.study.visits import run_visits
 from scipy.optimize import minimize
 
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.claims.visit import VISIT_DTYPE, cluster_levels, unit_levels, visit_scores
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
@@ -24,8 +26,6 @@ from liqbt.evaluation.evaluate import observe
 from liqbt.evaluation.funding import Funding
 from liqbt.learn.models import VISIT_MODELS, predict_visits
 from liqbt.learn.walk import ModelOptions
-from liqbt.config.schema import EvaluationOptions
-from liqbt.study.visits import run_visits
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Side
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,))
