@@ -107,6 +107,8 @@ def _rows(
         where = (symbol, horizon_name(horizon_ns), side)
         if statistic.sampled is not None:
             value, null, n_units = statistic.sampled(evidence, mine)
+            if not n_units:
+                continue
             days = _sums(evidence, _counting(statistic, known), mine)
             found = Estimate(value=value, n_episodes=n_units, n_days=days.n_days if days else 0)
             yield detail(statistic, where, null, found, estimator=evidence.estimator)
@@ -114,7 +116,7 @@ def _rows(
         days = _sums(evidence, statistic, mine)
         if days is not None:
             found = _estimated(evidence, statistic, mine, days, draws, known)
-            null = _null(statistic, days)
+            null = 0.0 if days.null is None else days.chance
             yield detail(statistic, where, null, found, days, estimator=evidence.estimator)
 
 
@@ -132,12 +134,6 @@ def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> Da
     parts = [statistic.day_sums(evidence, cell) for cell in cells]
     held = [part for part in parts if part is not None]
     return pooled(held) if held else None
-
-
-def _null(statistic: Statistic, days: DaySums) -> float:
-    if days.null is None:
-        return 0.0
-    return days.chance if statistic.bounds[0] != 0.0 or len(days.total) else math.nan
 
 
 def _estimated(

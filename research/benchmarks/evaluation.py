@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from liqbt.study.visits import run_visits
 
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.claims.direction import with_direction
@@ -29,7 +30,6 @@ from liqbt.study.pipeline import (
     with_structures,
 )
 from liqbt.study.replicate import world_experiment
-from liqbt.study.visits import run_visits
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
 from liqbt.types import DAY_NS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from liqbt.study.estimators import build_estimator
 from liqbt.study.events import load_world
-from liqbt.study.pipeline import calibration, evaluation_config
+from liqbt.study.pipeline import protocol
 from liqbt.study.schema import load_experiment
 from soak.fuzz import judged
 from soak.mutate import mutate_yaml
@@ -91,8 +91,7 @@ def _mutated(path: Path, texts: list[str], rng: random.Random) -> str:
 def _configured(path: Path) -> str:
     """Use everything that an experiment configures, short of its data."""
     experiment = load_experiment(path)
-    evaluation_config(experiment)
-    calibration(experiment.evaluation)
+    protocol(experiment.evaluation)
     for symbol in experiment.symbols:
         if experiment.estimator_of(symbol).step >= 1e-4:  # a finer grid takes its time
             build_estimator(experiment, symbol)

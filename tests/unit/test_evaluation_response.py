@@ -8,19 +8,14 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from evaluation_world import START, STEP_S, map_market
+from evaluation_world import START, STEP_S, map_market, paired_response
 from evaluation_world import map_forecast as forecast
 from scipy.stats import norm
 
 from liqbt.errors import DataError
 from liqbt.estimators.nulls import reflect
 from liqbt.evaluation.bins import anchors_of, outward_density, rank_contrast, response_bins
-from liqbt.evaluation.claims.magnet import (
-    drift_response,
-    paired_response,
-    raw_paired_response,
-    side_response,
-)
+from liqbt.evaluation.claims.magnet import drift_response, response_days
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.nulls.placebo import (
@@ -30,6 +25,7 @@ from liqbt.evaluation.nulls.placebo import (
     restricted_cubic,
 )
 from liqbt.types import DAY_NS, MINUTE_NS, SECOND_NS, DensityGrid
+from research.methods.side_response import side_days
 
 CONFIG = EvaluationConfig()
 STEP = STEP_S * SECOND_NS
@@ -102,7 +98,7 @@ def test_slope_and_error_like_statsmodels():
     assert found.value == pytest.approx(fit.params[0], rel=1e-9)
     assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / (90 - 5)), rel=1e-6)
     assert found.n_episodes == found.n_days == 90
-    raw = raw_paired_response([bins], DRAWS).value
+    raw = response_days(bins, rank_contrast(bins), None).ratio
     assert raw == pytest.approx(
         sm.OLS(bins.visited[:, 1] - bins.visited[:, 0], x[:, 0]).fit().params[0]
     )
@@ -119,7 +115,7 @@ def test_within_a_side_like_statsmodels():
         latency_ns=MINUTE_NS,
         rng=np.random.default_rng(0),
     )
-    found = side_response([(bins, placebo)], DRAWS)
+    found = side_days(bins, placebo)
     rank = np.empty(bins.density.shape)
     for group in np.unique(bins.forecast * 64 + bins.band):
         mine = bins.forecast * 64 + bins.band == group
@@ -134,7 +130,7 @@ def test_within_a_side_like_statsmodels():
     ]
     spline = restricted_cubic(np.tile(bins.distance_sigma, 2), (0.3, 0.8, 1.5, 2.3))
     x = np.column_stack([rank.T.ravel(), np.ones(2 * len(rank)), spline])
-    assert found.value == pytest.approx(sm.OLS(np.concatenate(lift), x).fit().params[0], rel=1e-8)
+    assert found.ratio == pytest.approx(sm.OLS(np.concatenate(lift), x).fit().params[0], rel=1e-8)
 
 
 def test_reflection_changes_nothing():
@@ -203,9 +199,6 @@ def test_beside_itself_nothing_is_left():
     )
     beside = paired_response([bins], DRAWS, covariates=[[other]])
     assert beside.value == pytest.approx(paired_response([bins], DRAWS).value, abs=0.2)
-    elsewhere = bins_of(*map_market(9, 40))
-    with pytest.raises(DataError, match="another map"):
-        paired_response([bins], DRAWS, covariates=[[elsewhere]])
 
 
 def test_maps_without_density_or_forecasts():

@@ -15,7 +15,7 @@ import pytest
 from shell import call
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.evaluation.claims.visit import VISIT_DTYPE
+from liqbt.evaluation.levels import VISIT_DTYPE
 from liqbt.learn.models import VISIT_MODELS, predict_visits
 from liqbt.learn.walk import ModelOptions
 from liqbt.registry.registrations import PARTS, parts_of
