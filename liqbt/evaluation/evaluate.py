@@ -106,26 +106,15 @@ def _rows(
     for symbol, mine in [*groups, (POOLED, cells)]:
         where = (symbol, horizon_name(horizon_ns), side)
         if statistic.sampled is not None:
-            value, null, n_units = statistic.sampled(evidence, mine)
-            if not n_units:
-                continue
-            days = _sums(evidence, _counting(statistic, known), mine)
-            found = Estimate(value=value, n_episodes=n_units, n_days=days.n_days if days else 0)
-            yield detail(statistic, where, null, found, estimator=evidence.estimator)
+            sampled = statistic.sampled(evidence, mine)
+            if sampled is not None:
+                yield detail(statistic, where, sampled[1], sampled[0], estimator=evidence.estimator)
             continue
         days = _sums(evidence, statistic, mine)
         if days is not None:
             found = _estimated(evidence, statistic, mine, days, draws, known)
             null = 0.0 if days.null is None else days.chance
             yield detail(statistic, where, null, found, days, estimator=evidence.estimator)
-
-
-def _counting(statistic: Statistic, known: dict[str, Statistic]) -> Statistic:
-    """Return a statistic of the same needs that has day sums: it says on how many days."""
-    for other in known.values():
-        if other.needs == statistic.needs and other.day_sums is not None:
-            return other
-    return statistic
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:

@@ -81,9 +81,14 @@ def test_lift_and_ratio_are_of_the_same_sums(learnt):
 
 
 def test_a_market_is_scored_alike_alone(markets, learnt):
-    alone = [*scored(evidence(markets[:1]), LEARNT)]
-    for name in ("level_lift", "mirror_lift_did", "observed_over_expected"):
-        assert found(alone, name, "A").value == found(learnt.details, name, "A").value
+    """To the last digit, intervals too, where no market is learnt from together with others."""
+    names = {"level_lift", "mirror_lift_did", "observed_over_expected"}
+    names |= {"hit_rate", "mirror_lift", "dose_response"}
+    alone = scored(evidence(markets[:1]), [s for s in STATISTICS if s.id in names])
+    rows = [repr(d.score) for d in alone if d.score.symbol == "A"]
+    among = [s for s in learnt.scores if s.symbol == "A" and s.statistic in names]
+    assert rows == [repr(score) for score in among]
+    assert len(rows) == 3 + 3 + 4
 
 
 def test_a_past_before_the_first_score_is_learnt_from(markets):

@@ -179,6 +179,14 @@ def test_size_and_power():
     assert sum(e.ci_low > 0 for e in drawn) >= 5
 
 
+def left_of(bins):
+    """What a plain least-squares fit of the trends leaves of dose and visits in one market."""
+    drift = 4.0 * bins.distance_sigma * norm.cdf(-bins.distance_sigma)
+    controls = np.column_stack([drift, bins.trend * drift[:, None]])
+    both = np.column_stack([rank_contrast(bins), bins.visited[:, 1] - bins.visited[:, 0]])
+    return (both - controls @ np.linalg.lstsq(controls, both, rcond=None)[0]).T
+
+
 def test_two_markets_are_pooled_by_day():
     a, b = bins_of(*map_market(6, 50)), bins_of(*map_market(7, 50))
     pooled = paired_response([a, b], DRAWS)
@@ -187,6 +195,8 @@ def test_two_markets_are_pooled_by_day():
     alone = [paired_response([x], DRAWS) for x in (a, b)]
     low, high = sorted(x.value for x in alone)
     assert low <= pooled.value <= high
+    x, y = (np.concatenate(c) for c in zip(*(left_of(b) for b in (a, b)), strict=True))
+    assert pooled.value == pytest.approx(x @ y / (x @ x), rel=1e-12)
     assert pooled.hac_se < max(x.hac_se for x in alone)
 
 

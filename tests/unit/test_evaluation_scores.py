@@ -440,6 +440,46 @@ def test_markets_pooled_by_day_are_the_markets_at_once():
             )
 
 
+def test_evidence_of_another_protocol_is_observed_anew(evaluation):
+    source = evaluation.evidence
+    other = replace(source, config=replace(source.config, floor=1.0))
+    assert len(other.episodes(0, DAY_NS)) < len(source.episodes(0, DAY_NS))
+    assert other.observed is not source.observed
+
+
+def test_stated_probabilities_have_rows_where_something_was_stated():
+    """Of one market of two, and of it some episodes only; the other has no row of its own."""
+    markets = [
+        brownian_market(np.random.default_rng(k), days=20, kind="points", symbol=name)
+        for k, name in enumerate("AB")
+    ]
+
+    def said(rows):
+        return np.where((rows["symbol"] == 0) & (rows["at"] % (2 * HOUR_NS) == 0), 0.3, np.nan)
+
+    evidence = Evidence(markets=markets, config=CONFIG, stated=said)
+    chosen = [s for s in STATISTICS if "stated" in s.needs]
+    rows = [d.score for d in scored(evidence, chosen)]
+    assert {(s.statistic, s.symbol, s.horizon) for s in rows} == {
+        (s.id, symbol, horizon)
+        for s in chosen
+        for symbol in ("A", "pooled")
+        for horizon in ("4h", "24h")
+    }
+    births = evidence.episodes(0, DAY_NS)
+    births = births[births["birth"] & (births["at"] % (2 * HOUR_NS) == 0)]
+    y, q = births["visited"].astype(float), births["brownian"]
+    found = {s.statistic: s for s in rows if (s.symbol, s.horizon) == ("A", "24h")}
+    assert found["stated_brier"].value == pytest.approx(((0.3 - y) ** 2).mean())
+    assert found["stated_brier"].null == pytest.approx(((q - y) ** 2).mean())
+    assert found["stated_uncertainty"].value == pytest.approx(y.mean() * (1 - y.mean()))
+    n_days = len(np.unique(births["at"] // DAY_NS))
+    assert {(s.n_episodes, s.n_days) for s in found.values()} == {(len(y), n_days)}
+    pooled_rows = {s.statistic: s for s in rows if (s.symbol, s.horizon) == ("pooled", "24h")}
+    for name, score in found.items():
+        assert repr(replace(pooled_rows[name], symbol="A")) == repr(score)
+
+
 def test_a_statistic_that_is_added_moves_no_other_and_one_alone_is_what_it_is_among_all(
     evaluation,
 ):

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
+from liqbt.evaluation.inference.estimates import Estimate
 from liqbt.evaluation.lifts import SUBSETS, births_of, on_side
 from liqbt.evaluation.probability import Corp, brier_score, corp, log_score
 from liqbt.evaluation.statistic import (
@@ -31,10 +32,11 @@ from liqbt.evaluation.statistic import (
     Better,
     Cell,
     Group,
+    Sampled,
     Statistic,
     Summed,
 )
-from liqbt.types import FloatArray
+from liqbt.types import DAY_NS, FloatArray
 
 CLAIM: Final = Claim(
     id="visit",
@@ -206,16 +208,18 @@ def _log_skill(p: FloatArray, q: FloatArray, y: FloatArray) -> FloatArray:
     return log_score(p, y) - log_score(q, y)
 
 
-def _corp(part: str) -> Callable[[Evidence, Sequence[Cell]], tuple[float, float, int]]:
+def _corp(part: str) -> Sampled:
     """Return a part of the stated probabilities' Brier score, and that of Brownian motion."""
 
-    def sampled(evidence: Evidence, cells: Sequence[Cell]) -> tuple[float, float, int]:
-        columns = [_stated(evidence, cell)[:3] for cell in cells]
-        p, q, y = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    def sampled(evidence: Evidence, cells: Sequence[Cell]) -> tuple[Estimate, float] | None:
+        columns = [_stated(evidence, cell) for cell in cells]
+        p, q, y, at = (np.concatenate(parts) for parts in zip(*columns, strict=True))
         if not len(y):
-            return np.nan, np.nan, 0
+            return None
         found: tuple[Corp, Corp] = corp(p, y), corp(q, y)
-        return float(getattr(found[0], part)), float(getattr(found[1], part)), len(y)
+        n_days = len(np.unique(at // DAY_NS))
+        ours = Estimate(value=getattr(found[0], part), n_episodes=len(y), n_days=n_days)
+        return ours, float(getattr(found[1], part))
 
     return sampled
 
