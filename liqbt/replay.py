@@ -12,6 +12,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,12 +30,19 @@ Slicer = Callable[[Events, int, int], Events]
 
 _BATCH: Final = 1 << 18
 _CHECKED_AT_ONCE: Final = 1024
+_READS_DENSITY: Final = (
+    "the magnet's dose-response reads the estimated notional at every distance, not the clusters; "
+    "give it in USD as density_usd of shape (2, n), for instance by "
+    "liqbt.estimators.forecast_from_density"
+)
 
 
 class Estimator(Protocol):
     """A fold over events that can be asked, at any moment, for a forecast.
 
-    A forecast is a pure function of the events received so far, the configuration and the seed.
+    A forecast is a pure function of the events received so far, the configuration and the seed. An
+    experiment makes one as `Class(params, market)`: an instance of the class's `Params` and a
+    `liqbt.estimators.MarketSpec`; or as `Class(market)` where the class has no `Params`.
     """
 
     def update(self, events: Events) -> None:
@@ -127,19 +135,57 @@ def replay(
         The estimator raised, returned what is no forecast, or a forecast holds a number that none
         can hold or claims to know an event that it cannot have seen; names estimator and time.
     """
+    made = {"": estimator}
+    return replay_many(tape, made, times, batch=batch, slicer=slicer, progress=progress)[""]
+
+
+def replay_many(
+    tape: Tape,
+    estimators: Mapping[str, Estimator],
+    times: IntArray,
+    *,
+    batch: int = _BATCH,
+    slicer: Slicer = copied,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, list[Forecast]]:
+    """Hand several estimators the tape in one pass and collect their forecasts at `times`.
+
+    Each slice is cut once and handed to all of them; what each issues is bit for bit what it would
+    have issued alone.
+
+    Parameters
+    ----------
+    tape, times, batch, slicer, progress
+        As in `replay`.
+    estimators : mapping of str to Estimator
+        By name, each fresh.
+
+    Returns
+    -------
+    dict of str to list of Forecast
+        What each issued, by name.
+
+    Raises
+    ------
+    EstimatorError
+        As in `replay`.
+    """
+    issued: dict[str, list[Forecast]] = {name: [] for name in estimators}
+    checked = dict.fromkeys(estimators, 0)
     start = Checkpoint(tape=tape.digest, position=0, issued=0, state={})
-    steps = replay_from(start, tape, estimator, times, batch=batch, slicer=slicer)
-    issued = []
-    checked = 0
-    for step, (_, forecast) in enumerate(steps):
-        if forecast is not None:
-            issued.append(forecast)
+    steps = _steps(start, tape, tuple(estimators.values()), times, batch, slicer)
+    for step, (_, forecasts) in enumerate(steps):
+        for name, forecast in zip(estimators, forecasts, strict=True):
+            mine = issued[name]
+            if forecast is not None:
+                mine.append(forecast)
+            if len(mine) - checked[name] >= _CHECKED_AT_ONCE:
+                _check_arrays(mine[checked[name] :], estimators[name])
+                checked[name] = len(mine)
         if progress is not None:
             progress(step + 1)
-        if len(issued) - checked >= _CHECKED_AT_ONCE:
-            _check_arrays(issued[checked:], estimator)
-            checked = len(issued)
-    _check_arrays(issued[checked:], estimator)
+    for name, mine in issued.items():
+        _check_arrays(mine[checked[name] :], estimators[name])
     return issued
 
 
@@ -171,24 +217,52 @@ def replay_from(
         )
     if checkpoint.state:
         estimator.restore(checkpoint.state)
+    for position, (forecast,) in _steps(checkpoint, tape, (estimator,), times, batch, slicer):
+        yield position, forecast
+
+
+def _steps(
+    checkpoint: Checkpoint,
+    tape: Tape,
+    estimators: Sequence[Estimator],
+    times: IntArray,
+    batch: int,
+    slicer: Slicer,
+) -> Iterator[tuple[int, list[Forecast | None]]]:
+    """Yield the tape position and every estimator's forecast of each scheduled time to come."""
     cuts = np.searchsorted(tape.events["ts_known"], times, side="left")
     position = checkpoint.position
     for i in range(checkpoint.issued, len(times)):
         cut, at = int(cuts[i]), int(times[i])
-        try:
-            while position < cut:
-                stop = min(position + batch, cut)
-                estimator.update(slicer(tape.events, position, stop))
-                position = stop
-            forecast = estimator.forecast(at)
-        except (LiqbtError, MemoryError):
-            raise
-        except Exception as error:
-            said = first_line(error)
-            raise EstimatorError(f"{_named(estimator, at)} failed with {said}") from error
-        if forecast is not None:
-            _check(forecast, at, estimator)
-        yield position, forecast
+        while position < cut:
+            stop = min(position + batch, cut)
+            events = slicer(tape.events, position, stop)
+            for estimator in estimators:
+                with _blamed(estimator, at):
+                    estimator.update(events)
+            position = stop
+        forecasts = []
+        for estimator in estimators:
+            with _blamed(estimator, at):
+                forecast = estimator.forecast(at)
+            if forecast is not None:
+                _check(forecast, at, estimator)
+            forecasts.append(forecast)
+        yield position, forecasts
+
+
+@contextmanager
+def _blamed(estimator: object, at: Ns) -> Iterator[None]:
+    """Say which estimator failed, and when."""
+    try:
+        yield
+    except EstimatorError as error:
+        raise EstimatorError(f"{_named(estimator, at)} failed: {error}") from error
+    except (LiqbtError, MemoryError):
+        raise
+    except Exception as error:
+        said = first_line(error)
+        raise EstimatorError(f"{_named(estimator, at)} failed with {said}") from error
 
 
 def _named(estimator: object, at: Ns) -> str:
@@ -225,6 +299,8 @@ def _problem(forecast: Forecast, at: Ns) -> str:
         return f"holds mark {forecast.mark} and sigma_1d {forecast.sigma_1d}"
     if not -1.0 <= forecast.asymmetry <= 1.0:
         return f"holds asymmetry {forecast.asymmetry}; expected a number from -1 to 1"
+    if getattr(forecast.density_usd, "shape", None) is None:
+        return f"holds {forecast.density_usd!s:.40} as density_usd: {_READS_DENSITY}"
     if forecast.density_usd.ndim != 2 or len(forecast.density_usd) != 2:
         return f"holds density_usd of shape {forecast.density_usd.shape}; expected (2, n)"
     if forecast.clusters.dtype != CLUSTER_DTYPE:
@@ -261,6 +337,22 @@ def _refuse_first(
         raise EstimatorError(
             f"{_named(estimator, issued[place].at)} returned a forecast whose {name} holds NaN or "
             "a number that cannot be right"
+        )
+
+
+def require_density(issued: Sequence[Forecast]) -> None:
+    """Refuse forecasts that hold clusters, and nowhere a density.
+
+    Raises
+    ------
+    EstimatorError
+        Says what is read, and how to give it.
+    """
+    first = next((forecast for forecast in issued if len(forecast.clusters)), None)
+    if first is not None and not any(forecast.density_usd.any() for forecast in issued):
+        raise EstimatorError(
+            f"the estimator of {first.symbol} returned clusters, and a density of nothing in any "
+            f"of {len(issued)} forecasts: {_READS_DENSITY}"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.oi_flow import OIFlow
 from liqbt.log.store import EventLog
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, Kind, Ns
@@ -21,8 +21,12 @@ from liqbt.types import Events, Forecast, Kind, Ns
 class _Wrapper:
     """The reference estimator, whose asymmetry is nudged by `peek()`."""
 
-    def __init__(self, config: Any) -> None:
-        self.inner = OIFlow(config)
+    Params = OIFlow.Params
+    needs = OIFlow.needs
+    needs_margin = True
+
+    def __init__(self, params: Any, market: Any) -> None:
+        self.inner = OIFlow(params, market)
 
     def update(self, events: Events) -> None:
         self.inner.update(events)
@@ -97,8 +101,8 @@ class CapturedTape(_Wrapper):
 class FullSampleConstants(_Wrapper):
     """Fits a constant to the whole sample when it is built, and never looks again."""
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
+    def __init__(self, params: Any, market: Any) -> None:
+        super().__init__(params, market)
         tapes = tapes_in_memory()
         self.constant = 1e-3 * mean_log(max(tapes, key=len).events["p0"] if tapes else np.ones(1))
 
@@ -167,8 +171,8 @@ class HiddenState(_Wrapper):
 class AliasedState(_Wrapper):
     """Hands out the very array that it goes on writing to."""
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
+    def __init__(self, params: Any, market: Any) -> None:
+        super().__init__(params, market)
         self.count = np.zeros(1)
 
     def update(self, events: Events) -> None:
@@ -217,8 +221,8 @@ class StateTouches(_Wrapper):
 class ReadsLoadOrder(_Wrapper):
     """Looks for logs in memory and counts their commits: how the events were loaded."""
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
+    def __init__(self, params: Any, market: Any) -> None:
+        super().__init__(params, market)
         logs = [thing for thing in gc.get_objects() if isinstance(thing, EventLog)]
         self.commits = sum(len(log.commits()) for log in logs if log.path.exists())
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from liqbt.estimators.config import PriceConfig
-from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.config import MarketSpec
+from liqbt.estimators.oi_flow import Bracket, OIFlow
 from liqbt.margin.tiers import flat_tiers
 from liqbt.types import EVENT_DTYPE, HOUR_NS, SECOND_NS, Kind
 
@@ -149,21 +149,43 @@ def tapes(draw):
     return kind, out
 
 
-def small_config(kind, **changes):
+def of(make, **options):
+    """Parameters and market of an estimator, brackets given as columns, half-lives in hours."""
+    names = ("symbol", "price_kind", "tiers")
+    market = MarketSpec(**{"symbol": "X"} | {k: options.pop(k) for k in names if k in options})
+    if "leverages" in options:
+        columns = zip(
+            options.pop("leverages"),
+            options.pop("weights"),
+            options.pop("half_lives_h"),
+            strict=True,
+        )
+        notional = {"position_notional_usd": options.pop("position_notional_usd", 10_000.0)}
+        options["brackets"] = tuple(
+            Bracket(leverage=leverage, weight=weight, half_life=round(hours * HOUR_NS), **notional)
+            for leverage, weight, hours in columns
+        )
+    return make.Params(**options), market
+
+
+def small_config(kind, make=OIFlow, **changes):
     base = {
-        "symbol": "X",
         "tiers": TIERS,
-        "leverages": (5.0, 20.0, 60.0),
-        "weights": (0.5, 0.3, 0.2),
-        "half_lives_h": (24.0, 6.0, 1.0),
+        "price_kind": kind,
         "step": STEP,
         "grid_span": 0.3,
         "reach": 0.25,
         "fine_bins": 10,
         "coarse": 5,
-        "price": PriceConfig(price_kind=kind, sigma_window_ns=6 * HOUR_NS),
+        "sigma_window": 6 * HOUR_NS,
     }
-    return OIFlowConfig(**(base | changes))
+    if make is OIFlow:
+        base |= {
+            "leverages": (5.0, 20.0, 60.0),
+            "weights": (0.5, 0.3, 0.2),
+            "half_lives_h": (24.0, 6.0, 1.0),
+        }
+    return of(make, **(base | changes))
 
 
 def rows_of(array):

@@ -343,8 +343,8 @@ def make_run(
         "path": Path("results/btc-2025-12/4fd1a09c2b7e6650"),
         "manifest": make_manifest(names, n),
         "config": {
-            "estimator": {"name": "oi_flow"},
-            "symbols": {name: {"estimator": None} for name in names},
+            "estimators": {"oi_flow": {"use": "oi_flow"}},
+            "symbols": {name: {"estimators": {}} for name in names},
             "evaluation": {
                 "latency": "60s",
                 "distance_floor": 0.25,

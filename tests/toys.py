@@ -78,7 +78,7 @@ class Toy:
             sigma_1d=0.02,
             grid=DensityGrid(anchor=50_000.0),
             mark_bin=0,
-            density_usd=np.zeros((2, 10), np.float32),
+            density_usd=np.ones((2, 10), np.float32),
             clusters=clusters,
             asymmetry=0.1,
             asymmetry_reach=0.1,

@@ -10,8 +10,9 @@ from typing import Any
 
 from liqbt.errors import DataError
 from liqbt.replay import Estimator, replay
-from liqbt.study.estimators import build_estimator, make_importable
+from liqbt.study.estimators import build_estimator
 from liqbt.study.events import Origin, market_tape, open_events
+from liqbt.study.own_code import make_importable
 from liqbt.study.pipeline import forecast_times, issued_items
 from liqbt.study.progress import Stage
 from liqbt.study.schema import Experiment, load_experiment, with_estimator
@@ -144,10 +145,10 @@ def open_place(place: Place, stage: Stage) -> Opened:
     LiqbtError
         If the configuration or the data cannot be used.
     """
+    make_importable(place.path.parent)
     experiment = load_experiment(place.path)
     if place.estimator is not None:
         experiment = with_estimator(experiment, place.estimator)
-    make_importable(place.path.parent)
     cache = place.results / ".cache"
     origin = open_events(experiment, place.path, cache, stage)
     opened = Opened(experiment=experiment, origin=origin, cache=cache)

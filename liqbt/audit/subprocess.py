@@ -22,7 +22,7 @@ from liqbt.audit.shuffle import reversed_log, shuffle_file, shuffled_log
 from liqbt.audit.subject import Opened, Place, Subject, issued, open_place
 from liqbt.audit.values import hashed
 from liqbt.errors import DataError, LiqbtError
-from liqbt.ingest.parse import load_map
+from liqbt.ingest.colmap import load_map
 from liqbt.log.store import EventLog
 from liqbt.replay import load_checkpoint, replay_from
 from liqbt.study.events import open_events

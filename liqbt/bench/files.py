@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
-from liqbt.ingest.colmap import ColumnMap
-from liqbt.ingest.parse import parse_map
+from liqbt.ingest.colmap import ColumnMap, parse_map
 from liqbt.ingest.table import ingest_file
 from liqbt.log.disk import read_parquet
 from liqbt.log.store import EventLog

@@ -42,11 +42,11 @@ def plane(
     experiment: Path, horizons: str | None, out: Path | None, results: Path, as_json: bool
 ) -> None:
     """Show where 85 % lies: horizon x distance, with no information and with EXPERIMENT's map."""
+    from liqbt.config.fields import duration_ns
     from liqbt.evaluation.accuracy.summary import describe_plane, plane_value
     from liqbt.report.pages.plane import write_plane_page
     from liqbt.report.pages.run import write_report
     from liqbt.study.accuracy import experiment_plane
-    from liqbt.study.fields import duration_ns
 
     try:
         asked = None if horizons is None else tuple(duration_ns(h) for h in horizons.split(","))

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
+from liqbt.config import MAX_BAD
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -22,7 +23,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.argument("column_map", metavar="MAP", type=FILE)
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @log_option
-@click.option("--max-bad", type=click.FloatRange(0, 1), default=0.001, show_default=True)
+@click.option("--max-bad", type=click.FloatRange(0, 1), default=MAX_BAD, show_default=True)
 @click.option("--data-root", type=FILE, help="Folder that second files of a map lie below.")
 @json_option
 def ingest(
@@ -73,7 +74,7 @@ def ingest(
 @click.option("--base", help="The archive's address.  [default: LIQBT_ARCHIVE, or the venue's own]")
 @click.option("--keep", type=FILE, help="Folder that files are kept in.  [default: LOG.archive]")
 @click.option("--jobs", type=click.IntRange(1, 16), default=4, show_default=True)
-@click.option("--max-bad", type=click.FloatRange(0, 1), default=0.001, show_default=True)
+@click.option("--max-bad", type=click.FloatRange(0, 1), default=MAX_BAD, show_default=True)
 @click.option("--strict", is_flag=True, help="Exit 1 if the archive lacks a file.")
 @json_option
 def fetch(
@@ -177,19 +178,21 @@ def quality(log_dir: Path, out: Path | None, as_json: bool) -> None:
     say(value, as_json, text)
 
 
-@click.command(
-    epilog=examples("liqbt simulate experiments/worlds/magnet.yaml --seed 1 --log sim --truth t")
-)
+@click.command(epilog=examples("liqbt simulate magnet --seed 1 --log sim --truth t"))
 @click.argument("world", metavar="WORLD", type=FILE)
 @click.option("--seed", type=click.IntRange(min=0), required=True, help="Root seed.")
 @log_option
 @click.option("--truth", type=FILE, help="Folder for the truth tables.")
 @json_option
 def simulate(world: Path, seed: int, log_dir: Path, truth: Path | None, as_json: bool) -> None:
-    """Simulate a WORLD into an event log, and its truth beside it."""
+    """Simulate a WORLD into an event log, and its truth beside it.
+
+    WORLD is a YAML file, or the name of a world that ships with liqbt.
+    """
     from liqbt.study.events import simulate_world
     from liqbt.study.summary import describe_log, log_info
+    from liqbt.study.worlds import world_file
 
-    simulate_world(world, seed=seed, log_dir=log_dir, truth_dir=truth)
+    simulate_world(world_file(str(world), Path()), seed=seed, log_dir=log_dir, truth_dir=truth)
     value = log_info(log_dir)
     say(value, as_json, describe_log(value))

@@ -30,9 +30,9 @@ def say(value: Any, as_json: bool, text: str) -> None:
 
 @contextmanager
 def progress() -> Iterator[Stage]:
-    """Show stages on a terminal's stderr; stay silent anywhere else."""
+    """Show stages on a terminal's stderr; anywhere else only what must be said."""
     if not sys.stderr.isatty():
-        yield lambda _stage, _done, _total: None
+        yield lambda stage, _done, total: None if total else click.echo(stage, err=True)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -44,6 +44,9 @@ def progress() -> Iterator[Stage]:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:
+            if not total:
+                bar.console.print(stage)
+                return
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)

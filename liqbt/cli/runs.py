@@ -29,10 +29,7 @@ def _finished(experiment: Path, results: Path) -> Any:
     from liqbt.study.run import run_experiment
 
     with progress() as stage:
-        finished = run_experiment(experiment, results, finish=write_report, stage=stage)
-        if not (finished.path / "report.html").is_file():  # made from Python, without a report
-            write_report(finished, finished.path)
-    return finished
+        return run_experiment(experiment, results, finish=write_report, stage=stage)
 
 
 def _run(experiment: Path, results: Path, as_json: bool) -> None:
@@ -65,9 +62,13 @@ def demo(results: Path, as_json: bool) -> None:
 def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
     """Write the report of a finished RUN anew."""
     from liqbt.report.pages.run import write_report
-    from liqbt.study.store import load_run
+    from liqbt.study.store import load_run, write_report_again
 
-    path = write_report(load_run(run_folder), out or run_folder)
+    finished = load_run(run_folder)
+    if out is None:
+        path = write_report_again(finished, write_report).path / "report.html"
+    else:
+        path = write_report(finished, out)
     say({"report": str(path)}, as_json, f"report: {path}")
 
 
@@ -78,8 +79,8 @@ def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
 @json_option
 def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) -> None:
     """Print the one-line summary of a forecast of a finished RUN, a line for each market."""
+    from liqbt.config.fields import instant_ns
     from liqbt.report.line import line as report_line
-    from liqbt.study.fields import instant_ns
     from liqbt.study.store import load_run
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -11,11 +12,7 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, say
 from liqbt.errors import ConfigError
 
 
-@click.command(
-    epilog=examples(
-        "liqbt validate --processes 2", "liqbt validate --worlds gbm,magnet --replications 40"
-    )
-)
+@click.command(epilog=examples("liqbt validate --pinned", "liqbt validate --processes 2"))
 @click.option(
     "--replications", type=click.IntRange(min=1), default=1000, show_default=True,
     help="Markets of each world where nothing is planted; fewer than 1,000 clear no test.",
@@ -34,33 +31,54 @@ from liqbt.errors import ConfigError
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--worlds-from", type=FILE, default=Path("experiments/worlds"), show_default=True,
-    help="Folder of the worlds' files.",
+    "--worlds-from", type=FILE,
+    help="Folder of the worlds' files; those that ship with liqbt by default.",
 )  # fmt: skip
 @click.option("--out", type=FILE, default=Path("results/validity"), show_default=True)
+@click.option(
+    "--pinned", is_flag=True,
+    help="Replicate nothing but what is pinned: does the document hold with this code? A minute.",
+)  # fmt: skip
+@click.option(
+    "--stamp", is_flag=True,
+    help="With --pinned: note in its file that this code reproduces it, so that no run has to try.",
+)  # fmt: skip
 @json_option
 def validate(
-    worlds: str | None, power_days: str, out: Path, as_json: bool, **options: object
+    worlds: str | None,
+    power_days: str,
+    out: Path,
+    pinned: bool,
+    stamp: bool,
+    as_json: bool,
+    **options: object,
 ) -> None:
     """Test the tests: size where nothing is planted, power where something is.
 
     Where real candles are present (LIQBT_DATA), random levels are held against the placebo
     probability on them, too. Stopped, it goes on where it was. Exit 1 if a test found too much or
-    missed an oracle, or random levels fail.
+    missed an oracle, or random levels fail; with --pinned, if the document is stale for a claim.
     """
+    if stamp and not pinned:
+        raise click.UsageError("--stamp goes with --pinned")
+    if pinned:
+        _pinned(out, stamp, as_json)
     from liqbt.report.pages.validity import write_validity_page
+    from liqbt.study.clearing import NUISANCE
     from liqbt.validity.candles import candles_root
-    from liqbt.validity.jobs import NUISANCE, PLANTED
+    from liqbt.validity.jobs import PLANTED
     from liqbt.validity.summary import describe_document
     from liqbt.validity.validate import validate
 
     names = worlds.split(",") if worlds else (*NUISANCE, *PLANTED)
+    if options["worlds_from"] is None:
+        del options["worlds_from"]
     with progress() as stage:
         document = validate(
             out,
             worlds=[name.strip() for name in names],
             power_days=_lengths(power_days),
-            data=candles_root(Path(str(options["worlds_from"]))),
+            data=candles_root(),
             stage=stage,
             **options,  # type: ignore[arg-type]
         )
@@ -69,6 +87,17 @@ def validate(
     bad = {"blocked", "blind to the oracle"}
     failed = document["random_levels"]["word"] == "failed"
     sys.exit(1 if failed or any(gate["word"] in bad for gate in document["gates"]) else 0)
+
+
+def _pinned(out: Path, stamp: bool, as_json: bool) -> NoReturn:
+    """Say which claims' tests the document still speaks of, and end."""
+    from liqbt.validity.summary import describe_pinned
+    from liqbt.validity.validate import check_pinned
+
+    with progress() as stage:
+        found = check_pinned(out.parent, stamp=stamp, stage=stage)
+    say(found, as_json, describe_pinned(found))
+    sys.exit(1 if found["stale"] else 0)
 
 
 def _lengths(text: str) -> list[int]:

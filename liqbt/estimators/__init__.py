@@ -1,32 +1,33 @@
 """Estimators: from a market's events to a map of forced notional by price.
 
-The reference (`OIFlow`), baselines that know nothing of leverage (`Uniform`, `DistanceKernel`,
-`VolumeProfile`), nulls that emit a map (`Mirror`, `TimeShift`), and somebody else's map
-(`PublishedMap`). Each sees the events of one market, at most one instrument per kind (several only
-for liquidation totals), and nothing else.
+The reference (`oi_flow`), baselines that know nothing of leverage (`uniform`, `distance_kernel`,
+`volume_profile`), structural nulls (`swings`, `round_numbers`, `prior_extremes`), nulls that emit a
+map of the reference (`mirror`, `time_shift`), and somebody else's map (`PublishedMap`). Each sees
+the events of one market, at most one instrument per kind (several only for liquidation totals), and
+nothing else.
+
+An estimator is a class in a module of this package that is `registered` by name, made from its
+`Params` and a `MarketSpec`. For one of your own, `DensityEstimator` and `forecast_from_density` do
+all that is not particular to it.
 """
 
 from __future__ import annotations
 
-from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
-from liqbt.estimators.config import MapConfig, PriceConfig
-from liqbt.estimators.nulls import Mirror, TimeShift, recentre, reflect
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
-from liqbt.estimators.published import PublishedLevels, PublishedMap
+from liqbt.estimators.base import MapEstimator, registered, registered_estimators
+from liqbt.estimators.config import Duration, MapParams, MarketSpec
+from liqbt.estimators.density import DensityEstimator, forecast_from_density
+from liqbt.estimators.oi_flow import Bracket, OIFlow, OIFlowParams
 
 __all__ = [
-    "DistanceKernel",
-    "MapConfig",
-    "Mirror",
+    "Bracket",
+    "DensityEstimator",
+    "Duration",
+    "MapEstimator",
+    "MapParams",
+    "MarketSpec",
     "OIFlow",
-    "OIFlowConfig",
-    "PriceConfig",
-    "PublishedLevels",
-    "PublishedMap",
-    "TimeShift",
-    "Uniform",
-    "VolumeProfile",
-    "recentre",
-    "reflect",
+    "OIFlowParams",
+    "forecast_from_density",
+    "registered",
+    "registered_estimators",
 ]

@@ -1,20 +1,46 @@
 """What estimators of this package share: a market folded in, a map issued from it, state in arrays.
 
-An estimator of one's own needs none of it: `liqbt.replay.Estimator` says what is asked for.
+An estimator of one's own needs none of it: `liqbt.replay.Estimator` says what is asked for, and
+`liqbt.estimators.DensityEstimator` is the short way.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Final, TypeVar
 
 import numpy.typing as npt
 
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.emission import Emission, Issue
 from liqbt.estimators.kernels import fill_grid, fold_market
 from liqbt.estimators.state import State, market_arrays, read_only, restored
-from liqbt.types import Events, Forecast, Ns
+from liqbt.types import Events, Forecast, Kind, Ns
+
+_REGISTERED: Final[dict[str, type]] = {}
+_Class = TypeVar("_Class", bound=type)
+
+
+def registered(name: str) -> Callable[[_Class], _Class]:
+    """Return a decorator that gives an estimator's class the name by which experiments use it."""
+
+    def under(cls: _Class) -> _Class:
+        _REGISTERED[name] = cls
+        return cls
+
+    return under
+
+
+def registered_estimators() -> dict[str, Any]:
+    """Return the class of every built-in estimator by its name: those of this package's modules."""
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)], f"{package}."):
+        importlib.import_module(module.name)
+    return dict(sorted(_REGISTERED.items()))
 
 
 class MapEstimator(ABC):
@@ -22,14 +48,40 @@ class MapEstimator(ABC):
 
     Parameters
     ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used here.
+    params : MapParams
+        An instance of the class's own `Params`.
+    market : MarketSpec
+        The market that it is made for.
+
+    Attributes
+    ----------
+    Params : type
+        What `params` of an experiment are checked against: a frozen dataclass or a pydantic model.
+    needs : tuple of Kind
+        The kinds of events that it reads and cannot do without, besides a price.
+    needs_margin : bool
+        Whether it cannot do without the venue's margin tiers.
     """
 
-    def __init__(self, config: MapConfig) -> None:
-        self.config = config
-        self._market = market_arrays(config)
-        self._emission = Emission(config, self._market)
+    Params: ClassVar[type[MapParams]] = MapParams
+    needs: ClassVar[tuple[Kind, ...]] = ()
+    needs_margin: ClassVar[bool] = False
+
+    def __init__(self, params: MapParams, market: MarketSpec) -> None:
+        self.params = params
+        self.market = market
+        self._market = market_arrays(params, market)
+        self._emission = Emission(params, market.symbol, self._market)
+
+    @property
+    def mark(self) -> float:
+        """The last price, USD; 0 while none is known."""
+        return float(self._market.head[0]["mark"])
+
+    @property
+    def open_interest_usd(self) -> float:
+        """Open interest at the last snapshot, one side, valued at the mark; 0 while none is."""
+        return float(self._market.head[0]["open_interest_coins"]) * self.mark
 
     def update(self, events: Events) -> None:
         """Take in the next events of this market, in canonical order."""

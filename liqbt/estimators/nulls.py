@@ -8,18 +8,39 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError
-from liqbt.estimators.archive import pack, unpack
+from liqbt.estimators.base import registered
+from liqbt.estimators.config import MarketSpec
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.estimators.state import State
-from liqbt.types import DAY_NS, Clusters, Events, Forecast, Ns, Side
+from liqbt.types import CLUSTER_DTYPE, DAY_NS, Clusters, DensityGrid, Events, Forecast, Ns, Side
 
 INNER: Final = "inner."
 PAST: Final = "past."
+
+_WHOLE: Final = ("at", "latest_known", "mark_ts", "mark_bin")
+_REAL: Final = (
+    "mark",
+    "sigma_1d",
+    "asymmetry",
+    "asymmetry_reach",
+    "open_interest_usd",
+    "observed_long_usd",
+    "observed_short_usd",
+)
+_SCALARS: Final = np.dtype(
+    [
+        *((name, "<i8") for name in (*_WHOLE, "fine_bins", "coarse", "n_density", "n_clusters")),
+        *((name, "<f8") for name in (*_REAL, "anchor", "step")),
+    ]
+)
 
 
 class Inner(Protocol):
@@ -186,6 +207,95 @@ class TimeShift:
         self._past = unpack(_part(state, PAST))
 
 
+@registered("mirror")
+class MirroredReference(Mirror):
+    """The reference estimator's map, mirrored: what `mirror` is in an experiment."""
+
+    Params = OIFlowParams
+    needs = OIFlow.needs
+    needs_margin = OIFlow.needs_margin
+
+    def __init__(self, params: OIFlowParams, market: MarketSpec) -> None:
+        super().__init__(OIFlow(params, market))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftParams(OIFlowParams):
+    """The reference's parameters, and by how many days its map is shifted.
+
+    Attributes
+    ----------
+    shift_days : int
+        From 1 to 60.
+    """
+
+    shift_days: int = 7
+
+    def __post_init__(self) -> None:
+        OIFlowParams.__post_init__(self)
+        self.check(shift_days=1 <= self.shift_days <= 60)
+
+
+@registered("time_shift")
+class ShiftedReference(TimeShift):
+    """The reference estimator's map of some days earlier: `time_shift` in an experiment."""
+
+    Params = ShiftParams
+    needs = OIFlow.needs
+    needs_margin = OIFlow.needs_margin
+
+    def __init__(self, params: ShiftParams, market: MarketSpec) -> None:
+        super().__init__(OIFlow(params, market), days=params.shift_days)
+
+
 def _part(state: State, prefix: str) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays whose names begin with `prefix`, without it."""
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def pack(forecasts: Sequence[Forecast]) -> dict[str, npt.NDArray[Any]]:
+    """Return forecasts as arrays: `symbols`, `rows` (scalars), `density_usd` and `clusters`."""
+    rows = np.zeros(len(forecasts), dtype=_SCALARS)
+    for row, forecast in zip(rows, forecasts, strict=True):
+        for name in (*_WHOLE, *_REAL):
+            row[name] = getattr(forecast, name)
+        for name in ("anchor", "step", "fine_bins", "coarse"):
+            row[name] = getattr(forecast.grid, name)
+        row["n_density"] = forecast.density_usd.shape[1]
+        row["n_clusters"] = len(forecast.clusters)
+    density = [np.zeros((2, 0), dtype=np.float32), *(f.density_usd for f in forecasts)]
+    clusters = [np.zeros(0, dtype=CLUSTER_DTYPE), *(f.clusters for f in forecasts)]
+    return {
+        "symbols": np.array([f.symbol for f in forecasts], dtype=np.str_),
+        "rows": rows,
+        "density_usd": np.concatenate(density, axis=1),
+        "clusters": np.concatenate(clusters),
+    }
+
+
+def unpack(state: State) -> list[Forecast]:
+    """Return the forecasts that `pack` packed."""
+    rows = state["rows"]
+    ends = np.cumsum(rows["n_density"]), np.cumsum(rows["n_clusters"])
+    out = []
+    for symbol, row, density_end, clusters_end in zip(state["symbols"], rows, *ends, strict=True):
+        density = state["density_usd"][:, density_end - row["n_density"] : density_end].copy()
+        clusters = state["clusters"][clusters_end - row["n_clusters"] : clusters_end].copy()
+        for array in (density, clusters):
+            array.setflags(write=False)
+        scalars: dict[str, Any] = {name: row[name].item() for name in (*_WHOLE, *_REAL)}
+        out.append(
+            Forecast(
+                symbol=str(symbol),
+                grid=DensityGrid(
+                    anchor=float(row["anchor"]),
+                    step=float(row["step"]),
+                    fine_bins=int(row["fine_bins"]),
+                    coarse=int(row["coarse"]),
+                ),
+                density_usd=density,
+                clusters=clusters,
+                **scalars,
+            )
+        )
+    return out

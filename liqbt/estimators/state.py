@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import DataError
-from liqbt.estimators.config import MapConfig, rules
+from liqbt.estimators.config import MapParams, MarketSpec, rules
 from liqbt.estimators.kernels import Market
 from liqbt.types import Events
 
@@ -76,20 +76,20 @@ EVIDENCE_DTYPE: Final = np.dtype(
 """Observed liquidations of one hour (counted from 1970), by source and side."""
 
 
-def market_arrays(config: MapConfig) -> Market:
+def market_arrays(params: MapParams, market: MarketSpec) -> Market:
     """Return the state of a market of which nothing is known."""
-    constants = rules(config)
+    constants = rules(params, market.price_kind)
     half = int(constants["half"][0])
     steps = np.arange(-half, half + 1)
     relative = np.ones((2, 2 * half + 1))
-    relative[0] = np.exp(steps * config.step)
-    relative[1, :-1] = np.exp((steps[:-1] + 0.5) * config.step)
+    relative[0] = np.exp(steps * params.step)
+    relative[1, :-1] = np.exp((steps[:-1] + 0.5) * params.step)
     evidence = np.zeros(24, dtype=EVIDENCE_DTYPE)
     evidence["hour"] = -1
     return Market(
         rules=constants,
         head=np.zeros(1, dtype=HEAD_DTYPE),
-        slots=np.zeros(config.price.n_slots, dtype=SLOT_DTYPE),
+        slots=np.zeros(params.n_slots, dtype=SLOT_DTYPE),
         evidence=evidence,
         relative=relative,
         edges=np.zeros(2 * half + 1),

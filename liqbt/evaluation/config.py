@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import DISTANCE_BANDS, EvaluationOptions
 from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import Cascades
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
-from liqbt.learn.walk import ModelOptions
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Forecast, Ns
+from liqbt.types import DAY_NS, Forecast, Ns
 
 PRIMARY_NS: Final[Ns] = DAY_NS
 """The primary horizon: models are made, and other maps stand beside the dose, at its landmarks."""
 
-_UNITS: Final = (("d", DAY_NS, 2), ("h", HOUR_NS, 1), ("min", MINUTE_NS, 1))
+METHOD: Final = EvaluationOptions()
+"""The protocol's defaults, as an experiment has them."""
 
 
 def horizon_name(horizon_ns: Ns) -> str:
@@ -25,13 +27,11 @@ def horizon_name(horizon_ns: Ns) -> str:
 
     Examples
     --------
+    >>> from liqbt.types import HOUR_NS
     >>> [horizon_name(h * HOUR_NS) for h in (4, 24, 168)]
     ['4h', '24h', '7d']
     """
-    for unit, length, least in _UNITS:
-        if horizon_ns % length == 0 and horizon_ns >= least * length:
-            return f"{horizon_ns // length}{unit}"
-    return f"{horizon_ns / SECOND_NS:g}s"
+    return format_duration(horizon_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +58,15 @@ class EvaluationConfig:
         Precision of the prior on the coefficients of all models.
     """
 
-    horizons_ns: tuple[int, ...] = (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
-    latency_ns: Ns = MINUTE_NS
-    floor: float = 0.25
-    ceiling: float = 2.5
-    iou: float = 0.5
-    bands: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5, 2.5)
+    horizons_ns: tuple[int, ...] = METHOD.horizons
+    latency_ns: Ns = METHOD.latency
+    floor: float = METHOD.distance_floor
+    ceiling: float = METHOD.distance_ceiling
+    iou: float = METHOD.iou
+    bands: tuple[float, ...] = DISTANCE_BANDS
     dense_rank: float = 0.8
-    bootstrap_reps: int = 2000
-    ridge: float = ModelOptions().ridge
+    bootstrap_reps: int = METHOD.bootstrap_reps
+    ridge: float = METHOD.ridge
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right.

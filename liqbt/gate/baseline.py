@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from liqbt.config.fields import complaint
 from liqbt.errors import DataError, reason_of
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.gate.rules import paired_keys, row_days
@@ -163,8 +164,10 @@ def load_baseline(path: Path) -> Baseline:
         raise DataError(f"{path}: not the JSON of a baseline: {reason_of(error)}") from error
     try:
         return Baseline.model_validate(raw)
-    except (ValidationError, RecursionError, OverflowError) as error:
-        raise DataError(f"{path}: not a baseline: {_sentence(error)}") from error
+    except ValidationError as error:
+        raise DataError(f"{path}: not a baseline: {complaint(error, Baseline)}") from error
+    except (RecursionError, OverflowError) as error:
+        raise DataError(f"{path}: not a baseline: {reason_of(error)}") from error
 
 
 def _no_constant(name: str) -> Any:
@@ -177,17 +180,6 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"the key '{next(n for n in names if names.count(n) > 1)}' is there twice")
     return found
-
-
-def _sentence(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return reason_of(error)
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    found = first.get("input")
-    shown = f", found {found!r:.60}" if isinstance(found, str | int | float | bool) else ""
-    return f"'{where}': {first['msg'].removeprefix('Value error, ')}{shown}{more}"
 
 
 def baseline_of(run: Run, history: Sequence[Change]) -> Baseline:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.config.schema import with_defaults
 from liqbt.errors import DataError, first_line
 from liqbt.log.disk import sha256_file
+from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, load_run
 
 _READ: Final = (
@@ -124,15 +126,17 @@ def identity_of(run: Run) -> Identity:
     )
 
 
-def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def flat_config(config: Mapping[str, Any], model: type[Experiment] = Experiment) -> dict[str, Any]:
     """Return a configuration's keys, joined by dots, without names and places.
 
-    Where the data lie does not matter: the tape's digest says what they are.
+    Where the data lie does not matter: the tape's digest says what they are. A key that the
+    configuration does not have yet has its default.
 
     Examples
     --------
-    >>> flat_config({"name": "x", "data": {"seed": 1}, "schedule": {"every": "1h"}})
-    {'schedule.every': '1h'}
+    >>> flat = flat_config({"name": "x", "data": {"seed": 1}, "schedule": {"every": "2h"}})
+    >>> flat["schedule.every"], flat["schedule.warm_up"]
+    ('2h', '14d')
     """
     found: dict[str, Any] = {}
 
@@ -143,7 +147,12 @@ def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[where] = value
 
-    walk({k: v for k, v in config.items() if k not in (*_NAMES, "data")}, "")
+    whole = with_defaults(config, model)
+    for symbol, market in config.get("symbols", {}).items():
+        whole["symbols"][symbol].pop("estimator", None)
+        if market.get("estimator"):  # what it states of its own
+            whole["symbols"][symbol]["estimator"] = market["estimator"]
+    walk({k: v for k, v in whole.items() if k not in (*_NAMES, "data")}, "")
     return found
 
 
@@ -152,13 +161,20 @@ def identity_differences(base: Identity, new: Identity) -> list[IdentityDifferen
     found = []
     for what in ("tape", "config", "estimators", "versions"):
         one, other = getattr(base, what), getattr(new, what)
-        found += [
-            IdentityDifference(what=what, name=name, base=one.get(name), new=other.get(name))
-            for name in sorted({*one, *other})
-            if one.get(name) != other.get(name)
-        ]
+        for name in sorted({*one, *other}):
+            values = [side.get(name, side.get(_shared(name))) for side in (one, other)]
+            if values[0] != values[1]:
+                found.append(
+                    IdentityDifference(what=what, name=name, base=values[0], new=values[1])
+                )
     for what in ("code", "lock"):
         one, other = getattr(base, what), getattr(new, what)
         if one != other:
             found.append(IdentityDifference(what=what, name="", base=one, new=other))
     return sorted(found, key=lambda difference: difference.comparable)
+
+
+def _shared(name: str) -> str:
+    """Return which key of the experiment holds where a market states none of its own."""
+    own, _, key = name.rpartition(".estimator.")
+    return f"estimator.{key}" if own.startswith("symbols.") else name

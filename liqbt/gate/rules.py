@@ -14,13 +14,13 @@ from typing import Final
 
 import numpy as np
 
+from liqbt.config.fields import duration_ns
 from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.config import PRIMARY_NS, horizon_name
 from liqbt.evaluation.inference.days import DaySums, draw
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.paired import PairedDifference, paired_difference
 from liqbt.evaluation.statistic import PERCENT, POINTS, Better
-from liqbt.study.fields import duration_ns
 from liqbt.study.store import Key, Run, key_of
 from liqbt.types import Score
 

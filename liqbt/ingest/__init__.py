@@ -5,7 +5,8 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
 `name`, `about`
     The map's name (default: its file's name) and free text.
 `csv`
-    `delimiter` (default `,`) and, where the file has no header, `columns`: their names in order.
+    `delimiter` (default `,`) and, where the file has no header, `columns`: their names in order
+    (`skip`: lines before the first row).
 `time`
     `column`; `unit`: `s`, `ms`, `us`, `ns`, or `iso` for text (none for a Parquet timestamp);
     `zone`: IANA name, for times that carry no offset (default `UTC`).
@@ -13,7 +14,7 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
     What the time of a row means: `instant`, or `open` or `close` of a bucket that is `span` long.
     The event of a bucket happens at its end: nothing is known about it before.
 `feed`, `latency`, `latency_is`
-    `polled` or `pushed`; how long after the event a row was known (`60s`); whether that is
+    `polled` or `pushed`; how long after the event a row was known (`60s`, `5m`); whether that is
     `modelled` (default) or `observed`. A modelled latency is above 0, and at least 60 s where the
     feed is polled.
 `received`
@@ -53,7 +54,7 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
 An unknown key is an error that names the nearest known one.
 
 A vendor's module below `liqbt.sources` stands on the same engine and offers the same two names:
-`FORMATS`, the names of its formats, and `read(path, *, format=None, max_bad=0.001) -> Ingested`
+`FORMATS`, the names of its formats, and `read(path, *, format=None, max_bad=MAX_BAD) -> Ingested`
 (`format=None`: told from the file's name or its header). It reads with `read_rows`, mends what a
 map cannot say (`SourceRows`), and converts with `ingest_rows`.
 """

@@ -1,198 +1,432 @@
-"""ColumnMap: what a column map says, as checked values."""
+"""ColumnMap: what a column map says, checked; whatever is not understood is refused by name.
+
+The keys are those of `liqbt.ingest`, and mean what is written there; durations are kept in ns.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
 
-from liqbt.ingest.expressions import Expression
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from liqbt.config.fields import Duration, KindKey, complaint, none_of
+from liqbt.config.yaml import nearest, read_yaml
+from liqbt.errors import ConfigError
+from liqbt.ingest.cells import UNIT_NS
+from liqbt.ingest.expressions import Expression, parse_expression
 from liqbt.ingest.files import CsvShape
-from liqbt.types import Kind
+from liqbt.log.schema import MAY_BE_NAN
+from liqbt.types import PAYLOAD, SECOND_NS, Kind
 
+_LEAST_POLLED_NS: Final = 60 * SECOND_NS
+_SCALES: Final = {"percent": 0.01, "basis_points": 1e-4, "thousand": 1e3, "million": 1e6}
+_MEANS: Final = {
+    "order_side": ("buy", "sell"),
+    "position_side": ("long", "short"),
+    "taker": ("buy", "sell", "none"),
+    "book_side": ("bid", "ask"),
+}
+_SIDE_OF: Final = {
+    Kind.TRADE: ("taker",),
+    Kind.LIQUIDATION: ("order_side", "position_side"),
+    Kind.DEPTH: ("book_side",),
+}
+_ARRIVAL: Final = ("feed", "latency", "latency_is", "received")
+_SHARED: Final = ("venue", "symbol", "side", "price_is", *_ARRIVAL)
+"""Keys that an event has from the top of the map, unless it has its own."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no IANA time zone") from None
+    return name
+
+
+def _number(value: Any) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not math.isfinite(value) or value == 0:
+        raise ValueError("expected a number other than 0")
+    return float(value)
+
+
+def _scale(value: Any) -> float:
+    if isinstance(value, str):
+        if value not in _SCALES:
+            raise ValueError(none_of(value, _SCALES))
+        return _SCALES[value]
+    return _number(value)
+
+
+def _values(value: Any) -> tuple[Any, ...]:
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not values or not all(isinstance(v, str | int | float) for v in values):
+        raise ValueError("expected a value or a list of values")
+    return values
+
+
+def _pattern(text: str) -> str:
+    try:
+        groups = re.compile(text).groups
+    except re.error as error:
+        raise ValueError(f"{text!r} is no pattern ({error})") from None
+    if groups != 1:
+        raise ValueError(f"{text!r} needs one group in parentheses")
+    return text
+
+
+def _below_root(file: str) -> str:
+    parts = PurePosixPath(file.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts:
+        raise ValueError(f"{file!r} must lie below the data root")
+    return file
+
+
+Text = Annotated[str, Field(min_length=1)]
+Label = Annotated[str, BeforeValidator(lambda key: str(key).strip())]
+Number = Annotated[float, PlainValidator(_number)]
+Unit = Literal["s", "ms", "us", "ns", "iso"]
+Arithmetic = Annotated[Expression, PlainValidator(parse_expression)]
 Filter: TypeAlias = Mapping[str, tuple[Any, ...]]
 """Column to the values of which a row must have one."""
+Where = dict[Text, Annotated[tuple[Any, ...], PlainValidator(_values)]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stamp:
-    """What the time of a row means.
+class _Part(BaseModel):
+    """A part of a map; a plain word may stand for its one key `plain`."""
 
-    Attributes
-    ----------
-    column, unit, zone : str
-        Where the time is, `s`, `ms`, `us`, `ns` or `iso` (None: the column has timestamps), and the
-        zone of times that carry none.
-    at : str
-        `instant`, or `open` or `close` of a bucket.
-    span_s : int
-        Length of the bucket in seconds, 0 for an instant.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    plain: ClassVar[str] = ""
 
-    column: str
-    unit: str | None
-    zone: str
-    at: str
-    span_s: int
+    @model_validator(mode="before")
+    @classmethod
+    def _from_plain(cls, value: Any) -> Any:
+        plain = cls.plain and not isinstance(value, Mapping | list | BaseModel)
+        return {cls.plain: value} if plain else value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """When a row could be known.
+class TimeColumn(_Part):
+    """A column of times."""
 
-    Attributes
-    ----------
-    feed : str
-        `polled` or `pushed`.
-    latency_ns : int
-        Added to the time of the event, or to the time in `column` (a map gives 0 there).
-    observed : bool
-        Whether that was measured; otherwise it is modelled.
-    column, unit : str or None
-        The receive time, where the file has one.
-    """
+    plain: ClassVar[str] = "column"
+    column: Text
+    unit: Unit | None = None
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
-    feed: str
-    latency_ns: int
-    observed: bool
-    column: str | None = None
-    unit: str | None = None
+    @model_validator(mode="after")
+    def _counts_are_utc(self) -> TimeColumn:
+        if self.zone != "UTC" and self.unit in UNIT_NS:
+            raise ValueError(f"zone: a count of {self.unit} is UTC by definition")
+        return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class Timed(_Part):
+    """What the rows of a file, or of a second one, have in common."""
+
+    csv: CsvShape = CsvShape()
+    time: TimeColumn
+    stamp: Literal["instant", "open", "close"]
+    span: Duration = 0
+    where: Where = {}
+
+    @property
+    def span_s(self) -> int:
+        """Length of the bucket in seconds."""
+        return self.span // SECOND_NS
+
+    @model_validator(mode="after")
+    def _span_of_a_bucket(self) -> Timed:
+        if self.stamp == "instant" and self.span:
+            raise ValueError("span: an instant has none; a bucket is stamped open or close")
+        if self.stamp != "instant" and (self.span <= 0 or self.span % SECOND_NS):
+            raise ValueError(f"a bucket stamped {self.stamp} needs a span of whole seconds")
+        return self
+
+
+class Naming(_Part):
     """A venue or a symbol: a constant, a column, or a part of the file's name."""
 
-    constant: str | None = None
-    column: str | None = None
-    pattern: str | None = None
-    rename: Mapping[str, str] = field(default_factory=dict)
+    plain: ClassVar[str] = "constant"
+    constant: Text | None = None
+    column: Text | None = None
+    file_name: Annotated[str, AfterValidator(_pattern)] | None = None
+    rename: dict[Label, Text] = {}
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Naming:
+        if sum(x is not None for x in (self.constant, self.column, self.file_name)) != 1:
+            raise ValueError("expected a name, or one of column and file_name")
+        return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideRule:
-    """Whose side a column names, and its words (lower case) for `buy`, `sell`, `long`, `short`."""
+class SideRule(_Part):
+    """Whose side a column names, and the file's words for it."""
 
-    column: str
-    means: str
-    words: Mapping[str, str]
+    column: Text
+    means: Literal["order_side", "position_side", "taker", "book_side"]
+    values: dict[Label, Text] = {}
+
+    @model_validator(mode="after")
+    def _known_words(self) -> SideRule:
+        for word, meaning in self.values.items():
+            if meaning not in _MEANS[self.means]:
+                raise ValueError(f"values.{word}: {none_of(meaning, _MEANS[self.means])}")
+        return self
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The file's words (lower case) for `buy`, `sell`, `long`, `short` and the like."""
+        given = {word.lower(): meaning for word, meaning in self.values.items()}
+        return given or {word: word for word in _MEANS[self.means]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lookup:
-    """A constant that depends on a column, such as the face value by coin."""
+class Constant(_Part):
+    """A number, or one that depends on a column, such as the face value by coin."""
 
-    column: str
-    values: Mapping[str, float]
+    plain: ClassVar[str] = "number"
+    number: Number | None = None
+    column: Text | None = None
+    values: dict[Label, Number] = {}
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Constant:
+        looked_up = [self.column is not None, bool(self.values)]
+        if looked_up != [self.number is None] * 2:
+            raise ValueError("expected a number, or 'column' and 'values' (word: number)")
+        return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Join:
-    """Columns from a second file, of the row with the same time.
+class Join(Timed):
+    """Columns from a second file, of the row with the same time."""
 
-    Attributes
-    ----------
-    file : str
-        Path relative to the data root.
-    shape : CsvShape
-        How that file is written, if it is a CSV.
-    stamp : Stamp
-        What its times mean; rows meet where the times of their events agree.
-    latency_ns : int
-        When its rows are known, after their events.
-    match : mapping of str to str
-        Column here to column there: values that must agree as well.
-    where : Filter
-        Which of its rows count.
-    columns : mapping of str to Expression
-        New column to arithmetic over its columns.
-    skip_unmatched : bool
-        Whether a row that meets none is left out and counted, not quarantined.
+    file: Annotated[Text, AfterValidator(_below_root)]
+    latency: Duration
+    match: dict[Text, Text] = {}
+    columns: dict[Text, Arithmetic]
+    unmatched: Literal["quarantine", "skip"] = "quarantine"
+
+
+class Received(_Part):
+    """The time at which each row arrived, where the file has one."""
+
+    column: Text
+    unit: Unit | None = None
+
+
+class Shared(_Part):
+    """What may be said of all events of a map, or of one."""
+
+    venue: Naming | None = None
+    symbol: Naming | None = None
+    side: SideRule | None = None
+    feed: Literal["polled", "pushed"] | None = None
+    latency: Duration | None = None
+    latency_is: Literal["modelled", "observed"] | None = None
+    received: Received | None = None
+    price_is: Literal["mark", "last", "spot", "index", "bankruptcy", "order", "average"] | None = (
+        None
+    )
+
+
+class Emit(Shared):
+    """One kind of event that a row gives."""
+
+    kind: KindKey
+    venue: Naming
+    symbol: Naming
+    feed: Literal["polled", "pushed"]
+    latency: Duration = 0
+    fields: dict[Text, Arithmetic]
+    where: Where = {}
+    optional: StrictBool = False
+
+    @property
+    def observed(self) -> bool:
+        """Whether it was measured when a row was known."""
+        return self.latency_is == "observed"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arrival(cls, value: Any) -> Any:
+        """Refuse a latency beside a receive time, and neither of the two."""
+        if not isinstance(value, Mapping):
+            return value
+        late = [k for k in ("latency", "latency_is") if value.get(k) is not None]
+        if value.get("received") is None:
+            if "latency" not in late:
+                raise ValueError("key 'latency' is missing: when is a row known?")
+            return {"latency_is": "modelled", **value}
+        if late:
+            raise ValueError("a receive time leaves no place for latency")
+        return {**value, "latency": "0s", "latency_is": "observed"}
+
+    @model_validator(mode="after")
+    def _late_enough(self) -> Emit:
+        if not self.observed and self.latency <= 0:
+            raise ValueError("latency: 0 must be observed (latency_is: observed)")
+        if not self.observed and self.feed == "polled" and self.latency < _LEAST_POLLED_NS:
+            raise ValueError(
+                "latency: a polled feed needs at least 60s unless latency_is: observed"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _side_of_its_kind(self) -> Emit:
+        kind = self.kind.name.lower()
+        if self.kind in (Kind.LIQUIDATION, Kind.DEPTH) and self.side is None:
+            raise ValueError(f"a {kind} needs key 'side'")
+        known = _SIDE_OF.get(self.kind, ())
+        if self.side is not None and self.side.means not in known:
+            raise ValueError(
+                f"side: means: the side of a {kind} is {' or '.join(known)}, not {self.side.means}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _payload(self) -> Emit:
+        point = self.kind == Kind.MARK and "price" in self.fields
+        names = ("price",) if point else PAYLOAD[self.kind]
+        for name in self.fields:
+            if name not in names:
+                raise ValueError(f"fields: unknown key {name!r}; {nearest(name, names)}")
+        missing = [n for n in names if n not in MAY_BE_NAN and n not in self.fields]
+        if missing:
+            raise ValueError(f"fields: key {missing[0]!r} is missing")
+        return self
+
+    def refuse_stamp(self, span: int) -> None:
+        """Raise ValueError where rows that span so many ns cannot give this event."""
+        kind, point = self.kind.name.lower(), "price" in self.fields
+        if self.kind == Kind.MARK and point and span:
+            raise ValueError("fields: one price is a point: stamp must be instant")
+        if self.kind == Kind.MARK and not point and not span:
+            raise ValueError("fields: a mark at an instant has one field, price")
+        if self.kind in (Kind.BAR, Kind.LIQUIDATION_TOTAL) and not span:
+            raise ValueError(f"fields: a {kind} needs stamp: open or close, and a span")
+        if self.kind in (Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH) and span:
+            raise ValueError(f"fields: a {kind} needs stamp: instant")
+
+
+class ColumnMap(Timed, Shared):
+    """How the rows of a file become events; made by `load_map` or `parse_map`."""
+
+    name: Text
+    about: Any = ""
+    id: Text | None = None
+    units: dict[Text, Annotated[float, PlainValidator(_scale)]] = {}
+    constants: dict[Text, Constant] = {}
+    join: Join | None = None
+    derive: dict[Text, Arithmetic] = {}
+    emit: Annotated[tuple[Emit, ...], Field(min_length=1)]
+    _sha256: str = PrivateAttr(default="")
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the map's content, not of its comments or its layout."""
+        return self._sha256
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit(cls, value: Any) -> Any:
+        """Give every event what is said at the top, unless it says it itself."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("emit"), list):
+            return value
+        top = {key: value[key] for key in _SHARED if key in value}
+        return {**value, "emit": [_with(top, emit) for emit in value["emit"]]}
+
+    @field_validator("emit", mode="before")
+    @classmethod
+    def _a_list(cls, value: Any) -> Any:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"expected a list of events, found {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _stamped_alike(self) -> ColumnMap:
+        for i, emit in enumerate(self.emit):
+            try:
+                emit.refuse_stamp(self.span)
+            except ValueError as error:
+                raise ValueError(f"emit.{i}.{error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _names_once(self) -> ColumnMap:
+        """Refuse a name that is made in two places, and one that is used before it is made."""
+        made = [*self.constants, *(self.join.columns if self.join else ()), *self.derive]
+        twice = sorted({n for n in made if made.count(n) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} is defined twice")
+        for name in self.units:
+            if name in made:
+                raise ValueError(f"units.{name}: only columns of the file have units")
+        order = list(self.derive)
+        for i, (name, expression) in enumerate(self.derive.items()):
+            late = sorted(set(expression.names) & set(order[i:]))
+            if late:
+                raise ValueError(f"derive.{name} uses {late[0]!r} before it is defined")
+        return self
+
+
+def _with(top: Mapping[str, Any], emit: Any) -> Any:
+    """Return what an event says, with what it does not say itself taken from the top."""
+    if not isinstance(emit, Mapping):
+        return emit
+    own_arrival = "latency" in emit or "received" in emit
+    left = ("latency", "latency_is", "received") if own_arrival else ()
+    merged = {**{key: held for key, held in top.items() if key not in left}, **emit}
+    if str(merged.get("kind")).upper() not in {kind.name for kind in _SIDE_OF}:
+        merged.pop("side", None)
+    return merged
+
+
+def load_map(path: Path | str) -> ColumnMap:
+    """Read a column map.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read or says something unknown; names the file and the key.
     """
-
-    file: str
-    shape: CsvShape
-    stamp: Stamp
-    latency_ns: int
-    match: Mapping[str, str]
-    where: Filter
-    columns: Mapping[str, Expression]
-    skip_unmatched: bool
+    path = Path(path)
+    return parse_map(read_yaml(path), str(path), default_name=path.stem)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Emit:
-    """One kind of event that a row gives.
+def parse_map(value: Mapping[str, Any], where: str, *, default_name: str = "map") -> ColumnMap:
+    """Return the column map that `value` says; `where` names it in messages.
 
-    Attributes
-    ----------
-    kind : Kind
-        What it is.
-    fields : mapping of str to Expression
-        Payload field to arithmetic; an optional field that is not named is NaN.
-    venue, symbol : Name
-        Whose it is.
-    side : SideRule or None
-        How its side is told.
-    where : Filter
-        Which rows give it.
-    arrival : Arrival
-        When it is known.
-    optional : bool
-        Whether a row whose fields are all empty gives none, without being wrong.
-    price_is : str
-        What the price is, such as `mark`, `last`, `spot` or `bankruptcy`; empty where not said.
+    Raises
+    ------
+    ConfigError
+        It says something unknown, or two things that contradict each other; names the key.
     """
-
-    kind: Kind
-    fields: Mapping[str, Expression]
-    venue: Name
-    symbol: Name
-    side: SideRule | None
-    where: Filter
-    arrival: Arrival
-    optional: bool
-    price_is: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnMap:
-    """How the rows of a file become events; made by `load_map` or `parse_map`.
-
-    Attributes
-    ----------
-    name : str
-        The map's name.
-    sha256 : str
-        Of its content, not of its comments or its layout.
-    shape : CsvShape
-        How a CSV is written.
-    stamp : Stamp
-        What the time of a row means.
-    id_column : str or None
-        The venue's own number of each row.
-    where : Filter
-        Which rows count.
-    scales : mapping of str to float
-        Column to the factor that brings it to the project's units.
-    constants : mapping of str to float or Lookup
-        Names for expressions.
-    join : Join or None
-        A second file.
-    derive : mapping of str to Expression
-        Further columns, in order; a later one may use an earlier one.
-    emit : tuple of Emit
-        The events that a row gives.
-    """
-
-    name: str
-    sha256: str
-    shape: CsvShape
-    stamp: Stamp
-    id_column: str | None
-    where: Filter
-    scales: Mapping[str, float]
-    constants: Mapping[str, float | Lookup]
-    join: Join | None
-    derive: Mapping[str, Expression]
-    emit: tuple[Emit, ...]
+    try:
+        text = json.dumps(value, sort_keys=True, default=str)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{where}: not a plain column map") from None
+    try:
+        mapping = ColumnMap.model_validate({"name": default_name, **value})
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {complaint(error, ColumnMap)}") from error
+    mapping._sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return mapping

@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liqbt.errors import ConfigError, DataError, reason_of
-from liqbt.ingest.files import read_head
-from liqbt.ingest.packed import magic_of
+from liqbt.ingest.files import magic_of, read_head
 
 
 def column_names(path: Path) -> list[str]:

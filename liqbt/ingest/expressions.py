@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from liqbt.errors import ConfigError
 from liqbt.types import FloatArray
 
 _MAX_LENGTH: Final = 500
@@ -46,28 +45,28 @@ class Expression:
     quoted: Mapping[str, str]
 
 
-def parse_expression(text: str | float, where: str) -> Expression:
+def parse_expression(text: Any) -> Expression:
     """Return the expression written in `text`.
 
     A name that is no plain word is written in backticks.
 
     Raises
     ------
-    ConfigError
-        It holds anything but arithmetic; `where` names the place.
+    ValueError
+        It holds anything but arithmetic.
 
     Examples
     --------
-    >>> parse_expression("value / (coins * 2)", "here").names
+    >>> parse_expression("value / (coins * 2)").names
     ('coins', 'value')
-    >>> parse_expression("`asks[0].price` * 1e-4", "here").names
+    >>> parse_expression("`asks[0].price` * 1e-4").names
     ('asks[0].price',)
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
-        raise ConfigError(f"{where}: expected a column or arithmetic over columns, got {text!r}")
+        raise ValueError(f"expected a column or arithmetic over columns, got {text!r}")
     text = str(text)
     if len(text) > _MAX_LENGTH:
-        raise ConfigError(f"{where}: an expression has at most {_MAX_LENGTH} characters")
+        raise ValueError(f"an expression has at most {_MAX_LENGTH} characters")
     quoted: dict[str, str] = {}
 
     def placeholder(match: re.Match[str]) -> str:
@@ -79,8 +78,8 @@ def parse_expression(text: str | float, where: str) -> Expression:
     try:
         tree = ast.parse(plain, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ConfigError(f"{where}: {text!r} is not arithmetic over columns") from None
-    names = {quoted.get(name, name) for name in _check(tree, text, where, 0)}
+        raise ValueError(f"{text!r} is not arithmetic over columns") from None
+    names = {quoted.get(name, name) for name in _check(tree, text, 0)}
     return Expression(text=text, names=tuple(sorted(names)), tree=tree, quoted=quoted)
 
 
@@ -96,7 +95,7 @@ def evaluate(expression: Expression, columns: Mapping[str, FloatArray]) -> Float
     Examples
     --------
     >>> import numpy as np
-    >>> e = parse_expression("-(a - 1) / 2", "here")
+    >>> e = parse_expression("-(a - 1) / 2")
     >>> evaluate(e, {"a": np.array([3.0, 5.0])}).tolist()
     [-1.0, -2.0]
     """
@@ -104,19 +103,19 @@ def evaluate(expression: Expression, columns: Mapping[str, FloatArray]) -> Float
         return np.asarray(_value(expression.tree, expression.quoted, columns), dtype=np.float64)
 
 
-def _check(node: ast.expr, text: str, where: str, depth: int) -> set[str]:
+def _check(node: ast.expr, text: str, depth: int) -> set[str]:
     if depth > _MAX_DEPTH:
-        raise ConfigError(f"{where}: {text!r} is nested too deeply")
+        raise ValueError(f"{text!r} is nested too deeply")
     match node:
         case ast.Name(id=name):
             return {name}
         case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
             return set()
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
-            return _check(inner, text, where, depth + 1)
+            return _check(inner, text, depth + 1)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _check(left, text, where, depth + 1) | _check(right, text, where, depth + 1)
-    raise ConfigError(f"{where}: {text!r} may hold columns, numbers, + - * / and parentheses only")
+            return _check(left, text, depth + 1) | _check(right, text, depth + 1)
+    raise ValueError(f"{text!r} may hold columns, numbers, + - * / and parentheses only")
 
 
 def _value(node: ast.expr, quoted: Mapping[str, str], columns: Mapping[str, FloatArray]) -> Any:

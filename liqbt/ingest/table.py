@@ -3,26 +3,137 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS, as_integers
-from liqbt.ingest.colmap import ColumnMap, Stamp
-from liqbt.ingest.columns import event_times, joined_columns, number_columns
+from liqbt.ingest.colmap import ColumnMap, TimeColumn
 from liqbt.ingest.faults import Faults, going_back
-from liqbt.ingest.files import MAX_BYTES, RawTable, sha256_file
-from liqbt.ingest.rows import EventRows, event_rows, join_tables
-from liqbt.ingest.source import SourceRows, read_rows
-from liqbt.ingest.summary import READER, Summary
+from liqbt.ingest.files import MAX_BYTES, CsvShape, RawTable, read_columns, sha256_file
+from liqbt.ingest.rows import (
+    EventRows,
+    Latency,
+    event_rows,
+    event_times,
+    join_tables,
+    joined_columns,
+    number_columns,
+    passes,
+    wanted_columns,
+)
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.types import FloatArray, IntArray, Kind, Mask
+
+READER: Final = "tabular 1"
+"""Goes up when the same file and map would give other events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What became of one file.
+
+    Attributes
+    ----------
+    file, file_sha256 : str
+        Its name, without folders, and digest.
+    map, map_sha256 : str
+        The column map's name and digest.
+    join_file, join_sha256 : str
+        The second file's path below the data root and digest; empty where there is none.
+    rows : int
+        Rows in the file.
+    filtered, unmatched, quarantined : int
+        Rows left out by `where`, rows without a partner in the second file, rows put aside.
+    reasons : mapping of str to int
+        Why rows were put aside.
+    empty : mapping of str to int
+        By kind: rows that gave no such event because its optional fields were empty.
+    events : mapping of str to int
+        By kind: events made.
+    latency : tuple of Latency
+        By instrument and kind: when an event is known, and whether that was observed.
+    price_is : mapping of str to str
+        By kind: what the price is, where the map says it.
+    notes : mapping of str to str, int or float
+        What a vendor's reader says about the file, such as `throttle` or `doubled_rows`.
+    reader : str
+        Which code made the events; goes up when the same file and map would give other events.
+    """
+
+    file: str
+    file_sha256: str
+    map: str
+    map_sha256: str
+    join_file: str
+    join_sha256: str
+    rows: int
+    filtered: int
+    unmatched: int
+    quarantined: int
+    reasons: Mapping[str, int]
+    empty: Mapping[str, int]
+    events: Mapping[str, int]
+    latency: tuple[Latency, ...]
+    price_is: Mapping[str, str]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    reader: str = READER
+
+    def source(self) -> dict[str, Any]:
+        """Return the summary as the plain mapping that a log's commit carries."""
+        latency = [x._asdict() for x in self.latency]
+        said = {x.latency_is for x in self.latency}
+        value = asdict(self)
+        if not self.notes:
+            del value["notes"]
+        return {
+            **value,
+            "latency": latency,
+            "latency_is": "observed" if said == {"observed"} else "modelled",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceRows:
+    """The rows of a file before they become events.
+
+    Attributes
+    ----------
+    raw : RawTable
+        Columns as they are written. A vendor's reader may leave rows out or add columns.
+    number : ndarray of int64, shape (n,)
+        Each row's number in the file, from 1; a header is not counted.
+    total : int
+        Rows in the file, those left out included.
+    bad : mapping of str to ndarray of bool, shape (n,)
+        Rows that cannot be right, by reason, as far as a vendor's reader knows already.
+    notes : mapping of str to str, int or float
+        What it says about the file, for the log's commit.
+    """
+
+    raw: RawTable
+    number: IntArray
+    total: int
+    bad: Mapping[str, Mask] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def pick(self, keep: Mask) -> SourceRows:
+        """Return the rows where `keep`, shape (n,), holds."""
+        raw = self.raw
+        return SourceRows(
+            raw=RawTable(file=raw.file, table=raw.table.filter(pa.array(keep)), ragged=raw.ragged),
+            number=self.number[keep],
+            total=self.total,
+            bad={reason: mask[keep] for reason, mask in self.bad.items()},
+            notes=self.notes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,7 +171,7 @@ def ingest_file(
     mapping: ColumnMap,
     path: Path | str,
     *,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     root: Path | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> Ingested:
@@ -98,7 +209,7 @@ def ingest_rows(
     rows: SourceRows,
     path: Path,
     *,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     second: Path | None = None,
     reader: str = READER,
 ) -> Ingested:
@@ -159,16 +270,16 @@ def _convert(
 ) -> tuple[list[EventRows], Mask]:
     """Return the events of each rule, and the rows that have a partner if they need one."""
     raw = rows.raw
-    times, bad = event_times(raw.table, mapping.stamp, raw.file)
-    _refuse_mixed_units(mapping.stamp, rows, bad)
-    faults.add(f"{mapping.stamp.column!r} is no time from 2009 to 2100", bad)
+    times, bad = event_times(raw.table, mapping, raw.file)
+    _refuse_mixed_units(mapping.time, rows, bad)
+    faults.add(f"{mapping.time.column!r} is no time from 2009 to 2100", bad)
     joined: dict[str, FloatArray] = {}
     known, matched = times, np.ones(len(times), dtype=bool)
     if mapping.join is not None and second is not None:
         joined, known, matched = joined_columns(raw.table, times, mapping.join, second)
         if not matched.any():
             raise DataError(f"{raw.file}: no row has the time of a row of {mapping.join.file}")
-        if not mapping.join.skip_unmatched:
+        if mapping.join.unmatched == "quarantine":
             faults.add(f"no row of {mapping.join.file} has the same time", ~matched)
             matched = np.ones_like(matched)
     numbers = number_columns(raw.table, mapping, joined, faults)
@@ -181,17 +292,17 @@ def _convert(
     return parts, matched
 
 
-def _refuse_mixed_units(stamp: Stamp, rows: SourceRows, bad: Mask) -> None:
+def _refuse_mixed_units(time: TimeColumn, rows: SourceRows, bad: Mask) -> None:
     """Refuse a file in which some times are counted in another unit than the rest."""
-    if stamp.unit not in UNIT_NS or not bad.any():
+    if time.unit not in UNIT_NS or not bad.any():
         return
-    counts, none = as_integers(rows.raw.table[stamp.column].filter(pa.array(bad)))
+    counts, none = as_integers(rows.raw.table[time.column].filter(pa.array(bad)))
     for unit, factor in UNIT_NS.items():
         sane = (counts >= EARLIEST_NS // factor) & (counts < LATEST_NS // factor) & ~none
-        if unit != stamp.unit and sane.any():
+        if unit != time.unit and sane.any():
             row = int(rows.number[np.flatnonzero(bad)[np.flatnonzero(sane)[0]]])
             raise DataError(
-                f"{rows.raw.file} mixes units of time: {stamp.column!r} counts {stamp.unit}, "
+                f"{rows.raw.file} mixes units of time: {time.column!r} counts {time.unit}, "
                 f"but row {row} counts {unit}"
             )
 
@@ -210,19 +321,19 @@ def _second_file(mapping: ColumnMap, path: Path, root: Path | None) -> Path | No
 
 
 def _sequence(mapping: ColumnMap, raw: RawTable, faults: Faults) -> IntArray:
-    if mapping.id_column is None:
+    if mapping.id is None:
         return np.full(raw.table.num_rows, -1, dtype=np.int64)
-    numbers, bad = as_integers(raw.table[mapping.id_column])
-    faults.add(f"{mapping.id_column!r} is no whole number from 0", bad | (numbers < 0))
+    numbers, bad = as_integers(raw.table[mapping.id])
+    faults.add(f"{mapping.id!r} is no whole number from 0", bad | (numbers < 0))
     return np.where(bad, 0, numbers)
 
 
 def _check_sequence(
     mapping: ColumnMap, parts: list[EventRows], number: IntArray, times: IntArray, faults: Faults
 ) -> None:
-    if mapping.id_column is None:
+    if mapping.id is None:
         return
-    reason = f"time goes back while {mapping.id_column!r} rises"
+    reason = f"time goes back while {mapping.id!r} rises"
     for part in parts:
         market = part.venue.astype(np.int64) * (len(part.symbols) + 1) + part.symbol
         for code in np.unique(market).tolist():
@@ -271,3 +382,68 @@ def _texts(column: pa.ChunkedArray) -> list[str]:
     if pa.types.is_temporal(column.type):  # Python's own types cannot hold all of them
         column = column.cast(pa.string())
     return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def read_rows(
+    mapping: ColumnMap, path: Path, *, also: Collection[str] = (), max_bytes: int = MAX_BYTES
+) -> SourceRows:
+    """Read the columns that a map uses, of the rows that pass its filter.
+
+    Parameters
+    ----------
+    mapping : ColumnMap
+        What to read.
+    path : Path
+        The file.
+    also : collection of str
+        Further columns, as text.
+    max_bytes : int
+        The most that may come out of a packed file.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read or lacks a column, has no rows, or none passes the filter.
+    """
+    wanted = wanted_columns(mapping)
+    rows = read_table(
+        path,
+        numbers=wanted.numbers,
+        integers=wanted.integers,
+        texts=tuple(dict.fromkeys((*wanted.texts, *also))),
+        shape=mapping.csv,
+        max_bytes=max_bytes,
+    )
+    keep = passes(rows.raw.table, mapping.where)
+    if not keep.any():
+        rule = {column: list(values) for column, values in mapping.where.items()}
+        raise DataError(f"{path} has no row where {rule}")
+    return rows if keep.all() else rows.pick(keep)
+
+
+def read_table(
+    path: Path,
+    *,
+    numbers: Collection[str] = (),
+    integers: Collection[str] = (),
+    texts: Collection[str] = (),
+    shape: CsvShape,
+    max_bytes: int = MAX_BYTES,
+) -> SourceRows:
+    """Read some columns of a file, by what is expected in them.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, lacks a column, or has no rows.
+    """
+    raw = read_columns(
+        path, numbers=numbers, integers=integers, texts=texts, shape=shape, max_bytes=max_bytes
+    )
+    total = raw.table.num_rows + len(raw.ragged)
+    if total == 0:
+        raise DataError(f"{path} has a header but no rows")
+    number = np.arange(1, total + 1, dtype=np.int64)
+    if raw.ragged:
+        number = np.setdiff1d(number, [row for row, _ in raw.ragged])
+    return SourceRows(raw=raw, number=number, total=total)

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.learn.logit import class_probabilities, fit_multinomial
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
@@ -35,7 +36,7 @@ class ModelOptions:
         Before so many outcomes have matured the base is issued.
     """
 
-    ridge: float = 25.0
+    ridge: float = EvaluationOptions().ridge
     ridge_constant: float = 4.0
     refit_ns: Ns = 7 * DAY_NS
     embargo_ns: Ns = HOUR_NS

@@ -135,11 +135,12 @@ def limits(run: Run) -> list[str]:
 
 
 def estimator(run: Run) -> str:
-    """Return the names of the estimators that made the maps."""
-    default = (run.config.get("estimator") or {}).get("name", fmt.DASH)
-    own = [(m or {}).get("estimator") or {} for m in (run.config.get("symbols") or {}).values()]
-    names = [str(one.get("name", default)) for one in own] or [str(default)]
-    return ", ".join(fmt.one_line(name) for name in dict.fromkeys(names))
+    """Return the names of the estimators that made the maps, and what they use."""
+    markets = (run.config.get("symbols") or {}).values()
+    tables = [run.config.get("estimators"), *((m or {}).get("estimators") for m in markets)]
+    uses = [(str(name), (one or {}).get("use")) for t in tables for name, one in (t or {}).items()]
+    told = [name if use in (None, name) else f"{name} ({use})" for name, use in uses]
+    return ", ".join(fmt.one_line(each) for each in dict.fromkeys(told)) or fmt.DASH
 
 
 def price_words(market: Mapping[str, Any]) -> str:

@@ -12,13 +12,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from liqbt.config.fields import Name, Place, complaint, known_keys
+from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError
 from liqbt.registry.ledger import canonical_json, run_identity
-from liqbt.study.fields import Name, Place
+from liqbt.study.estimator_config import current_key
 from liqbt.study.identity import SIGMA_KEYS
-from liqbt.study.plan import configuration_of
-from liqbt.study.schema import Experiment, load_experiment, parse_experiment
-from liqbt.study.yaml import nearest, read_yaml
+from liqbt.study.schema import Experiment, configuration_identity, load_experiment, parse_experiment
 from liqbt.types import DAY_NS
 
 MOST_TRIALS: Final = 200
@@ -47,7 +47,7 @@ class Asked:
     experiment : Experiment
         The configuration.
     configuration : str
-        Its hash: that of `configuration_of`.
+        Its hash: that of `configuration_identity`.
     """
 
     keys: Mapping[str, Any]
@@ -92,7 +92,7 @@ def load_search(path: Path) -> Search:
     try:
         config = SearchConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(error)}") from error
+        raise ConfigError(f"{path}: {complaint(error, SearchConfig)}") from error
     base = path.parent / config.experiment
     experiment = load_experiment(base)
     if DAY_NS not in experiment.evaluation.horizons:
@@ -107,20 +107,6 @@ def load_search(path: Path) -> Search:
     return Search(config=config, base=base, asked=tuple(_asked(config, experiment, path)))
 
 
-def _sentence(error: ValidationError) -> str:
-    """Turn pydantic's first complaint, of an unknown key where there is one, into one sentence."""
-    found_wrong = error.errors(include_url=False)
-    first = next((e for e in found_wrong if e["type"] == "extra_forbidden"), found_wrong[0])
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key '{where}'; {nearest(where, SearchConfig.model_fields)}"
-    if first["type"] == "missing":
-        return f"key '{where}' is missing"
-    found = first.get("input")
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
-    return f"key '{where}': {first['msg'].removeprefix('Value error, ')}{shown}"
-
-
 def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked]:
     """Yield the base and then the product of all values, each configuration once."""
     written = base.model_dump(mode="json")
@@ -131,7 +117,7 @@ def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked
         keys = dict(zip(config.vary, values, strict=True))
         raw = copy.deepcopy(written)
         for key, value in keys.items():
-            _replace(raw, key, value, path)
+            _replace(raw, current_key(key, raw), value, path)
         experiment = parse_experiment(raw, path)
         _refuse_other_scoring(experiment, base, path)
         configuration = _hash(experiment)
@@ -148,7 +134,7 @@ def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked
 
 
 def _hash(experiment: Experiment) -> str:
-    return run_identity(configuration_of(experiment))
+    return run_identity(configuration_identity(experiment))
 
 
 def _shown(keys: Mapping[str, Any]) -> str:
@@ -160,18 +146,23 @@ def _replace(raw: dict[str, Any], key: str, value: Any, path: Path) -> None:
     *way, last = key.split(".")
     here: Any = raw
     for i, part in enumerate(way):
-        here = here[_place(here, part, ".".join(way[: i + 1]), path)]
+        place = _place(here, part, ".".join(way[: i + 1]), path)
+        if isinstance(place, str) and here.get(place) is None:
+            here[place] = {}  # a market that has no estimator of its own, say
+        here = here[place]
     here[_place(here, last, key, path)] = value
 
 
 def _place(here: Any, part: str, key: str, path: Path) -> str | int:
-    """Return under what `part` stands in `here`."""
-    if isinstance(here, dict) and part in here:
+    """Return under what `part` stands in `here`, or might stand."""
+    way = [int(name) if name.isdecimal() else name for name in key.split(".")[:-1]]
+    known = way[-1:] == ["params"] or part in known_keys(Experiment, way)
+    if isinstance(here, dict) and (part in here or known):
         return part
     if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
         return int(part)
     if isinstance(here, dict):
-        said = nearest(part, here)
+        said = nearest(part, here or known_keys(Experiment, way))
     elif isinstance(here, list):
         said = f"its entries are 0 to {len(here) - 1}"
     else:
@@ -194,14 +185,16 @@ def _refuse_other_scoring(trial: Experiment, base: Experiment, path: Path) -> No
 def _scoring(experiment: Experiment) -> dict[str, Any]:
     """Return what decides which levels are scored and how, by key."""
     written = experiment.model_dump(mode="json")
-    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimator", "evaluation"}}
+    rest = {k: v for k, v in written.items() if k not in {"symbols", "estimators", "evaluation"}}
     out = {**rest, "symbols": sorted(experiment.symbols)}
     for key, value in written["evaluation"].items():
         if key != "ridge":
             out[f"evaluation.{key}"] = value
     for symbol, market in written["symbols"].items():
         out[f"symbols.{symbol}.events"] = market["events"]
-    for name in SIGMA_KEYS:
-        chosen = {symbol: experiment.estimator_of(symbol) for symbol in experiment.symbols}
-        out[f"estimator.{name}"] = {symbol: getattr(c, name) for symbol, c in chosen.items()}
+    chosen = {symbol: experiment.estimators_of(symbol) for symbol in experiment.symbols}
+    for name, key in product(experiment.estimators, SIGMA_KEYS):
+        out[f"estimators.{name}.params.{key}"] = {
+            symbol: estimators[name].params.get(key) for symbol, estimators in chosen.items()
+        }
     return out

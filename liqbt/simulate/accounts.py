@@ -24,7 +24,7 @@ from liqbt.simulate.layout import (
     Script,
     Structured,
 )
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.tables import (
     CHANGE_DTYPE,
     FUNDING_DTYPE,

@@ -15,9 +15,9 @@ from liqbt.simulate.draws import draw_script
 from liqbt.simulate.feed import Columns, event_columns
 from liqbt.simulate.kernels.engine import bin_values, run
 from liqbt.simulate.layout import Book, Record, Script
-from liqbt.simulate.mechanisms import MECHANISMS
 from liqbt.simulate.prices import draw_price, draw_shocks, stream
 from liqbt.simulate.rules import rules_of, tiers_of
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.truth import Truth, truth_grid, truth_of
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, Kind

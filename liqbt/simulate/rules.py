@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from liqbt.simulate.layout import RULES_DTYPE, Structured
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, FloatArray
 

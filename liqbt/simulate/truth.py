@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from liqbt.simulate.layout import Book, Record
-from liqbt.simulate.mechanisms import MECHANISMS
 from liqbt.simulate.rules import BIN_STEP
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.tables import (
     CHANGE_DTYPE,
     FUNDING_DTYPE,

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final, TypeAlias
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
+
+from liqbt.config.fields import Days, Seconds, complaint, instant_ns
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
 from liqbt.simulate.checks import check_world
-from liqbt.simulate.feeds import Faults, Feed
-from liqbt.simulate.mechanisms import Mechanisms
-from liqbt.simulate.sections import Exchange, Price, Traders
-from liqbt.types import DAY_NS, Ns
+from liqbt.simulate.sections import (
+    STRICT,
+    Above0,
+    Count,
+    Exchange,
+    Feed,
+    Mechanisms,
+    Price,
+    Section,
+    Text,
+    Traders,
+    Whole,
+    at_most,
+)
+from liqbt.types import DAY_NS
 
 START_NS: Final = 1_735_689_600_000_000_000
 """2025-01-01 00:00 UTC, where a simulated market begins unless told otherwise."""
-
-Section: TypeAlias = Price | Traders | Exchange | Mechanisms | Feed
 
 SECTIONS: Final[dict[str, type[Section]]] = {
     "price": Price,
@@ -34,7 +54,11 @@ HOMES: Final[dict[str, str]] = {
 """The section of each key; no two sections share one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+def _start(value: Any) -> Any:
+    return instant_ns(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class World:
     """A leveraged market to be simulated.
 
@@ -85,74 +109,56 @@ class World:
     576
     >>> World(name="w", magnet=1.0).mechanisms.magnet
     1.0
-    >>> World(name="w", weights=(0.5, 0.5, 0.5, 0.0, 0.0))
+    >>> World(name="w", days=0)
     Traceback (most recent call last):
     ...
-    liqbt.errors.ConfigError: world w: weights sum to 1.5, expected 1
+    liqbt.errors.ConfigError: world w: key 'days': expected a value above 0, found 0
     """
 
-    name: str
-    symbols: tuple[str, ...]
-    venue: str
-    days: int
-    warmup_days: int
-    start_ns: Ns
-    step_s: int
-    substeps: int
-    initial_price_usd: float
-    truth_every_s: int
-    price: Price
-    traders: Traders
-    exchange: Exchange
-    mechanisms: Mechanisms
-    feed: Feed
+    name: Text
+    symbols: Annotated[tuple[Text, ...], Field(min_length=1)] = ("SIM",)
+    venue: Text = "simulated"
+    days: Annotated[Count, at_most(3660, "ten years"), Days] = 120
+    warmup_days: Annotated[Whole, Days] = 10
+    start_ns: Annotated[Whole, BeforeValidator(_start)] = START_NS
+    step_s: Annotated[Count, Seconds] = 300
+    substeps: Count = 5
+    initial_price_usd: Above0 = 50_000.0
+    truth_every_s: Annotated[Count, Seconds] = 3600
+    price: Price = Price()
+    traders: Traders = Traders()
+    exchange: Exchange = Exchange()
+    mechanisms: Mechanisms = Mechanisms()
+    feed: Feed = Feed()
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        symbols: tuple[str, ...] = ("SIM",),
-        venue: str = "simulated",
-        days: int = 120,
-        warmup_days: int = 10,
-        start_ns: Ns = START_NS,
-        step_s: int = 300,
-        substeps: int = 5,
-        initial_price_usd: float = 50_000.0,
-        truth_every_s: int = 3600,
-        price: Price | None = None,
-        traders: Traders | None = None,
-        exchange: Exchange | None = None,
-        mechanisms: Mechanisms | None = None,
-        feed: Feed | None = None,
-        **keys: Any,
-    ) -> None:
-        given = {
-            "price": price,
-            "traders": traders,
-            "exchange": exchange,
-            "mechanisms": mechanisms,
-            "feed": feed,
-        }
-        plain: dict[str, Any] = {
-            "name": name,
-            "symbols": symbols,
-            "venue": venue,
-            "days": days,
-            "warmup_days": warmup_days,
-            "start_ns": start_ns,
-            "step_s": step_s,
-            "substeps": substeps,
-            "initial_price_usd": initial_price_usd,
-            "truth_every_s": truth_every_s,
-        }
-        for key, value in {**plain, **_sections(name, given, keys)}.items():
-            object.__setattr__(self, key, value)
-        check_world(self)
+    if TYPE_CHECKING:  # keys of sections may be given directly
+
+        def __init__(self, *, name: str, **keys: Any) -> None: ...
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _checked(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> World:
+        """Put keys of sections where they belong, and refuse in one sentence what is wrong."""
+        keys: dict[str, Any] = dict(
+            (value.kwargs if isinstance(value, ArgsKwargs) else value) or {}
+        )
+        try:
+            world: World = handler(ArgsKwargs((), _placed(keys)))
+            paths = {key: f"{section}.{key}" for key, section in HOMES.items()}
+            values = {f.name: getattr(world, f.name) for f in fields(cls)}
+            for name in SECTIONS:
+                held = values.pop(name)
+                values |= {f.name: getattr(held, f.name) for f in fields(held)}
+            check_world(values, paths)
+        except ValidationError as error:
+            raise ConfigError(f"world {keys.get('name')}: {complaint(error, cls)}") from error
+        except ValueError as error:
+            raise ConfigError(f"world {keys.get('name')}: {error}") from error
+        return world
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], *, source: str) -> World:
-        """Build a world from parsed YAML; lists become tuples, an unknown key is an error.
+        """Build a world from parsed YAML; an unknown key is an error.
 
         Parameters
         ----------
@@ -168,16 +174,17 @@ class World:
 
         Examples
         --------
-        >>> World.from_mapping({"name": "w", "mechanisms": {"magnett": 1}}, source="w.yaml")
+        >>> World.from_mapping({"name": "w", "magnett": 1}, source="w.yaml")
         Traceback (most recent call last):
         ...
-        liqbt.errors.ConfigError: w.yaml: unknown key 'magnett', did you mean 'magnet'?
+        liqbt.errors.ConfigError: w.yaml: world w: unknown key 'magnett'; did you mean 'magnet'?
         """
-        values = _flat(mapping, source)
-        if "name" not in values:
+        if not isinstance(mapping, Mapping):
+            raise ConfigError(f"{source}: expected a mapping, found {type(mapping).__name__}")
+        if "name" not in mapping:
             raise ConfigError(f"{source}: key 'name' is missing")
         try:
-            return cls(**values)
+            return cls(**{str(key): value for key, value in mapping.items()})
         except ConfigError as error:
             raise ConfigError(f"{source}: {error}") from None
 
@@ -203,72 +210,28 @@ class World:
         return traders.open_interest_usd / self.initial_price_usd / traders.lot_coins
 
     @property
-    def end_ns(self) -> Ns:
+    def end_ns(self) -> int:
         """End of the published time, ns UTC (half-open)."""
         return self.start_ns + self.days * DAY_NS
 
 
-def _sections(
-    name: str, given: Mapping[str, Section | None], keys: Mapping[str, Any]
-) -> dict[str, Section]:
-    """Return the sections, with keys that were given directly put where they belong."""
-    for key in keys:
-        if key not in HOMES:
-            raise ConfigError(f"world {name}: {_unknown(key)}")
-    out: dict[str, Section] = {}
+def _placed(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a world is given, each key in its section."""
+    known = [f.name for f in fields(World)]
+    out = {key: value for key, value in keys.items() if key in known}
     for section, kind in SECTIONS.items():
-        held = given[section]
-        if held is not None and not isinstance(held, kind):
-            raise ConfigError(f"world {name}: {section} is {held!r}, expected a {kind.__name__}")
-        values = {} if held is None else {f.name: getattr(held, f.name) for f in fields(kind)}
-        values |= {key: value for key, value in keys.items() if HOMES[key] == section}
-        out[section] = kind(**values)
+        held = out.get(section, {})
+        direct = {key: value for key, value in keys.items() if HOMES.get(key) == section}
+        if isinstance(held, Mapping):
+            for key in held:
+                if HOMES.get(key, section) != section:
+                    raise ValueError(f"{key!r} is in section {section!r}, expected {HOMES[key]!r}")
+                if key in direct:
+                    raise ValueError(f"key {key!r} is given twice")
+            out[section] = {**held, **direct}
+        elif direct and isinstance(held, kind):
+            out[section] = {f.name: getattr(held, f.name) for f in fields(kind)} | direct
+    for key in keys:
+        if key not in known and key not in HOMES:
+            raise ValueError(f"unknown key {key!r}; {nearest(key, [*known, *HOMES])}")
     return out
-
-
-def _unknown(key: object) -> str:
-    """Say which known key an unknown one is nearest to."""
-    known = [f.name for f in fields(World)] + list(HOMES)
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-    return f"unknown key {key!r}, did you mean {near[0]!r}?"
-
-
-def _flat(mapping: object, source: str) -> dict[str, Any]:
-    """Return every key of a mapping and of its sections; lists as tuples, faults as values."""
-    if not isinstance(mapping, Mapping):
-        raise ConfigError(f"{source}: expected a mapping, found {type(mapping).__name__}")
-    out: dict[str, Any] = {}
-    for key, value in mapping.items():
-        if key in SECTIONS:
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{source}: section {key!r} needs keys, found {value!r}")
-            for inner in value:
-                if inner not in HOMES:
-                    raise ConfigError(f"{source}: {_unknown(inner)}")
-                if HOMES[inner] != key:
-                    raise ConfigError(
-                        f"{source}: {inner!r} is in section {key!r}, expected {HOMES[inner]!r}"
-                    )
-        elif key not in HOMES and key not in {f.name for f in fields(World)}:
-            raise ConfigError(f"{source}: {_unknown(key)}")
-        for inner, item in value.items() if key in SECTIONS else ((key, value),):
-            if inner in out:
-                raise ConfigError(f"{source}: key {inner!r} is given twice")
-            out[inner] = _value(inner, item, source)
-    return out
-
-
-def _value(key: str, value: Any, source: str) -> Any:
-    """Return lists as tuples, a mapping of faults as `Faults`."""
-    if isinstance(value, list):
-        return tuple(value)
-    if not (key.endswith("_faults") and isinstance(value, Mapping)):
-        return value
-    known = [f.name for f in fields(Faults)]
-    for inner in value:
-        if inner not in known:
-            near = difflib.get_close_matches(str(inner), known, n=1, cutoff=0.0)
-            raise ConfigError(
-                f"{source}: unknown key {inner!r} in {key}, did you mean {near[0]!r}?"
-            )
-    return Faults(**value)

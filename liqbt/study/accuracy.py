@@ -14,15 +14,15 @@ from liqbt.evaluation.accuracy.plane import (
     supported_horizons,
 )
 from liqbt.evaluation.claims.accuracy import CLAIM
-from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.days import stream
-from liqbt.study.events import market_tape, open_events
+from liqbt.study.events import open_events
 from liqbt.study.pipeline import market_input
+from liqbt.study.plan import market_tapes
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_experiment
-from liqbt.study.schema import Experiment, load_experiment
+from liqbt.study.schema import load_experiment
 from liqbt.study.store import Run
-from liqbt.study.validity import withheld_claims
+from liqbt.study.validity import clearance, experiment_scope
 from liqbt.types import Ns
 
 
@@ -60,26 +60,17 @@ def experiment_plane(
         bootstrap_reps=experiment.evaluation.bootstrap_reps,
     )
     run = run_experiment(path, results, finish=finish, stage=stage)
-    markets = _markets(experiment, run, path, results, stage)
+    origin = open_events(experiment, path, results / ".cache", stage)
+    tapes = market_tapes(origin, experiment, results / ".cache")
+    markets = [
+        market_input(experiment, symbol, run.forecasts(symbol), tape)
+        for symbol, tape in tapes.items()
+    ]
     if horizons_ns is None:
         config = replace(config, horizons_ns=supported_horizons(markets, config))
     stage("plane", 0, 1)
-    withheld = withheld_claims(results, (CLAIM,)).get(CLAIM.id)
-    plane = audit_plane(markets, config, stream(experiment.seed, "plane"), withheld=withheld)
+    asked = clearance(results, experiment_scope(experiment, tapes), claims=(CLAIM,))
+    rng = stream(experiment.seed, "plane")
+    plane = audit_plane(markets, config, rng, withheld=asked.withheld.get(CLAIM.id))
     stage("plane", 1, 1)
     return run, plane
-
-
-def _markets(
-    experiment: Experiment, run: Run, path: Path, results: Path, stage: Stage
-) -> list[MarketInput]:
-    origin = open_events(experiment, path, results / ".cache", stage)
-    return [
-        market_input(
-            experiment,
-            symbol,
-            run.forecasts(symbol),
-            market_tape(origin, experiment, symbol, results / ".cache"),
-        )
-        for symbol in sorted(experiment.symbols)
-    ]

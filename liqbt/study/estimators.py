@@ -1,36 +1,28 @@
-"""From a configuration to an estimator: the built-ins by name, anybody's own by `module:Class`."""
+"""From a configuration to estimators: the built-ins by name, anybody's own by `module:Class`."""
 
 from __future__ import annotations
 
 import csv
-import importlib
-import inspect
-import math
-import sys
+import dataclasses
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from liqbt.config.schema import MarginConfig
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError, LiqbtError, first_line
-from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
-from liqbt.estimators.config import PriceConfig
-from liqbt.estimators.nulls import Mirror, TimeShift
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
-from liqbt.estimators.structural import PriorExtremes, RoundNumbers, Swings
-from liqbt.log.disk import sha256_file
+from liqbt.estimators.config import MapParams, MarketSpec
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.margin.tiers import Tiers, TierTable, flat_tiers
 from liqbt.replay import Estimator
-from liqbt.study.schema import EstimatorConfig, Experiment, MarginConfig
-from liqbt.study.yaml import nearest
-from liqbt.types import HOUR_NS, SECOND_NS, Kind
+from liqbt.study.estimator_config import EstimatorConfig, estimator_class, params_of, stated
+from liqbt.study.own_code import own_sources
+from liqbt.study.schema import Experiment
+from liqbt.types import SECOND_NS, Kind
 
 _FILE = "binance-um-margin-tiers.csv"
 
@@ -98,137 +90,129 @@ def margin_tiers(margin: MarginConfig, where: str) -> TierTable:
     return tables[symbol]
 
 
-def estimator_config(experiment: Experiment, symbol: str) -> OIFlowConfig:
-    """Return what the estimator of `symbol` is configured with.
-
-    Weights are rescaled to sum to one.
-
-    Raises
-    ------
-    ConfigError, MarginError
-        If a value is out of range, the margin tiers are not known, or a bracket is not allowed.
-    """
-    market = experiment.symbols[symbol]
-    chosen = experiment.estimator_of(symbol)
-    total = math.fsum(bracket.weight for bracket in chosen.brackets)
-    if not total > 0:
-        raise ConfigError(f"{experiment.name}: the brackets of {symbol} have no positive weight")
-    return OIFlowConfig(
-        symbol=symbol,
-        price=price_config(chosen, market.price_kind),
-        step=chosen.step,
-        reach=chosen.reach,
-        smoothing=chosen.smoothing_bins,
-        prominence=chosen.prominence,
-        asymmetry_reach=chosen.asymmetry_reach,
-        tiers=margin_tiers(market.margin, experiment.name),
-        leverages=tuple(bracket.leverage for bracket in chosen.brackets),
-        weights=tuple(bracket.weight / total for bracket in chosen.brackets),
-        half_lives_h=tuple(bracket.half_life / HOUR_NS for bracket in chosen.brackets),
-        position_notional_usd=tuple(b.position_notional_usd for b in chosen.brackets),
-    )
-
-
-def price_config(chosen: EstimatorConfig, price_kind: Kind) -> PriceConfig:
-    """Return how the mark and σ are taken."""
-    return PriceConfig(
-        price_kind=price_kind,
-        sigma_window_ns=chosen.sigma_window,
-        sigma_sampling_ns=chosen.sigma_sampling,
-        sigma_min_coverage=chosen.sigma_min_coverage,
-    )
-
-
-ESTIMATORS: dict[str, Callable[[OIFlowConfig, EstimatorConfig], Estimator]] = {
-    "oi_flow": lambda config, _: OIFlow(config),
-    "uniform": lambda config, _: Uniform(config),
-    "distance_kernel": lambda config, _: DistanceKernel(config),
-    "volume_profile": lambda config, _: VolumeProfile(config),
-    "mirror": lambda config, _: Mirror(OIFlow(config)),
-    "time_shift": lambda config, chosen: TimeShift(OIFlow(config), days=chosen.shift_days),
-    "swings": lambda config, _: Swings(config),
-    "round_numbers": lambda config, _: RoundNumbers(config),
-    "prior_extremes": lambda config, _: PriorExtremes(config),
-}
-"""The built-in estimators: the reference; baselines; `mirror` and `time_shift`, nulls that emit a
-map of the reference; and structural nulls, which emit one of what anybody sees on a chart."""
-
 STRUCTURES: Final = ("swings", "volume_profile", "round_numbers", "prior_extremes")
 """The structural maps that the dose-response of every run must survive beside."""
 
 
-def build_estimator(experiment: Experiment, symbol: str) -> Estimator:
-    """Return a fresh estimator for `symbol`.
-
-    A name with a colon, `module:Class`, is imported and called with the `OIFlowConfig` that the
-    reference estimator would get.
+def market_spec(experiment: Experiment, symbol: str) -> MarketSpec:
+    """Return what estimators are told of a market.
 
     Raises
     ------
     ConfigError
-        If there is no such estimator; names the nearest one.
+        If the margin tiers that it asks for are not shipped.
     """
-    chosen = experiment.estimator_of(symbol)
-    config = estimator_config(experiment, symbol)
-    if ":" in chosen.name:
-        try:
-            made: Estimator = _imported(chosen.name)(config)
-        except LiqbtError:
-            raise
-        except Exception as error:
-            raise ConfigError(
-                f"estimator '{chosen.name}' cannot be built from its configuration alone: "
-                f"{first_line(error)}"
-            ) from error
-        return made
-    if chosen.name not in ESTIMATORS:
+    market = experiment.symbols[symbol]
+    return MarketSpec(
+        symbol=symbol,
+        price_kind=market.price_kind,
+        tiers=None if market.margin is None else margin_tiers(market.margin, experiment.name),
+    )
+
+
+def build_estimators(experiment: Experiment, symbol: str) -> dict[str, Estimator]:
+    """Return a fresh estimator for `symbol` of each name that the experiment gives, in its order.
+
+    Raises
+    ------
+    ConfigError, MarginError
+        If one cannot be built from its parameters, the margin tiers are not known, or a bracket is
+        not allowed.
+    """
+    market = market_spec(experiment, symbol)
+    chosen = experiment.estimators_of(symbol)
+    return {name: _built(name, config, market) for name, config in chosen.items()}
+
+
+def build_estimator(experiment: Experiment, symbol: str, name: str | None = None) -> Estimator:
+    """Return a fresh estimator for `symbol`: the one of a name, or the first."""
+    chosen = experiment.estimators_of(symbol)
+    first = next(iter(chosen)) if name is None else name
+    return _built(first, chosen[first], market_spec(experiment, symbol))
+
+
+def _built(name: str, config: EstimatorConfig, market: MarketSpec) -> Estimator:
+    params = params_of(config, f"estimators.{name}.params")
+    try:
+        given = (market,) if params is None else (params, market)
+        made: Estimator = estimator_class(config.use)(*given)
+    except LiqbtError:
+        raise
+    except Exception as error:
         raise ConfigError(
-            f"{experiment.name}: no estimator is called '{chosen.name}'; "
-            f"{nearest(chosen.name, ESTIMATORS)} - or name your own as module:Class"
-        )
-    return ESTIMATORS[chosen.name](config, chosen)
+            f"estimator '{name}' ({config.use}) cannot be built from its parameters and its "
+            f"market: {first_line(error)}"
+        ) from error
+    return made
 
 
 def build_structures(experiment: Experiment, symbol: str) -> dict[str, Estimator]:
     """Return a fresh estimator of each structural map of `symbol`, by name.
 
-    They reach as far as the asymmetry, or 3 σ of seven days where that is more: always beyond the
-    2.5 σ of a day within which the dose is taken.
+    Price and grid are those of the first estimator. They reach as far as the asymmetry, or 3 σ of
+    seven days where that is more: always beyond the 2.5 σ of a day within which the dose is taken.
     """
-    chosen = experiment.estimator_of(symbol)
-    config = estimator_config(experiment, symbol)
-    near = replace(config, reach=config.asymmetry_reach)
-    return {name: ESTIMATORS[name](near, chosen) for name in STRUCTURES}
+    first = next(iter(experiment.estimators_of(symbol).values()))
+    params = params_of(first, "params")
+    shared = {
+        field.name: getattr(params, field.name)
+        for field in dataclasses.fields(MapParams)
+        if hasattr(params, field.name)
+    }
+    near = shared | {"reach": shared.get("asymmetry_reach", MapParams().asymmetry_reach)}
+    market = market_spec(experiment, symbol)
+    made = {}
+    for name in STRUCTURES:
+        cls = estimator_class(name)
+        made[name] = cls(cls.Params(**near), market)
+    return made
 
 
-def _imported(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a user's module may raise anything
-        raise ConfigError(f"estimator '{name}' cannot be imported: {first_line(error)}") from error
+def needed_kinds(experiment: Experiment, symbol: str) -> tuple[Kind, ...]:
+    """Return the kinds of events that the estimators of `symbol` cannot do without, price first."""
+    kinds = [experiment.symbols[symbol].price_kind]
+    for config in experiment.estimators_of(symbol).values():
+        kinds += getattr(estimator_class(config.use), "needs", ())
+    return tuple(dict.fromkeys(kinds))
 
 
-def make_importable(folder: Path) -> None:
-    """Let estimators be named that lie beside an experiment's file."""
-    place = str(folder.resolve())
-    if place not in sys.path:
-        sys.path.insert(0, place)
+def estimator_identity(experiment: Experiment) -> dict[str, dict[str, Any]]:
+    """Return what each estimator's forecasts depend on besides events and the package's code.
+
+    Returns
+    -------
+    dict
+        By name: `use`, `params` (those that differ from the defaults of its class), `sources` (of
+        one's own; see `own_sources`), and `symbols`: `use` and `params` where a symbol's differ.
+    """
+    found = {}
+    for name, config in experiment.estimators.items():
+        own: dict[str, Any] = _identity(config)
+        for symbol in sorted(experiment.symbols):
+            other = _identity(experiment.estimators_of(symbol)[name])
+            if other != {k: v for k, v in own.items() if k != "symbols"}:
+                own.setdefault("symbols", {})[symbol] = other
+        found[name] = own
+    return found
+
+
+def _identity(config: EstimatorConfig) -> dict[str, Any]:
+    own = {"sources": own_sources(config.use)} if ":" in config.use else {}
+    return {"use": config.use, "params": stated(config), **own}
 
 
 def estimator_sources(experiment: Experiment) -> dict[str, str]:
-    """Return the SHA-256 of the file of every estimator that is not a built-in.
-
-    What such a file imports in turn is not looked at.
-    """
-    names = {experiment.estimator_of(symbol).name for symbol in experiment.symbols}
-    found = {}
-    for name in sorted(name for name in names if ":" in name):
-        file = inspect.getsourcefile(_imported(name))
-        found[name] = sha256_file(Path(file)) if file else "built in"
-    return found
+    """Return the SHA-256 of every file that estimators of one's own are made of, by path."""
+    uses = {
+        config.use
+        for symbol in experiment.symbols
+        for config in experiment.estimators_of(symbol).values()
+        if ":" in config.use
+    }
+    return {file: digest for use in sorted(uses) for file, digest in own_sources(use).items()}
 
 
 def default_estimator(symbol: str) -> Estimator:
     """Return the reference estimator with the published brackets and the shipped BTC tiers."""
-    return OIFlow(OIFlowConfig(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"]))
+    market = MarketSpec(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"])
+    return OIFlow(OIFlowParams(), market)

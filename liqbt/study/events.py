@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liqbt.config.schema import SourceConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.log.disk import sha256_file
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import canonical_json
 from liqbt.simulate.market import simulate
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.world import World
-from liqbt.study.estimators import shipped_tiers
 from liqbt.study.ground_truth import write_truth
-from liqbt.study.identity import code_digest
+from liqbt.study.identity import APART, INGEST, SIMULATION, TAPES, code_digest
 from liqbt.study.ingest import ingest_one
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, map_reader, vendor_reader
-from liqbt.study.schema import Experiment, MarketConfig, SourceConfig, data_root
-from liqbt.study.yaml import nearest, read_yaml
+from liqbt.study.schema import Experiment, MarketConfig, data_root
+from liqbt.study.worlds import load_world, world_file
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
 
@@ -60,28 +60,6 @@ def open_log(path: Path) -> EventLog:
     return EventLog.open(path)
 
 
-def load_world(path: Path) -> World:
-    """Read a simulated world's YAML; `tiers` may name a symbol of the shipped margin tiers.
-
-    Raises
-    ------
-    ConfigError
-        The file or a key in it cannot be used; names it.
-    """
-    raw = dict(read_yaml(path))
-    exchange = raw.get("exchange")
-    if isinstance(exchange, Mapping) and "tiers" in exchange and "tiers" not in raw:
-        raw["exchange"] = {k: v for k, v in exchange.items() if k != "tiers"}
-        raw["tiers"] = exchange["tiers"]
-    name = raw.get("tiers")
-    if isinstance(name, str):
-        tables = shipped_tiers()
-        if name not in tables:
-            raise ConfigError(f"{path}: no margin tiers for '{name}'; {nearest(name, tables)}")
-        raw["tiers"] = tables[name]
-    return World.from_mapping(raw, source=str(path))
-
-
 def simulate_world(
     path: Path, *, seed: int, log_dir: Path, truth_dir: Path | None = None
 ) -> EventLog:
@@ -116,7 +94,7 @@ def _world_source(path: Path, seed: int) -> dict[str, Any]:
         "file": path.name,
         "file_sha256": sha256_file(path),
         "map_sha256": f"seed {seed}",
-        "reader": f"simulate {code_digest()[:16]}",
+        "reader": f"simulate {code_digest(SIMULATION)[:16]}",
     }
 
 
@@ -153,7 +131,7 @@ def open_events(
         log = EventLog.open(path.parent / data.log)
         return Origin(log=log, sources=_sources(log), planted=None)
     if data.world is not None:
-        world_path = path.parent / data.world
+        world_path = world_file(data.world, path.parent)
         world = load_world(world_path)
         key = _key(_world_source(world_path, data.seed))
         log = EventLog.open_or_create(cache / "logs" / key)
@@ -163,7 +141,11 @@ def open_events(
             stage("simulate", 1, 1)
         planted = _planted(world, data.seed)
         return Origin(log=log, sources=_sources(log), planted=planted, world=world)
-    log = _ingested(experiment, path, root or data_root(experiment, path), cache, stage)
+    if root is None:
+        root = data_root(experiment, path)
+        if root.resolve() != (path.parent / data.root).resolve():
+            stage(f"LIQBT_DATA: data from {root}, not from data.root '{data.root}'", 0, 0)
+    log = _ingested(experiment, path, root, cache, stage)
     return Origin(log=log, sources=_sources(log), planted=None)
 
 
@@ -194,7 +176,7 @@ def _ingested(
     identity = [[r.digest, f.name, sha256_file(f), bad] for r, f, bad in wanted]
     seconds = [root / reader.join for reader, _, _ in wanted if reader.join]
     identity += [[sha256_file(file)] for file in seconds if file.is_file()]
-    key = _key({"files": identity, "code": code_digest()})
+    key = _key({"files": identity, "code": code_digest(INGEST, APART)})
     done = cache / "logs" / f"{key}.complete"
     log = EventLog.open_or_create(cache / "logs" / key)
     if not done.exists():
@@ -240,4 +222,4 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
         start_ns=experiment.schedule.start,
         end_ns=experiment.last,
     )
-    return build_tape(origin.log, selection, cache / "tapes" / code_digest()[:16])
+    return build_tape(origin.log, selection, cache / "tapes" / code_digest(TAPES, APART)[:16])

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError, DataError
 from liqbt.ingest.table import Ingested
 from liqbt.log.store import EventLog
@@ -131,7 +132,7 @@ def fetch_archive(
     base: str | None = None,
     keep: Path | None = None,
     jobs: int = 4,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     limits: Limits | None = None,
     stage: Stage = silent,
 ) -> FetchReport:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liqbt.config.fields import format_duration
 from liqbt.errors import DataError
 from liqbt.evaluation.config import MarketInput
 from liqbt.simulate.effects.acceleration import acceleration_effects
@@ -33,7 +34,6 @@ from liqbt.simulate.effects.walls import wall_effects
 from liqbt.simulate.market import Market, simulate
 from liqbt.simulate.truth import Truth, truth_tables
 from liqbt.simulate.world import World
-from liqbt.study.fields import format_duration
 from liqbt.study.schema import Experiment
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Kind, Ns
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from liqbt.config import MAX_BAD
 from liqbt.log.store import EventLog
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, open_reader
@@ -40,7 +41,7 @@ def ingest_files(
     files: Sequence[Path],
     log_dir: Path,
     *,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     root: Path | None = None,
     stage: Stage = silent,
 ) -> list[IngestReport]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
@@ -20,11 +22,15 @@ from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
-from liqbt.replay import copied, replay, schedule
-from liqbt.study.estimators import build_estimator, build_structures
-from liqbt.study.fields import format_duration
+from liqbt.replay import copied, replay, replay_many, require_density, schedule
+from liqbt.study.estimators import (
+    build_estimator,
+    build_estimators,
+    build_structures,
+    needed_kinds,
+)
 from liqbt.study.progress import Stage, silent
-from liqbt.study.schema import EvaluationOptions, Experiment
+from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
@@ -88,21 +94,41 @@ def study(
     LiqbtError
         If an estimator fails, or its forecasts or the prices cannot be right.
     """
-    name = experiment.estimator.name
-    forecasts = {symbol: _replayed(experiment, symbol, tapes[symbol], stage) for symbol in tapes}
-    evidence = observed(experiment, tapes, forecasts, since=since, instead=instead, name=name)
+    issued = {symbol: _replayed(experiment, symbol, tapes[symbol], stage) for symbol in tapes}
+    forecasts = {
+        name: {symbol: each[name] for symbol, each in issued.items()}
+        for name in experiment.estimators
+    }
     stage("score", 0, 2)
-    evaluations = {name: evaluate(evidence, statistics)}
+    shared: dict[Any, Any] = {}
+    evaluations = {
+        name: evaluate(
+            observed(
+                experiment,
+                tapes,
+                mine,
+                since=since,
+                instead=instead,
+                name=name,
+                shared=shared,
+            ),
+            statistics,
+        )
+        for name, mine in forecasts.items()
+    }
     stage("score", 1, 2)
-    return Study(forecasts={name: forecasts}, evaluations=evaluations)
+    return Study(forecasts=forecasts, evaluations=evaluations)
 
 
-def _replayed(experiment: Experiment, symbol: str, tape: Tape, stage: Stage) -> list[Forecast]:
+def _replayed(
+    experiment: Experiment, symbol: str, tape: Tape, stage: Stage
+) -> dict[str, list[Forecast]]:
+    """Replay one market through all estimators of an experiment, in one pass over its tape."""
     times = forecast_times(experiment, tape)
     name = f"replay {symbol}"
-    return replay(
+    return replay_many(
         tape,
-        build_estimator(experiment, symbol),
+        build_estimators(experiment, symbol),
         times,
         progress=lambda done: stage(name, done, len(times)) if done % 100 == 0 else None,
     )
@@ -117,6 +143,7 @@ def observed(
     instead: Forecaster | None = None,
     slicer: Slicer = copied,
     name: str = "",
+    shared: dict[Any, Any] | None = None,
 ) -> Evidence:
     """Return what is observed of one estimator's forecasts, and of the maps beside them.
 
@@ -130,11 +157,14 @@ def observed(
         How slices are cut for the maps beside.
     name : str
         Of the estimator.
+    shared : dict, optional
+        What other estimators of the same tapes have made already: prices, and maps beside.
     """
-    markets = [market_input(experiment, s, forecasts[s], tape) for s, tape in tapes.items()]
+    made = {} if shared is None else shared
+    markets = [market_input(experiment, s, forecasts[s], tape, made) for s, tape in tapes.items()]
     markets, training = split_markets(markets, since)
     # at the landmarks of what is scored: those of everything may lie at other hours
-    markets = [with_structures(experiment, m, tapes[m.symbol], slicer) for m in markets]
+    markets = [with_structures(experiment, m, tapes[m.symbol], slicer, made) for m in markets]
     if instead is not None:
         markets = [replace(m, forecasts=instead(m.forecasts, m)) for m in markets]
     return Evidence(
@@ -217,10 +247,10 @@ def protocol(options: EvaluationOptions) -> EvaluationConfig:
 def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
     """Return the first time whose forecasts are scored.
 
-    The warm-up is counted from when both a price and open interest are known: a map without open
-    interest does not warm up.
+    The warm-up is counted from when every kind of event that an estimator needs is known, such as
+    a price and open interest: a map without open interest does not warm up.
     """
-    kinds = (experiment.symbols[symbol].price_kind, Kind.OPEN_INTEREST)
+    kinds = needed_kinds(experiment, symbol)
     firsts = [int(tape.of(kind)["ts_known"][0]) for kind in kinds if len(tape.of(kind))]
     return max(firsts) + experiment.schedule.warm_up
 
@@ -254,26 +284,50 @@ def split_markets(
 
 
 def market_input(
-    experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape
+    experiment: Experiment,
+    symbol: str,
+    forecasts: Sequence[Forecast],
+    tape: Tape,
+    shared: dict[Any, Any] | None = None,
 ) -> MarketInput:
-    """Return what evaluation needs of one market: the forecasts after the warm-up, the prices."""
+    """Return what evaluation needs of one market: the forecasts after the warm-up, the prices.
+
+    Parameters
+    ----------
+    experiment, symbol, tape
+        The market.
+    forecasts : sequence of Forecast
+        Everything that was issued.
+    shared : dict, optional
+        Holds the prices, and what began in each hour, for the next estimator of the same tape.
+    """
     start = scored_from(experiment, symbol, tape)
     foreign = {f.symbol for f in forecasts} - {symbol}
     if foreign:
         raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
-    path = outcome_path(experiment, symbol, tape)
+    require_density(forecasts)
+    made = {} if shared is None else shared
+    if symbol not in made:
+        path = outcome_path(experiment, symbol, tape)
+        events = experiment.symbols[symbol].events
+        made[symbol] = path, market_funding(tape.events), market_cascades(tape.events, path, events)
+    path, funding, cascades = made[symbol]
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
         path=path,
         anchors=anchors_of(forecasts),
-        funding=market_funding(tape.events),
-        cascades=market_cascades(tape.events, path, experiment.symbols[symbol].events),
+        funding=funding,
+        cascades=cascades,
     )
 
 
 def with_structures(
-    experiment: Experiment, market: MarketInput, tape: Tape, slicer: Slicer = copied
+    experiment: Experiment,
+    market: MarketInput,
+    tape: Tape,
+    slicer: Slicer = copied,
+    shared: dict[Any, Any] | None = None,
 ) -> MarketInput:
     """Return one market with the structural maps that its dose-response must survive beside.
 
@@ -283,22 +337,12 @@ def with_structures(
     if PRIMARY_NS not in experiment.evaluation.horizons:
         return market
     times = landmark_times(market.forecasts, PRIMARY_NS)
-    made = build_structures(experiment, market.symbol)
-    once = _shared(slicer)
-    beside = {name: replay(tape, each, times, slicer=once) for name, each in made.items()}
-    return replace(market, beside=beside)
-
-
-def _shared(slicer: Slicer) -> Slicer:
-    """Return a slicer that cuts each slice of one tape once; slices are read-only."""
-    cut: dict[tuple[int, int], Events] = {}
-
-    def once(events: Events, start: int, stop: int) -> Events:
-        if (start, stop) not in cut:
-            cut[start, stop] = slicer(events, start, stop)
-        return cut[start, stop]
-
-    return once
+    made = {} if shared is None else shared
+    key = (market.symbol, times.tobytes())
+    if key not in made:
+        structures = build_structures(experiment, market.symbol)
+        made[key] = replay_many(tape, structures, times, slicer=slicer)
+    return replace(market, beside=made[key])
 
 
 def outcome_path(

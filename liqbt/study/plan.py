@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from liqbt.config.fields import moment_ns
+from liqbt.config.schema import HoldoutConfig
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import parts_of, sealing_cards, standing
-from liqbt.study.estimators import estimator_sources, make_importable
+from liqbt.study.estimators import estimator_sources
 from liqbt.study.events import Origin, market_tape, open_events
-from liqbt.study.fields import moment_ns
 from liqbt.study.identity import code_digest, lock_digest
+from liqbt.study.own_code import make_importable
 from liqbt.study.progress import Stage, silent
-from liqbt.study.schema import Experiment, HoldoutConfig, load_experiment
-from liqbt.study.validity import gate_shown, withheld_claims
+from liqbt.study.schema import Experiment, configuration_identity, configuration_of, load_experiment
+from liqbt.study.validity import clearance, experiment_scope
 from liqbt.tape.values import Tape
 from liqbt.types import Ns
 
@@ -110,16 +112,15 @@ def prepared_experiment(
     make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
-    withheld, gate = withheld_claims(results), gate_shown(results)
-    config = configuration_of(experiment)
+    cleared = clearance(results, experiment_scope(experiment, tapes), stage)
     hashes: dict[str, Any] = {
-        "config": run_identity(config),
+        "config": run_identity(configuration_identity(experiment)),
         "sources": run_identity({"sources": origin.sources}),
         "estimators": estimator_sources(experiment),
         "tape": {symbol: tape.digest for symbol, tape in tapes.items()},
         "code": code_digest(),
         "lock": lock_digest(),
-        "gate": run_identity({**withheld, **gate}),
+        "gate": cleared.digest,
     }
     registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
     if registration is not None:
@@ -131,10 +132,10 @@ def prepared_experiment(
         experiment=experiment,
         origin=origin,
         tapes=tapes,
-        config=config,
+        config=configuration_of(experiment),
         hashes=hashes,
-        withheld=withheld,
-        gate=gate,
+        withheld=cleared.withheld,
+        gate=cleared.shown,
         registration=registration,
         holdout=experiment.holdout,
         reads=reads,
@@ -172,10 +173,3 @@ def claims_value() -> dict[str, Any]:
 def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[str, Tape]:
     """Return the tape of every market of an experiment."""
     return {s: market_tape(origin, experiment, s, cache) for s in sorted(experiment.symbols)}
-
-
-def configuration_of(experiment: Experiment) -> dict[str, Any]:
-    """Return the configuration without where the data lie: the tape's digest says what they are."""
-    config = experiment.model_dump(mode="json")
-    data = {key: value for key, value in config["data"].items() if key not in {"root", "log"}}
-    return {**config, "data": data}

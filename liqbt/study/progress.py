@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Stage: TypeAlias = Callable[[str, int, int], None]
-"""Progress: a name, how many are done, of how many."""
+"""Progress: a name, how many are done, of how many; of none: a sentence to be shown."""
 
 
 def silent(_stage: str, _done: int, _total: int) -> None:

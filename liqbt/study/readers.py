@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
-from liqbt.ingest.parse import load_map
+from liqbt.ingest.colmap import load_map
 from liqbt.ingest.table import Ingested, ingest_file
 from liqbt.log.disk import sha256_file
-from liqbt.study.yaml import nearest
 
 VENDORS: Final = {
     "binance-um": "liqbt.sources.binance.um",

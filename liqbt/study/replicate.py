@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.config import METHOD
 from liqbt.evaluation.evaluate import Evaluation
 from liqbt.evaluation.statistic import Statistic
 from liqbt.simulate.market import simulate
@@ -36,7 +37,9 @@ class Replication:
     truths: tuple[Truth, ...]
 
 
-def world_experiment(world: World, horizon: str = "24h", reps: int = 2000) -> Experiment:
+def world_experiment(
+    world: World, horizon: str = "24h", reps: int = METHOD.bootstrap_reps
+) -> Experiment:
     """Return the experiment that a world's markets are run under: defaults, and one horizon.
 
     Parameters

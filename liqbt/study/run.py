@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
 from liqbt.evaluation.cascades import cascade_source
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.claims.verdict import verdicts
@@ -18,12 +20,10 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
-from liqbt.study.fields import format_duration
 from liqbt.study.ground_truth import Beside, truth_beside
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Work, claims_value, prepared
 from liqbt.study.progress import Stage, silent
-from liqbt.study.schema import EvaluationOptions
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.tables import run_parquet, run_tables
@@ -67,7 +67,7 @@ def executed(
 ) -> Run:
     """Return the finished run of what was prepared, or make it."""
     final = results / work.experiment.name / work.run_id
-    return finished_or_made(final, lambda: _execute(work, final, finish, stage))
+    return finished_or_made(final, lambda: _execute(work, final, finish, stage), finish)
 
 
 def _execute(

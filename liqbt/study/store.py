@@ -9,7 +9,8 @@
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
-- what the report adds: `report.html`, `report.md`, `figures/`.
+- what the report adds: `report.html`, `report.md`, `figures/`; it alone is written again where
+  the version that reads the run would write another.
 
 Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
 """
@@ -21,7 +22,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from liqbt.errors import AlreadyRunningError, DataError, first_line
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters
 from liqbt.log.disk import read_parquet, sha256_file
+from liqbt.study.identity import report_digest
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
 
 _FLOATS: Final = (
@@ -316,15 +318,54 @@ def write_run(
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (partial / "config.yaml").write_text(text, encoding="utf-8")
         _write_json(partial / "manifest.json", manifest)
+        before = _digests(partial)
         if finish is not None:
             finish(replace(load_run(partial), issued=issued), partial)
-        files = sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "manifest.json")
-        digests = {p.relative_to(partial).as_posix(): sha256_file(p) for p in files}
-        _write_json(partial / "manifest.json", {**manifest, "files": digests})
+        _finish_manifest(partial, manifest, before, reported=finish is not None)
         partial.rename(final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
+    return {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
+
+
+def _finish_manifest(
+    folder: Path, manifest: Mapping[str, Any], before: Collection[str], *, reported: bool
+) -> None:
+    """Write the manifest with the digests of all files, and which of them are the report's."""
+    files = _digests(folder)
+    own = [name for name in files if name not in before]
+    said = {"report": {"code": report_digest(), "files": own}} if reported else {}
+    _write_json(folder / "manifest.json", {**manifest, **said, "files": files})
+
+
+def has_report(run: Run) -> bool:
+    """Return whether a run's report is the one that this version would write."""
+    return bool(run.manifest.get("report", {}).get("code") == report_digest())
+
+
+def write_report_again(run: Run, finish: Callable[[Run, Path], object]) -> Run:
+    """Write the report of a finished run anew, and nothing else of it.
+
+    Parameters
+    ----------
+    run : Run
+        As it was loaded.
+    finish : callable
+        As in `write_run`.
+    """
+    old = run.manifest.get("report", {}).get("files", ())
+    for name in old:
+        (run.path / name).unlink(missing_ok=True)
+    kept = {name for name in run.manifest["files"] if name not in old}
+    finish(run, run.path)
+    manifest = {k: v for k, v in run.manifest.items() if k not in ("files", "report")}
+    _finish_manifest(run.path, manifest, kept, reported=True)
+    return load_run(run.path)
 
 
 def load_run(path: Path) -> Run:
@@ -470,7 +511,9 @@ def run_lock(final: Path) -> Iterator[None]:
         yield
 
 
-def finished_or_made(final: Path, make: Callable[[], Run]) -> Run:
+def finished_or_made(
+    final: Path, make: Callable[[], Run], finish: Callable[[Run, Path], object] | None = None
+) -> Run:
     """Return the finished run in `final`, or make it; nobody else can write it meanwhile.
 
     What is there and is not whole is set aside first.
@@ -481,6 +524,8 @@ def finished_or_made(final: Path, make: Callable[[], Run]) -> Run:
         The run's own folder.
     make : callable
         Writes the run there.
+    finish : callable, optional
+        Writes the report of a finished run that has none, or that of another version.
 
     Raises
     ------
@@ -489,6 +534,9 @@ def finished_or_made(final: Path, make: Callable[[], Run]) -> Run:
     """
     with run_lock(final):
         if is_intact(final):
-            return load_run(final)
+            run = load_run(final)
+            if finish is None or has_report(run):
+                return run
+            return write_report_again(run, finish)
         set_aside(final)
         return make()

@@ -58,7 +58,7 @@ def describe_market(market: MarketConfig, tape: Tape, log: EventLog) -> dict[str
     """
     return {
         **describe_feeds(market.events, market.price_kind, tape, log),
-        "margin": market.margin.model_dump(mode="json"),
+        "margin": market.margin and market.margin.model_dump(mode="json"),
     }
 
 

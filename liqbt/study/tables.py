@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from liqbt.evaluation.config import PRIMARY_NS
+from liqbt.evaluation.config import PRIMARY_NS, horizon_name
 from liqbt.evaluation.evaluate import Evaluation, days_spanned
 from liqbt.evaluation.evidence import LEVELS, Evidence
 from liqbt.evaluation.inference.days import DaySums, draw, stream
+from liqbt.evaluation.paired import paired_difference
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.learn.models import VisitPredictions
 from liqbt.study.pipeline import Study
@@ -35,8 +36,31 @@ def run_tables(
         "bands": [asdict(row) for row in first.bands],
         "sensitivities": sensitivities,
         "inference": [asdict(detail.estimate) for detail in first.details],
+        "compared": list(_compared(done)),
         **_visit_tables(first.evidence),
     }
+
+
+def _compared(done: Study) -> Iterator[dict[str, Any]]:
+    """Yield how every other estimator's rows differ from the first one's, paired by day."""
+    (base_name, base), *others = done.evaluations.items()
+    if not others:
+        return
+    held = {key_of(one.score)[1:]: one.days for one in base.details if one.days is not None}
+    config = base.evidence.config
+    lengths = {horizon_name(h): h for h in config.horizons_ns}
+    for name, evaluation in others:
+        for one in evaluation.details:
+            key = key_of(one.score)
+            mine, theirs = one.days, held.get(key[1:])
+            if mine is None or theirs is None or not (mine.n_days and theirs.n_days):
+                continue
+            rng = stream(base.evidence.root, "bootstrap", one.score.statistic)
+            first = min(mine.first_day, theirs.first_day)
+            last = max(each.first_day + len(each.total) for each in (mine, theirs))
+            draws = draw(rng, reps=config.bootstrap_reps, n_days=last - first)
+            found = paired_difference(mine, theirs, lengths[key.horizon], draws)
+            yield {**key._asdict(), "estimator": name, "base": base_name, **asdict(found)}
 
 
 def _visit_tables(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:

@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.config.schema import HoldoutConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import (
@@ -32,9 +33,10 @@ from liqbt.study.pipeline import forecast_times
 from liqbt.study.plan import Work, claims_value, market_tapes, prepared, subjects
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import executed
-from liqbt.study.schema import Experiment, HoldoutConfig
+from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, read_manifest
 from liqbt.study.summary import iso
+from liqbt.study.validity import clearance, experiment_scope
 
 _RUN_ID: Final = "[0-9a-f]" * 16
 
@@ -248,6 +250,13 @@ def _opened(sealed: Work, results: Path) -> Work:
     experiment = _without_seal(sealed.experiment)
     tapes = market_tapes(sealed.origin, experiment, results / ".cache")
     work = replace(sealed, experiment=experiment, tapes=tapes, opened=True)
+    cleared = clearance(results, experiment_scope(experiment, tapes, work.since))
+    work = replace(
+        work,
+        withheld=cleared.withheld,
+        gate=cleared.shown,
+        hashes={**work.hashes, "gate": cleared.digest},
+    )
     for symbol, tape in tapes.items():
         times = forecast_times(experiment, tape)
         if not (times >= (work.since or 0)).any():

@@ -1,34 +1,206 @@
-"""What the validity gate lets a run say: read from `validity/validity.json` beside the runs."""
+"""What the validity gate lets a run say: read from its document, beside the runs or shipped.
+
+A verdict is released only where all of this holds, and the reason says which does not:
+
+- the document is the one that its pinned replications sign (see `pinned`);
+- its counts clear the claim's test, decided again here, and the claim asks now what it asked then;
+- the pinned replications of what the claim's verdict reads reproduce with this code;
+- the run's estimator, protocol and length are among those that the test was tried with;
+- for a claim that rests on the placebo probability p̂: random levels on real prices have passed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import CLAIMS, statistic_of
-from liqbt.study.identity import rooms_digest
+from liqbt.registry.ledger import run_identity
+from liqbt.study.clearing import TESTS, Gate, TestWord, document_gates
+from liqbt.study.estimator_config import filled_in
+from liqbt.study.estimators import needed_kinds
+from liqbt.study.pinned import EVERYTHING, effect_name, pinned_differences, pinned_digests
+from liqbt.study.pipeline import scored_from
+from liqbt.study.progress import Stage, silent
+from liqbt.study.replications import TRIALS
+from liqbt.study.schema import Experiment
+from liqbt.tape.values import Tape
+from liqbt.types import DAY_NS, Ns
 
-GATE_FILE: Final = Path("validity") / "validity.json"
+DOCUMENT: Final = "validity.json"
+PINNED: Final = "pinned.json"
+SHIPPED: Final = Path(__file__).resolve().parent.parent / "data" / "validity"
+"""Folder of the document that ships with liqbt."""
+
 _CELL: Final = ("claim", "world", "replications", "rejections", "limit")
-_NEVER: Final = "its test has not been through the validity gate here (liqbt validate)"
 _ABSENT: Final = "the validity gate replicates the primary claims alone, and not this one"
+_UNSIGNED: Final = (
+    "its document is not the one that its pinned replications sign (edited since, or copied apart)"
+)
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
+_MAP_KEYS: Final = (
+    "name",
+    "sigma_window",
+    "sigma_min_coverage",
+    "step",
+    "reach",
+    "smoothing_bins",
+    "prominence",
+    "asymmetry_reach",
+)
+_PROTOCOL_KEYS: Final = ("latency", "distance_floor", "distance_ceiling", "iou", "ridge")
+_TERMS: Final = (
+    "statistic",
+    "symbol",
+    "horizon",
+    "side",
+    "alpha",
+    "least_bound",
+    "smallest_effect",
+)
+_SLACK: Final = 0.1
+"""A record may be so much shorter than the shortest that was tried, or longer than the longest."""
 
 
-def withheld_claims(results: Path, claims: Sequence[Claim] = CLAIMS) -> dict[str, str]:
-    """Return why each claim's verdict is withheld; a claim whose test is cleared is absent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clearance:
+    """What the gate says to one run.
 
-    A gate that was run on other code says nothing of this one. A claim that rests on the placebo
-    probability is withheld, too, unless random levels on real prices have passed.
+    Attributes
+    ----------
+    withheld : mapping of str to str
+        Why each claim's verdict is withheld; a claim that may be decided is absent.
+    shown : mapping
+        What a manifest keeps of the document, so that a report can show it: `stale` (claim to
+        reason), `tried`, `gates`, `size` (of each test the world in which it found the most),
+        `found_with_80_percent`, `random_levels`.
+    """
+
+    withheld: Mapping[str, str]
+    shown: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """What a run is identified by, as far as the gate goes."""
+        return run_identity({**self.withheld, **self.shown})
+
+
+def scope(
+    estimators: Sequence[Mapping[str, Any]],
+    options: EvaluationOptions,
+    every: Ns | None,
+    scored_days: float,
+) -> dict[str, Any]:
+    """Return what a test is tried with, or a run made with, as far as a clearance rests on it.
+
+    The rule: the estimator's name and what shapes its map must be those tried; its brackets, how
+    densely σ is sampled and where its prices come from may be those of the venue and the feed. The
+    protocol must be the one tried, but for horizons besides the one that decides, the bootstrap's
+    draws, and the longest gap. The record must be about as long as those tried.
+
+    Parameters
+    ----------
+    estimators : sequence of mapping
+        Of each market, as `EstimatorConfig` is written.
+    options : EvaluationOptions
+        The protocol.
+    every : int or None
+        Time between forecasts, ns; None where there is no schedule.
+    scored_days : float
+        From the first scored forecast to the end of the record.
+    """
+    written = options.model_dump(mode="json")
+    maps = [{key: each[key] for key in _MAP_KEYS if key in each} for each in estimators]
+    return {
+        "estimators": [m for i, m in enumerate(maps) if m not in maps[:i]],
+        "protocol": {**{key: written[key] for key in _PROTOCOL_KEYS}, "every_ns": every},
+        "scored_days": round(scored_days, 1),
+    }
+
+
+def experiment_scope(
+    experiment: Experiment, tapes: Mapping[str, Tape], since: Ns | None = None
+) -> dict[str, Any]:
+    """Return the scope of a run of an experiment; only what is issued from `since` on is scored."""
+    chosen = [first_estimator(experiment, symbol) for symbol in tapes]
+    scored = [_scored_ns(experiment, symbol, tape, since or 0) for symbol, tape in tapes.items()]
+    every = experiment.schedule.every
+    return scope(chosen, experiment.evaluation, every, max(scored) / DAY_NS)
+
+
+def first_estimator(experiment: Experiment, symbol: str) -> dict[str, Any]:
+    """Return the estimator that verdicts are about, as a scope asks for it: name and parameters."""
+    first = next(iter(experiment.estimators_of(symbol).values()))
+    return {"name": first.use, **filled_in(first, "params").params}
+
+
+def _scored_ns(experiment: Experiment, symbol: str, tape: Tape, since: Ns) -> Ns:
+    if not any(len(tape.of(kind)) for kind in needed_kinds(experiment, symbol)):
+        return 0
+    start = max(scored_from(experiment, symbol, tape), since)
+    return max(0, int(tape.events["ts_known"][-1]) - start)
+
+
+def gate_folder(results: Path) -> Path:
+    """Return where the document is that runs in `results` ask: their own, or what ships."""
+    own = results / "validity"
+    return own if (own / DOCUMENT).is_file() else SHIPPED
+
+
+def read_gate(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the document in a folder and its pinned replications; None where it is not signed.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read; names it.
+    """
+    document = _read(folder / DOCUMENT)
+    pinned = _read(folder / PINNED) if (folder / PINNED).is_file() else {}
+    signed = bool(pinned) and (pinned.get("document"), document.get("pinned")) == (
+        run_identity(document),
+        pinned_digests(pinned),
+    )
+    return document, pinned if signed else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(_not_one(path, error)) from error
+
+
+def _not_one(path: Path, error: Exception) -> str:
+    return (
+        f"{path}: not a document of the validity gate ({error}); expected what liqbt validate "
+        "writes there"
+    )
+
+
+def clearance(
+    results: Path,
+    ran: Mapping[str, Any],
+    stage: Stage = silent,
+    *,
+    claims: Sequence[Claim] = CLAIMS,
+) -> Clearance:
+    """Return what the gate says to a run.
 
     Parameters
     ----------
     results : Path
         Folder of all runs.
+    ran : mapping
+        What the run is made with (see `scope`).
+    stage : callable
+        Progress: where this code was never tried, the pinned replications are run.
     claims : sequence of Claim
         Those that are asked about.
 
@@ -37,73 +209,118 @@ def withheld_claims(results: Path, claims: Sequence[Claim] = CLAIMS) -> dict[str
     DataError
         If the gate's document cannot be read; names the file.
     """
-    path = results / GATE_FILE
-    if not path.is_file():
-        return {claim.id: f"{_NEVER if claim.primary else _ABSENT}, {_SHOWN}" for claim in claims}
+    folder = gate_folder(results)
+    document, pinned = read_gate(folder)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        stale = document["code"] != rooms_digest()
-        gates = {str(gate["claim"]): gate for gate in document["gates"]}
-        words = {name: (str(g["word"]), str(g["reason"])) for name, g in gates.items()}
-        levels = document.get("random_levels", {"word": "absent", "reason": "not tried"})
-        tried = (str(levels["word"]), str(levels["reason"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: not a document of the validity gate ({error}); expected what "
-            "liqbt validate writes there"
-        ) from error
-    out = {}
-    for claim in claims:
-        word, said = words.get(claim.id, ("absent", _ABSENT))
-        if stale:
-            said = "the gate was run on other code (liqbt validate)"
-        if stale or word != "cleared":
-            out[claim.id] = f"its test has not passed the validity gate: {said}; {_SHOWN}"
-        elif _on_placebo(claim) and tried[0] != "passed":
-            out[claim.id] = f"random levels on real prices: {tried[0]}: {tried[1]}; {_SHOWN}"
-    return out
+        gates = {gate.claim: gate for gate in document_gates(document)}
+        differ = {} if pinned is None else pinned_differences(pinned, stage)
+        stale = stale_claims(document, pinned, differ)
+        levels = (str(document["random_levels"]["word"]), str(document["random_levels"]["reason"]))
+        beyond = _beyond(document["tried"], ran)
+        withheld = {
+            claim.id: why
+            for claim in claims
+            if (why := _withheld(claim, gates.get(claim.id), stale.get(claim.id), beyond, levels))
+        }
+        return Clearance(withheld=withheld, shown=_shown(document, list(gates.values()), stale))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(_not_one(folder / DOCUMENT, error)) from error
 
 
-def gate_shown(results: Path) -> dict[str, Any]:
-    """Return what a run's manifest keeps of the gate's document, so that its report can show it.
+def _withheld(
+    claim: Claim, gate: Gate | None, stale: str | None, beyond: str, levels: tuple[str, str]
+) -> str:
+    """Return why a claim's verdict is withheld, or nothing."""
+    not_passed = "its test has not passed the validity gate"
+    if gate is None:
+        return f"{not_passed}: {_ABSENT}, {_SHOWN}"
+    if stale is not None:
+        return f"{not_passed} with this code: {stale} (liqbt validate --pinned); {_SHOWN}"
+    if gate.word != TestWord.CLEARED:
+        return f"{not_passed}: {gate.reason}; {_SHOWN}"
+    if beyond:
+        return f"its test has passed the validity gate, but {beyond}; {_SHOWN}"
+    on_placebo = any("placebo" in statistic_of(name).needs for name in claim.conditions)
+    if on_placebo and levels[0] != "passed":
+        return f"random levels on real prices: {levels[0]}: {levels[1]}; {_SHOWN}"
+    return ""
+
+
+def terms_of(claim: Claim) -> dict[str, Any]:
+    """Return what a claim's test asks, as far as a campaign's counts depend on it."""
+    return {key: getattr(claim, key) for key in _TERMS}
+
+
+def stale_claims(
+    document: Mapping[str, Any], pinned: Mapping[str, Any] | None, differ: Mapping[str, str]
+) -> dict[str, str]:
+    """Return why the document says nothing of a claim's test any more, for those that it is so of.
 
     Parameters
     ----------
-    results : Path
-        Folder of all runs.
-
-    Returns
-    -------
-    dict
-        `stale` (made with other code), `gates`, `size` (of each test the world in which it found
-        the most), `found_with_80_percent` and `random_levels` (word and reason); empty where there
-        is no document, or one that lacks these.
+    document, pinned
+        Of `read_gate`.
+    differ : mapping of str to str
+        The pinned statistics that this code does not reproduce (see `pinned_differences`).
     """
-    path = results / GATE_FILE
-    if not path.is_file():
-        return {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        worst: dict[str, dict[str, Any]] = {}
-        for cell in document["size"]:
-            held = worst.get(cell["claim"])
-            if held is None or _share(cell) > _share(held):
-                worst[cell["claim"]] = {key: cell[key] for key in _CELL}
-        return {
-            "stale": document["code"] != rooms_digest(),
-            "gates": document["gates"],
-            "size": list(worst.values()),
-            "found_with_80_percent": document["found_with_80_percent"],
-            "random_levels": {key: document["random_levels"][key] for key in ("word", "reason")},
-        }
-    except (ValueError, KeyError, TypeError):
-        return {}
+    if pinned is None:
+        return dict.fromkeys(TESTS, _UNSIGNED)
+    if EVERYTHING in differ:
+        return dict.fromkeys(TESTS, differ[EVERYTHING])
+    out = {}
+    planted = {row["claim"] for row in document["power"]}
+    for claim in TESTS.values():
+        effects = TRIALS[claim.id].effects if claim.id in planted else ()
+        names = (*claim.conditions, *(effect_name(claim.id, name) for name in effects))
+        unknown = [name for name in names if name not in pinned["statistics"]]
+        changed = [name for name in names if name in differ]
+        if document["tests"].get(claim.id) != terms_of(claim):
+            out[claim.id] = "the claim asks another thing than when its test was tried"
+        elif unknown:
+            out[claim.id] = f"{unknown[0]} has no pinned replications"
+        elif changed:
+            out[claim.id] = "stale: " + "; ".join(f"{n}: {differ[n]}" for n in changed)
+    return out
+
+
+def _beyond(tried: Mapping[str, Any], ran: Mapping[str, Any]) -> str:
+    """Return in what a run goes beyond what was tried, in words, or nothing."""
+    (known,) = tried["estimators"]
+    for each in ran["estimators"]:
+        if each["name"] != known["name"]:
+            return f"for the estimator {known['name']} and not for {each['name']}"
+        for key, value in known.items():
+            if each.get(key) != value:
+                return f"with an estimator of {key} {value} and not {each.get(key)}"
+    for key, value in tried["protocol"].items():
+        if ran["protocol"].get(key) != value:
+            return f"under a protocol of {key} {value} and not {ran['protocol'].get(key)}"
+    shortest, longest = min(tried["scored_days"]), max(tried["scored_days"])
+    if not (1 - _SLACK) * shortest <= ran["scored_days"] <= (1 + _SLACK) * longest:
+        return (
+            f"on records of {shortest:g} to {longest:g} scored days and not of "
+            f"{ran['scored_days']:g}"
+        )
+    return ""
+
+
+def _shown(
+    document: Mapping[str, Any], gates: Sequence[Gate], stale: Mapping[str, str]
+) -> dict[str, Any]:
+    worst: dict[str, dict[str, Any]] = {}
+    for cell in document["size"]:
+        held = worst.get(cell["claim"])
+        if held is None or _share(cell) > _share(held):
+            worst[cell["claim"]] = {key: cell[key] for key in _CELL}
+    return {
+        "stale": dict(stale),
+        "tried": document["tried"],
+        "gates": [{**asdict(gate), "word": str(gate.word)} for gate in gates],
+        "size": list(worst.values()),
+        "found_with_80_percent": document["found_with_80_percent"],
+        "random_levels": {key: document["random_levels"][key] for key in ("word", "reason")},
+    }
 
 
 def _share(cell: Mapping[str, Any]) -> float:
     return float(cell["rejections"]) / float(cell["replications"])
-
-
-def _on_placebo(claim: Claim) -> bool:
-    """Return whether what decides a claim, or a further condition of it, rests on p̂."""
-    return any("placebo" in statistic_of(name).needs for name in claim.conditions)

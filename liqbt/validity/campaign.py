@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from liqbt.errors import DataError
-from liqbt.validity.batches import one_batch
-from liqbt.validity.jobs import Job
+from liqbt.validity.jobs import Job, one_batch
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with how many batches are done, and of how many."""

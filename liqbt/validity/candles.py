@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,18 +9,21 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import DataError
 from liqbt.estimators.baselines import Uniform
-from liqbt.estimators.config import MapConfig, PriceConfig
+from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.path import price_path
 from liqbt.log.disk import sha256_file
+from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay, schedule
-from liqbt.study.identity import rooms_digest
+from liqbt.study.identity import APART, code_digest
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import map_reader
 from liqbt.study.store import json_value
+from liqbt.study.validity import SHIPPED, read_gate
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, HOUR_NS, Instrument, IntArray, Kind
@@ -29,24 +31,18 @@ from liqbt.validity.random_levels import LevelsWord, random_levels_found
 
 CANDLES: Final = ("candles/BTCUSDT-1h.csv.gz", "candles/ETHUSDT-1h.csv.gz")
 """Hourly candles of spot pairs from June 2023 on, below the folder of real data."""
-COLUMN_MAP: Final = "binance-spot-candles-1h.yaml"
 KEPT: Final = "random-levels.json"
 _HERE: Final = Path(__file__).resolve().parent
+COLUMN_MAP: Final = SHIPPED / "binance-spot-candles-1h.yaml"
 _WARM_UP_NS: Final = 14 * DAY_NS
 _STREAM: Final = 2**31
 """Spawn key of its seeds, apart from those of all replications."""
 
 
-def candles_root(worlds: Path) -> Path:
-    """Return the folder of real data: `LIQBT_DATA`, or `shared/data` beside the checkout.
-
-    Parameters
-    ----------
-    worlds : Path
-        Folder of the worlds' files, `experiments/worlds` of a checkout.
-    """
+def candles_root() -> Path:
+    """Return the folder of real data: `LIQBT_DATA`, or `shared/data` beside the checkout."""
     env = os.environ.get("LIQBT_DATA")
-    return Path(env) if env else worlds.resolve().parent.parent.parent / "shared" / "data"
+    return Path(env) if env else _HERE.parent.parent.parent / "shared" / "data"
 
 
 def absent(reason: str) -> dict[str, Any]:
@@ -55,16 +51,15 @@ def absent(reason: str) -> dict[str, Any]:
 
 
 def random_levels_entry(
-    out: Path, worlds: Path, folder: Path, *, root: int, stage: Stage = silent
+    out: Path, folder: Path, *, root: int, stage: Stage = silent
 ) -> dict[str, Any]:
     """Return what random levels on real candles show; computed once for the same code and data.
 
     Parameters
     ----------
     out : Path
-        Folder where the result is kept, as `random-levels.json`.
-    worlds : Path
-        Folder of the worlds' files; the column map lies in `sources` beside it.
+        Folder where the result is kept, as `random-levels.json`; what the document that ships with
+        liqbt holds is known, too.
     folder : Path
         Of real data (see `candles_root`).
     root : int
@@ -83,20 +78,19 @@ def random_levels_entry(
     DataError
         If what is kept, or a file of candles, cannot be read.
     """
-    column_map = worlds.parent / "sources" / COLUMN_MAP
-    code = _code(column_map, root)
-    kept = _kept(out / KEPT)
+    code = levels_code(root)
+    known = [k for k in (_kept(out / KEPT), _shipped()) if k.get("code") == code]
     missing = [name for name in CANDLES if not (folder / name).is_file()]
-    if missing or not column_map.is_file():
-        if kept.get("code") == code:
-            return kept
-        what = missing[0] if missing else COLUMN_MAP
-        return absent(f"there is no {what} here (LIQBT_DATA), so that they were not tried")
+    if missing:
+        if known:
+            return known[0]
+        return absent(f"there is no {missing[0]} here (LIQBT_DATA), so that they were not tried")
     data = {name: sha256_file(folder / name) for name in CANDLES}
-    if (kept.get("code"), kept.get("data")) == (code, data):
-        return kept
+    for kept in known:
+        if kept.get("data") == data:
+            return kept
     stage("random levels", 0, 1)
-    markets = [_market(folder / name, column_map) for name in CANDLES]
+    markets = [_market(folder / name, COLUMN_MAP) for name in CANDLES]
     found = random_levels_found(
         markets,
         EvaluationConfig(horizons_ns=(DAY_NS,)),
@@ -111,12 +105,15 @@ def random_levels_entry(
     return entry
 
 
-def _code(column_map: Path, root: int) -> str:
+def levels_code(root: int) -> str:
     """Return the digest of what the result depends on beside the data; 16 hex digits."""
-    digest = hashlib.sha256(f"{rooms_digest()} {root}".encode())
-    for path in (column_map, _HERE / "candles.py", _HERE / "random_levels.py"):
-        digest.update((path.read_bytes() if path.is_file() else b"") + b"\0")
-    return digest.hexdigest()[:16]
+    code = code_digest((__name__, "liqbt.validity.random_levels"), APART)
+    return run_identity({"code": code, "map": sha256_file(COLUMN_MAP), "root": root})
+
+
+def _shipped() -> dict[str, Any]:
+    document, _ = read_gate(SHIPPED)
+    return dict(document["random_levels"])
 
 
 def _kept(path: Path) -> dict[str, Any]:
@@ -133,27 +130,20 @@ def _kept(path: Path) -> dict[str, Any]:
 
 def _market(file: Path, column_map: Path) -> MarketInput:
     """Return one market of candles: marks and σ each hour, as every other estimator has them."""
-    tables = map_reader(column_map).read(file, 0.001, None).tables
+    tables = map_reader(column_map).read(file, MAX_BAD, None).tables
     pairs = tables[Kind.BAR].select(["venue", "symbol"]).slice(0, 1).to_pylist()
     instrument = Instrument(**pairs[0])
     tape = tape_from_tables(tables, Selection(kinds={Kind.BAR: (instrument,)}))
-    forecasts = replay(tape, Uniform(_map_config(instrument.symbol)), _times(tape))
+    # a map that is not read: only its mark and σ are
+    params = MapParams(sigma_sampling=HOUR_NS, reach=0.01, asymmetry_reach=0.01)
+    market = MarketSpec(symbol=instrument.symbol, price_kind=Kind.BAR)
+    forecasts = replay(tape, Uniform(params, market), _times(tape))
     begin = int(tape.events["ts_known"][0]) + _WARM_UP_NS
     return MarketInput(
         symbol=instrument.symbol,
         forecasts=[f for f in forecasts if f.at >= begin],
         path=price_path(tape.events, Kind.BAR),
         anchors=anchors_of(forecasts),
-    )
-
-
-def _map_config(symbol: str) -> MapConfig:
-    """Return a map that is not read: only its mark and σ are."""
-    return MapConfig(
-        symbol=symbol,
-        price=PriceConfig(price_kind=Kind.BAR, sigma_sampling_ns=HOUR_NS),
-        reach=0.01,
-        asymmetry_reach=0.01,
     )
 
 

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
 from liqbt.simulate.world import World
-from liqbt.study.events import load_world
-from liqbt.study.yaml import nearest
+from liqbt.study.clearing import NUISANCE
+from liqbt.study.replications import TRIALS, batch_found
+from liqbt.study.worlds import load_world
 
 BATCH: Final = 4
 """Markets in a batch: effects of direction are measured out of sample, between markets."""
 
-RAN_AWAY: Final = "ran_away"
-"""Kept in the place of the scores of a market whose price left the range of the true map."""
-
-TESTS: Final = {
-    "magnet": "dose_response",
-    "direction": "first_side_gain",
-}
-"""The test of each primary claim: its statistic, whose lower bound must exceed the claim's."""
-
-NUISANCE: Final = (
-    "gbm",
-    "stochastic_volatility",
-    "momentum",
-    "mean_reversion",
-    "jumps",
-    "drift",
-    "oi_linked_volatility",
-    "regimes",
-)
-"""Worlds in which no claim is true, and something else may be mistaken for it."""
-
-PLANTED: Final = {
-    "magnet": (0.5, 1.0, 1.5, 2.0),
-    "direction": (1.0, 2.0, 4.0, 8.0),
-}
+PLANTED: Final = {claim: trial.strengths for claim, trial in TRIALS.items()}
 """Mechanisms whose claim is true, and the strengths that are tried (see `planted_keys`)."""
+
+SIZE_DAYS: Final = 120
+"""Length of the markets where nothing is planted: four months."""
 
 POWER_DAYS: Final = (120, 365)
 """Lengths at which power is measured: four months, and a year."""
@@ -81,7 +61,7 @@ def campaign_jobs(
     replications: int,
     worlds: Sequence[str] = (*NUISANCE, *PLANTED),
     *,
-    days: int = 120,
+    days: int = SIZE_DAYS,
     powered: int | None = None,
     power_days: Sequence[int] = POWER_DAYS,
 ) -> list[Job]:
@@ -137,10 +117,6 @@ def campaign_jobs(
 def planted_keys(world: World, mechanism: str, strength: float) -> dict[str, float]:
     """Return the keys that plant a mechanism at a strength.
 
-    Up to 1 the strength is the simulator's key. Beyond 1, `direction` cannot lean farther: then
-    every jump leans (by the asymmetry), there are `strength` times as many, and volatility is
-    smaller by the root of that, so that their sum moves the price about as far in a day as before.
-
     Parameters
     ----------
     world : World
@@ -150,13 +126,8 @@ def planted_keys(world: World, mechanism: str, strength: float) -> dict[str, flo
     strength : float
         One of `PLANTED`.
     """
-    if mechanism != "direction" or strength <= 1.0:
-        return {mechanism: strength}
-    return {
-        "direction": 1.0,
-        "jumps_per_day": world.price.jumps_per_day * strength,
-        "daily_volatility": world.price.daily_volatility / math.sqrt(strength),
-    }
+    keys = TRIALS[mechanism].keys
+    return {mechanism: strength} if keys is None else keys(world, strength)
 
 
 def world_of(job: Job, folder: Path) -> World:
@@ -167,8 +138,32 @@ def world_of(job: Job, folder: Path) -> World:
     ConfigError
         If the file is missing or wrong.
     """
+    return replace(load_world(folder / f"{job.world}.yaml"), **changes_of(job, folder))
+
+
+def changes_of(job: Job, folder: Path) -> dict[str, Any]:
+    """Return the keys of a job's world in place of those in its file: length and strength."""
     world = load_world(folder / f"{job.world}.yaml")
-    changed: dict[str, Any] = {"days": job.days}
-    if job.role == "power":
-        changed |= planted_keys(world, job.world, job.strength)
-    return replace(world, **changed)
+    planted = planted_keys(world, job.world, job.strength) if job.role == "power" else {}
+    return {"days": job.days, **planted}
+
+
+def one_batch(job: Job, folder: Path, root: int) -> dict[str, Any]:
+    """Return what a batch of replications found: see `batch_found`.
+
+    Parameters
+    ----------
+    job : Job
+        What is replicated.
+    folder : Path
+        Where the worlds' files are.
+    root : int
+        Root seed of the campaign.
+    """
+    return batch_found(
+        world_of(job, folder),
+        range(job.batch * BATCH, (job.batch + 1) * BATCH),
+        root,
+        cheat=job.role == "oracle",
+        claim=job.world if job.role == "power" else None,
+    )

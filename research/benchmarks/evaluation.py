@@ -22,9 +22,9 @@ from liqbt.evaluation.nulls.levels import LevelConfig
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import load_world
 from liqbt.study.pipeline import forecast_times, market_input, protocol, with_structures
 from liqbt.study.replicate import world_experiment
+from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
 from liqbt.types import DAY_NS
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def prepared(days: int) -> tuple[Any, Any]:
     """Simulate a market and replay it; return the experiment and what is to be evaluated."""
-    world = replace(load_world(ROOT / "experiments" / "worlds" / "gbm.yaml"), days=days)
+    world = replace(load_world(ROOT / "liqbt" / "data" / "worlds" / "gbm.yaml"), days=days)
     experiment = world_experiment(world)
     experiment = experiment.model_copy(
         update={

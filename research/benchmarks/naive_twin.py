@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from naive import OIFlowTwin  # noqa: E402
 
 from liqbt.bench.tape import synthetic_tape  # noqa: E402
-from liqbt.estimators.oi_flow.config import plan_of  # noqa: E402
+from liqbt.estimators.oi_flow import plan_of  # noqa: E402
 from liqbt.study.estimators import default_estimator  # noqa: E402
 from liqbt.types import Kind  # noqa: E402
 
@@ -31,7 +31,7 @@ def main() -> None:
     start = time.perf_counter()
     kernel.update(events)
     fast = time.perf_counter() - start
-    config = kernel.config
+    params = kernel.params
     rows = [
         {
             "kind": Kind(row["kind"]).name.lower(),
@@ -42,14 +42,14 @@ def main() -> None:
         }
         for row in events
     ]
-    plan = plan_of(config)
+    plan = plan_of(params, kernel.market.tiers)
     date = int(np.searchsorted(plan.dates, events["ts_event"][0], "right")) - 1
     twin = OIFlowTwin(
         price_kind="mark",
-        step=config.step,
-        half=round(config.grid_span / config.step),
-        weights=config.weights,
-        half_lives_ns=[h * 3600e9 for h in config.half_lives_h],
+        step=params.step,
+        half=round(params.grid_span / params.step),
+        weights=[bracket.weight for bracket in params.brackets],
+        half_lives_ns=[bracket.half_life for bracket in params.brackets],
         shifts=plan.shifts[date].tolist(),
     )
     start = time.perf_counter()

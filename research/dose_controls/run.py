@@ -22,15 +22,15 @@ from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import load_world
 from liqbt.study.pipeline import forecast_times, market_input, protocol, scored_from
 from liqbt.study.replicate import world_experiment
+from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray
 
 HERE = Path(__file__).resolve().parent
-WORLDS = HERE.parent.parent / "experiments" / "worlds"
+WORLDS = HERE.parent.parent / "liqbt" / "data" / "worlds"
 FIRST_SEED = 1_000_000
 """Apart from the seeds of the validity gate, which the form must not be chosen on."""
 

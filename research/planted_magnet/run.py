@@ -15,7 +15,7 @@ import liqbt
 HERE = Path(__file__).resolve().parent
 ALL, DENSEST = "mirror_lift", "mirror_lift_densest"
 SUMMED = (DENSEST, ALL, "dose_response", "dose_response_raw")
-WORLDS = HERE.parent.parent / "experiments" / "worlds"
+WORLDS = HERE.parent.parent / "liqbt" / "data" / "worlds"
 
 EXPERIMENT = """
 name: planted-{name}-{seed}

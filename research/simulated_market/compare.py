@@ -9,10 +9,10 @@ import numpy as np
 import real
 
 from liqbt.simulate.market import simulate
-from liqbt.study.events import load_world
+from liqbt.study.worlds import load_world
 
 HERE = Path(__file__).resolve().parent
-WORLDS = HERE.parent.parent / "experiments" / "worlds"
+WORLDS = HERE.parent.parent / "liqbt" / "data" / "worlds"
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
 
 

@@ -17,9 +17,9 @@ from liqbt.simulate.effects.reversal import reversal_effects
 from liqbt.simulate.effects.stops import stop_effects
 from liqbt.simulate.effects.walls import wall_effects
 from liqbt.simulate.market import simulate
-from liqbt.study.events import load_world
+from liqbt.study.worlds import load_world
 
-WORLDS = Path(__file__).resolve().parents[2] / "experiments" / "worlds"
+WORLDS = Path(__file__).resolve().parents[2] / "liqbt" / "data" / "worlds"
 BATCH = 4
 """Markets measured together: a gain is measured on markets that a model was not fitted to."""
 FAMILIES = {
@@ -37,7 +37,7 @@ SCALE = {"share": (100.0, "points"), "nats": (1000.0, "millinats"), "ratio": (1.
 
 
 def world(name, changes=None):
-    """Return a world of `experiments/worlds` by name; `changes` replace its fields."""
+    """Return a world of `liqbt/data/worlds` by name; `changes` replace its fields."""
     loaded = load_world(WORLDS / f"{name}.yaml")
     return replace(loaded, **changes) if changes else loaded
 

@@ -11,11 +11,11 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from liqbt.simulate.market import simulate
-from liqbt.study.events import load_world
+from liqbt.study.worlds import load_world
 from liqbt.types import Kind
 
 HERE = Path(__file__).resolve().parent
-WORLDS = HERE.parent.parent / "experiments" / "worlds"
+WORLDS = HERE.parent.parent / "liqbt" / "data" / "worlds"
 BLUE, ORANGE, GREEN, INK = "#0072B2", "#D55E00", "#009E73", "#1a1a1a"
 LONGS = LinearSegmentedColormap.from_list("longs", ["#ffffff", "#9ecae1", "#08306b"])
 SHORTS = LinearSegmentedColormap.from_list("shorts", ["#ffffff", "#fdbe85", "#7f2704"])

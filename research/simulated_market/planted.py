@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import measure
 
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 
 ROOT = 20260312
 WORLDS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-WORLDS = HERE.parent.parent / "experiments" / "worlds"
+WORLDS = HERE.parent.parent / "liqbt" / "data" / "worlds"
 DAYS = (30, 60, 120, 240, 365)
 CURVES = {
     "minutes": (60, {"entries_per_day": 1600.0, "exit_half_life_h": 240.0}, DAYS),
@@ -28,7 +28,7 @@ default, which opens twice as many positions in a year."""
 
 def world_of(name, curve, days):
     """Return the world `name` as a curve has it, at another length."""
-    from liqbt.study.events import load_world
+    from liqbt.study.worlds import load_world
 
     step_s, changes, _ = CURVES[curve]
     world = load_world(WORLDS / f"{name}.yaml")

@@ -16,6 +16,7 @@ from liqbt.study.store import Run
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+VALIDITY = ROOT / "liqbt" / "data" / "validity"
 NAMES = ("btc-2025-12", "eth-2025-12", "hyperliquid-2025")
 CLAIMS = ("magnet", "direction")
 UNITS = {"share": (100.0, "points"), "nats": (1000.0, "millinats")}
@@ -62,9 +63,9 @@ def reasons(runs: dict[str, Run]) -> Iterator[str]:
             yield f"- {name}, {experiment}: *{found.word}*: {found.reason}."
 
 
-def found_lines(results: Path) -> Iterator[str]:
+def found_lines() -> Iterator[str]:
     """Yield the smallest effects that were found in 80 % of simulated markets."""
-    document = json.loads((results / "validity" / "validity.json").read_text(encoding="utf-8"))
+    document = json.loads((VALIDITY / "validity.json").read_text(encoding="utf-8"))
     yield "| test | length | smallest effect found in 80 % of markets |"
     yield "|---|---|---|"
     for row in document["found_with_80_percent"]:
@@ -116,7 +117,7 @@ def main() -> None:
         run, plane = experiment_plane(path, arguments.results, finish=write_report)
         runs[name], planes[name] = run, plane_value(plane)
     lines = ["Claims 3 and 5:", "", *primary_lines(runs), "", *reasons(runs), ""]
-    lines += ["What the tests find on simulated markets:", "", *found_lines(arguments.results), ""]
+    lines += ["What the tests find on simulated markets:", "", *found_lines(), ""]
     lines += ["Claim 10:", "", *accuracy_lines(planes), ""]
     text = "\n".join(lines)
     print(text)

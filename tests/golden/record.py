@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.config import MarketSpec
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.evidence import observe
 from liqbt.evaluation.path import price_path
@@ -42,10 +42,10 @@ def recorded_tape() -> Tape:
 
 def results(tape: Tape) -> dict[str, Any]:
     """Return everything that is held: digests over quantised integers, and the episodes."""
-    config = OIFlowConfig(symbol="SIM", tiers=flat_tiers("SIM", 0.004, 125))
+    market = MarketSpec(symbol="SIM", tiers=flat_tiers("SIM", 0.004, 125))
     known = tape.events["ts_known"]
     times = schedule(int(known[0]), int(known[-1]) + 1, HOUR_NS)
-    forecasts = replay(tape, OIFlow(config), times)
+    forecasts = replay(tape, OIFlow(OIFlowParams(), market), times)
     scored = [f for f in forecasts if f.at >= int(known[0]) + 3 * DAY_NS]
     market = MarketInput(symbol="SIM", forecasts=scored, path=price_path(tape.events, Kind.MARK))
     observed = observe([market], EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS)))

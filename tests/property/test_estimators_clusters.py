@@ -7,12 +7,11 @@ import math
 import naive
 import numpy as np
 import pytest
-from estimator_events import TIERS, at, events, mark, open_interest
+from estimator_events import TIERS, at, events, mark, of, open_interest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import find_peaks, peak_prominences
 
-from liqbt.estimators.config import PriceConfig
 from liqbt.estimators.emission.kernels import (
     accepted_peaks,
     band_starts,
@@ -21,8 +20,7 @@ from liqbt.estimators.emission.kernels import (
     smoothed,
 )
 from liqbt.estimators.kernels import total_of
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.oi_flow import OIFlow
 from liqbt.types import HOUR_NS
 
 # small integers make plateaus and equal peaks, which is where definitions part
@@ -127,17 +125,17 @@ def fragile(y, share, expected):
 @given(small_markets())
 def test_a_forecast_is_what_the_twin_makes_of_the_book(case):
     tape, end = case
-    config = OIFlowConfig(
-        symbol="X",
+    config, market = of(
+        OIFlow,
         tiers=TIERS,
         step=0.005,
         reach=0.6,
         fine_bins=20,
         coarse=4,
         asymmetry_reach=0.05,
-        price=PriceConfig(sigma_window_ns=HOUR_NS),
+        sigma_window=HOUR_NS,
     )
-    estimator = OIFlow(config)
+    estimator = OIFlow(config, market)
     estimator.update(tape)
     forecast = estimator.forecast(at(end))
     if forecast is None:
@@ -145,8 +143,8 @@ def test_a_forecast_is_what_the_twin_makes_of_the_book(case):
     state = estimator.state()
     head = state["head"][0]
     half = round(config.grid_span / config.step)
-    age = (at(end) - head["open_interest_known"]) / HOUR_NS
-    decay = 0.5 ** (age / np.array(config.half_lives_h))
+    age = at(end) - head["open_interest_known"]
+    decay = 0.5 ** (age / np.array([float(b.half_life) for b in config.brackets]))
     coins = (state["coins"] * (state["scale"] * decay)[:, :, None]).sum(axis=1)
     n = 20 + 4 * (forecast.density_usd.shape[1] - 20)
     for side, sign in ((1, 1), (0, -1)):

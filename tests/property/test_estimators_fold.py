@@ -13,26 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.estimators.baselines import Uniform, VolumeProfile
-from liqbt.estimators.config import PriceConfig
-from liqbt.estimators.oi_flow.config import plan_of
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.oi_flow import OIFlow, plan_of
 from liqbt.types import HOUR_NS, SECOND_NS, Kind
 
 
 @given(tapes())
 def test_the_book_is_that_of_the_twin(case):
     kind, tape = case
-    chosen = small_config(kind)
-    estimator = OIFlow(chosen)
+    params, market = small_config(kind)
+    estimator = OIFlow(params, market)
     estimator.update(tape)
     state = estimator.state()
-    plan = plan_of(chosen)
+    plan = plan_of(params, market.tiers)
     twin = naive.OIFlowTwin(
         price_kind=NAMES[kind],
         step=STEP,
         half=30,
-        weights=chosen.weights,
-        half_lives_ns=[h * HOUR_NS for h in chosen.half_lives_h],
+        weights=[bracket.weight for bracket in params.brackets],
+        half_lives_ns=[bracket.half_life for bracket in params.brackets],
         shifts=plan.shifts[0].tolist(),
     )
     for row in rows_of(tape):
@@ -62,7 +60,7 @@ def test_without_ageing_both_sides_hold_what_open_interest_gained(case):
     snapshots = tape["kind"] == Kind.OPEN_INTEREST
     rising = tape.copy()
     rising["p0"][snapshots] = np.cumsum(tape["p0"][snapshots])
-    estimator = OIFlow(small_config(kind, half_lives_h=(1e15, 1e15, 1e15)))
+    estimator = OIFlow(*small_config(kind, half_lives_h=(1e15, 1e15, 1e15)))
     gone = np.zeros(2)
     for i in range(len(rising)):
         before = estimator.state()
@@ -91,12 +89,12 @@ def test_any_split_of_the_events_gives_the_same_bits(case, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(tape)), max_size=6)))
     bounds = [0, *cuts, len(tape)]
     for make in (OIFlow, Uniform, VolumeProfile):
-        whole, parts = make(small_config(kind)), make(small_config(kind))
+        whole, parts = make(*small_config(kind, make)), make(*small_config(kind, make))
         whole.update(tape)
         for start, stop in pairwise(bounds):
             parts.update(tape[start:stop])
             saved = parts.state()
-            parts = make(small_config(kind))
+            parts = make(*small_config(kind, make))
             parts.restore(saved)
         for name, array in whole.state().items():
             assert array.tobytes() == parts.state()[name].tobytes(), name
@@ -111,7 +109,7 @@ def test_prices_scaled_leave_every_bit_of_the_book(case, power):
         if name == "p0":
             prices |= tape["kind"] == Kind.TRADE
         scaled[name][prices] *= 2.0**power
-    one, other = OIFlow(small_config(kind)), OIFlow(small_config(kind))
+    one, other = OIFlow(*small_config(kind)), OIFlow(*small_config(kind))
     one.update(tape)
     other.update(scaled)
     for name in ("coins", "scale", "counts", "bounds", "entries"):
@@ -132,11 +130,12 @@ def test_sigma_is_that_of_the_twin(steps, pause, coverage):
     chosen = small_config(
         Kind.MARK,
         grid_span=3.0,
-        price=PriceConfig(sigma_window_ns=6 * HOUR_NS, sigma_min_coverage=coverage),
+        make=Uniform,
+        sigma_min_coverage=coverage,
     )
     when = at(max([0, *seconds]) + 1 + pause)
     expected = naive.sigma_1d(prices, when, 6 * HOUR_NS, 300 * SECOND_NS, coverage)
-    estimator = Uniform(chosen)
+    estimator = Uniform(*chosen)
     rows = [event(Kind.MARK, s, p, p, p, p) for s, (_, p) in zip(seconds, steps, strict=True)]
     if rows:
         array = np.concatenate(rows)
@@ -153,7 +152,7 @@ def test_sigma_is_that_of_the_twin(steps, pause, coverage):
 def test_strategies_reach_what_matters():
     """The twin is driven through consumption, exits, and coins beyond the grid."""
     chosen = small_config(Kind.MARK)
-    estimator = OIFlow(chosen)
+    estimator = OIFlow(*chosen)
     estimator.update(
         events(
             event(Kind.MARK, 0, 100.0, 100.0, 100.0, 100.0),

@@ -12,7 +12,6 @@ from estimator_events import (
     NAMES,
     START,
     STEP,
-    TIERS,
     at,
     event,
     events,
@@ -24,9 +23,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.estimators.baselines import Uniform, VolumeProfile
+from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.emission.kernels import asymmetry, coarsened, n_bins, support
 from liqbt.estimators.kernels import locate, total_of
-from liqbt.estimators.oi_flow.config import OIFlowConfig
 from liqbt.estimators.state import market_arrays
 from liqbt.types import HOUR_NS, Kind, Side
 
@@ -59,7 +58,7 @@ def test_support_ends_after_the_last_bin_that_is_not_empty(row, data):
 @given(ROWS, st.integers(1, 80))
 def test_asymmetry_is_that_of_the_twin(row, bins):
     rows = np.array([row, row[::-1]]) * np.array([[1.0], [3.0]])
-    market = market_arrays(OIFlowConfig(symbol="X", tiers=TIERS))
+    market = market_arrays(MapParams(), MarketSpec(symbol="X"))
     market.rules["asymmetry_bins"] = bins
     expected = naive.asymmetry(*rows.tolist(), bins)
     assert asymmetry(market, len(row), rows) == pytest.approx(expected, abs=1e-12)
@@ -67,16 +66,14 @@ def test_asymmetry_is_that_of_the_twin(row, bins):
 
 @given(st.integers(1, 30), st.integers(1, 12), st.floats(0.011, 2.9), st.floats(0, 0.5))
 def test_rows_reach_far_enough_in_whole_entries(fine, coarse, reach, sigma):
-    chosen = OIFlowConfig(
-        symbol="X",
-        tiers=TIERS,
+    chosen = MapParams(
         step=0.01,
         fine_bins=fine,
         coarse=coarse,
         reach=reach,
         asymmetry_reach=0.01,
     )
-    market = market_arrays(chosen)
+    market = market_arrays(chosen, MarketSpec(symbol="X"))
     n = n_bins(market, sigma)
     wanted = min(max(reach, 3 * sigma * math.sqrt(7)), 6.0)
     assert n * 0.01 >= wanted - 1e-9
@@ -113,7 +110,7 @@ def test_evidence_is_that_of_the_twin(found, pause):
     for k in range(900):  # enough marks for σ, up to the end
         second = end - 61 - 300 * k
         marks.append(event(Kind.MARK, second, *[100.0 + k % 2] * 4))
-    estimator = Uniform(OIFlowConfig(symbol="X", tiers=TIERS))
+    estimator = Uniform(MapParams(), MarketSpec(symbol="X"))
     estimator.update(events(*rows, *marks))
     forecast = estimator.forecast(at(end))
     expected = naive.observed(twin, any(f[1] for f in found), at(end))
@@ -124,7 +121,9 @@ def test_evidence_is_that_of_the_twin(found, pause):
 @given(tapes(), st.sampled_from([0.5, 6.0, 500.0]))
 def test_the_profile_is_that_of_the_twin(case, half_life_h):
     kind, tape = case
-    estimator = VolumeProfile(small_config(kind), half_life_h=half_life_h)
+    estimator = VolumeProfile(
+        *small_config(kind, VolumeProfile, half_life=round(half_life_h * HOUR_NS))
+    )
     estimator.update(tape)
     state = estimator.state()
     clock = int(state["clock"][0])

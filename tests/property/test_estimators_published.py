@@ -8,12 +8,11 @@ from itertools import pairwise
 import naive
 import numpy as np
 import pytest
-from estimator_events import at, events, mark, open_interest
+from estimator_events import at, events, mark, of, open_interest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.errors import ConfigError
-from liqbt.estimators.config import MapConfig, PriceConfig
 from liqbt.estimators.published import PublishedLevels, PublishedMap
 from liqbt.types import CLUSTER_DTYPE, HOUR_NS
 
@@ -29,7 +28,8 @@ MARK_BIN = 2
 def config(**changes):
     base = {
         "symbol": "X",
-        "price": PriceConfig(sigma_window_ns=2 * HOUR_NS, sigma_min_coverage=0.1),
+        "sigma_window": 2 * HOUR_NS,
+        "sigma_min_coverage": 0.1,
         "step": STEP,
         "grid_span": 0.5,
         "fine_bins": 10,
@@ -37,7 +37,7 @@ def config(**changes):
         "reach": 0.3,
         "asymmetry_reach": 0.1,
     }
-    return MapConfig(**(base | changes))
+    return of(PublishedMap, **(base | changes))
 
 
 def levels_of(rows) -> np.ndarray:
@@ -56,7 +56,7 @@ def issued(rows, **changes):
     published = PublishedLevels(
         at=np.array([at(SECOND)]), offsets=np.array([0, len(levels)]), levels=levels
     )
-    estimator = PublishedMap(config(**changes), published)
+    estimator = PublishedMap(*config(**changes), published)
     estimator.update(ROWS)
     return estimator.forecast(at(SECOND)), levels
 
@@ -151,7 +151,7 @@ def test_equal_notional_on_both_sides_is_no_asymmetry():
 def test_nothing_is_issued_at_a_time_without_rows_or_without_sigma():
     levels = levels_of([(1, 90.0, 91.0, 1.0)])
     published = PublishedLevels(at=np.array([at(SECOND)]), offsets=np.array([0, 1]), levels=levels)
-    estimator = PublishedMap(config(), published)
+    estimator = PublishedMap(*config(), published)
     assert estimator.forecast(at(SECOND)) is None
     estimator.update(ROWS)
     assert estimator.forecast(at(SECOND) - 1) is None
@@ -171,7 +171,7 @@ def test_what_comes_with_the_rows_is_of_the_events():
 def test_a_resumed_map_goes_on_bit_for_bit():
     levels = levels_of([(1, 90.0, 91.0, 1.0), (-1, 120.0, 121.0, 2.0)])
     published = PublishedLevels(at=np.array([at(SECOND)]), offsets=np.array([0, 2]), levels=levels)
-    one, two = (PublishedMap(config(), published) for _ in range(2))
+    one, two = (PublishedMap(*config(), published) for _ in range(2))
     one.update(ROWS[:8])
     two.restore(one.state())
     for estimator in (one, two):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from liqbt.errors import ConfigError
 from liqbt.margin.tiers import tier_table
 from liqbt.simulate.market import simulate
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.world import World
 from liqbt.types import SECOND_NS, Kind
 

@@ -25,7 +25,7 @@ from liqbt.simulate.layout import (
     Arrivals,
     Script,
 )
-from liqbt.simulate.mechanisms import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS
 
 LEVERAGES = (1.0, 3.0, 10.0, 40.0)
 FLAT = [(np.inf, 0.004, 0.0, np.inf)]

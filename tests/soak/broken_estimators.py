@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.oi_flow import OIFlow
 from liqbt.types import Forecast
 
 __all__ = ["WAYS"]
@@ -16,8 +16,12 @@ __all__ = ["WAYS"]
 class _Late:
     """The reference estimator until its fifth forecast."""
 
-    def __init__(self, config: Any) -> None:
-        self._inner, self._issued = OIFlow(config), 0
+    Params = OIFlow.Params
+    needs = OIFlow.needs
+    needs_margin = True
+
+    def __init__(self, params: Any, market: Any) -> None:
+        self._inner, self._issued = OIFlow(params, market), 0
 
     def update(self, events: Any) -> None:
         self._inner.update(events)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from liqbt.errors import LiqbtError
-from liqbt.ingest.parse import load_map, parse_map
+from liqbt.ingest.colmap import load_map, parse_map
 from liqbt.ingest.table import ingest_file
 from liqbt.log.schema import row_faults, table_columns
 from liqbt.log.tables import canonical, logical_hash

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from liqbt.errors import LiqbtError
-from liqbt.ingest.parse import load_map
+from liqbt.ingest.colmap import load_map
 from liqbt.ingest.table import ingest_file
 from soak.broken_estimators import WAYS
 from soak.row import Row, Tally

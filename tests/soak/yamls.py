@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.study.estimators import build_estimator
-from liqbt.study.events import load_world
+from liqbt.study.estimators import build_estimators
 from liqbt.study.pipeline import protocol
 from liqbt.study.schema import load_experiment
+from liqbt.study.worlds import load_world
 from soak.fuzz import judged
 from soak.mutate import mutate_yaml
 from soak.row import Row, Tally
@@ -46,7 +46,7 @@ def _bombs() -> dict[str, bytes]:
         "UTF-16": "name: x\n".encode("utf-16"),
         "a NUL": b"name: a\0b\n",
         "tabs": b"name:\n\t- a\n",
-        "a date": b"name: 2025-01-01\n",
+        "a date": b"name: x\ndays: 2025-01-01\n",
         "binary": b"name: !!binary aGVsbG8=\n",
         "infinite": b"name: x\nseed: .inf\n",
     }
@@ -93,8 +93,9 @@ def _configured(path: Path) -> str:
     experiment = load_experiment(path)
     protocol(experiment.evaluation)
     for symbol in experiment.symbols:
-        if experiment.estimator_of(symbol).step >= 1e-4:  # a finer grid takes its time
-            build_estimator(experiment, symbol)
+        steps = [c.params.get("step", 1.0) for c in experiment.estimators_of(symbol).values()]
+        if min(steps) >= 1e-4:  # a finer grid takes its time
+            build_estimators(experiment, symbol)
     experiment.model_dump(mode="json")
     return ""
 
@@ -102,7 +103,7 @@ def _configured(path: Path) -> str:
 def worlds(n: int, seed: int, folder: Path) -> Iterator[Row]:
     """Mutated worlds of the simulated market, loaded and checked."""
     rng = random.Random(seed)
-    shipped = sorted((Path(__file__).parents[2] / "experiments" / "worlds").glob("*.yaml"))
+    shipped = sorted((Path(__file__).parents[2] / "liqbt" / "data" / "worlds").glob("*.yaml"))
     texts = [p.read_text() for p in shipped]
     path = folder / "w.yaml"
     tally = Tally("mutated world")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from liqbt.study.replicate import replicate, world_experiment
-from liqbt.validity.batches import oracle, seed_of
-from liqbt.validity.jobs import Job, world_of
+from liqbt.study.replications import market_seed, oracle
+from liqbt.validity.jobs import BATCH, Job, world_of
 
-WORLDS = Path(__file__).resolve().parents[2] / "experiments" / "worlds"
+WORLDS = Path(__file__).resolve().parents[2] / "liqbt" / "data" / "worlds"
 pytestmark = pytest.mark.slow
 
 
@@ -19,7 +19,9 @@ def gains(world, issued=None, seeds=range(2)):
     job = Job(role="size", world=world, strength=0.0, days=120, batch=0)
     made = world_of(job, WORLDS)
     for k in seeds:
-        found = replicate(made, world_experiment(made), seed_of(11, job, k), issued).evaluation
+        found = replicate(
+            made, world_experiment(made), market_seed(11, job.batch * BATCH + k), issued
+        ).evaluation
         yield {
             s.statistic: s
             for s in found.scores

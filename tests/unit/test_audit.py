@@ -12,21 +12,22 @@ from toys import toy_tape
 
 from liqbt.audit.lookahead import lookahead, poisoned
 from liqbt.errors import DataError
-from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.config import MarketSpec
+from liqbt.estimators.oi_flow import OIFlowParams
 from liqbt.margin.tiers import flat_tiers
 from liqbt.replay import copied, replay, schedule
 from liqbt.study.traces import AuditTrace, forecast_fields
 from liqbt.tape.values import tape_from_events
 from liqbt.types import EVENT_DTYPE, HOUR_NS, Kind
 
-CONFIG = OIFlowConfig(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125))
+MADE_OF = (OIFlowParams(), MarketSpec(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125)))
 
 
 def pipeline(make: Any, slicer: Any, tape: Any, until: int | None) -> list[AuditTrace]:
     known = tape.events["ts_known"]
     times = schedule(int(known[0]), int(known[-1]) + 1, HOUR_NS)
     times = times if until is None else times[times <= until]
-    forecasts = replay(tape, make(CONFIG), times, slicer=slicer)
+    forecasts = replay(tape, make(*MADE_OF), times, slicer=slicer)
     return [AuditTrace(at=f.at, what="forecast", fields=forecast_fields(f)) for f in forecasts]
 
 
@@ -110,3 +111,17 @@ def test_poisoned_bars_keep_their_buckets():
     assert len(np.unique(times)) == len(times) < 100
     assert set(times.tolist()) <= set(events["ts_event"].tolist())
     assert (garbage.events["p1"] >= garbage.events["p2"]).all()
+
+
+@pytest.mark.parametrize("span_s", [0, 300])
+def test_a_poisoned_tape_reaches_the_cut(span_s):
+    """The only event that is known at the last time of issue is replaced, not left out."""
+    tape = toy_tape(50)
+    marks = tape.of(Kind.MARK).copy()
+    marks["span_s"] = span_s
+    short = tape_from_events(marks, tape.instruments)
+    cut = int(marks["ts_known"][-1])
+    for seed in range(30):
+        changed = poisoned(short, cut, np.random.default_rng(seed))
+        assert int(changed.events["ts_known"][-1]) >= cut
+        assert changed.events[-1].tobytes() != marks[-1].tobytes()

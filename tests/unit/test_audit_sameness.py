@@ -17,7 +17,8 @@ from liqbt.audit.shuffle import reversed_log, shuffled_log
 from liqbt.audit.subject import Subject
 from liqbt.audit.ties import tie_groups, ties
 from liqbt.errors import DataError
-from liqbt.estimators.oi_flow.config import OIFlowConfig
+from liqbt.estimators.config import MarketSpec
+from liqbt.estimators.oi_flow import OIFlowParams
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
 from liqbt.margin.tiers import flat_tiers
@@ -27,7 +28,7 @@ from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import EVENT_DTYPE, HOUR_NS, MINUTE_NS, Instrument, Kind
 
-CONFIG = OIFlowConfig(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125))
+MADE_OF = (OIFlowParams(), MarketSpec(symbol="TOY", tiers=flat_tiers("TOY", 0.004, 125)))
 TOY = Instrument("toy", "TOY")
 START = 1_735_689_600 * 10**9
 
@@ -86,7 +87,7 @@ def subject(log: EventLog, estimator: Any) -> Subject:
         symbol="TOY",
         tape=tape,
         times=schedule(int(known[0]), int(known[-1]) + 1, HOUR_NS),
-        make=partial(estimator, CONFIG),
+        make=partial(estimator, *MADE_OF),
         derive=lambda forecasts, _tape: forecast_items("TOY", forecasts),
     )
 

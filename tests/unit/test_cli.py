@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from shell import call
 
 from liqbt.cli import cli
+from liqbt.cli.formatting import progress
 from liqbt.errors import EstimatorError
 
 HEAVY = {"pandas", "numba", "scipy", "statsmodels", "arch", "matplotlib", "pyarrow", "numpy"}
@@ -44,6 +45,14 @@ def test_nothing_heavy_is_imported_before_it_is_used(code):
         check=True,
     ).stdout
     assert HEAVY & set(out.split()) == set()
+
+
+def test_what_must_be_said_is_said_where_no_progress_is_shown(capsys):
+    with progress() as stage:
+        stage("ingest", 1, 2)
+        stage("LIQBT_DATA: data from /there, not from data.root '.'", 0, 0)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "LIQBT_DATA: data from /there, not from data.root '.'\n")
 
 
 def test_what_only_inference_needs_is_imported_by_inference_alone():

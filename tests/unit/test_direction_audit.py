@@ -15,8 +15,8 @@ from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study import pipeline as stage
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import load_world
 from liqbt.study.replicate import world_experiment
+from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @cache
 def market():
-    world = load_world(HERE.parents[2] / "experiments" / "worlds" / "gbm.yaml")
+    world = load_world(HERE.parents[2] / "liqbt" / "data" / "worlds" / "gbm.yaml")
     world = replace(world, days=62)
     experiment = world_experiment(world, reps=200)
     made = simulate(world, seed=3)

@@ -7,29 +7,26 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from estimator_events import TIERS, at, bar, events, mark, market, open_interest, trade
+from estimator_events import TIERS, at, bar, events, mark, market, of, open_interest, trade
 
 from liqbt.errors import ConfigError
 from liqbt.estimators.baselines import DistanceKernel, Uniform, VolumeProfile
-from liqbt.estimators.config import PriceConfig
 from liqbt.estimators.nulls import Mirror, TimeShift, recentre, reflect
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.oi_flow import OIFlow
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Forecast, Kind, Side
 
 STEP = 0.01
 
 
-def config(**changes):
+def made(make=OIFlow, **changes):
     base = {
-        "symbol": "X",
         "tiers": TIERS,
         "step": STEP,
         "fine_bins": 20,
         "coarse": 10,
-        "price": PriceConfig(sigma_window_ns=30 * MINUTE_NS),
+        "sigma_window": 30 * MINUTE_NS,
     }
-    return OIFlowConfig(**(base | changes))
+    return make(*of(make, **(base | changes)))
 
 
 MARKS = [mark(300 * i, 100 + (i % 3)) for i in range(12)]
@@ -46,7 +43,7 @@ def issued(estimator, *rows) -> Forecast:
 
 @pytest.mark.parametrize("make", [Uniform, DistanceKernel, VolumeProfile])
 def test_a_baseline_sums_to_open_interest_on_each_side(make):
-    forecast = issued(make(config()), *MARKS, OI, trade(10, 120.0, 1.0), trade(11, 80.0, 1.0))
+    forecast = issued(made(make), *MARKS, OI, trade(10, 120.0, 1.0), trade(11, 80.0, 1.0))
     usd = 500.0 * forecast.mark
     assert forecast.open_interest_usd == usd
     assert forecast.density_usd.sum(axis=1) == pytest.approx([usd, usd], rel=1e-5)
@@ -54,13 +51,13 @@ def test_a_baseline_sums_to_open_interest_on_each_side(make):
 
 @pytest.mark.parametrize("make", [Uniform, DistanceKernel, VolumeProfile])
 def test_a_baseline_without_open_interest_has_a_shape_only(make):
-    forecast = issued(make(config()), *MARKS, trade(10, 120.0, 1.0), trade(11, 80.0, 1.0))
+    forecast = issued(made(make), *MARKS, trade(10, 120.0, 1.0), trade(11, 80.0, 1.0))
     assert math.isnan(forecast.open_interest_usd)
     assert forecast.density_usd.sum(axis=1) == pytest.approx([1.0, 1.0], rel=1e-5)
 
 
 def test_uniform_is_equal_in_every_bin_and_has_no_clusters():
-    forecast = issued(Uniform(config()), *MARKS, OI)
+    forecast = issued(made(Uniform), *MARKS, OI)
     fine, coarse = forecast.density_usd[:, :20], forecast.density_usd[:, 20:]
     assert fine == pytest.approx(np.full_like(fine, fine[0, 0]))
     assert coarse == pytest.approx(np.full_like(coarse, 10 * fine[0, 0]))
@@ -69,7 +66,7 @@ def test_uniform_is_equal_in_every_bin_and_has_no_clusters():
 
 
 def test_the_distance_kernel_is_half_normal_in_sigma():
-    forecast = issued(DistanceKernel(config(), scale_sigma=2.0), *MARKS, OI)
+    forecast = issued(made(DistanceKernel, scale_sigma=2.0), *MARKS, OI)
     for row, side in ((0, Side.LONG), (1, Side.SHORT)):
         edges = forecast.grid.prices(forecast.mark_bin, side, 20)
         middle = np.sqrt(edges[1:] * edges[:-1])
@@ -80,7 +77,7 @@ def test_the_distance_kernel_is_half_normal_in_sigma():
 
 def test_the_volume_profile_is_what_was_traded_by_side_of_the_mark():
     trades = [trade(10, 95.3, 3.0), trade(11, 90.2, 1.0), trade(12, 108.8, 5.0)]
-    forecast = issued(VolumeProfile(config(), half_life_h=1e9), *MARKS, OI, *trades)
+    forecast = issued(made(VolumeProfile, half_life=10**9 * HOUR_NS), *MARKS, OI, *trades)
     below, above = forecast.density_usd
     # trades decide, not the marks' path; coins at 95.3 and 90.2 valued there
     assert np.count_nonzero(below) == 2
@@ -93,7 +90,7 @@ def test_the_volume_profile_is_what_was_traded_by_side_of_the_mark():
 def test_the_volume_profile_forgets_with_its_half_life():
     early, late = [trade(10, 95.3, 8.0)], [trade(10 + 3 * 3600, 90.2, 1.0)]
     marks = [mark(3 * 3600 + 300 * i, 100 + (i % 3)) for i in range(12)]
-    estimator = VolumeProfile(config(), half_life_h=1.0)
+    estimator = made(VolumeProfile, half_life=HOUR_NS)
     estimator.update(events(MARKS[0], OI, *early, *late, *marks))
     below = estimator.forecast(at(3 * 3600 + 3361)).density_usd[0]
     values = below[below > 0]
@@ -101,7 +98,7 @@ def test_the_volume_profile_forgets_with_its_half_life():
 
 
 def test_a_long_run_does_not_overflow_the_profile():
-    estimator = VolumeProfile(config(), half_life_h=1.0)
+    estimator = made(VolumeProfile, half_life=HOUR_NS)
     rows = [mark(3600 * h, 100.0 + h % 2) for h in range(0, 24 * 60)]
     estimator.update(events(OI, *rows))
     profile = estimator.state()["profile"]
@@ -111,32 +108,32 @@ def test_a_long_run_does_not_overflow_the_profile():
 
 def test_bars_are_the_profile_where_there_are_no_trades():
     rows = [bar(300, 95.3, 95.4, 95.35, 4.0), bar(600, 108.1, 108.2, 108.15, 4.0)]
-    forecast = issued(VolumeProfile(config()), *MARKS, OI, *rows)
+    forecast = issued(made(VolumeProfile), *MARKS, OI, *rows)
     assert [np.count_nonzero(row) for row in forecast.density_usd] == [1, 1]
 
 
 @pytest.mark.parametrize("make", [Uniform, DistanceKernel, VolumeProfile])
 def test_a_baseline_declines_while_sigma_is_unknown(make):
-    assert make(config()).forecast(WHEN) is None
-    estimator = make(config())
+    assert made(make).forecast(WHEN) is None
+    estimator = made(make)
     estimator.update(events(*MARKS[:2], OI))
     assert estimator.forecast(WHEN) is None
 
 
 def test_baseline_parameters_are_checked():
     with pytest.raises(ConfigError, match="scale_sigma"):
-        DistanceKernel(config(), scale_sigma=0)
-    with pytest.raises(ConfigError, match="half_life_h"):
-        VolumeProfile(config(), half_life_h=-1)
+        made(DistanceKernel, scale_sigma=0)
+    with pytest.raises(ConfigError, match="half_life is -1"):
+        made(VolumeProfile, half_life=-1)
     with pytest.raises(ConfigError, match="at least 1 day"):
-        TimeShift(Uniform(config()), days=0)
+        TimeShift(made(Uniform), days=0)
 
 
 @pytest.fixture(scope="module")
 def real() -> Forecast:
     """A forecast with clusters on both sides."""
     tape = market(seed=3, days=6)
-    estimator = OIFlow(OIFlowConfig(symbol="X", tiers=TIERS))
+    estimator = OIFlow(*of(OIFlow, tiers=TIERS))
     estimator.update(tape)
     forecast = estimator.forecast(int(tape["ts_known"][-1]) + 1)
     assert forecast is not None
@@ -206,15 +203,15 @@ def test_a_near_edge_stays_off_the_mark_when_reflected(real):
 
 
 def test_mirror_issues_the_reflection():
-    forecast = issued(OIFlow(config()), *MARKS, OI, open_interest(1, 700.0))
-    mirrored = issued(Mirror(OIFlow(config())), *MARKS, OI, open_interest(1, 700.0))
+    forecast = issued(made(), *MARKS, OI, open_interest(1, 700.0))
+    mirrored = issued(Mirror(made()), *MARKS, OI, open_interest(1, 700.0))
     assert mirrored.clusters.tobytes() == reflect(forecast).clusters.tobytes()
     assert mirrored.latest_known == forecast.latest_known
-    assert Mirror(OIFlow(config())).forecast(WHEN) is None
+    assert Mirror(made()).forecast(WHEN) is None
 
 
 def test_recentring_keeps_log_distances(real):
-    now = issued(OIFlow(config()), *MARKS, OI)
+    now = issued(made(), *MARKS, OI)
     moved = recentre(real, now)
     assert (moved.mark, moved.at, moved.sigma_1d) == (now.mark, now.at, now.sigma_1d)
     for name in ("low", "high", "peak"):
@@ -244,13 +241,13 @@ def run(estimator, tape, times, start=0):
 
 
 def shifted():
-    return TimeShift(OIFlow(OIFlowConfig(symbol="X", tiers=TIERS)), days=2)
+    return TimeShift(OIFlow(*of(OIFlow, tiers=TIERS)), days=2)
 
 
 def test_the_time_shift_issues_the_map_of_two_days_earlier():
     tape = market(seed=8, days=8)
     times = at(0) + np.arange(1, 8 * 12) * 2 * HOUR_NS
-    plain, _ = run(OIFlow(OIFlowConfig(symbol="X", tiers=TIERS)), tape, times)
+    plain, _ = run(OIFlow(*of(OIFlow, tiers=TIERS)), tape, times)
     shift, _ = run(shifted(), tape, times)
     first = next(i for i, f in enumerate(plain) if f is not None)
     assert [f is None for f in shift] == [i < first + 24 for i in range(len(times))]
@@ -296,7 +293,7 @@ def test_nulls_nest_and_keep_long_names():
     times = at(0) + np.arange(1, 8 * 12) * 2 * HOUR_NS
 
     def make():
-        inner = OIFlow(OIFlowConfig(symbol=name, tiers=TIERS))
+        inner = OIFlow(*of(OIFlow, symbol=name, tiers=TIERS))
         return TimeShift(Mirror(TimeShift(inner, days=1)), days=1)
 
     whole, _ = run(make(), tape, times)
@@ -325,7 +322,7 @@ def test_kinds_that_no_estimator_uses_are_passed_over():
     with_noise = np.concatenate((events(*rows), noise))
     with_noise = with_noise[np.lexsort((with_noise["kind"], with_noise["ts_known"]))]
     for make in (OIFlow, VolumeProfile):
-        one, other = make(config()), make(config())
+        one, other = made(make), made(make)
         one.update(events(*rows))
         other.update(with_noise)
         expected = one.forecast(WHEN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,14 +17,14 @@ from estimator_events import (
     mark,
     mark_bar,
     market,
+    of,
     open_interest,
     trade,
 )
 
 from liqbt.errors import ConfigError, DataError, MarginError
-from liqbt.estimators.config import PriceConfig
-from liqbt.estimators.oi_flow.config import OIFlowConfig
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.config import MapParams, MarketSpec
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.margin.tiers import flat_tiers, tier_table
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Kind, Side
 
@@ -36,7 +37,6 @@ HALF = 300
 
 def config(**changes):
     base = {
-        "symbol": "X",
         "tiers": TIERS,
         "leverages": (10.0,),
         "weights": (1.0,),
@@ -44,9 +44,9 @@ def config(**changes):
         "step": STEP,
         "fine_bins": 20,
         "coarse": 10,
-        "price": PriceConfig(sigma_window_ns=30 * MINUTE_NS),
+        "sigma_window": 30 * MINUTE_NS,
     }
-    return OIFlowConfig(**(base | changes))
+    return of(OIFlow, **(base | changes))
 
 
 def coins(estimator):
@@ -60,7 +60,7 @@ def coins(estimator):
 
 
 def fed(*rows, **changes):
-    estimator = OIFlow(config(**changes))
+    estimator = OIFlow(*config(**changes))
     estimator.update(events(*rows))
     return estimator
 
@@ -319,13 +319,13 @@ def test_a_date_without_usable_tiers_is_an_error_when_it_is_met():
     with pytest.raises(MarginError, match=r"bracket 10x .*maximum leverage of 5x"):
         fed(*rows, open_interest(1000, 3.0), tiers=too_low_later)
     with pytest.raises(MarginError, match=r"bracket 10x .*maximum leverage of 5x"):
-        config(tiers=flat_tiers("X", 0.01, 5))
+        OIFlow(*config(tiers=flat_tiers("X", 0.01, 5)))
 
 
 def test_prices_of_the_kind_that_stands_in():
     rows = [bar(0, 99.0, 101.0, 100.0, 1.0), open_interest(0, 1000.0)]
     rows += [bar(300, p(0.1), p(UP + 0.5), p(5.5), 4.0), open_interest(300, 1080.0)]
-    bars = fed(*rows, price=PriceConfig(price_kind=Kind.BAR, sigma_window_ns=30 * MINUTE_NS))
+    bars = fed(*rows, price_kind=Kind.BAR)
     assert bars.state()["head"]["mark"][0] == p(5.5)
     # entries from bin 0 to UP: their longs lie below the close
     assert sum(v.expected for v in coins(bars)[0].values()) == pytest.approx(80.0)
@@ -335,7 +335,7 @@ def test_prices_of_the_kind_that_stands_in():
         open_interest(1, 1080.0),
         trade(2, p(DOWN - 0.5), 1.0),
         mark(3, p(UP + 5)),
-        price=PriceConfig(price_kind=Kind.TRADE, sigma_window_ns=30 * MINUTE_NS),
+        price_kind=Kind.TRADE,
     )
     assert coins(trades) == [{}, {UP: 80.0}]
 
@@ -373,7 +373,7 @@ def test_a_forecast_sums_to_open_interest_and_touches_nothing():
 
 
 def test_clusters_lie_strictly_beyond_the_mark_and_in_order():
-    estimator = OIFlow(OIFlowConfig(symbol="X", tiers=TIERS))
+    estimator = OIFlow(*of(OIFlow, tiers=TIERS))
     tape = market(seed=3, days=6)
     estimator.update(tape)
     forecast = estimator.forecast(int(tape["ts_known"][-1]) + 1)
@@ -427,7 +427,7 @@ def test_asymmetry_is_positive_where_more_longs_lie_below():
 
 
 def test_nothing_is_issued_before_there_is_enough():
-    assert OIFlow(config()).forecast(at(0)) is None
+    assert OIFlow(*config()).forecast(at(0)) is None
     assert fed(open_interest(0, 1.0)).forecast(at(61)) is None
     marks = [mark(300 * i, 100.0 + i) for i in range(12)]
     assert fed(*marks).forecast(at(3600)) is None
@@ -449,14 +449,13 @@ def test_sigma_by_hand():
 
 def test_the_window_of_sigma_is_whole_slots_up_to_the_instant_before():
     # slots of 300 s begin at 100 s after START, 400 s, …; six of them end at 1,900 s
-    price = PriceConfig(sigma_window_ns=30 * MINUTE_NS, sigma_min_coverage=1.0)
     marks = [mark(110 + 300 * i, 100.0 + i) for i in range(6)]
-    estimator = fed(*marks, open_interest(0, 1.0), price=price)
+    estimator = fed(*marks, open_interest(0, 1.0), sigma_min_coverage=1.0)
     six = estimator.forecast(at(1900))
     assert six is not None
     assert estimator.forecast(at(1900) + 1) is None
     # the slot before the window gives no return into it
-    estimator = fed(mark(0, 50.0), *marks, open_interest(0, 1.0), price=price)
+    estimator = fed(mark(0, 50.0), *marks, open_interest(0, 1.0), sigma_min_coverage=1.0)
     assert estimator.forecast(at(1900)).sigma_1d == six.sigma_1d
 
 
@@ -496,7 +495,8 @@ def test_observed_liquidations_of_the_last_day_are_evidence():
         *later,
         total,
         open_interest(0, 1.0),
-        price=PriceConfig(sigma_window_ns=6 * HOUR_NS, sigma_sampling_ns=HOUR_NS),
+        sigma_window=6 * HOUR_NS,
+        sigma_sampling=HOUR_NS,
     )
     assert estimator.forecast(at(23 * 3600)).observed_long_usd == 500.0
     assert estimator.forecast(at(26 * 3600 + 100)).observed_long_usd == 0.0
@@ -504,14 +504,14 @@ def test_observed_liquidations_of_the_last_day_are_evidence():
 
 def test_a_saved_state_goes_on_bit_for_bit():
     tape = market(seed=1, days=5, trades=3, totals=True)
-    whole = OIFlow(OIFlowConfig(symbol="X", tiers=TIERS))
+    whole = OIFlow(*of(OIFlow, tiers=TIERS))
     whole.update(tape)
-    half = OIFlow(OIFlowConfig(symbol="X", tiers=TIERS))
+    half = OIFlow(*of(OIFlow, tiers=TIERS))
     half.update(tape[: len(tape) // 2])
     file = io.BytesIO()
     np.savez(file, **half.state())
     file.seek(0)
-    resumed = OIFlow(OIFlowConfig(symbol="X", tiers=TIERS))
+    resumed = OIFlow(*of(OIFlow, tiers=TIERS))
     resumed.restore(dict(np.load(file)))
     resumed.update(tape[len(tape) // 2 :])
     when = int(tape["ts_known"][-1]) + 1
@@ -523,14 +523,14 @@ def test_a_saved_state_goes_on_bit_for_bit():
 
 
 def test_a_state_of_something_else_is_refused():
-    estimator = OIFlow(config())
+    estimator = OIFlow(*config())
     state = estimator.state()
     with pytest.raises(DataError, match="another estimator: coins"):
         estimator.restore({k: v for k, v in state.items() if k != "coins"})
     with pytest.raises(DataError, match=r"coins is float64\[2, 2, 600\]"):
         estimator.restore(
             OIFlow(
-                config(leverages=(5.0, 10.0), weights=(0.5, 0.5), half_lives_h=(1.0, 1.0))
+                *config(leverages=(5.0, 10.0), weights=(0.5, 0.5), half_lives_h=(1.0, 1.0))
             ).state()
         )
 
@@ -553,8 +553,11 @@ def test_prices_and_tier_bounds_scaled_together_scale_the_clusters(c):
             max_leverage=[125, 110],
             amount_usd=[0, 36 * factor],
         )
-        chosen = OIFlowConfig(symbol="X", tiers=tiers, position_notional_usd=1e4 * factor)
-        estimator = OIFlow(chosen)
+        brackets = tuple(
+            replace(bracket, position_notional_usd=1e4 * factor)
+            for bracket in OIFlowParams().brackets
+        )
+        estimator = OIFlow(*of(OIFlow, tiers=tiers, brackets=brackets))
         estimator.update(events_)
         out.append((estimator.forecast(when), estimator.state()["coins"]))
     (one, coins_one), (other, coins_other) = out
@@ -567,13 +570,15 @@ def test_prices_and_tier_bounds_scaled_together_scale_the_clusters(c):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"weights": (0.9,)}, "weights is"),
-        ({"weights": (0.5, 0.5)}, "weights is"),
-        ({"leverages": (1.0,)}, "leverages is"),
-        ({"half_lives_h": (0.0,)}, "half_lives_h is"),
-        ({"position_notional_usd": -1.0}, "position_notional_usd is"),
+        ({"weights": (0.0,)}, "no positive weight"),
+        ({"weights": (-1.0,)}, "weight is -1"),
+        ({"brackets": (), "leverages": (), "weights": (), "half_lives_h": ()}, "no positive"),
+        ({"leverages": (1.0,)}, "leverage is 1"),
+        ({"half_lives_h": (0.0,)}, "half_life is 0"),
+        ({"position_notional_usd": -1.0}, "position_notional_usd is -1"),
         ({"step": 0.0}, "step is"),
-        ({"smoothing": 6}, "smoothing is"),
+        ({"smoothing_bins": 6}, "smoothing_bins is"),
+        ({"smoothing_bins": 103}, "smoothing_bins is"),
         ({"prominence": 1.0}, "prominence is"),
         ({"reach": 4.0}, "reach is"),
         ({"band_edges_sigma": (1.0, 0.5)}, "band_edges_sigma is"),
@@ -587,8 +592,8 @@ def test_a_configuration_that_cannot_be_right_is_refused(changes, message):
 
 def test_a_price_configuration_that_cannot_be_right_is_refused():
     with pytest.raises(ConfigError, match="MARK, BAR or TRADE"):
-        PriceConfig(price_kind=Kind.FUNDING)
+        MarketSpec(symbol="X", price_kind=Kind.FUNDING)
     with pytest.raises(ConfigError, match="divide"):
-        PriceConfig(sigma_window_ns=DAY_NS, sigma_sampling_ns=7 * MINUTE_NS)
+        MapParams(sigma_window=DAY_NS, sigma_sampling=7 * MINUTE_NS)
     with pytest.raises(ConfigError, match="sigma_min_coverage"):
-        PriceConfig(sigma_min_coverage=0.0)
+        MapParams(sigma_min_coverage=0.0)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
-from estimator_events import at, events, mark, mark_bar, open_interest, trade
+from estimator_events import at, events, mark, mark_bar, of, open_interest, trade
 from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.errors import ConfigError
-from liqbt.estimators.config import MapConfig, PriceConfig
 from liqbt.estimators.structural import PriorExtremes, RoundNumbers, Swings, round_levels
 from liqbt.types import DAY_NS, HOUR_NS, Kind, Side
 
 ALL = (RoundNumbers, PriorExtremes, Swings)
-PRICE = PriceConfig(sigma_window_ns=2 * HOUR_NS, sigma_sampling_ns=HOUR_NS // 4)
+SIGMA = {"sigma_window": 2 * HOUR_NS, "sigma_sampling": HOUR_NS // 4}
 
 
-def config(**options):
-    return MapConfig(**{"symbol": "X", "price": PRICE, "asymmetry_reach": 0.05, **options})
+def made(make, **options):
+    return make(*of(make, **{**SIGMA, "asymmetry_reach": 0.05, **options}))
 
 
 def path(prices, step=900):
@@ -44,7 +43,7 @@ def test_round_numbers_by_hand():
     assert prices.tolist() == [980, 1000, 1020, 1040, 1060, 1080, 1100]
     assert weights.tolist() == [1, 4, 1, 1, 1, 1, 2]
     rows = [*path([1_010.0, 1_012.0] * 6), open_interest(9_000, 10.0)]
-    forecast = issued(RoundNumbers(config(coarse=1, reach=0.09)), rows, 12_000)
+    forecast = issued(made(RoundNumbers, coarse=1, reach=0.09), rows, 12_000)
     found = {p: mass_at(forecast, p) for p in (1_000.0, 1_020.0, 1_100.0, 1_040.0, 1_030.0)}
     assert found[1_030.0] == 0.0
     assert found[1_100.0] == pytest.approx(2 * found[1_020.0])
@@ -66,7 +65,7 @@ def test_prior_extremes_by_hand():
         mark(lead + 2 * day + 900 * 12, 120.0),  # today's high is not yet a prior one
         mark(lead + 2 * day + 900 * 13, 100.0),
     ]
-    forecast = issued(PriorExtremes(config(coarse=1, reach=0.4)), rows, lead + 2 * day + 15_000)
+    forecast = issued(made(PriorExtremes, coarse=1, reach=0.4), rows, lead + 2 * day + 15_000)
     # the day before: 115 and 90; 7 and 30 days: 130 and 90
     above = {p: mass_at(forecast, p) for p in (115.0, 130.0, 110.0, 120.0)}
     assert above[110.0] == above[120.0] == 0.0
@@ -79,7 +78,7 @@ def test_prior_extremes_by_hand():
 def test_swings_by_hand():
     """Up to 105, down to 98, up to 103, back to 101: highs 105 and 103, low 98."""
     legs = [100, 101, 103, 105, 104.5, 102, 98, 98.5, 101, 103, 102.5, 101, 101.5]
-    estimator = Swings(config(coarse=1, reach=0.2), reversal=0.015, half_life_h=2.0)
+    estimator = made(Swings, coarse=1, reach=0.2, reversal=0.015, half_life=2 * HOUR_NS)
     forecast = issued(estimator, path(legs), 900 * len(legs))
     age_105, age_103 = ((900 * len(legs) - 900 * i) / 3600 for i in (3, 9))
     ratio = mass_at(forecast, 105.0) / mass_at(forecast, 103.0)
@@ -91,7 +90,7 @@ def test_swings_by_hand():
 
 def test_what_the_price_has_passed_is_no_level_any_more():
     legs = [100, 105, 100, 103, 101, 107, 107.2, 107, 107.1, 107.2, 107.3]
-    estimator = Swings(config(coarse=1, reach=0.2), reversal=0.015)
+    estimator = made(Swings, coarse=1, reach=0.2, reversal=0.015)
     forecast = issued(estimator, path(legs), 900 * len(legs))
     assert forecast.density_usd[1].sum() == 0.0
     assert forecast.density_usd[0].sum() > 0.0
@@ -119,8 +118,7 @@ def test_swings_like_the_twin(seed, n, reversal, kind):
             low, high = p * (1 - 0.02 * rng.random()), p * (1 + 0.02 * rng.random())
             rows.append(mark_bar(60 * i, low, high, p, span_s=60))
             twin.append((low, low, high, p))
-    price = PriceConfig(price_kind=kind)
-    estimator = Swings(config(price=price), reversal=reversal)
+    estimator = made(Swings, price_kind=kind, reversal=reversal)
     if rows:
         estimator.update(events(*rows))
     expected = naive.zigzag(twin, reversal)
@@ -135,7 +133,7 @@ def test_days_like_the_twin(seed, n):
     seconds = np.sort(rng.choice(40 * 86_400, n, replace=False))
     prices = rng.uniform(50.0, 150.0, n)
     rows = [mark(int(s), float(p)) for s, p in zip(seconds, prices, strict=True)]
-    estimator = PriorExtremes(config())
+    estimator = made(PriorExtremes)
     estimator.update(events(*rows))
     stamps = [int(r["ts_event"][0]) for r in rows]
     expected = naive.day_extremes(stamps, prices.tolist(), keep=32)
@@ -154,11 +152,11 @@ def market(seed, hours=200):
 @pytest.mark.parametrize("make", ALL)
 def test_any_split_and_any_checkpoint_gives_the_same(make):
     tape = market(3)
-    whole, split = make(config()), make(config())
+    whole, split = made(make), made(make)
     whole.update(tape)
     for part in np.array_split(np.arange(len(tape)), 7):
         split.update(tape[part[0] : part[-1] + 1])
-        resumed = make(config())
+        resumed = made(make)
         resumed.restore(split.state())
         split = resumed
     when = int(tape["ts_known"][-1]) + 1
@@ -171,16 +169,16 @@ def test_any_split_and_any_checkpoint_gives_the_same(make):
 
 @pytest.mark.parametrize("make", ALL)
 def test_before_the_first_price_there_is_no_forecast(make):
-    assert make(config()).forecast(at(0)) is None
+    assert made(make).forecast(at(0)) is None
 
 
 def test_bad_options_are_refused():
     with pytest.raises(ConfigError, match="share is 0"):
-        RoundNumbers(config(), share=0.0)
-    with pytest.raises(ConfigError, match="expected both above 0"):
-        Swings(config(), reversal=-0.1)
-    with pytest.raises(ConfigError, match="expected both above 0"):
-        Swings(config(), half_life_h=0.0)
+        made(RoundNumbers, share=0.0)
+    with pytest.raises(ConfigError, match=r"reversal is -0\.1: out of range"):
+        made(Swings, reversal=-0.1)
+    with pytest.raises(ConfigError, match="half_life is 0: out of range"):
+        made(Swings, half_life=0)
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -188,7 +186,7 @@ def test_bad_options_are_refused():
 def test_at_the_edge_of_the_grid_every_cluster_has_a_price(make, seed):
     """What smoothing puts wholly beyond it is no cluster."""
     rng = np.random.default_rng(seed)
-    estimator = make(config(grid_span=0.05, reach=0.05))
+    estimator = made(make, grid_span=0.05, reach=0.05)
     far = 100.0 * np.exp(0.05 - np.abs(rng.normal(0, 0.004, 60)) * (rng.random(60) < 0.8))
     rows = path([100.0, *far.tolist()])
     clusters = []

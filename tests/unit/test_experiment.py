@@ -13,15 +13,17 @@ import pytest
 from toys import toy_tape
 
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
+from liqbt.estimators.base import registered_estimators
 from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
-from liqbt.study.estimators import ESTIMATORS, build_estimator
+from liqbt.study import store
+from liqbt.study.estimators import build_estimator
 from liqbt.study.events import simulate_world
 from liqbt.study.pipeline import scored_from
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
-from liqbt.study.store import load_run, run_lock
+from liqbt.study.store import is_intact, load_run, run_lock
 from liqbt.study.summary import describe_market, log_info
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, tape_from_events
@@ -152,7 +154,7 @@ def test_an_estimator_that_cannot_be_built_is_one_sentence(tmp_path):
     (tmp_path / "world.yaml").write_text(WORLD)
     (tmp_path / "small.yaml").write_text(EXPERIMENT + 'estimator: {name: "own_two:Mine"}\n')
     (tmp_path / "own_two.py").write_text("class Mine:\n    pass\n")
-    with pytest.raises(ConfigError, match="cannot be built from its configuration"):
+    with pytest.raises(ConfigError, match="cannot be built from its parameters"):
         run_experiment(tmp_path / "small.yaml", tmp_path / "r")
 
 
@@ -181,6 +183,47 @@ def test_forecasts_come_back_bit_for_bit(run):
     assert forecasts_digest(issued) == run.manifest["forecasts"]["SIM"]
     assert len({forecast_bytes(f) for f in issued}) == len(issued)
     assert all(not f.clusters.flags.writeable for f in issued)
+
+
+def test_a_finished_run_gets_the_report_of_this_version_and_keeps_all_else(
+    home, tmp_path, monkeypatch
+):
+    def old(_run, folder):
+        (folder / "report.html").write_text("old")
+        (folder / "old.svg").write_text("a figure")
+
+    def new(_run, folder):
+        (folder / "report.html").write_text("new")
+
+    first = run_experiment(home / "small.yaml", tmp_path / "results", finish=old)
+    before = files(first.path)
+    run_experiment(home / "small.yaml", tmp_path / "results", finish=new)
+    assert files(first.path) == before  # of the same version: not written again
+    monkeypatch.setattr(store, "report_digest", lambda: "another style sheet")
+    assert files(run_experiment(home / "small.yaml", tmp_path / "results").path) == before
+    again = run_experiment(home / "small.yaml", tmp_path / "results", finish=new)
+    assert again.path == first.path
+    assert (again.path / "report.html").read_text() == "new"
+    after = files(first.path)
+    own = {"report.html", "old.svg", "manifest.json"}
+    assert {n: d for n, d in after.items() if n not in own} == {
+        n: d for n, d in before.items() if n not in own
+    }
+    assert "old.svg" not in after
+    assert is_intact(first.path)
+    assert again.manifest["report"] == {"code": "another style sheet", "files": ["report.html"]}
+
+
+def test_a_report_is_added_to_a_run_that_was_made_without_one(home, tmp_path):
+    plain = run_experiment(home / "small.yaml", tmp_path / "results")
+    assert "report" not in plain.manifest
+
+    def report(_run, folder):
+        (folder / "report.html").write_text("one")
+
+    done = run_experiment(home / "small.yaml", tmp_path / "results", finish=report)
+    assert (done.path / "report.html").read_text() == "one"
+    assert is_intact(done.path)
 
 
 def test_a_failing_report_leaves_nothing(home, tmp_path):
@@ -269,14 +312,10 @@ def test_a_latency_is_observed_only_if_every_source_observed_it(tmp_path, said, 
 
 
 def test_the_embedded_demo_is_the_shipped_one(root):
-    embedded = demo_experiment().parent
-    assert (embedded / "demo.yaml").read_bytes() == (root / "experiments/demo.yaml").read_bytes()
-    assert (embedded / "worlds/magnet.yaml").read_bytes() == (
-        root / "experiments/worlds/magnet.yaml"
-    ).read_bytes()
+    assert demo_experiment().read_bytes() == (root / "experiments/demo.yaml").read_bytes()
 
 
-@pytest.mark.parametrize("name", sorted(ESTIMATORS))
+@pytest.mark.parametrize("name", sorted(registered_estimators()))
 def test_every_named_estimator_can_be_built_and_run(home, name, tmp_path):
     text = EXPERIMENT + f"estimator: {{name: {name}, shift_days: 1}}\n"
     (tmp_path / "world.yaml").write_text(WORLD)

@@ -13,7 +13,8 @@ from evaluation_world import paired_response
 
 from liqbt.audit.lookahead import lookahead
 from liqbt.errors import ConfigError
-from liqbt.estimators.oi_flow.estimator import OIFlow
+from liqbt.estimators.base import _REGISTERED
+from liqbt.estimators.oi_flow import OIFlow
 from liqbt.estimators.structural import Swings
 from liqbt.evaluation.bins import beside_bins, landmark_times, rank_contrast, response_bins
 from liqbt.evaluation.config import MarketInput
@@ -22,7 +23,7 @@ from liqbt.evaluation.nulls import placebo
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
-from liqbt.study.estimators import ESTIMATORS, STRUCTURES, build_estimator, build_structures
+from liqbt.study.estimators import STRUCTURES, EstimatorConfig, build_estimator, build_structures
 from liqbt.study.pipeline import (
     forecast_times,
     issue,
@@ -32,11 +33,10 @@ from liqbt.study.pipeline import (
     with_structures,
 )
 from liqbt.study.replicate import replicate
-from liqbt.study.schema import Experiment, parse_experiment
+from liqbt.study.schema import Experiment, parse_experiment, with_estimator
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, Events, Forecast, Kind, Ns
-from liqbt.validity.batches import SHOWN
 
 WORLD = World(name="small", days=18, warmup_days=4)
 BESIDE = "dose_response_beside_structures"
@@ -156,7 +156,7 @@ class _Peeking(Swings):
 
 
 def test_a_structural_map_that_cheats_is_caught(monkeypatch):
-    monkeypatch.setitem(ESTIMATORS, "swings", lambda config, _: _Peeking(config))
+    monkeypatch.setitem(_REGISTERED, "swings", _Peeking)
     result = audited()
     assert not result.passed
     assert (result.first.what, result.first.field) == ("swings map SIM", "density_usd")
@@ -186,14 +186,12 @@ def test_a_replication_and_a_run_state_the_row(market):
     plain = {s.symbol: s for s in done.evaluation.scores if s.statistic == "dose_response"}
     assert rows["SIM", "24h"].value != plain["SIM"].value
     assert np.isfinite(rows["pooled", "24h"].value)
-    assert BESIDE in SHOWN
 
 
 def test_beside_itself_a_structure_has_no_dose(tape):
     chosen = experiment_of(["24h"])
-    swings = chosen.model_copy(
-        update={"estimator": chosen.estimator.model_copy(update={"name": "swings", "reach": 0.1})}
-    )
+    config = EstimatorConfig(use="swings", params={"reach": 0.1})
+    swings = chosen.model_copy(update={"estimators": {"swings": config}})
     forecasts = replay(tape, build_estimator(swings, "SIM"), forecast_times(swings, tape))
     market = with_structures(swings, market_input(swings, "SIM", forecasts, tape), tape)
     bins = response_bins(
@@ -206,8 +204,7 @@ def test_beside_itself_a_structure_has_no_dose(tape):
 
 
 def test_an_unknown_structure_names_the_nearest():
-    chosen = EXPERIMENT.estimator.model_copy(update={"name": "round_number"})
     with pytest.raises(ConfigError, match="did you mean 'round_numbers'"):
-        build_estimator(EXPERIMENT.model_copy(update={"estimator": chosen}), "SIM")
+        with_estimator(EXPERIMENT, "round_number")
     made = build_structures(EXPERIMENT, "SIM")
     assert not any(isinstance(each, OIFlow) for each in made.values())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from liqbt.errors import ConfigError, DataError, MarginError
-from liqbt.ingest.parse import load_map
+from liqbt.ingest.colmap import load_map
 from liqbt.ingest.table import ingest_file
 from liqbt.log.tables import logical_hash
 from liqbt.margin.cross import cross_liquidation_price

@@ -11,19 +11,27 @@ import pytest
 from liqbt.study import identity
 
 PACKAGE = Path(identity.__file__).resolve().parent.parent
-SOURCES = [p for room in identity.ROOMS for p in [PACKAGE / room, *(PACKAGE / room).rglob("*")]]
+SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     shutil.copytree(PACKAGE, tmp_path / "liqbt", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(identity, "_PACKAGE", tmp_path / "liqbt")
-    return tmp_path / "liqbt"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    forget()
+    yield tmp_path / "liqbt"
+    forget()
+
+
+def forget() -> None:
+    identity.code_digest.cache_clear()
+    identity.report_digest.cache_clear()
 
 
 def test_a_bare_source_is_the_same_program():
     tried = 0
-    for path in [p for p in SOURCES if p.suffix == ".py"]:
+    for path in SOURCES:
         kept = ast.parse(path.read_text())
         for node in ast.walk(kept):  # the twin takes docstrings out of the tree
             for name in ("body", "orelse", "finalbody"):
@@ -65,49 +73,99 @@ def told(node):
         ("evaluation/funding.py", '"""Return the last', '"""Give the last', True),
         ("evaluation/funding.py", "= DAY_NS", "= DAY_NS  # that long", True),
         ("evaluation/funding.py", "8.0", "4.0", False),
-        ("study/replicate.py", "spawn(3)", "spawn(4)", False),
-        ("report/pages/validity.py", "def ", "def _", True),
+        ("experiment/replicate.py", "spawn(3)", "spawn(4)", False),
+        ("evaluation/response/kernels.py", "total", "summed", False),
+        ("report/page.py", "def ", "def _", True),
+        ("validity/jobs.py", "BATCH: Final = 4", "BATCH: Final = 5", True),
+        ("evaluation/plane/rule.py", "def ", "def _", True),  # no run computes it
+        ("evaluation/__init__.py", "__all__", "_all_", True),
+        ("data/binance-um-margin-tiers.csv", "BTCUSDT", "BTCUSDC", False),
     ],
 )
-def test_what_is_said_of_the_code_is_not_part_of_it(copy, name, old, new, same):
-    before = identity.rooms_digest()
+def test_only_what_can_change_a_number_is_part_of_the_code(copy, name, old, new, same):
+    before = identity.code_digest()
     text = (copy / name).read_text()
     assert old in text
     (copy / name).write_text(text.replace(old, new))
-    assert (identity.rooms_digest() == before) == same
+    forget()
+    assert (identity.code_digest() == before) == same
 
 
-OUTSIDE = {
-    "liqbt.errors",
-    "liqbt.study.identity",
-    "liqbt.study.estimators",
-    "liqbt.study.yaml",
-    "liqbt.log",
-    "liqbt.log.disk",
-}
-"""What replications read beside their rooms: reading of files, names of errors, digests."""
+def test_an_empty_module_and_another_place_for_the_report_change_no_run_id(copy):
+    before, report = identity.code_digest(), identity.report_digest()
+    (copy / "evaluation" / "empty.py").write_text("")
+    shutil.move(copy / "report" / "page.py", copy / "report" / "paper.py")
+    forget()
+    assert identity.code_digest() == before
+    assert identity.report_digest() != report
 
 
-def test_what_a_replication_runs_lies_in_its_rooms_and_not_in_what_is_apart():
-    apart = {PACKAGE / name for name in identity.APART}
-    assert all(path.is_file() for path in apart)
-    paths = {path for path in SOURCES if path.suffix == ".py"} - apart
-    names = {name_of(path) for path in paths}
-    read = set()
-    for path in paths:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("liqbt"):
-                read.add(node.module)
-                for alias in node.names:  # a module that is imported by name
-                    whole = PACKAGE.parent.joinpath(*node.module.split("."), f"{alias.name}.py")
-                    read |= {name_of(whole)} if whole.is_file() else set()
-            elif isinstance(node, ast.Import):
-                read |= {alias.name for alias in node.names if alias.name.startswith("liqbt")}
-    assert "liqbt.evaluation.cascades" in read
-    assert read - names == OUTSIDE
-    assert not {name_of(path) for path in apart} & read
+def test_a_digest_is_computed_once_for_the_same_sources(copy, monkeypatch):
+    before = identity.code_digest()
+    identity.code_digest.cache_clear()
+    monkeypatch.setattr(identity, "closure", None)
+    assert identity.code_digest() == before
 
 
-def name_of(path):
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts).removesuffix(".__init__")
+def test_imports_lead_through_faces_to_the_module_that_defines_a_name(tmp_path):
+    files = {
+        "__init__": "",
+        "a": "from liqbt.b import one, own\nimport liqbt.c.deep\n",
+        "b/__init__": "from liqbt.b.inner import one\nfrom liqbt.b.other import two\nown = 1\n",
+        "b/inner": "def late():\n    from liqbt.late import x\n",
+        "b/other": "",
+        "c/__init__": "",
+        "c/deep": "if TYPE_CHECKING:\n    import liqbt.types_only\nelse:\n    import liqbt.d\n",
+        "d": "from liqbt.report import page\nfrom liqbt.b import other\n",
+        "late": "",
+        "types_only": "",
+        "report": "",
+    }  # fmt: skip
+    for name, text in files.items():
+        path = tmp_path / "liqbt" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    package = tmp_path / "liqbt"
+    found = identity.closure(["liqbt.a"], package=package)
+    names = ["a", "b", "b.inner", "b.other", "c.deep", "d", "late"]
+    assert list(found) == [f"liqbt.{name}" for name in names]
+    assert list(identity.closure(["liqbt.b.inner"], package=package)) == [
+        "liqbt.b.inner",
+        "liqbt.late",
+    ]
+    whole = identity.closure(["liqbt.b"], package=package)
+    assert set(whole) == {"liqbt.b", "liqbt.b.inner", "liqbt.b.other", "liqbt.late"}
+
+
+def test_rooms_and_roots_are_there():
+    assert all((PACKAGE / name).is_dir() for name in identity.APART | identity.READERS)
+    with pytest.raises(FileNotFoundError):
+        identity.closure(["liqbt.study.no_such_module"])
+
+
+def test_whatever_a_replication_calls_lies_in_its_closure():
+    """Every function of the package that is called while a market is replicated and scored."""
+    import sys
+
+    import numpy as np
+
+    from liqbt.simulate.world import World
+    from liqbt.study.replicate import replicate, world_experiment
+
+    called = set()
+
+    def note(frame, event, _argument):
+        if event == "call":
+            called.add(frame.f_code.co_filename)
+
+    world = World(name="w", days=40)
+    experiment = world_experiment(world, reps=200)
+    sys.setprofile(note)
+    try:
+        replicate(world, experiment, np.random.SeedSequence(1))
+    finally:
+        sys.setprofile(None)
+    mine = {Path(name) for name in called if name.startswith(f"{PACKAGE}/")}
+    assert len(mine) > 40
+    inside = set(identity.closure(identity.REPLICATION, identity.APART).values())
+    assert mine - inside <= {PACKAGE / "__init__.py"}

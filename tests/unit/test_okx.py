@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from liqbt.errors import ConfigError, DataError
-from liqbt.ingest.parse import load_map
+from liqbt.ingest.colmap import load_map
 from liqbt.ingest.table import ingest_file
 from liqbt.log.tables import logical_hash
 from liqbt.sources import okx

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +19,6 @@ from liqbt.validity.random_levels import LIFE_NS, PER_SIDE, levels_verdict, plac
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=400)
 START = 20_000 * DAY_NS
-WORLDS = Path(__file__).resolve().parent.parent.parent / "experiments" / "worlds"
 
 
 def market(days: int, seed: int = 3) -> MarketInput:
@@ -140,51 +137,31 @@ def test_what_is_kept_is_believed_for_the_same_code_and_data_alone(tmp_path, mon
     monkeypatch.setattr(candles, "random_levels_found", found)
     monkeypatch.setattr(candles, "_market", lambda *_: None)
     data, out = tmp_path / "data", tmp_path / "out"
-    absent = candles.random_levels_entry(out, WORLDS, data, root=1)
+    absent = candles.random_levels_entry(out, data, root=5)
     assert (absent["word"], made) == ("absent", [])
     assert "no candles/BTCUSDT-1h.csv.gz here" in absent["reason"]
     (data / "candles").mkdir(parents=True)
     for name in candles.CANDLES:
         (data / name).write_bytes(b"one")
-    first = candles.random_levels_entry(out, WORLDS, data, root=1)
-    assert candles.random_levels_entry(out, WORLDS, data, root=1) == first
+    first = candles.random_levels_entry(out, data, root=5)
+    assert candles.random_levels_entry(out, data, root=5) == first
     assert len(made) == 1
     (data / candles.CANDLES[0]).write_bytes(b"two")
-    assert candles.random_levels_entry(out, WORLDS, data, root=1)["data"] != first["data"]
-    assert candles.random_levels_entry(out, WORLDS, tmp_path, root=1)["word"] == "passed"
+    assert candles.random_levels_entry(out, data, root=5)["data"] != first["data"]
+    assert candles.random_levels_entry(out, tmp_path, root=5)["word"] == "passed"
     assert len(made) == 2
     # other code (here another seed) and no data: nothing is believed
-    assert candles.random_levels_entry(out, WORLDS, tmp_path, root=2)["word"] == "absent"
+    assert candles.random_levels_entry(out, tmp_path, root=6)["word"] == "absent"
     (out / candles.KEPT).write_text("{")
     with pytest.raises(DataError, match=r"random-levels\.json: found no result"):
-        candles.random_levels_entry(out, WORLDS, data, root=1)
-
-
-def test_a_claim_on_the_placebo_probability_needs_random_levels_to_pass(tmp_path, monkeypatch):
-    from liqbt.evaluation.claims.register import CLAIMS
-    from liqbt.study import validity as gate
-    from liqbt.study.identity import rooms_digest
-
-    claim = replace(CLAIMS[1], also_positive=("mirror_lift_did_densest",))
-    monkeypatch.setattr(gate, "CLAIMS", (claim, CLAIMS[2]))
-    cleared = [{"claim": c.id, "word": "cleared", "reason": ""} for c in (claim, CLAIMS[2])]
-    (tmp_path / "validity").mkdir()
-    for word in ("passed", "failed", "absent"):
-        levels = {"word": word, "reason": "why"}
-        document = {"code": rooms_digest(), "gates": cleared, "random_levels": levels}
-        (tmp_path / "validity" / "validity.json").write_text(json.dumps(document))
-        withheld = gate.withheld_claims(tmp_path)
-        assert set(withheld) == (set() if word == "passed" else {claim.id})
-        assert (
-            word == "passed" or f"random levels on real prices: {word}: why" in withheld[claim.id]
-        )
+        candles.random_levels_entry(out, data, root=5)
 
 
 @pytest.mark.slow
 @pytest.mark.data
 def test_random_levels_on_real_candles_are_decided(data_root, tmp_path):
     """What they show is the gate's to say; here: that it is computed, and small."""
-    found = candles.random_levels_entry(tmp_path, WORLDS, data_root, root=0)
+    found = candles.random_levels_entry(tmp_path, data_root, root=0)
     pooled = next(r for r in found["lifts"] if (r["symbol"], r["null"]) == ("pooled", "placebo"))
     assert pooled["n_days"] > 900
     assert abs(pooled["value"]) < 0.01

@@ -10,9 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from liqbt.audit.audits import audit_checkpoint, audit_lookahead
+from liqbt.forecasts import forecasts_digest
+from liqbt.replay import replay, replay_many
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
+from liqbt.study.estimators import build_estimator, build_estimators
+from liqbt.study.events import load_world
+from liqbt.study.pipeline import forecast_times
+from liqbt.study.schema import load_experiment, parse_experiment
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection
 from liqbt.types import Kind
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -54,14 +64,49 @@ def their_csv(path: Path, price: dict[int, float]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def written_files(folder: Path) -> None:
+    """Write every file that the README shows."""
+    for text in (*blocks("yaml"), *blocks("python")):
+        first, _, body = text.partition("\n")
+        name = re.fullmatch(r"# (\S+\.(?:yaml|py))", first)
+        assert name, f"a block of the README must begin with its file's name, not {first!r}"
+        (folder / name[1]).write_text(body)
+
+
+def test_the_estimator_of_ones_own_runs_as_written(tmp_path):
+    """Its parameters move what it says; it passes the audits; nothing of it is private."""
+    written_files(tmp_path)
+    source = (tmp_path / "mymodule.py").read_text()
+    assert not re.search(r"\b_[a-z]|\._", source)
+    assert len(source.splitlines()) <= 40
+    path = tmp_path / "heat.yaml"
+    text = path.read_text()
+    for there, here in (("log: mylog", "world: w.yaml"), ("mine/", "simulated/"), ("14d", "5d")):
+        text = text.replace(there, here)
+    path.write_text(text)
+    (tmp_path / "w.yaml").write_text("name: w\ndays: 14\nwarmup_days: 5\nsymbols: [XYZ]\n")
+    experiment = load_experiment(path)
+    world = load_world(tmp_path / "w.yaml")
+    tables = simulate(world, seed=4).tables
+    tape = tape_from_tables(tables, Selection(kinds=dict(experiment.symbols["XYZ"].events)))
+    times = forecast_times(experiment, tape)[::12]
+    issued = replay_many(tape, build_estimators(experiment, "XYZ"), times)
+    assert list(issued) == ["mine", "naive"]
+    assert len(issued["mine"]) == len(issued["naive"]) > 10
+    assert max(len(f.clusters) for f in issued["mine"]) >= 4
+    for key, value in (("window", "1d"), ("leverages", [5])):
+        other = yaml.safe_load(path.read_text())
+        other["estimators"]["mine"]["params"][key] = value
+        varied = build_estimator(parse_experiment(other, path), "XYZ")
+        assert forecasts_digest(replay(tape, varied, times)) != forecasts_digest(issued["mine"])
+    for audit in (audit_lookahead, audit_checkpoint):
+        assert audit(path, results=tmp_path / "r", estimator="mine", days=8).passed
+
+
 @pytest.mark.slow
 def test_the_first_hour_runs_as_written(tmp_path):
     own_csv(tmp_path / "mine.csv")
-    for text in blocks("yaml"):
-        first, _, body = text.partition("\n")
-        name = re.fullmatch(r"# (\S+\.yaml)", first)
-        assert name, f"a YAML block of the README must begin with its file's name, not {first!r}"
-        (tmp_path / name[1]).write_text(body)
+    written_files(tmp_path)
     ran = 0
     for text in blocks("sh"):
         for line in text.splitlines():

@@ -17,6 +17,7 @@ from direction_world import landmarks
 from evaluation_world import evidence_with
 from shell import call
 
+from liqbt.config.fields import instant_ns
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
@@ -26,7 +27,6 @@ from liqbt.log.store import EventLog
 from liqbt.registry.registrations import PARTS, openings
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
-from liqbt.study.fields import instant_ns
 from liqbt.study.published.markets import score_options
 from liqbt.study.published.score import score_forecasts
 from liqbt.study.run import run_experiment

@@ -19,10 +19,10 @@ from liqbt.report.pages.run import write_report
 from liqbt.report.truth import truth_section
 from liqbt.simulate.effects.maps import mass_by_distance
 from liqbt.simulate.market import simulate
-from liqbt.study.events import load_world
 from liqbt.study.ground_truth import _check_same
 from liqbt.study.run import run_experiment
 from liqbt.study.store import load_run
+from liqbt.study.worlds import load_world
 from liqbt.types import DAY_NS
 
 WORLD = "name: small\ndays: 24\nwarmup_days: 5\nmagnet: 2.0\n"

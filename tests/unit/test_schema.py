@@ -9,10 +9,21 @@ from typing import Any
 
 import pytest
 
-from liqbt.errors import ConfigError
-from liqbt.study.fields import duration_ns, format_duration, instant_ns
-from liqbt.study.schema import load_experiment, parse_experiment
-from liqbt.study.yaml import read_yaml
+from liqbt.config.fields import duration_ns, format_duration, instant_ns
+from liqbt.config.schema import EvaluationOptions, with_defaults
+from liqbt.config.yaml import read_yaml
+from liqbt.errors import ConfigError, DataError
+from liqbt.gate.identity import Identity, flat_config, identity_differences
+from liqbt.study.events import open_events
+from liqbt.study.schema import (
+    Experiment,
+    configuration_identity,
+    configuration_of,
+    data_root,
+    load_experiment,
+    parse_experiment,
+    with_estimator,
+)
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Instrument, Kind
 
 GOOD: dict[str, Any] = {
@@ -47,10 +58,10 @@ def test_defaults_are_the_methods():
     assert experiment.schedule.warm_up == 14 * DAY_NS
     assert experiment.evaluation.horizons == (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
     assert experiment.evaluation.latency == MINUTE_NS
-    brackets = experiment.estimator.brackets
-    assert [b.leverage for b in brackets] == [5, 10, 20, 50, 100]
-    assert [b.weight for b in brackets] == [0.08, 0.22, 0.32, 0.25, 0.13]
-    assert [b.half_life // HOUR_NS for b in brackets] == [168, 120, 72, 36, 18]
+    brackets = experiment.estimators["oi_flow"].params["brackets"]
+    assert [b["leverage"] for b in brackets] == [5, 10, 20, 50, 100]
+    assert [b["weight"] for b in brackets] == [0.08, 0.22, 0.32, 0.25, 0.13]
+    assert [b["half_life"] for b in brackets] == ["7d", "5d", "3d", "36h", "18h"]
     market = experiment.symbols["BTC"]
     assert market.price_kind == Kind.MARK
     assert market.events[Kind.LIQUIDATION_TOTAL] == (Instrument("a", "B"), Instrument("b", "B"))
@@ -72,7 +83,7 @@ def test_defaults_are_the_methods():
         ("symbols.BTC.events.mark", "BTC", "'BTC' is not an instrument; write venue/symbol"),
         ("symbols.BTC.events.mark", ["a/b", "a/c"], "only liquidation_total may have several"),
         ("schedule.every", "1 hour", "'1 hour' is not a duration"),
-        ("schedule.every", "0h", "key 'schedule.every': Input should be greater than 0"),
+        ("schedule.every", "0h", "key 'schedule.every': expected a value above 0, found '0h'"),
         ("schedule.start", "yesterday", "'yesterday' is not a time"),
         ("name", "../up", "'../up' cannot be a name"),
         ("seed", -1, "key 'seed'"),
@@ -81,7 +92,7 @@ def test_defaults_are_the_methods():
         ("name", "registrations", "'registrations' is a folder that results/ has for itself"),
         ("name", "validity", "'validity' is a folder that results/ has for itself"),
         ("holdout.start", "2025-10-01", "key 'holdout.end' is missing"),
-        ("holdout.begin", "2025-10-01", "key 'holdout.start' is missing"),
+        ("holdout.begin", "2025-10-01", "unknown key 'holdout.begin'; known are: end, start"),
         (
             "holdout",
             {"start": "2025-10-01", "end": "2026-01-01", "ends": 1},
@@ -166,9 +177,127 @@ def test_missing_and_binary_files(tmp_path):
         read_yaml(tmp_path / "b.yaml")
 
 
+def test_durations_are_read_in_every_spelling_and_written_in_one():
+    for text in ("5m", "5min", "300s", "300000ms"):
+        assert format_duration(duration_ns(text)) == "5min"
+
+
 @pytest.mark.parametrize("text", ["30s", "1min", "5min", "4h", "24h", "36h", "7d", "90s"])
 def test_durations_are_written_as_they_are_read(text):
     assert format_duration(duration_ns(text)) == text
+
+
+def test_an_own_estimator_overrides_the_keys_that_it_states_and_no_others():
+    raw = changed("symbols.BTC.estimator", {"reach": 0.5})
+    raw["symbols"]["ETH"] = copy.deepcopy(GOOD["symbols"]["BTC"])
+    raw["estimator"] = {"name": "uniform", "prominence": 0.3, "reach": 0.8}
+    experiment = parse_experiment(raw, Path("x.yaml"))
+    own, shared = experiment.estimator_of("BTC"), experiment.estimator_of("ETH")
+    assert (own.name, own.prominence, own.reach) == ("uniform", 0.3, 0.5)
+    assert shared == experiment.estimator
+    written = experiment.model_dump(mode="json")
+    assert written["symbols"]["BTC"]["estimator"] == {"reach": 0.5}
+    assert parse_experiment(written, Path("x.yaml")) == experiment
+    renamed = with_estimator(experiment, "mirror").estimator_of("BTC")
+    assert (renamed.name, renamed.reach) == ("mirror", 0.5)
+    raw["symbols"]["BTC"]["estimator"] = {"sigma_sampling": "1s"}
+    raw["estimator"] = {"sigma_window": "30d"}
+    with pytest.raises(ConfigError, match="the estimator of 'BTC': 'sigma_window' holds 2592000"):
+        parse_experiment(raw, Path("x.yaml"))
+
+
+class Wider(EvaluationOptions):
+    """The options with a key that they do not have yet."""
+
+    new_key: int = 3
+
+
+class WiderExperiment(Experiment):
+    """An experiment of a later version."""
+
+    evaluation: Wider = Wider()
+
+
+def test_a_key_that_is_added_with_a_default_changes_no_identity():
+    raw = changed("evaluation.iou", 0.4)
+    older, newer = Experiment.model_validate(raw), WiderExperiment.model_validate(raw)
+    assert "new_key" in configuration_of(newer)["evaluation"]  # shown
+    assert configuration_identity(newer) == configuration_identity(older)  # and not counted
+    stated = WiderExperiment.model_validate(changed("evaluation.new_key", 3))
+    plain = Experiment.model_validate(GOOD)
+    assert configuration_identity(stated) == configuration_identity(plain)
+    other = WiderExperiment.model_validate(changed("evaluation.new_key", 4))
+    assert configuration_identity(other) != configuration_identity(plain)
+    assert configuration_identity(older) != configuration_identity(plain)
+
+
+def test_what_a_default_means_is_part_of_the_identity(monkeypatch):
+    plain = Experiment.model_validate(GOOD)
+    before = configuration_identity(plain)
+    monkeypatch.setattr("liqbt.config.schema.SCHEMA_VERSION", 1_000)
+    assert configuration_identity(plain) != before
+
+
+def test_where_the_data_lie_is_no_part_of_the_identity():
+    one, two = (
+        Experiment.model_validate(changed("data", {"log": name, "root": name}))
+        for name in ("a", "b")
+    )
+    assert configuration_identity(one) == configuration_identity(two)
+
+
+def test_an_older_configuration_is_compared_as_if_it_had_the_new_keys_at_their_defaults():
+    older = configuration_of(Experiment.model_validate(GOOD))
+    newer = configuration_of(WiderExperiment.model_validate(GOOD))
+    assert with_defaults(older, WiderExperiment)["evaluation"] == newer["evaluation"]
+    flat = [flat_config(config, WiderExperiment) for config in (older, newer)]
+    assert flat[0] == flat[1]
+    assert flat[0]["evaluation.new_key"] == 3
+    changed_key = configuration_of(WiderExperiment.model_validate(changed("evaluation.new_key", 4)))
+    assert flat_config(changed_key, WiderExperiment) != flat[0]
+    older["evaluation"]["gone"] = 1  # a key that is not known any more stays, and is a difference
+    assert flat_config(older, WiderExperiment)["evaluation.gone"] == 1
+
+
+def test_an_own_estimator_is_compared_with_what_holds_where_there_is_none():
+    plain = flat_config(configuration_of(Experiment.model_validate(GOOD)))
+    raw = changed("symbols.BTC.estimator", {"reach": 0.5, "step": 5e-4})
+    own = flat_config(configuration_of(Experiment.model_validate(raw)))
+    of = {"tape": {}, "estimators": {}, "versions": {}, "code": "c", "lock": "l"}
+    (found,) = identity_differences(Identity(config=plain, **of), Identity(config=own, **of))
+    assert (found.name, found.base, found.new) == ("symbols.BTC.estimator.reach", 0.92, 0.5)
+    assert not found.comparable
+
+
+def test_the_environment_stands_in_for_a_relative_data_root_alone(monkeypatch, tmp_path):
+    here = tmp_path / "x.yaml"
+    relative, absolute = (
+        Experiment.model_validate(changed("data", {"log": "l", "root": root}))
+        for root in ("files", str(tmp_path / "own"))
+    )
+    monkeypatch.delenv("LIQBT_DATA", raising=False)
+    assert data_root(relative, here) == tmp_path / "files"
+    monkeypatch.setenv("LIQBT_DATA", str(tmp_path / "elsewhere"))
+    assert data_root(relative, here) == tmp_path / "elsewhere"
+    assert data_root(absolute, here) == tmp_path / "own"
+
+
+def test_a_run_says_where_its_data_come_from_where_that_is_not_its_own_root(monkeypatch, tmp_path):
+    sources = [{"format": "okx/swap-liquidations", "files": ["none.csv"]}]
+    raw = changed("data", {"sources": sources, "root": "files"})
+    said: list[tuple[str, int]] = []
+    for folder in ("files", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setenv("LIQBT_DATA", str(tmp_path / folder))
+        with pytest.raises(DataError, match=f"{folder}/none.csv: no such file"):
+            open_events(
+                Experiment.model_validate(raw),
+                tmp_path / "x.yaml",
+                tmp_path / "cache",
+                lambda stage, _done, total: said.append((stage, total)),
+            )
+    root = tmp_path / "elsewhere"
+    assert said == [(f"LIQBT_DATA: data from {root}, not from data.root 'files'", 0)]
 
 
 def test_every_shipped_experiment_is_valid(root):

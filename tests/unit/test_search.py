@@ -69,14 +69,16 @@ def asked_for(vary: str, name: str = "s") -> str:
         (asked_for("{estimator.prominense: [0.2]}"), "did you mean 'prominence'?"),
         (asked_for("{estimator.prominence.low: [0.2]}"), "holds 0.1 and no keys"),
         (asked_for("{estimator.brackets.7.weight: [0.2]}"), "its entries are 0 to 4"),
-        (asked_for("{estimator.prominence: [0.2, 7]}"), "'estimator.prominence'"),
+        (asked_for("{estimator.prominence: [0.2, 7]}"), "prominence is 7.0: out of range"),
         (asked_for("{estimator.brackets.0.half_life: [long]}"), "'long' is not a duration"),
         (asked_for("{estimator.prominence: [0.2, 0.2]}"), "the same configuration as"),
         (asked_for("{estimator.brackets.0.half_life: [24h, 1d]}"), "the same configuration as"),
         (asked_for("{estimator.prominence: [0.1]}"), "nothing but the base itself"),
+        (asked_for("{symbols.SIM.estimator.prominence: [0.1]}"), "nothing but the base itself"),
+        (asked_for("{symbols.SIM.estimator.prominense: [0.2]}"), "did you mean 'prominence'?"),
         (asked_for(f"{{estimator.prominence: {list(range(200))}}}"), "asks for 201 trials"),
         (asked_for("{evaluation.latency: [5min]}"), "'evaluation.latency' decides what is scored"),
-        (asked_for("{estimator.sigma_window: [1d]}"), "'estimator.sigma_window' decides"),
+        (asked_for("{estimator.sigma_window: [1d]}"), "params.sigma_window' decides"),
         (asked_for("{schedule.warm_up: [7d]}"), "'schedule' decides what is scored"),
         (asked_for("{data.seed: [4]}"), "'data' decides what is scored"),
         (asked_for("{name: [other]}"), "'name' decides what is scored"),
@@ -109,9 +111,17 @@ def test_the_product_has_the_base_first_and_once(tmp_path):
         {"estimator.prominence": 0.2, "estimator.brackets.2.half_life": "36h"},
     ]
     assert len({one.configuration for one in asked}) == 4
-    last = asked[-1].experiment.estimator
-    assert (last.prominence, last.brackets[2].half_life) == (0.2, DAY_NS * 3 // 2)
-    assert asked[0].experiment.estimator.brackets[2].half_life == 3 * DAY_NS
+    base, last = (one.experiment.estimators["oi_flow"].params for one in (asked[0], asked[-1]))
+    assert (last["prominence"], last["brackets"][2]["half_life"]) == (0.2, "36h")
+    assert base["brackets"][2]["half_life"] == "3d"
+
+
+def test_a_key_of_one_market_may_be_varied_where_it_states_none(tmp_path):
+    vary = "{symbols.SIM.estimator.prominence: [0.1, 0.2], estimator.reach: [0.8]}"
+    asked = load_search(write(tmp_path, asked_for(vary))).asked
+    assert len(asked) == 3
+    chosen = [one.experiment.estimator_of("SIM") for one in asked]
+    assert [(c.prominence, c.reach) for c in chosen] == [(0.1, 0.92), (0.1, 0.8), (0.2, 0.8)]
 
 
 def trial(number: int, **values) -> Trial:
@@ -374,7 +384,7 @@ def with_visits(run, folder: Path) -> None:
     """Put made units in the place of a run's own: prominence 0.3 knows, the others guess."""
     rng = np.random.default_rng(17)
     visited = rng.random(240) < 0.5
-    prominence = run.config["estimator"]["prominence"]
+    prominence = run.config["estimators"]["oi_flow"]["params"]["prominence"]
     knows = 0.4 if prominence == 0.3 else 0.0
     p = (
         0.5
@@ -386,9 +396,9 @@ def with_visits(run, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def first_search(tmp_path_factory) -> tuple[Path, dict, Path]:
-    """Three trials beside the base, one of which fails: smoothing is over an odd number of bins."""
+    """Three trials beside the base, one of which fails: no venue gives a leverage of 500."""
     folder = tmp_path_factory.mktemp("search")
-    vary = "{estimator.smoothing_bins: [7, 4], estimator.prominence: [0.1, 0.3]}"
+    vary = "{estimator.brackets.4.leverage: [100, 500], estimator.prominence: [0.1, 0.3]}"
     path = write(folder, asked_for(vary))
     document, out = run_search(path, folder / "results", finish=with_visits)
     return path, document, out
@@ -407,7 +417,7 @@ def test_a_search_from_end_to_end(searched):
     _, document, out = searched
     rows = {row["number"]: row for row in document["trials"]}
     assert [rows[n]["state"] for n in range(4)] == ["finished", "finished", "failed", "failed"]
-    assert "smoothing is 4" in rows[2]["reason"]
+    assert "500x" in rows[2]["reason"]
     assert document["counts"] == {"trials": 4, "compared": 2, "failed": 2, "distinct": 2}
     assert rows[1]["gain"]["ci_low"] > 0.1
     assert document["superior_ability"]["no_map"]["consistent"] < 0.001
@@ -540,9 +550,9 @@ def test_the_command_searches_on_what_runs_issue(monkeypatch, capsys, tmp_path):
 
 @pytest.mark.slow
 def test_a_base_that_fails_ends_the_search(tmp_path):
-    base = BASE + "estimator: {smoothing_bins: 4}\n"
+    base = BASE + "estimator: {brackets: [{leverage: 500, weight: 1, half_life: 1d}]}\n"
     path = write(tmp_path, asked_for("{estimator.prominence: [0.3]}"), base)
-    with pytest.raises(DataError, match=r"the base of the search failed.*smoothing is 4"):
+    with pytest.raises(DataError, match=r"the base of the search failed.*500x"):
         run_search(path, tmp_path / "results")
     [line] = read_ledger(tmp_path / "results" / "searches" / "s")
     assert (line.number, line.state) == (0, "failed")

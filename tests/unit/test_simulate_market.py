@@ -13,9 +13,9 @@ from liqbt.errors import ConfigError
 from liqbt.log.schema import event_schema
 from liqbt.log.tables import logical_hash
 from liqbt.simulate.effects.magnet import magnet_effect
-from liqbt.simulate.feeds import Faults
 from liqbt.simulate.market import simulate
 from liqbt.simulate.prices import draw_price, draw_shocks, stream
+from liqbt.simulate.sections import Faults
 from liqbt.simulate.truth import Truth, truth_tables
 from liqbt.simulate.world import World
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Kind, Side

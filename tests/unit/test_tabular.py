@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.ingest.parse import parse_map
+from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.table import ingest_file
 from liqbt.log.store import EventLog
 from liqbt.types import Kind

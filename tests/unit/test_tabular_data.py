@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from liqbt.ingest.parse import load_map
+from liqbt.ingest.colmap import load_map
 from liqbt.ingest.table import ingest_file
 from liqbt.types import Kind
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.ingest.parse import parse_map
+from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.table import ingest_file
 
 T0 = 1_767_225_600

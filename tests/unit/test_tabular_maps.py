@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from liqbt.errors import ConfigError
+from liqbt.ingest.colmap import load_map, parse_map
 from liqbt.ingest.expressions import evaluate, parse_expression
-from liqbt.ingest.parse import load_map, parse_map
-from liqbt.types import Kind
+from liqbt.types import DAY_NS, Kind
 
 TRADE = {
     "time": {"column": "t", "unit": "ms"},
@@ -55,10 +55,10 @@ LIQUIDATION = emitting("liquidation", {"price": "px", "size_coins": "sz"})
         (changed(TRADE, zebra=1), "unknown key 'zebra'; known are"),
         (changed(TRADE, time=None), "key 'time' is missing"),
         (changed(TRADE, emit=None), "key 'emit' is missing"),
-        (changed(TRADE, emit=[]), "emit: expected a list"),
-        (changed(TRADE, emit={}), "emit: expected a list"),
-        (changed(TRADE, venue=None), r"emit\[0\]: key 'venue' is missing"),
-        (changed(TRADE, venue=5), "venue: expected keys"),
+        (changed(TRADE, emit=[]), "key 'emit': expected a list"),
+        (changed(TRADE, emit={}), "key 'emit': expected a list"),
+        (changed(TRADE, venue=None), r"key 'emit\.0\.venue' is missing"),
+        (changed(TRADE, venue=5), "key 'venue.constant': expected text"),
         (
             changed(TRADE, time={"column": "t", "unit": "msec"}),
             "'msec' is none of .*did you mean 'ms'",
@@ -71,7 +71,10 @@ LIQUIDATION = emitting("liquidation", {"price": "px", "size_coins": "sz"})
         ),
         (changed(TRADE, stamp="close"), "a bucket stamped close needs a span"),
         (changed(TRADE, span="1h"), "an instant has none"),
-        (changed(BAR, span="1 hour"), "expected a duration such as 60s, 5m or 1h, got '1 hour'"),
+        (
+            changed(BAR, span="1 hour"),
+            "'1 hour' is not a duration; write one such as 60s",
+        ),
         (changed(BAR, span="500ms"), "needs a span of whole seconds"),
         (changed(BAR, stamp="instant", span=None), "a bar needs stamp: open or close"),
         (changed(BAR, emit=TRADE["emit"]), "a trade needs stamp: instant"),
@@ -79,11 +82,14 @@ LIQUIDATION = emitting("liquidation", {"price": "px", "size_coins": "sz"})
         (changed(TRADE, emit=emitting("mark", OHLC)), "a mark at an instant has one field, price"),
         (changed(TRADE, latency=None), "key 'latency' is missing: when is a row known"),
         (changed(TRADE, latency="0s"), "0 must be observed"),
-        (changed(TRADE, latency=60), "expected a duration"),
+        (changed(TRADE, latency=60), "key 'latency': '60' is not a duration"),
         (changed(TRADE, feed="polled", latency="59s"), "a polled feed needs at least 60s"),
         (changed(TRADE, feed="polled", received={"column": "r"}), "no place for latency"),
-        (changed(TRADE, feed=None), "feed: expected text"),
-        (changed(TRADE, emit=emitting("trades", {})), "'trades' is none of .*did you mean 'trade'"),
+        (changed(TRADE, feed=None), "key 'emit.0.feed' is missing"),
+        (
+            changed(TRADE, emit=emitting("trades", {})),
+            "not a kind of event; did you mean 'trade'",
+        ),
         (changed(TRADE, emit=emitting("trade", {"price": "px"})), "key 'size_coins' is missing"),
         (
             changed(TRADE, emit=emitting("trade", {"price": "px", "size": "sz"})),
@@ -105,16 +111,20 @@ LIQUIDATION = emitting("liquidation", {"price": "px", "size_coins": "sz"})
         (changed(TRADE, symbol={"column": "a", "file_name": "(b)"}), "one of column and file_name"),
         (changed(TRADE, symbol={"file_name": "abc"}), "needs one group"),
         (changed(TRADE, symbol={"file_name": "(abc"}), "is no pattern"),
-        (changed(TRADE, symbol={"column": "a", "rename": [1]}), "rename: expected old: new"),
-        (changed(TRADE, where=["a"]), "where: expected column: value"),
-        (changed(TRADE, where={"a": {"b": 1}}), "where.a: expected a value"),
-        (changed(TRADE, where={"a": []}), "where.a: expected a value"),
+        (
+            changed(TRADE, symbol={"column": "a", "rename": [1]}),
+            "key 'symbol.rename': expected names",
+        ),
+        (changed(TRADE, where=["a"]), "key 'where': expected names and values"),
+        (changed(TRADE, where={"a": {"b": 1}}), "key 'where.a': expected a value"),
+        (changed(TRADE, where={"a": []}), "key 'where.a': expected a value"),
         (changed(TRADE, units={"px": "percents"}), "did you mean 'percent'"),
         (changed(TRADE, units={"px": 0}), "expected a number other than 0"),
-        (changed(TRADE, constants={"k": "x"}), "constants.k: expected a number"),
-        (changed(TRADE, constants={"k": True}), "constants.k: expected a number"),
-        (changed(TRADE, constants={"k": {"column": "c"}}), "key 'values' is missing"),
+        (changed(TRADE, constants={"k": "x"}), "key 'constants.k.number': expected a number"),
+        (changed(TRADE, constants={"k": True}), "key 'constants.k.number': expected a number"),
+        (changed(TRADE, constants={"k": {"column": "c"}}), "a number, or 'column' and 'values'"),
         (changed(TRADE, constants={"k": {"column": "c", "values": {}}}), "values"),
+        (changed(TRADE, constants={"k": {"number": 2, "column": "c"}}), "a number, or 'column'"),
         (
             changed(TRADE, derive={"a": "b + 1", "b": "px"}),
             "derive.a uses 'b' before it is defined",
@@ -132,12 +142,12 @@ LIQUIDATION = emitting("liquidation", {"price": "px", "size_coins": "sz"})
         (changed(TRADE, derive={"a": "-" * 100 + "px"}), "nested too deeply"),
         (changed(TRADE, derive={"a": "1+" * 300 + "1"}), "at most 500 characters"),
         (changed(TRADE, derive={"a": None}), "expected a column or arithmetic"),
-        (changed(TRADE, derive=[1]), "derive: expected names and arithmetic"),
+        (changed(TRADE, derive=[1]), "key 'derive': expected names and values"),
         (changed(TRADE, csv={"delimiter": ";;"}), "one character"),
         (changed(TRADE, csv={"columns": ["a", "a"]}), "a list of different names"),
         (changed(TRADE, price_is="magic"), "'magic' is none of"),
-        (changed(TRADE, name=5), "name: expected text"),
-        (changed(TRADE, id=5), "id: expected text"),
+        (changed(TRADE, name=5), "key 'name': expected text"),
+        (changed(TRADE, id=5), "key 'id': expected text"),
     ],
 )
 def test_what_is_not_understood_is_refused_and_named(value, message):
@@ -164,9 +174,9 @@ JOIN = {
         ({**JOIN, "file": "/etc/passwd"}, "must lie below the data root"),
         ({**JOIN, "file": "..\\b.csv"}, "must lie below the data root"),
         ({**JOIN, "unmatched": "drop"}, "'drop' is none of"),
-        ({**JOIN, "match": ["coin"]}, "match: expected column here: column there"),
-        ({**JOIN, "on": {"coin": "coin"}}, "unknown key 'on'"),
-        ({k: v for k, v in JOIN.items() if k != "latency"}, "key 'latency' is missing"),
+        ({**JOIN, "match": ["coin"]}, "key 'join.match': expected names and values"),
+        ({**JOIN, "on": {"coin": "coin"}}, "unknown key 'join.on'"),
+        ({k: v for k, v in JOIN.items() if k != "latency"}, "key 'join.latency' is missing"),
     ],
 )
 def test_a_join_is_checked(join, message):
@@ -189,9 +199,9 @@ def test_what_a_map_says_is_kept():
     )
     (emit,) = parsed.emit
     assert (parsed.name, emit.kind) == ("mine", Kind.TRADE)
-    assert (emit.arrival.latency_ns, emit.arrival.observed) == (2_000_000_000, True)
+    assert (emit.latency, emit.observed) == (2_000_000_000, True)
     assert emit.side.words == {"true": "sell", "false": "buy"}
-    assert parsed.scales == {"px": 1000.0}
+    assert parsed.units == {"px": 1000.0}
 
 
 def test_an_emitted_event_may_have_its_own_arrival():
@@ -201,11 +211,17 @@ def test_an_emitted_event_may_have_its_own_arrival():
         {**TRADE["emit"][0], "received": {"column": "r", "unit": "us"}},
         {**TRADE["emit"][0], "feed": "polled", "latency": "90s"},
     ]
-    arrivals = [e.arrival for e in parse_map(changed(TRADE, emit=emit), "m").emit]
-    assert [a.latency_ns // 10**9 for a in arrivals] == [1, 5, 0, 90]
+    arrivals = parse_map(changed(TRADE, emit=emit), "m").emit
+    assert [a.latency // 10**9 for a in arrivals] == [1, 5, 0, 90]
     assert [a.observed for a in arrivals] == [False, False, True, False]
     with pytest.raises(ConfigError, match="at least 60s"):
         parse_map(changed(TRADE, emit=[{**TRADE["emit"][0], "feed": "polled"}]), "m")
+
+
+def test_durations_are_written_as_anywhere_else():
+    for text in ("5m", "5min", "300s", "300000ms"):
+        assert parse_map(changed(BAR, span=text), "m").span == 300 * 10**9
+    assert parse_map(changed(TRADE, feed="polled", latency="7d"), "m").emit[0].latency == 7 * DAY_NS
 
 
 def test_the_digest_is_of_the_content(tmp_path):
@@ -221,8 +237,8 @@ def test_the_digest_is_of_the_content(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is a mapping of keys"),
-        ("- 1", "is a mapping of keys"),
+        ("", "expected a mapping"),
+        ("- 1", "expected a mapping"),
         ("a: [", "line 1"),
         ("a: 1\na: 2", "line 2: key 'a' is given twice"),
         ("a: &x [1]\nb: *x", "line 2: aliases are not allowed"),
@@ -268,19 +284,19 @@ def test_every_shipped_map_can_be_read(root):
         parsed = load_map(path)
         assert parsed.name == path.stem
         for emit in parsed.emit:
-            assert not emit.arrival.observed
-            assert emit.arrival.latency_ns >= (60 if emit.arrival.feed == "polled" else 1) * 10**9
+            assert not emit.observed
+            assert emit.latency >= (60 if emit.feed == "polled" else 1) * 10**9
 
 
 def test_the_worked_example_of_the_readme_can_be_read(root):
     text = (root / "experiments" / "sources" / "README.md").read_text()
     block = text.split("```yaml\n")[1].split("```")[0]
     parsed = parse_map(yaml.safe_load(block), "README")
-    assert parsed.emit[0].arrival.observed
+    assert parsed.emit[0].observed
 
 
 def test_a_number_is_an_expression_and_names_may_be_quoted():
-    assert float(evaluate(parse_expression(8, "x"), {})) == 8.0
-    quoted = parse_expression("`a b` / (2 * `c`)", "x")
+    assert float(evaluate(parse_expression(8), {})) == 8.0
+    quoted = parse_expression("`a b` / (2 * `c`)")
     assert quoted.names == ("a b", "c")
     assert float(evaluate(quoted, {"a b": 6.0, "c": 1.5})) == 2.0

@@ -10,41 +10,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from validity_document import STATISTICS, planted, results, row
 
 from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError, RunawayError
+from liqbt.study import replications
+from liqbt.study.clearing import (
+    NUISANCE,
+    Gate,
+    TestWord,
+    document_gates,
+    gates_with_power,
+    size_gates,
+)
+from liqbt.study.replications import RAN_AWAY, TRIALS
 from liqbt.validity.campaign import run_campaign
 from liqbt.validity.candles import absent
-from liqbt.validity.cells import TestWord, gate_of, size_cells
-from liqbt.validity.jobs import BATCH, NUISANCE, PLANTED, RAN_AWAY, TESTS, Job, campaign_jobs
-from liqbt.validity.power import gates_with_power, power_points, smallest_found
-from liqbt.validity.summary import gate_document
+from liqbt.validity.cells import oracle_seen, size_cells
+from liqbt.validity.jobs import BATCH, PLANTED, Job, campaign_jobs, one_batch
+from liqbt.validity.power import power_points, smallest_found
+from liqbt.validity.summary import describe_document, gate_document
 
-WORLDS = Path(__file__).resolve().parent.parent.parent / "experiments" / "worlds"
-
-
-def row(found: bool, value: float = 0.1) -> list:
-    return [value, value - (0.05 if found else 0.2), value + 0.2, True, 105, 106]
+WORLDS = Path(__file__).resolve().parent.parent.parent / "liqbt" / "data" / "worlds"
 
 
-def results(replications: int, found: dict[str, int], oracle: int = 8) -> dict:
-    """A campaign in which `magnet` finds something so often in each world, `direction` never."""
-    out = {}
-    for world in NUISANCE:
-        for batch in range(replications // BATCH):
-            k = range(batch * BATCH, (batch + 1) * BATCH)
-            scores = [
-                {"dose_response": row(i < found.get(world, 25)), "first_side_gain": row(i < 25)}
-                for i in k
-            ]
-            job = Job(role="size", world=world, strength=0.0, days=120, batch=batch)
-            out[job] = {"scores": scores, "effects": {}}
-    for batch in range(2):
-        k = range(batch * BATCH, (batch + 1) * BATCH)
-        scores = [dict.fromkeys(TESTS.values(), row(i < oracle)) for i in k]
-        job = Job(role="oracle", world="gbm", strength=0.0, days=120, batch=batch)
-        out[job] = {"scores": scores, "effects": {}}
-    return out
+def gate_of(found: dict) -> list[Gate]:
+    return size_gates(size_cells(found), oracle_seen(found))
 
 
 def test_sixteen_cells_of_a_thousand_allow_thirty_nine():
@@ -93,17 +84,6 @@ def test_a_test_that_never_finds_anything_is_conservative_not_within():
     assert {c.word for c in cells if c.claim == "magnet"} == {"conservative"}
 
 
-def planted(powers: dict[float, int], effect=lambda s: 0.1 * s, batches: int = 5) -> dict:
-    out = {}
-    for strength, found in powers.items():
-        for batch in range(batches):
-            scores = [{"dose_response": row(batch * BATCH + k < found)} for k in range(BATCH)]
-            job = Job(role="power", world="magnet", strength=strength, days=120, batch=batch)
-            effects = {"dose_response_twin": effect(strength), "dose_response_raw": 0.2}
-            out[job] = {"scores": scores, "effects": effects}
-    return out
-
-
 def test_power_is_stated_against_the_effect_not_the_setting():
     points = power_points(planted({0.5: 4, 1.0: 12, 2.0: 20}))
     assert [(p.effect, p.power) for p in points] == [(0.05, 0.2), (0.1, 0.6), (0.2, 1.0)]
@@ -112,7 +92,8 @@ def test_power_is_stated_against_the_effect_not_the_setting():
 
 
 def test_what_is_shown_beside_a_test_decides_nothing(monkeypatch):
-    monkeypatch.setattr("liqbt.validity.power.ALSO", {"magnet": ("dose_response_raw",)})
+    shown = replace(TRIALS["magnet"], beside=("dose_response_raw",))
+    monkeypatch.setitem(TRIALS, "magnet", shown)
     found = planted({1.0: 4}, batches=10)
     for result in found.values():
         for scores in result["scores"]:
@@ -165,7 +146,8 @@ def test_a_document_has_no_number_that_json_has_not(tmp_path):
     assert document["found_with_80_percent"] == [
         {"claim": "magnet", "statistic": "dose_response", "days": 120, "effect": None}
     ]
-    assert math.isnan(document["power"][0]["effect"])
+    assert document["power"][0]["effect"] is None
+    assert "+nan (nan)" in describe_document(document)
 
 
 def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path, monkeypatch):
@@ -195,7 +177,7 @@ def test_what_is_finished_is_not_run_again_and_a_torn_line_is_no_batch(tmp_path,
 def test_a_finding_is_what_the_verdict_of_the_claim_asks_for():
     """Above 0 and below one point: found for direction, and not for the magnet."""
     score = [0.02, 0.005, 0.1, True, 100, 100]
-    scores = [dict.fromkeys(TESTS.values(), score)] * BATCH
+    scores = [dict.fromkeys(STATISTICS, score)] * BATCH
     found = {job: {"scores": scores} for job in results(40, {})}
     cells = {(cell.claim, cell.rejections) for cell in size_cells(found)}
     assert cells == {("magnet", 0), ("direction", 40)}
@@ -204,17 +186,15 @@ def test_a_finding_is_what_the_verdict_of_the_claim_asks_for():
 
 
 def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
-    from liqbt.validity import batches
-
     def stopped(world, experiment, seed, cheat):
         raise RunawayError(f"world {world.name}: the price of SIM ran away at 2025-03-27")
 
-    monkeypatch.setattr(batches, "replicate", stopped)
+    monkeypatch.setattr(replications, "replicate", stopped)
     job = Job(role="size", world="regimes", strength=0.0, days=60, batch=0)
-    lost = batches.one_batch(job, WORLDS, 0)
+    lost = one_batch(job, WORLDS, 0)
     assert lost == {"scores": [{RAN_AWAY: []}] * BATCH, "effects": {}}
     planted = replace(job, role="power", world="magnet", strength=1.0)
-    (point,) = power_points({planted: batches.one_batch(planted, WORLDS, 0)})[:1]
+    (point,) = power_points({planted: one_batch(planted, WORLDS, 0)})[:1]
     assert (point.replications, point.found, point.ran_away) == (BATCH, 0, BATCH)
     assert point.refuted_limit == 0  # nothing is left in which it could have been refuted
     found = results(40, {"regimes": 1})
@@ -322,36 +302,6 @@ def test_planted_worlds_are_those_of_their_files_at_another_strength():
     assert free.mechanisms == type(free.mechanisms)()
 
 
-def test_a_run_reads_the_gate_beside_it_and_believes_no_stale_one(tmp_path):
-    from liqbt.study.identity import rooms_digest
-    from liqbt.study.validity import withheld_claims
-
-    never = withheld_claims(tmp_path)
-    assert all("has not been through" in never[claim] for claim in TESTS)
-    assert "and not this one" in never["visit"]
-    strong = planted({1.0: 40}, batches=10)
-    failing, passing = (
-        gate_document({**found, **strong}, identity="i", root=1, levels=absent("none"))
-        for found in (results(1000, {"momentum": 60}), results(1000, {}))
-    )
-    assert failing["code"] == rooms_digest()
-    (tmp_path / "validity").mkdir()
-    path = tmp_path / "validity" / "validity.json"
-    path.write_text(json.dumps(passing))
-    found = withheld_claims(tmp_path)
-    assert "magnet" not in found
-    assert "was not tried in 30 markets" in found["direction"]
-    path.write_text(json.dumps(failing))
-    found = withheld_claims(tmp_path)
-    assert "in momentum it found something in 60 of 1000" in found["magnet"]
-    assert "and not this one" in found["visit"]
-    path.write_text(json.dumps({**passing, "code": "other"}))
-    assert all("on other code" in reason for reason in withheld_claims(tmp_path).values())
-    path.write_text("{}")
-    with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):
-        withheld_claims(tmp_path)
-
-
 def test_a_page_says_that_random_levels_were_not_tried_or_what_they_showed(tmp_path):
     from liqbt.report.pages.validity import write_validity_page
 
@@ -378,31 +328,16 @@ def test_a_page_says_that_random_levels_were_not_tried_or_what_they_showed(tmp_p
     assert "miscalibration 0.00014" in text
 
 
-def test_every_report_shows_what_the_gate_said(tmp_path):
-    from report_run import make_run
-
-    from liqbt.report.pages.run import write_report
-    from liqbt.study.validity import gate_shown
-
-    assert gate_shown(tmp_path) == {}
-    found = {**results(1000, {"momentum": 60}), **planted({1.0: 12, 2.0: 20})}
-    document = gate_document(found, identity="i", root=1, levels=absent("no candles"))
-    (tmp_path / "validity").mkdir()
-    path = tmp_path / "validity" / "validity.json"
-    path.write_text(json.dumps(document))
-    shown = gate_shown(tmp_path)
-    assert not shown["stale"]
-    run = make_run(("BTCUSDT",), n=400)
-    write_report(run, tmp_path)
-    for text in ((tmp_path / name).read_text() for name in ("report.html", "report.md")):
-        assert "no document of the validity gate beside this run" in text
-    run.manifest["gate"] = shown
-    write_report(run, tmp_path)
-    for text in ((tmp_path / name).read_text() for name in ("report.html", "report.md")):
-        assert "60 of 1,000 (momentum)" in text
-        assert "+15.0 points" in text  # between 0.1 at 60 % and 0.2 at 100 %
-        assert "Random levels on real prices: absent: no candles." in text.replace("\\", "")
-    path.write_text(json.dumps({**document, "code": "other"}))
-    run.manifest["gate"] = gate_shown(tmp_path)
-    write_report(run, tmp_path)
-    assert "The gate was run on other code" in (tmp_path / "report.html").read_text()
+def test_a_document_is_decided_again_from_its_counts_alone():
+    found = {**results(1000, {"momentum": 60}), **planted({1.0: 12, 2.0: 40}, batches=10)}
+    document = gate_document(found, identity="i", root=1, levels=absent("none"))
+    words = [{**gate, "word": "cleared", "reason": ""} for gate in document["gates"]]
+    cells = [{**cell, "limit": 1000, "few": 0, "word": "within"} for cell in document["size"]]
+    decided = document_gates({**document, "gates": words, "size": cells})
+    assert [(g.claim, str(g.word), g.reason) for g in decided] == [
+        (g["claim"], g["word"], g["reason"]) for g in document["gates"]
+    ]
+    assert decided[0].word == TestWord.BLOCKED
+    missed = [{**each, "missed": 1} for each in document["oracle"]]
+    clean = gate_document(results(1000, {}), identity="i", root=1, levels=absent("none"))
+    assert {g.word for g in document_gates({**clean, "oracle": missed})} == {TestWord.BLIND}

@@ -15,13 +15,13 @@ from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study import pipeline, traces
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import load_world
 from liqbt.study.replicate import world_experiment
+from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS
 
-WORLDS = Path(__file__).resolve().parents[2] / "experiments" / "worlds"
+WORLDS = Path(__file__).resolve().parents[2] / "liqbt" / "data" / "worlds"
 pytestmark = pytest.mark.slow
 
 

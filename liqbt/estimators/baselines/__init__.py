@@ -8,89 +8,104 @@ the mark: `Uniform` and `DistanceKernel` are compared by their densities.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.errors import ConfigError
-from liqbt.estimators.base import MapEstimator
+from liqbt.estimators.base import MapEstimator, registered
 from liqbt.estimators.baselines.kernels import (
     fold_profile,
     issue_kernel,
     issue_profile,
     issue_uniform,
 )
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.config import Duration, MapParams, MarketSpec
 from liqbt.estimators.emission import Issue
 from liqbt.estimators.state import read_only
-from liqbt.types import Events, Ns
+from liqbt.types import HOUR_NS, Events, Ns
 
 __all__ = ["DistanceKernel", "Uniform", "VolumeProfile"]
 
 
+@registered("uniform")
 class Uniform(MapEstimator):
-    """Equal notional in every bin within reach.
-
-    Parameters
-    ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used.
-    """
+    """Equal notional in every bin within reach."""
 
     def _issue(self, at: Ns) -> Issue:
         issue: Issue = issue_uniform(self._market, at, self._emission.scratch)
         return issue
 
 
-class DistanceKernel(MapEstimator):
-    """Notional that falls with distance, as a half-normal in σ of the band horizon.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistanceParams(MapParams):
+    """Parameters of `DistanceKernel`.
 
-    Parameters
+    Attributes
     ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used.
     scale_sigma : float
         Standard deviation of the half-normal, in σ of the band horizon.
     """
 
-    def __init__(self, config: MapConfig, *, scale_sigma: float = 1.0) -> None:
-        if not scale_sigma > 0.0:
-            raise ConfigError(f"{config.symbol}: scale_sigma is {scale_sigma}: expected above 0")
-        super().__init__(config)
-        self.scale_sigma = scale_sigma
+    scale_sigma: float = 1.0
+
+    def __post_init__(self) -> None:
+        MapParams.__post_init__(self)
+        self.check(scale_sigma=self.scale_sigma > 0.0)
+
+
+@registered("distance_kernel")
+class DistanceKernel(MapEstimator):
+    """Notional that falls with distance, as a half-normal in σ of the band horizon."""
+
+    Params = DistanceParams
+    params: DistanceParams
 
     def _issue(self, at: Ns) -> Issue:
-        issue: Issue = issue_kernel(self._market, at, self._emission.scratch, self.scale_sigma)
+        scale = self.params.scale_sigma
+        issue: Issue = issue_kernel(self._market, at, self._emission.scratch, scale)
         return issue
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileParams(MapParams):
+    """Parameters of `VolumeProfile`.
+
+    Attributes
+    ----------
+    half_life : int
+        Half-life of the trailing window, ns.
+    """
+
+    half_life: Duration = 72 * HOUR_NS
+
+    def __post_init__(self) -> None:
+        MapParams.__post_init__(self)
+        self.check(half_life=self.half_life > 0)
+
+
+@registered("volume_profile")
 class VolumeProfile(MapEstimator):
     """Notional where volume was traded lately: below the mark longs, above it shorts.
 
     Coins of trades at their prices; where none were ever seen, volume of bars spread evenly in log
     price over their range; where neither, time on the mark's path. What happened an hour on the
     clock ago weighs less by the half-life: the trailing window is exponential.
-
-    Parameters
-    ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used.
-    half_life_h : float
-        Half-life of the trailing window, hours.
     """
 
-    def __init__(self, config: MapConfig, *, half_life_h: float = 72.0) -> None:
-        if not half_life_h > 0.0:
-            raise ConfigError(f"{config.symbol}: half_life_h is {half_life_h}: expected above 0")
-        super().__init__(config)
-        self.half_life_h = half_life_h
+    Params = ProfileParams
+    params: ProfileParams
+
+    def __init__(self, params: ProfileParams, market: MarketSpec) -> None:
+        super().__init__(params, market)
         self._clock = np.full(1, -1, dtype=np.int64)
         self._rows = np.zeros((3, len(self._market.centres)))
 
     def update(self, events: Events) -> None:
         """Take in the next events of this market, in canonical order."""
-        fold_profile(read_only(events), self._market, self._clock, self._rows, self.half_life_h)
+        half_life_h = self.params.half_life / HOUR_NS
+        fold_profile(read_only(events), self._market, self._clock, self._rows, half_life_h)
 
     def _issue(self, at: Ns) -> Issue:
         issue: Issue = issue_profile(self._market, at, self._emission.scratch, self._rows)

@@ -346,3 +346,16 @@ def emitted(
     long, short = observed(market, at)
     rows = scratch.rows
     return found, coarsened(market, n, rows), asymmetry(market, n, rows), long, short
+
+
+@njit(cache=True)
+def issue_density(
+    market: Market, at: int, sigma: float, scratch: Scratch, density_usd: FloatArray
+) -> tuple[int, npt.NDArray[np.float32], float, float, float]:
+    """Return what a forecast says about USD by bin of the grid, as `emitted` does."""
+    n = n_bins(market, sigma)
+    for side in range(2):
+        for j in range(n + market.rules[0].half_width + 1):
+            i = market.head[0].mark_bin + (2 * side - 1) * (j + 1)
+            scratch.rows[side, j] = density_usd[i] if 0 <= i < len(density_usd) else 0.0
+    return emitted(market, at, sigma, n, scratch)  # type: ignore[no-any-return]

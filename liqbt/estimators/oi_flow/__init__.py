@@ -30,3 +30,212 @@ A forecast ages the book to `at`, scales the survivors of each side to the curre
 coins (the state is not touched), values each bin at its centre and finds clusters on the fine grid.
 Coins placed beyond the grid are counted as outside and are not among the survivors.
 """
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.errors import ConfigError, MarginError
+from liqbt.estimators.base import MapEstimator, registered
+from liqbt.estimators.config import Duration, MapParams, MarketSpec
+from liqbt.estimators.emission import Issue
+from liqbt.estimators.oi_flow.kernels import Book, Plan, fold, issue
+from liqbt.estimators.state import read_only
+from liqbt.margin import bracket_ratios
+from liqbt.margin.tiers import TierTable
+from liqbt.types import HOUR_NS, Events, FloatArray, Kind, Ns
+
+__all__ = ["Bracket", "OIFlow", "OIFlowParams"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bracket:
+    """One leverage bracket.
+
+    Attributes
+    ----------
+    leverage : float
+        Above 1.
+    weight : float
+        Its share of newly opened coins, beside the weights of the other brackets.
+    half_life : int
+        Age at which half of its positions are gone by themselves, ns.
+    position_notional_usd : float
+        Notional at entry of the position that stands for it: it chooses the margin tier.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+
+    leverage: float
+    weight: float
+    half_life: Duration
+    position_notional_usd: float = 10_000.0
+
+    def __post_init__(self) -> None:
+        holds = {
+            "leverage": self.leverage > 1.0,
+            "weight": self.weight >= 0.0,
+            "half_life": self.half_life > 0,
+            "position_notional_usd": self.position_notional_usd > 0.0,
+        }
+        for name, held in holds.items():
+            if not held:
+                raise ConfigError(
+                    f"a bracket's {name} is {getattr(self, name):g}; expected a leverage above 1, "
+                    "a weight from 0 up, a half-life and a notional above 0"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OIFlowParams(MapParams):
+    """The reference estimator's assumptions; the defaults are a published set, not tuned here.
+
+    Attributes
+    ----------
+    brackets : tuple of Bracket
+        The leverage brackets; their weights are rescaled to sum to 1.
+    """
+
+    brackets: tuple[Bracket, ...] = (
+        Bracket(leverage=5.0, weight=0.08, half_life=168 * HOUR_NS),
+        Bracket(leverage=10.0, weight=0.22, half_life=120 * HOUR_NS),
+        Bracket(leverage=20.0, weight=0.32, half_life=72 * HOUR_NS),
+        Bracket(leverage=50.0, weight=0.25, half_life=36 * HOUR_NS),
+        Bracket(leverage=100.0, weight=0.13, half_life=18 * HOUR_NS),
+    )
+
+    def __post_init__(self) -> None:
+        MapParams.__post_init__(self)
+        if not math.fsum(bracket.weight for bracket in self.brackets) > 0.0:
+            raise ConfigError("the brackets have no positive weight")
+
+
+@registered("oi_flow")
+class OIFlow(MapEstimator):
+    """Open interest in at traded prices, out where the mark passes: see the package's docstring.
+
+    Parameters
+    ----------
+    params : OIFlowParams
+        The assumptions.
+    market : MarketSpec
+        The market, with the venue's dated tiers: those of a snapshot's date place what it opens.
+
+    Raises
+    ------
+    ConfigError
+        If the market has no tiers.
+    MarginError
+        If a bracket is not allowed by the venue on any date of its tiers; names it. A bracket that
+        only some dates do not allow is an error when a snapshot of such a date is met.
+    """
+
+    Params = OIFlowParams
+    needs = (Kind.OPEN_INTEREST,)
+    needs_margin = True
+
+    params: OIFlowParams
+
+    def __init__(self, params: OIFlowParams, market: MarketSpec) -> None:
+        if market.tiers is None:
+            raise ConfigError(f"{market.symbol}: no margin tiers are known, and oi_flow needs them")
+        super().__init__(params, market)
+        self._tiers = market.tiers
+        self._plan = plan_of(params, market.tiers)
+        self._book = book_arrays(len(params.brackets), len(self._market.centres))
+        self._state = (tuple(self._market), tuple(self._book), tuple(self._plan))
+        self._work = (*self._state, tuple(self._emission.scratch))
+
+    def update(self, events: Events) -> None:
+        """Take in the next events of this market, in canonical order.
+
+        Raises
+        ------
+        MarginError
+            If open interest of a date is met on which the venue's tiers are unknown, or do not
+            allow the configured brackets.
+        """
+        row = fold(read_only(events), *self._state)
+        if row >= 0:
+            at = int(events["ts_event"][row])
+            self._tiers.at(at)
+            date = int(np.searchsorted(self._tiers.effective_ns, at, "right")) - 1
+            raise MarginError(_unusable(self.params, self._tiers, date))
+
+    def _issue(self, at: Ns) -> Issue:
+        """As asked for; σ is NaN before the first open interest, too."""
+        result: Issue = issue(at, *self._work)
+        return result
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        book = self._book
+        return {
+            **super()._arrays(),
+            "counts": book.counts,
+            "bounds": book.bounds,
+            "coins": book.coins,
+            "scale": book.scale,
+            "entries": book.entries,
+        }
+
+
+def plan_of(params: OIFlowParams, tiers: TierTable) -> Plan:
+    """Return the constants of the fold: for each tier date, bins from entry to liquidation.
+
+    A shift is ln(LP / EP) in bins, rounded to the nearest (halves up).
+
+    Raises
+    ------
+    MarginError
+        If the brackets are allowed on no date.
+    """
+    brackets, dates = params.brackets, len(tiers.tiers)
+    errors = [_unusable(params, tiers, i) for i in range(dates)]
+    if all(errors):
+        raise MarginError(errors[-1])
+    usable = np.array([not error for error in errors])
+    shifts = np.zeros((dates, 2, len(brackets)), dtype=np.int64)
+    for i in np.flatnonzero(usable):
+        ratios = _ratios(params, tiers, int(i))
+        shifts[i] = np.floor(np.log(np.array(ratios)) / params.step + 0.5)
+    total = math.fsum(bracket.weight for bracket in brackets)
+    return Plan(
+        weights=np.array([bracket.weight / total for bracket in brackets]),
+        half_lives_ns=np.array([bracket.half_life for bracket in brackets], dtype=np.float64),
+        dates=np.array(tiers.effective_ns, dtype=np.int64),
+        usable=usable,
+        shifts=shifts,
+    )
+
+
+def _ratios(params: OIFlowParams, tiers: TierTable, date: int) -> tuple[FloatArray, FloatArray]:
+    return bracket_ratios(
+        tiers.tiers[date],
+        tuple(bracket.leverage for bracket in params.brackets),
+        tuple(bracket.position_notional_usd for bracket in params.brackets),
+    )
+
+
+def _unusable(params: OIFlowParams, tiers: TierTable, date: int) -> str:
+    """Return why the brackets cannot be placed under the tiers of a date; empty if they can."""
+    try:
+        _ratios(params, tiers, date)
+    except MarginError as error:
+        return str(error)
+    return ""
+
+
+def book_arrays(n_brackets: int, n_grid: int) -> Book:
+    """Return a book without positions."""
+    return Book(
+        counts=np.zeros((2, 2)),
+        bounds=np.tile(np.array([n_grid, -1], dtype=np.int64), (5, 1)),
+        coins=np.zeros((2, n_brackets, n_grid)),
+        scale=np.ones((2, n_brackets)),
+        entries=np.zeros((3, n_grid)),
+    )

@@ -13,8 +13,8 @@ import numpy as np
 
 from liqbt.errors import ConfigError
 from liqbt.estimators.base import MapEstimator
-from liqbt.estimators.config import MapConfig
-from liqbt.estimators.emission import Issue
+from liqbt.estimators.config import MapParams, MarketSpec
+from liqbt.estimators.emission import NO_ISSUE, Issue
 from liqbt.estimators.published.kernels import issue_published
 from liqbt.types import Clusters, IntArray, Ns
 
@@ -56,8 +56,10 @@ class PublishedMap(MapEstimator):
 
     Parameters
     ----------
-    config : MapConfig
-        Price, grid and reach; prominence is not used.
+    params : MapParams
+        Grid, σ and reach; prominence is not used.
+    market : MarketSpec
+        The market.
     published : PublishedLevels
         What was published, and when.
 
@@ -67,18 +69,18 @@ class PublishedMap(MapEstimator):
         If more rows were published at one time than a forecast can hold.
     """
 
-    def __init__(self, config: MapConfig, published: PublishedLevels) -> None:
-        super().__init__(config)
+    def __init__(self, params: MapParams, market: MarketSpec, published: PublishedLevels) -> None:
+        super().__init__(params, market)
         self.published = published
         most, room = int(np.diff(published.offsets).max(initial=0)), self._emission.room
         if most > room:
             raise ConfigError(
-                f"{config.symbol}: {most} rows were published at one time; expected at most {room}"
+                f"{market.symbol}: {most} rows were published at one time; expected at most {room}"
             )
 
     def _issue(self, at: Ns) -> Issue:
         levels = self.published.issued(at)
         if not len(levels):
-            return np.nan, 0, np.empty((2, 0), dtype=np.float32), 0.0, 0.0, 0.0
+            return NO_ISSUE
         issue: Issue = issue_published(self._market, at, self._emission.scratch, levels)
         return issue

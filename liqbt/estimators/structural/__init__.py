@@ -10,14 +10,14 @@ is specific to liquidations, and gives it nothing of what both have in common.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.errors import ConfigError
-from liqbt.estimators.base import MapEstimator
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.base import MapEstimator, registered
+from liqbt.estimators.config import Duration, MapParams, MarketSpec
 from liqbt.estimators.emission import Issue
 from liqbt.estimators.state import read_only
 from liqbt.estimators.structural.kernels import fold_days, fold_swings, issue_levels
@@ -67,58 +67,62 @@ def round_levels(low: float, high: float, unit: float) -> tuple[FloatArray, Floa
     return number * unit, weights
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundParams(MapParams):
+    """Parameters of `RoundNumbers`.
+
+    Attributes
+    ----------
+    share : float
+        The unit as a share of the mark's power of ten, in (0, 1].
+    """
+
+    share: float = 0.02
+
+    def __post_init__(self) -> None:
+        MapParams.__post_init__(self)
+        self.check(share=0.0 < self.share <= 1.0)
+
+
+@registered("round_numbers")
 class RoundNumbers(_Levels):
     """Mass at round prices: multiples of a fiftieth of the mark's power of ten.
 
     At 50,000 the unit is 200 (a fiftieth of 10,000), so that thousands and two thousands stand out.
     Round numbers are not scale-free: that is what they are.
-
-    Parameters
-    ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used.
-    share : float
-        The unit as a share of the mark's power of ten, in (0, 1].
     """
 
-    def __init__(self, config: MapConfig, *, share: float = 0.02) -> None:
-        if not 0.0 < share <= 1.0:
-            raise ConfigError(f"{config.symbol}: share is {share:g}: expected it in (0, 1]")
-        super().__init__(config)
-        self.share = share
+    Params = RoundParams
+    params: RoundParams
 
     def _levels(self, _at: Ns) -> tuple[FloatArray, FloatArray]:
         mark = float(self._market.head[0]["mark"])
         if not mark > 0.0:
             return np.zeros(0), np.zeros(0)
-        unit = self.share * 10.0 ** np.floor(np.log10(mark))
-        reach = np.exp(self.config.reach)
+        unit = self.params.share * 10.0 ** np.floor(np.log10(mark))
+        reach = np.exp(self.params.reach)
         return round_levels(mark / reach, mark * reach, unit)
 
 
+@registered("prior_extremes")
 class PriorExtremes(_Levels):
     """Mass at the highs and lows of the day before, of the last 7 days and of the last 30.
 
     A day's own extremes count once the day is over (UTC). The longer the span, the heavier: 1, 2
     and 3.
-
-    Parameters
-    ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used.
     """
 
     _SPANS: Final = ((1, 1.0), (7, 2.0), (30, 3.0))
 
-    def __init__(self, config: MapConfig) -> None:
-        super().__init__(config)
+    def __init__(self, params: MapParams, market: MarketSpec) -> None:
+        super().__init__(params, market)
         self._days = np.zeros(32, dtype=_DAY)
         self._days["day"] = -1
 
     def update(self, events: Events) -> None:
         """Take in the next events of this market, in canonical order."""
         super().update(events)
-        fold_days(read_only(events), int(self.config.price.price_kind), self._days)
+        fold_days(read_only(events), int(self.market.price_kind), self._days)
 
     def _levels(self, at: Ns) -> tuple[FloatArray, FloatArray]:
         today = at // DAY_NS
@@ -134,31 +138,38 @@ class PriorExtremes(_Levels):
         return {**super()._arrays(), "days": self._days}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwingParams(MapParams):
+    """Parameters of `Swings`.
+
+    Attributes
+    ----------
+    reversal : float
+        Log distance that makes a turn, positive.
+    half_life : int
+        Age at which a swing weighs half, ns.
+    """
+
+    reversal: float = 0.01
+    half_life: Duration = 168 * HOUR_NS
+
+    def __post_init__(self) -> None:
+        MapParams.__post_init__(self)
+        self.check(reversal=self.reversal > 0.0, half_life=self.half_life > 0)
+
+
+@registered("swings")
 class Swings(_Levels):
     """Mass at swing highs and lows: extremes from which the price came back by `reversal`.
 
     A swing weighs 1 when it is made and half of it after each half-life; the last 512 are kept.
-
-    Parameters
-    ----------
-    config : MapConfig
-        Price, grid and reach; any further keys of a subclass are not used.
-    reversal : float
-        Log distance that makes a turn, positive.
-    half_life_h : float
-        Hours, positive.
     """
 
-    def __init__(
-        self, config: MapConfig, *, reversal: float = 0.01, half_life_h: float = 168.0
-    ) -> None:
-        if not (reversal > 0.0 and half_life_h > 0.0):
-            raise ConfigError(
-                f"{config.symbol}: reversal is {reversal:g}, half_life_h {half_life_h:g}: "
-                "expected both above 0"
-            )
-        super().__init__(config)
-        self.reversal, self.half_life_h = reversal, half_life_h
+    Params = SwingParams
+    params: SwingParams
+
+    def __init__(self, params: SwingParams, market: MarketSpec) -> None:
+        super().__init__(params, market)
         self._zigzag = np.zeros(1, dtype=_ZIGZAG)
         self._swings = np.zeros(512, dtype=_SWING)
 
@@ -167,8 +178,8 @@ class Swings(_Levels):
         super().update(events)
         fold_swings(
             read_only(events),
-            int(self.config.price.price_kind),
-            self.reversal,
+            int(self.market.price_kind),
+            self.params.reversal,
             self._zigzag,
             self._swings,
         )
@@ -179,7 +190,8 @@ class Swings(_Levels):
         # a swing high above the mark, a swing low below it: what the price has not yet passed
         ahead = made[np.sign(made["price"] - mark) == made["kind"]]
         age_h = (at - ahead["ts_event"]) / HOUR_NS
-        return ahead["price"].copy(), np.asarray(0.5 ** (age_h / self.half_life_h))
+        half_life_h = self.params.half_life / HOUR_NS
+        return ahead["price"].copy(), np.asarray(0.5 ** (age_h / half_life_h))
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {**super()._arrays(), "zigzag": self._zigzag, "swings": self._swings}

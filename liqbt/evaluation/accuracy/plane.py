@@ -14,10 +14,10 @@ from liqbt.evaluation.accuracy.landmarks import Landmarks, market_landmarks, sco
 from liqbt.evaluation.accuracy.levels import PlainLevels, plain_levels
 from liqbt.evaluation.accuracy.rows import CellRow, ReadingRow, cell_rows, reading_rows
 from liqbt.evaluation.accuracy.rule import ReadingVerdict, reading_verdicts
-from liqbt.evaluation.config import MarketInput, horizon_name
+from liqbt.evaluation.config import METHOD, MarketInput, horizon_name
 from liqbt.evaluation.inference.days import Draws, draw
 from liqbt.evaluation.inference.estimates import POOLED
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, FloatArray, Ns
+from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Ns
 
 DEFAULT_HORIZONS_NS: Final = tuple(hours * HOUR_NS for hours in (1, 2, 4, 8, 24, 72, 168))
 
@@ -45,13 +45,13 @@ class PlaneConfig:
     """
 
     horizons_ns: tuple[Ns, ...] = DEFAULT_HORIZONS_NS
-    latency_ns: Ns = MINUTE_NS
+    latency_ns: Ns = METHOD.latency
     step_sigma: float = 0.05
     reach_sigma: float = 3.0
     edges: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
     target: float = 0.85
     least_landmarks: int = 8
-    bootstrap_reps: int = 2000
+    bootstrap_reps: int = METHOD.bootstrap_reps
 
     def __post_init__(self) -> None:
         """Refuse what cannot be right.

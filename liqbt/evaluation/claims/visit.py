@@ -172,6 +172,8 @@ def _gain(kind: str, other: str) -> Summed:
             return day_sums(np.zeros(0), table["at"][:0])
         brownian = np.clip(table["brownian"], 1e-9, 1.0 - 1e-9)
         q = brownian if other == "brownian" else issued.p[other]
+        if not use.any():
+            return day_sums(np.zeros(0), table["at"][use])
         y = table["visited"][use].astype(np.float64)
         gain = log_score(issued.p["full"][use], y) - log_score(q[use], y)
         return day_sums(gain, table["at"][use])

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import DataError
 from liqbt.types import FloatArray
+
+REPS: Final = EvaluationOptions().bootstrap_reps
+"""Replications of a bootstrap, as an experiment has them by default."""
 
 
 def holm(p: Sequence[float] | FloatArray) -> FloatArray:
@@ -75,7 +80,7 @@ def superior_ability(
     *,
     block_days: int,
     seed: int,
-    reps: int = 2000,
+    reps: int = REPS,
 ) -> SuperiorAbility:
     """Test whether the best of many configurations really beats a benchmark.
 
@@ -122,7 +127,7 @@ def step_superior(
     block_days: int,
     seed: int,
     alpha: float = 0.05,
-    reps: int = 2000,
+    reps: int = REPS,
 ) -> npt.NDArray[np.int64]:
     """Return which configurations beat the benchmark, the family-wise error kept at `alpha`.
 
@@ -163,7 +168,7 @@ def step_superior(
 
 
 def model_confidence_set(
-    losses: FloatArray, *, block_days: int, seed: int, alpha: float = 0.05, reps: int = 2000
+    losses: FloatArray, *, block_days: int, seed: int, alpha: float = 0.05, reps: int = REPS
 ) -> npt.NDArray[np.int64]:
     """Return the configurations that hold the best one with probability 1 − `alpha`.
 

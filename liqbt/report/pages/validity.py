@@ -176,7 +176,6 @@ def _lifts_table(levels: Mapping[str, Any]) -> Table:
 
 
 _NONE = "There is no document of the validity gate beside this run (liqbt validate)."
-_STALE = "The gate was run on other code than this run: what follows says nothing of it."
 
 
 def gate_section(run: Run) -> dict[str, Any]:
@@ -209,7 +208,21 @@ def gate_section(run: Run) -> dict[str, Any]:
         "markets, that the test finds four times in five; none: no effect that was tried.",
     ]
     table = Table(head=(*head, *power), rows=rows, text_columns=3)
-    return {"table": table, "notes": [_STALE, *notes] if gate["stale"] else notes}
+    stale = [
+        f"What follows says nothing of {fmt.one_line(claim)} here: {fmt.one_line(why, 400)}."
+        for claim, why in gate["stale"].items()
+    ]
+    return {"table": table, "notes": [*stale, *notes, _tried(gate["tried"])]}
+
+
+def _tried(tried: Mapping[str, Any]) -> str:
+    """Say what the tests were tried with."""
+    names = ", ".join(fmt.one_line(each["name"]) for each in tried["estimators"])
+    lengths = " to ".join(sorted({fmt.fixed(days, 0) for days in tried["scored_days"]}))
+    return (
+        f"The tests were tried with the estimator {names}, under the default protocol, on records "
+        f"of {lengths} scored days; beyond that a verdict is withheld."
+    )
 
 
 def _row(

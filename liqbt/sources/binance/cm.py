@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from liqbt.config import MAX_BAD
 from liqbt.ingest.files import MAX_BYTES
 from liqbt.ingest.table import Ingested
 from liqbt.sources.binance.reader import FORMATS as FORMATS
@@ -14,7 +15,7 @@ def read(
     path: Path | str,
     *,
     format: str | None = None,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     max_bytes: int = MAX_BYTES,
 ) -> Ingested:
     """Read one file of COIN-M; the parameters are those of `liqbt.sources.binance.read_market`."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.ingest.cells import as_numbers, as_words
-from liqbt.ingest.source import SourceRows
+from liqbt.ingest.table import SourceRows
 from liqbt.sources.binance.layout import face_usd
 
 _GROUP = ["snapshot", "side"]

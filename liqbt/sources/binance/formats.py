@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS
-from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.colmap import ColumnMap, parse_map
 from liqbt.ingest.files import MAX_BYTES, CsvShape, read_head
-from liqbt.ingest.parse import parse_map
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.sources.binance.layout import INTERVAL_S, VENUES, FileName, face_usd
 
@@ -130,7 +128,8 @@ def archive_map(
     content = _content(market, name, {"column": time_column, "unit": unit})
     content["name"] = f"{VENUES[market]}/{name.format}"
     mapping = parse_map(content, str(path))
-    return replace(mapping, shape=CsvShape(columns=tuple(columns), skip=int(has_header)))
+    shape = CsvShape(columns=tuple(columns), skip=int(has_header))
+    return mapping.model_copy(update={"csv": shape})
 
 
 def empty_snapshot(path: Path, *, max_bytes: int = MAX_BYTES) -> bool:

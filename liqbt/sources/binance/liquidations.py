@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from liqbt.ingest.cells import as_numbers, as_words
-from liqbt.ingest.source import SourceRows
+from liqbt.ingest.table import SourceRows
 from liqbt.log.order import number_repeats
 from liqbt.sources.binance.formats import COLUMNS
 

@@ -13,11 +13,9 @@ import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS, as_words
-from liqbt.ingest.colmap import ColumnMap
-from liqbt.ingest.files import CsvShape, RawTable, read_head
-from liqbt.ingest.packed import open_stream
-from liqbt.ingest.parse import parse_map
-from liqbt.ingest.source import SourceRows, read_table
+from liqbt.ingest.colmap import ColumnMap, parse_map
+from liqbt.ingest.files import CsvShape, RawTable, open_stream, read_head
+from liqbt.ingest.table import SourceRows, read_table
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.sources.binance.layout import VENUES, face_usd
 from liqbt.sources.binance.liquidations import THROTTLE
@@ -52,8 +50,8 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
         mapping = _map(market, {"received": {"column": "known", "unit": "ns"}})
         if not observed:
             (emit,) = mapping.emit
-            arrival = replace(emit.arrival, latency_ns=SECOND_NS, observed=False)
-            mapping = replace(mapping, emit=(replace(emit, arrival=arrival),))
+            late = {"latency": SECOND_NS, "latency_is": "modelled"}
+            mapping = mapping.model_copy(update={"emit": (emit.model_copy(update=late),)})
     else:
         columns = tuple(cell.strip() for cell in read_head(path, max_bytes=max_bytes)[0])
         rows = read_table(

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError, DataError
 from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
 from liqbt.ingest.colmap import ColumnMap
-from liqbt.ingest.columns import event_times
 from liqbt.ingest.files import MAX_BYTES, sha256_file
-from liqbt.ingest.source import SourceRows, read_rows, read_table
-from liqbt.ingest.summary import Summary
-from liqbt.ingest.table import Ingested, ingest_rows
+from liqbt.ingest.rows import event_times
+from liqbt.ingest.table import Ingested, SourceRows, Summary, ingest_rows, read_rows, read_table
 from liqbt.sources.binance.depth import bands
 from liqbt.sources.binance.formats import COLUMNS, archive_map, empty_snapshot
 from liqbt.sources.binance.layout import DAILY, KLINES, MONTHLY, PREMIUM, FileName, file_name
@@ -38,7 +37,7 @@ def read_market(
     market: str,
     *,
     format: str | None = None,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     max_bytes: int = MAX_BYTES,
 ) -> Ingested:
     """Read one file of a market's archive, or one recording of its pushes.
@@ -83,7 +82,7 @@ def read_market(
 
 
 def premium_table(
-    path: Path | str, market: str, *, max_bad: float = 0.001, max_bytes: int = MAX_BYTES
+    path: Path | str, market: str, *, max_bad: float = MAX_BAD, max_bytes: int = MAX_BYTES
 ) -> pa.Table:
     """Read a file of `premiumIndexKlines` as a table; it gives no events.
 
@@ -106,10 +105,10 @@ def premium_table(
     mapping = archive_map(path, market, name, max_bytes=max_bytes)
     rows = _rows(mapping, path, market, name, max_bytes)
     table = rows.raw.table
-    ends, bad = event_times(table, mapping.stamp, rows.raw.file)
+    ends, bad = event_times(table, mapping, rows.raw.file)
     (other_length,) = rows.bad.values()
     bad |= other_length
-    columns: dict[str, Any] = {"ts_event": ends, "span_s": np.full(len(ends), mapping.stamp.span_s)}
+    columns: dict[str, Any] = {"ts_event": ends, "span_s": np.full(len(ends), mapping.span_s)}
     for price in ("open", "high", "low", "close"):
         columns[price], broken = as_numbers(table[price])
         bad = bad | broken | ~(np.abs(columns[price]) < 1)
@@ -127,9 +126,9 @@ def _rows(
         rows = read_table(
             path,
             numbers=("percentage", "depth", "notional"),
-            integers=() if mapping.stamp.unit == "iso" else ("timestamp",),
-            texts=("timestamp",) if mapping.stamp.unit == "iso" else (),
-            shape=mapping.shape,
+            integers=() if mapping.time.unit == "iso" else ("timestamp",),
+            texts=("timestamp",) if mapping.time.unit == "iso" else (),
+            shape=mapping.csv,
             max_bytes=max_bytes,
         )
         return bands(rows, market, name.symbol)
@@ -150,8 +149,8 @@ def _with_closes(rows: SourceRows, mapping: ColumnMap, name: FileName) -> Source
     """Note the bars that do not end one unit of time before the next one opens."""
     opens, _ = as_numbers(rows.raw.table["open_time"])
     closes, _ = as_numbers(rows.raw.table["close_time"])
-    counted = mapping.stamp.unit in UNIT_NS  # text has no last unit before the next bar
-    span = mapping.stamp.span_s * SECOND_NS // UNIT_NS[str(mapping.stamp.unit)] if counted else 0
+    counted = mapping.time.unit in UNIT_NS  # text has no last unit before the next bar
+    span = mapping.span_s * SECOND_NS // UNIT_NS[str(mapping.time.unit)] if counted else 0
     with np.errstate(invalid="ignore"):  # infinities
         wrong = ~(closes - opens + 1 == span)
     return replace(rows, bad={f"the bar is not {name.interval} long": wrong})

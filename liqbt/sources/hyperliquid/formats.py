@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.config import MAX_BAD
+from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import tell_format
-from liqbt.ingest.parse import parse_map
-from liqbt.ingest.source import read_rows
-from liqbt.ingest.table import Ingested, ingest_rows
+from liqbt.ingest.table import Ingested, ingest_rows, read_rows
 
 OPTIONS: Final = {"symbol": str}
 """What `read` takes beside the file, each from its text."""
@@ -32,7 +32,7 @@ def read(
     path: Path | str,
     *,
     format: str | None = None,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     symbol: str | None = None,
 ) -> Ingested:
     """Read one of the venue's market files; nothing is written.

@@ -9,14 +9,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import DataError
 from liqbt.ingest.cells import as_numbers, as_words
+from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import tell_format
-from liqbt.ingest.files import MAX_BYTES, RawTable
-from liqbt.ingest.packed import open_stream
-from liqbt.ingest.parse import parse_map
-from liqbt.ingest.source import SourceRows, read_rows
-from liqbt.ingest.table import Ingested, ingest_rows
+from liqbt.ingest.files import MAX_BYTES, RawTable, open_stream
+from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, read_rows
 from liqbt.sources.okx.faces import FACES, coins_of, face_table
 from liqbt.sources.okx.messages import message_rows
 
@@ -40,7 +39,7 @@ def read(
     path: Path | str,
     *,
     format: str | None = None,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     faces: Mapping[str, tuple[str, float]] | None = None,
 ) -> Ingested:
     """Read liquidation orders; nothing is written.

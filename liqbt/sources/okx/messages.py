@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.ingest.files import RawTable
-from liqbt.ingest.packed import open_stream
-from liqbt.ingest.source import SourceRows
+from liqbt.ingest.files import RawTable, open_stream
+from liqbt.ingest.table import SourceRows
 
 COLUMNS: Final = ("instId", "side", "posSide", "bkPx", "sz", "ts")
 _MAX_DOCUMENT: Final = 64 << 20

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError
 from liqbt.ingest.colmap import ColumnMap
 from liqbt.ingest.detect_format import column_names, tell_format
 from liqbt.ingest.files import MAX_BYTES
-from liqbt.ingest.source import SourceRows
-from liqbt.ingest.table import Ingested, ingest_rows
+from liqbt.ingest.table import Ingested, SourceRows, ingest_rows
 from liqbt.sources.tardis.book import book
 from liqbt.sources.tardis.tables import deals, ticker
 from liqbt.sources.tardis.units import Face
@@ -55,7 +55,7 @@ def read(
     path: Path | str,
     *,
     format: str | None = None,
-    max_bad: float = 0.001,
+    max_bad: float = MAX_BAD,
     face_coins: float | None = None,
     face_usd: float | None = None,
 ) -> Ingested:

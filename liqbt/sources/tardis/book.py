@@ -17,10 +17,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from liqbt.errors import DataError
-from liqbt.ingest.colmap import ColumnMap
+from liqbt.ingest.colmap import ColumnMap, parse_map
 from liqbt.ingest.detect_format import column_names
-from liqbt.ingest.parse import parse_map
-from liqbt.ingest.source import SourceRows
+from liqbt.ingest.table import SourceRows
 from liqbt.sources.tardis.rows import base_map, instruments, number, read, with_columns
 from liqbt.sources.tardis.units import Face, coins_of
 from liqbt.types import FloatArray, IntArray, Mask

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from liqbt.ingest.cells import as_integers, as_numbers, as_words
 from liqbt.ingest.files import CsvShape, RawTable
-from liqbt.ingest.source import SourceRows, read_table
+from liqbt.ingest.table import SourceRows, read_table
 from liqbt.sources.tardis.units import Face, faces_of
 from liqbt.types import FloatArray, IntArray, Mask
 

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from liqbt.ingest.colmap import ColumnMap
-from liqbt.ingest.parse import parse_map
-from liqbt.ingest.source import SourceRows
+from liqbt.ingest.colmap import ColumnMap, parse_map
+from liqbt.ingest.table import SourceRows
 from liqbt.sources.tardis.rows import base_map, instruments, number, read, with_columns
 from liqbt.sources.tardis.units import Face, coins_of
 from liqbt.types import FloatArray, IntArray, Mask

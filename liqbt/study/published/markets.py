@@ -9,13 +9,12 @@ from typing import Final
 import numpy as np
 from pydantic import ValidationError
 
+from liqbt.config.fields import complaint, duration_ns, format_duration
+from liqbt.config.schema import EvaluationOptions
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError, DataError
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.log.store import EventLog
-from liqbt.study.estimators import price_config
-from liqbt.study.fields import duration_ns, format_duration
-from liqbt.study.schema import EstimatorConfig, EvaluationOptions
-from liqbt.study.yaml import nearest
 from liqbt.tape.values import Tape
 from liqbt.types import Instrument, Kind
 
@@ -44,6 +43,11 @@ class ScoredMarket:
     symbol: str
     price_kind: Kind
     events: Mapping[Kind, tuple[Instrument, ...]]
+
+    @property
+    def spec(self) -> MarketSpec:
+        """The market as estimators are told of it."""
+        return MarketSpec(symbol=self.symbol, price_kind=self.price_kind)
 
 
 def scored_market(
@@ -109,8 +113,8 @@ def _same(held: Sequence[Instrument], price: Instrument) -> Instrument | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def map_options(market: ScoredMarket, tape: Tape) -> EstimatorConfig:
-    """Return the defaults of every run, with σ sampled no finer than the price feed.
+def map_params(market: ScoredMarket, tape: Tape) -> MapParams:
+    """Return the defaults of every map, with σ sampled no finer than the price feed.
 
     That is 5 minutes, or where the feed is coarser the next of a few round spacings. The feed's
     spacing is the median of its first 2,016 prices: a prefix, so that later ones cannot move what
@@ -125,23 +129,11 @@ def map_options(market: ScoredMarket, tape: Tape) -> EstimatorConfig:
     spacing = int(np.median(np.diff(at))) if len(at) > 1 else 0
     for sampling in _SAMPLINGS:
         if spacing <= sampling + sampling // 20:
-            return EstimatorConfig(name="published", sigma_sampling=format_duration(sampling))  # type: ignore[arg-type]
+            return MapParams(sigma_sampling=sampling)
     raise DataError(
         f"the {market.price_kind.name.lower()} of {market.events[market.price_kind][0]} comes "
         f"every {format_duration(spacing)}; σ needs a price every "
         f"{format_duration(_SAMPLINGS[-1])} or sooner"
-    )
-
-
-def map_config(market: ScoredMarket, chosen: EstimatorConfig) -> MapConfig:
-    """Return the grid, the mark and σ of a published map."""
-    return MapConfig(
-        symbol=market.symbol,
-        price=price_config(chosen, market.price_kind),
-        step=chosen.step,
-        reach=chosen.reach,
-        smoothing=chosen.smoothing_bins,
-        asymmetry_reach=chosen.asymmetry_reach,
     )
 
 
@@ -173,9 +165,8 @@ def score_options(*, horizons: str | None = None, latency: str | None = None) ->
     try:
         return EvaluationOptions.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"--{first['loc'][0]}: {said}") from error
+        option = error.errors(include_url=False)[0]["loc"][0]
+        raise ConfigError(f"--{option}: {complaint(error, EvaluationOptions)}") from error
 
 
 def instrument_names(pairs: Iterable[str]) -> dict[str, Instrument]:

@@ -19,11 +19,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from liqbt.config.fields import duration_ns
 from liqbt.errors import DataError, first_line
 from liqbt.ingest.cells import as_numbers, as_times, as_words
 from liqbt.ingest.files import CsvShape, read_head, sha256_file
-from liqbt.ingest.source import SourceRows, read_table
-from liqbt.study.fields import duration_ns
+from liqbt.ingest.table import SourceRows, read_table
 from liqbt.types import FloatArray, IntArray, Ns, Side
 
 COLUMNS: Final = ("at", "symbol", "side", "low", "high", "notional")

@@ -16,6 +16,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.published import PublishedMap
 from liqbt.evaluation.cascades import market_cascades
@@ -28,13 +30,11 @@ from liqbt.evaluation.path import price_path
 from liqbt.forecasts import forecasts_digest
 from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay
-from liqbt.study.fields import format_duration
 from liqbt.study.pipeline import Study, protocol
 from liqbt.study.plan import claims_value
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.work import ScoreWork, prepared
 from liqbt.study.run import sensitivity_rows
-from liqbt.study.schema import EvaluationOptions
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
 from liqbt.study.tables import run_parquet, run_tables
@@ -220,7 +220,7 @@ def score_forecasts(
     work = prepared(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
     run_id = run_identity(work.hashes)
     final = results / str(work.config["name"]) / run_id
-    return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage))
+    return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage), finish)
 
 
 def _execute(
@@ -265,7 +265,7 @@ def _execute(
 def _replay(work: ScoreWork, i: int, stage: Stage) -> list[Forecast]:
     """Return the forecasts of one market: its rows beside the mark and σ at each time."""
     market, tape, levels = work.markets[i], work.tapes[i], work.levels[i].published
-    estimator = PublishedMap(work.maps[i], levels)
+    estimator = PublishedMap(work.maps[i], market.spec, levels)
     name, n = f"replay {market.symbol}", len(levels.at)
     issued = replay(
         tape,

@@ -10,34 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from liqbt.config.fields import format_duration, moment_ns
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
-from liqbt.estimators.config import MapConfig
+from liqbt.estimators.config import MapParams
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import sealing_cards
-from liqbt.study.fields import format_duration, moment_ns
-from liqbt.study.identity import code_digest, lock_digest
+from liqbt.study.estimator_config import written
+from liqbt.study.identity import APART, TAPES, code_digest, lock_digest
 from liqbt.study.pipeline import protocol
 from liqbt.study.published.levels import MarketLevels, market_levels
-from liqbt.study.published.markets import ScoredMarket, map_config, map_options, scored_market
+from liqbt.study.published.markets import ScoredMarket, map_params, scored_market
 from liqbt.study.published.reading import PublishedRows, read_published
-from liqbt.study.schema import EstimatorConfig, EvaluationOptions
 from liqbt.study.summary import iso
-from liqbt.study.validity import gate_shown, withheld_claims
+from liqbt.study.validity import clearance, scope
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
-from liqbt.types import Instrument, Ns
-
-_WRITTEN = {
-    "name",
-    "sigma_window",
-    "sigma_sampling",
-    "sigma_min_coverage",
-    "step",
-    "reach",
-    "smoothing_bins",
-    "asymmetry_reach",
-}
+from liqbt.types import DAY_NS, Instrument, Ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,7 +62,7 @@ class ScoreWork:
     markets: Sequence[ScoredMarket]
     levels: Sequence[MarketLevels]
     tapes: Sequence[Tape]
-    maps: Sequence[MapConfig]
+    maps: Sequence[MapParams]
     log: EventLog
     named: Mapping[str, Instrument]
     options: EvaluationOptions
@@ -111,7 +101,7 @@ def prepared(
     _check_asked(file, rows, options, named)
     log = EventLog.open(log_dir)
     markets = [scored_market(log, symbol, named, str(file)) for symbol in rows.symbols]
-    folder = results / ".cache" / "tapes" / code_digest()[:16]
+    folder = results / ".cache" / "tapes" / code_digest(TAPES, APART)[:16]
     seal, start_ns, end_ns = _unsealed(results, markets, int(rows.at.min()))
     tapes = [
         build_tape(log, Selection(kinds=dict(m.events), start_ns=start_ns, end_ns=end_ns), folder)
@@ -119,13 +109,13 @@ def prepared(
     ]
     for i, tape in enumerate(tapes):
         _check_range(file, rows, i, tape, seal)
-    chosen = [map_options(m, tape) for m, tape in zip(markets, tapes, strict=True)]
-    maps = [map_config(m, options) for m, options in zip(markets, chosen, strict=True)]
-    config = _config(file, rows, markets, chosen) | {
+    maps = [map_params(m, tape) for m, tape in zip(markets, tapes, strict=True)]
+    config = _config(file, rows, markets, maps) | {
         "evaluation": options.model_dump(mode="json"),
         "seed": seed,
     }
-    withheld, gate = withheld_claims(results), gate_shown(results)
+    days = (min(int(t.events["ts_known"][-1]) for t in tapes) - int(rows.at.min())) / DAY_NS
+    cleared = clearance(results, scope([{"name": "published levels"}], options, None, days))
     return ScoreWork(
         rows=rows,
         markets=markets,
@@ -142,11 +132,11 @@ def prepared(
             "tape": {m.symbol: tape.digest for m, tape in zip(markets, tapes, strict=True)},
             "code": code_digest(),
             "lock": lock_digest(),
-            "gate": run_identity({**withheld, **gate}),
+            "gate": cleared.digest,
             **({} if seal is None else {"seal": run_identity(seal)}),
         },
-        withheld=withheld,
-        gate=gate,
+        withheld=cleared.withheld,
+        gate=cleared.shown,
         seal=seal,
     )
 
@@ -213,7 +203,7 @@ def _config(
     file: Path,
     rows: PublishedRows,
     markets: Sequence[ScoredMarket],
-    chosen: Sequence[EstimatorConfig],
+    maps: Sequence[MapParams],
 ) -> dict[str, Any]:
     """Return what `config.yaml` says of the file and its markets."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", file.name.split(".")[0]).strip("-._")[:56]
@@ -223,8 +213,8 @@ def _config(
         "symbols": {
             market.symbol: {
                 "events": {k.name.lower(): [str(i) for i in v] for k, v in market.events.items()},
-                "estimator": each.model_dump(mode="json", include=_WRITTEN),
+                "estimators": {"published": {"use": "published", "params": written(each)}},
             }
-            for market, each in zip(markets, chosen, strict=True)
+            for market, each in zip(markets, maps, strict=True)
         },
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import difflib
+import re
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -13,8 +15,12 @@ from liqbt.errors import ConfigError, reason_of
 _MAX_BYTES: Final = 1 << 20
 
 
-class PlainLoader(yaml.SafeLoader):
-    """SafeLoader without aliases (they can explode), tags, or doubled keys (one would be lost)."""
+class _Loader(yaml.SafeLoader):
+    """SafeLoader without aliases (they can explode), tags, or doubled keys (one would be lost).
+
+    Nothing but true and false is a special word, and nothing is a date: YAML 1.1 would read the
+    coin `NO` or the key `on` as a truth value.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose the next node, unless it is an alias or has a tag."""
@@ -39,31 +45,33 @@ class PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_plain_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
-    """Read a YAML file of at most 1 MiB of UTF-8, without tags, aliases or doubled keys.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in rules if not tag.endswith((":bool", ":timestamp"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false|True|False)$"), list("tfTF")
+)
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """Read one mapping from a YAML file.
 
     Parameters
     ----------
     path : Path
-        The file.
-    loader : type, optional
-        Which plain words are more than text.
-
-    Returns
-    -------
-    object
-        What the file holds; None where it holds nothing.
+        The file; at most 1 MiB, UTF-8, without tags, aliases or doubled keys.
 
     Raises
     ------
     ConfigError
-        It is missing or not such a file; names the file, and the line where there is one.
+        If it is missing or not such a file; names the file, and the line where there is one.
     """
     try:
         data = path.read_bytes()
         if len(data) > _MAX_BYTES:
             raise ConfigError(f"{path}: {len(data)} bytes; a configuration has at most 1 MiB")
-        return yaml.load(data.decode("utf-8"), Loader=loader)
+        loaded = yaml.load(data.decode("utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -73,3 +81,22 @@ def read_plain_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
         raise ConfigError(f"{path}: not valid YAML{line}: {error.problem}") from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {reason_of(error)}") from error
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: expected a mapping of names to values at the top")
+    return loaded
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return a hint that names the nearest known word, or all of them when none is near.
+
+    Examples
+    --------
+    >>> nearest("horizon", ["horizons", "seed"])
+    "did you mean 'horizons'?"
+    >>> nearest("x", ["b", "a"])
+    'known are: a, b'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = close or [name for name in names if len(word) > 2 and name.startswith(word)]
+    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(names)}"

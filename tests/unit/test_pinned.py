@@ -1,0 +1,272 @@
+"""Validity by behaviour: a document holds while its pinned markets do, claim by claim."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+from validity_document import BATCHES, numbers, signed
+
+from liqbt.cli import cli
+from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation import bins
+from liqbt.study import pinned
+from liqbt.study import validity as gate
+from liqbt.study.clearing import TESTS, Gate, TestWord
+from liqbt.study.validity import DOCUMENT, PINNED, SHIPPED, clearance, read_gate, stale_claims
+from liqbt.types import DAY_NS, HOUR_NS
+from liqbt.validity.validate import check_pinned, write_signed
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder of runs with a signed document that clears both tests, and a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    signed(tmp_path / "validity")
+    return tmp_path
+
+
+def as_tried(document: dict, **other: object) -> dict:
+    return {**document["tried"], "scored_days": 106.0, **other}
+
+
+def edited(results, name: str, old: str, new: str) -> None:
+    path = results / "validity" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_cleared_test_is_released_and_a_blocked_one_is_not(results):
+    document, _ = read_gate(results / "validity")
+    said = clearance(results, as_tried(document))
+    assert set(said.withheld) == {"visit"}
+    assert "and not this one" in said.withheld["visit"]
+    assert (said.shown["stale"], said.shown["tried"]) == ({}, document["tried"])
+    signed(results / "validity", {"momentum": 60})
+    said = clearance(results, as_tried(document))
+    assert set(said.withheld) == {"visit", "magnet"}
+    assert "in momentum it found something in 60 of 1000" in said.withheld["magnet"]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        (DOCUMENT, "at most 39 are chance", "no more than chance"),
+        (DOCUMENT, '"word": "blocked"', '"word": "cleared"'),
+        (DOCUMENT, '"rejections": 60', '"rejections": 6'),
+        (PINNED, '"root": 1', '"root": 2'),
+        (PINNED, '"dose_response": [[', '"dose_response": [[9, '),
+        (PINNED, '"document"', '"was"'),
+    ],
+)
+def test_an_edited_word_count_or_number_releases_nothing(results, name, old, new):
+    signed(results / "validity", {"momentum": 60})
+    document, kept = read_gate(results / "validity")
+    assert kept is not None
+    edited(results, name, old, new)
+    said = clearance(results, as_tried(document))
+    assert set(said.withheld) == {*TESTS, "visit"}
+    assert all("pinned replications sign" in said.withheld[claim] for claim in TESTS)
+
+
+def test_a_word_that_is_edited_and_signed_again_is_still_not_believed(results):
+    document = signed(results / "validity", {"momentum": 60})
+    words = [{**row, "word": "cleared", "reason": ""} for row in document["gates"]]
+    write_signed(results / "validity", {**document, "gates": words}, BATCHES, numbers())
+    said = clearance(results, as_tried(document))
+    assert "in momentum it found something in 60 of 1000" in said.withheld["magnet"]
+    assert {g["claim"]: g["word"] for g in said.shown["gates"]}["magnet"] == "blocked"
+
+
+def test_code_that_gives_the_same_numbers_keeps_the_words_and_is_tried_once(results, monkeypatch):
+    ran = []
+    real = pinned.pinned_numbers
+    monkeypatch.setattr(pinned, "pinned_numbers", lambda *a: ran.append(1) or real(*a))
+    document, _ = read_gate(results / "validity")
+    clearance(results, as_tried(document))
+    assert not ran  # stamped by this very code
+    monkeypatch.setattr(pinned, "code_stamp", lambda: "a local variable has another name")
+    monkeypatch.setitem(check_pinned.__globals__, "code_stamp", pinned.code_stamp)
+    for _ in range(2):
+        assert set(clearance(results, as_tried(document)).withheld) == {"visit"}
+    assert len(ran) == 1
+    assert check_pinned(results, stamp=True)["stands"] == list(TESTS)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(results / "another machine"))
+    ran.clear()
+    assert set(clearance(results, as_tried(document)).withheld) == {"visit"}
+    assert not ran  # and the document is still signed
+
+
+def test_a_changed_constant_makes_that_claim_stale_and_no_other(results, monkeypatch):
+    monkeypatch.setattr(bins, "_TRENDS_NS", (6 * HOUR_NS, DAY_NS, 3 * DAY_NS))
+    monkeypatch.setattr(pinned, "code_stamp", lambda: "another constant")
+    document, _ = read_gate(results / "validity")
+    said = clearance(results, as_tried(document))
+    assert set(said.withheld) == {"visit", "magnet"}
+    why = said.withheld["magnet"]
+    assert "stale: dose_response: 5 of 5 pinned markets differ (value by up to" in why
+    assert "mirror_lift_densest" not in why
+    assert "liqbt validate --pinned" in why
+    assert said.shown["stale"].keys() == {"magnet"}
+    done = CliRunner().invoke(cli, ["validate", "--pinned", "--out", str(results / "validity")])
+    assert done.exit_code == 1
+    assert "direction: its test's word stands\nmagnet: stale: dose_response" in done.output
+
+
+def test_a_number_that_no_verdict_reads_leaves_all_claims_standing(results):
+    other = {**numbers(), "hit_rate": [[0.5] * 6] * 5, "gone": [[0.0] * 6] * 5}
+    document, _ = read_gate(results / "validity")
+    write_signed(results / "validity", document, BATCHES, other)
+    found = check_pinned(results)
+    assert (found["stale"], set(found["differ"])) == ({}, {"hit_rate", "gone"})
+    assert found["differ"]["gone"] == "it is not computed any more"
+    assert found["stands"] == list(TESTS)
+
+
+def test_a_last_bit_is_no_difference_and_a_millionth_is():
+    rows = {"x": [[0.1, -0.2, None, 1.0, 30.0, 20.0]]}
+    near = {"x": [[0.1 * (1 + 1e-12), -0.2, None, 1.0, 30.0, 20.0]], "new": [[1.0] * 6]}
+    assert pinned.differences(rows, near) == {}
+    far = {"x": [[0.1 + 1e-6, -0.2, 0.3, 1.0, 31.0, 20.0]]}
+    assert pinned.differences(rows, far) == {
+        "x": "1 of 1 pinned markets differ (value by up to 1e-06, ci_high by up to inf, "
+        "n_episodes by up to 1)"
+    }
+
+
+def test_markets_that_cannot_be_simulated_any_more_make_everything_stale(results, monkeypatch):
+    def gone(*_):
+        raise ConfigError("unknown key 'magnet'")
+
+    monkeypatch.setattr(pinned, "pinned_numbers", gone)
+    document, kept = read_gate(results / "validity")
+    why = stale_claims(document, kept, pinned.pinned_differences(kept, again=True))
+    assert set(why) == set(TESTS)
+    assert "cannot be replicated: unknown key 'magnet'" in why["direction"]
+
+
+def test_a_claim_that_asks_for_more_than_its_test_was_tried_for_is_stale(results, monkeypatch):
+    monkeypatch.setitem(TESTS, "magnet", replace(TESTS["magnet"], least_bound=0.02))
+    assert stale_claims(*read_gate(results / "validity"), {}) == {
+        "magnet": "the claim asks another thing than when its test was tried"
+    }
+    monkeypatch.setitem(
+        TESTS, "magnet", replace(TESTS["magnet"], least_bound=0.01, also_above=("y",))
+    )
+    assert stale_claims(*read_gate(results / "validity"), {}) == {
+        "magnet": "y has no pinned replications"
+    }
+
+
+def test_a_mechanism_that_was_not_tried_needs_no_pinned_effects(results):
+    document, _ = read_gate(results / "validity")
+    fewer = {k: v for k, v in numbers().items() if not k.startswith("direction from the truth")}
+    power = [row for row in document["power"] if row["claim"] != "direction"]
+    write_signed(results / "validity", {**document, "power": power}, BATCHES, fewer)
+    why = clearance(results, as_tried(document)).withheld["direction"]
+    assert "was not tried in 30 markets" in why
+    write_signed(results / "validity", document, BATCHES, fewer)
+    why = clearance(results, as_tried(document)).withheld["direction"]
+    assert "direction from the truth: skill_per_day has no pinned replications" in why
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"estimators": [{"name": "my:Map"}]}, "for the estimator oi_flow and not for my:Map"),
+        ({"scored_days": 60.0}, "on records of 106 to 106 scored days and not of 60"),
+        ({"scored_days": 130.0}, "not of 130"),
+    ],
+)  # fmt: skip
+def test_beyond_what_was_tried_a_verdict_is_withheld(results, other, says):
+    document, _ = read_gate(results / "validity")
+    said = clearance(results, as_tried(document, **other))
+    assert says in said.withheld["magnet"]
+    assert "has passed the validity gate, but" in said.withheld["magnet"]
+    assert set(said.withheld) == {"visit", *TESTS}
+
+
+def test_another_map_or_protocol_is_beyond_and_other_brackets_are_not(results):
+    document, _ = read_gate(results / "validity")
+    (known,) = document["tried"]["estimators"]
+    assert "brackets" not in known
+    for changed, says in (
+        ({"estimators": [known, {**known, "smoothing_bins": 9}]}, "smoothing_bins 7 and not 9"),
+        ({"protocol": {**document["tried"]["protocol"], "iou": 0.9}}, "iou 0.5 and not 0.9"),
+    ):
+        assert says in clearance(results, as_tried(document, **changed)).withheld["magnet"]
+
+
+def test_a_claim_on_the_placebo_probability_needs_random_levels_to_pass():
+    claim = replace(TESTS["magnet"], also_positive=("mirror_lift_did_densest",))
+    cleared = Gate(claim="magnet", statistic="", word=TestWord.CLEARED, reason="")
+    for word in ("passed", "failed", "absent"):
+        why = gate._withheld(claim, cleared, None, "", (word, "why"))
+        assert (why == "") == (word == "passed")
+        assert word == "passed" or f"random levels on real prices: {word}: why" in why
+    assert gate._withheld(TESTS["magnet"], cleared, None, "", ("failed", "why")) == ""
+
+
+def test_a_folder_without_a_document_asks_the_one_that_ships(results, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    document, kept = read_gate(SHIPPED)
+    assert kept is not None
+    said = clearance(empty, as_tried(document))
+    assert set(said.withheld) == {"visit", "direction"}
+    assert "51 of 92 markets" in said.withheld["direction"]
+    (results / "validity" / DOCUMENT).write_text("{}")
+    with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):
+        clearance(results, as_tried(document))
+
+
+def test_the_shipped_document_says_in_words_what_its_counts_decide():
+    document, _ = read_gate(SHIPPED)
+    assert [(g.claim, str(g.word), g.reason) for g in gate.document_gates(document)] == [
+        (g["claim"], g["word"], g["reason"]) for g in document["gates"]
+    ]
+    assert {g["claim"]: g["word"] for g in document["gates"]} == {
+        "magnet": "cleared",
+        "direction": "underpowered",
+    }
+
+
+def test_the_shipped_column_map_is_that_of_the_examples(root):
+    name = "binance-spot-candles-1h.yaml"
+    assert (SHIPPED / name).read_bytes() == (root / "experiments" / "sources" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_shipped_document_holds_with_this_code():
+    """All its pinned markets: of every world, planted ones, an oracle."""
+    _, kept = read_gate(SHIPPED)
+    worlds = {batch["world"]["name"] for batch in kept["batches"]}
+    assert len(worlds) == 10
+    assert sum(batch["cheat"] for batch in kept["batches"]) == 1
+    assert check_pinned(SHIPPED.parent)["differ"] == {}
+
+
+def test_every_report_shows_what_the_gate_said(results):
+    from report_run import make_run
+
+    from liqbt.report.pages.run import write_report
+
+    document = signed(results / "validity", {"momentum": 60})
+    run = make_run(("BTCUSDT",), n=400)
+    pages = [results / name for name in ("report.html", "report.md")]
+    write_report(run, results)
+    assert all("no document of the validity gate" in page.read_text() for page in pages)
+    run.manifest["gate"] = json.loads(
+        json.dumps(dict(clearance(results, as_tried(document)).shown))
+    )
+    write_report(run, results)
+    for text in (page.read_text().replace("\\", "") for page in pages):
+        assert "60 of 1,000 (momentum)" in text
+        assert "Random levels on real prices: absent: no candles." in text
+        assert "tried with the estimator oi_flow" in text.replace("&#95;", "_")
+    edited(results, DOCUMENT, '"word": "blocked"', '"word": "cleared"')
+    run.manifest["gate"] = clearance(results, as_tried(document)).shown
+    write_report(run, results)
+    assert "What follows says nothing of magnet here: its document is not" in pages[0].read_text()

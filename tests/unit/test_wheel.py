@@ -1,0 +1,64 @@
+"""An installed wheel says what the checkout says, and a refactor changes no verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def refactored(root: Path, folder: Path) -> Path:
+    """Copy the sources with a kernel's variable renamed, a module moved, and an empty one added."""
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, folder / name)
+    package = folder / "liqbt"
+    shutil.copytree(root / "liqbt", package, ignore=shutil.ignore_patterns("__pycache__"))
+    kernels = package / "evaluation" / "response" / "kernels.py"
+    assert "total +=" in kernels.read_text()
+    kernels.write_text(kernels.read_text().replace("total", "summed"))
+    shutil.move(package / "evaluation" / "covariates.py", package / "evaluation" / "features.py")
+    for path in package.rglob("*.py"):
+        text = path.read_text()
+        path.write_text(text.replace("liqbt.evaluation.covariates", "liqbt.evaluation.features"))
+    (package / "evaluation" / "empty.py").write_text("")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_wheel_of_refactored_code_in_an_empty_folder_passes_the_regression_check(root, tmp_path):
+    """With its own data, document and worlds: the verdicts of the baseline, and every row of it."""
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    (tmp_path / "source").mkdir()
+    empty.mkdir()
+    source = refactored(root, tmp_path / "source")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, source]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    install = [*pip, "install", "--no-deps", "--target", site, wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    shutil.copy(root / "experiments" / "demo.yaml", empty / "demo.yaml")
+    dropped = ("LIQBT_DATA", "NUMBA_CACHE_DIR")
+    env = {key: value for key, value in os.environ.items() if key not in dropped}
+    env |= {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    baseline = root / "results" / "baselines" / "demo.json"
+
+    def liqbt(*arguments: object) -> subprocess.CompletedProcess[str]:
+        call = [sys.executable, "-m", "liqbt", *map(str, arguments)]
+        return subprocess.run(call, cwd=empty, env=env, capture_output=True, text=True, check=False)
+
+    done = liqbt("check", "demo.yaml", "--baseline", baseline, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (empty / "results" / "demo").glob("*/tables.json")
+    words = {v["claim"]: v["word"] for v in json.loads(run.read_text())["verdicts"]}
+    assert words == json.loads(baseline.read_text())["verdicts"]
+    manifest = json.loads(run.with_name("manifest.json").read_text())
+    assert manifest["gate"]["stale"] == {}
+    assert manifest["hashes"]["code"] != json.loads(baseline.read_text())["code"]
+    tried = list((tmp_path / "cache" / "liqbt").glob("pinned-*.json"))
+    assert len(tried) == 1  # this code is new: its pinned replications were run, once
