@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from liqbt.study.visits import run_visits
 
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.claims.register import STATISTICS
