@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
+from liqbt.evaluation.bins import rank_contrast
+from liqbt.evaluation.claims.magnet import beside_trends, response_days
 from liqbt.evaluation.config import MarketInput
+from liqbt.evaluation.evaluate import evaluate
+from liqbt.evaluation.evidence import Evidence, Observed
+from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
+from liqbt.evaluation.inference.days import pooled
+from liqbt.evaluation.inference.estimates import estimate
+from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.evaluation.path import PricePath
-from liqbt.learn.models import calibrate_landmarks, predict_landmarks
-from liqbt.learn.walk import ModelOptions
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast
 
 START = 19_700 * DAY_NS
 STEP_S = 300
 MAP_SIGMA = 0.025
-CALIBRATE = partial(calibrate_landmarks, ridge=25.0)
-PREDICT = partial(predict_landmarks, options=ModelOptions())
 
 
 def clusters_at(mark, bands, *, rank=1.0):
@@ -193,3 +195,41 @@ def reflected(market, about=100.0):
         }
         forecasts.append(type(f)(**fields))
     return MarketInput(symbol=market.symbol, forecasts=forecasts, path=flipped)
+
+
+def evaluated(markets, config, root=1, **options):
+    """The whole evaluation of markets."""
+    return evaluate(Evidence(markets=markets, config=config, root=root, **options))
+
+
+def evidence_with(symbols, at, config, *, models=None, levels=None, episodes=None, placebo=None):
+    """Evidence whose tables are given: times that are spanned, models, levels, episodes and p̂."""
+    nowhere = points([START], [100.0])
+    evidence = Evidence(
+        markets=[MarketInput(symbol=name, forecasts=[], path=nowhere) for name in symbols],
+        config=config,
+        root=1,
+    )
+    spanned = np.zeros(len(at), FIRST_SIDE_DTYPE)
+    spanned["at"] = at
+    none = np.zeros(0, OUTCOME_DTYPE)
+    vars(evidence)["observed"] = Observed(
+        symbols=tuple(symbols), outcomes=none, first_sides=spanned, flow=(), landmarks=()
+    )
+    if models is not None:
+        vars(evidence)["models"] = models
+    for kind, held in (levels or {}).items():
+        evidence._made["levels", kind] = held
+    if episodes is not None:
+        evidence._made["episodes", 0, DAY_NS] = episodes
+        evidence._made["placebo", 0, DAY_NS] = placebo
+    return evidence
+
+
+def paired_response(markets, draws, covariates=()):
+    """β across the mark of markets together; `covariates`: other maps of each, map by map."""
+    parts = [
+        response_days(bins, rank_contrast(bins), beside_trends(bins, [*map(rank_contrast, maps)]))
+        for bins, *maps in zip(markets, *covariates, strict=True)
+    ]
+    return estimate(pooled(parts), markets[0].horizon_ns, draws)

@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from liqbt.config.yaml import read_yaml
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.study.clearing import NUISANCE
 from liqbt.study.pinned import Numbers, pinned_numbers
 from liqbt.study.worlds import WORLDS
-from liqbt.config.yaml import read_yaml
 from liqbt.validity.campaign import Results
 from liqbt.validity.jobs import BATCH, Job
 from liqbt.validity.summary import gate_document

@@ -106,24 +106,15 @@ def _rows(
     for symbol, mine in [*groups, (POOLED, cells)]:
         where = (symbol, horizon_name(horizon_ns), side)
         if statistic.sampled is not None:
-            value, null, n_units = statistic.sampled(evidence, mine)
-            days = _sums(evidence, _counting(statistic, known), mine)
-            found = Estimate(value=value, n_episodes=n_units, n_days=days.n_days if days else 0)
-            yield detail(statistic, where, null, found, estimator=evidence.estimator)
+            sampled = statistic.sampled(evidence, mine)
+            if sampled is not None:
+                yield detail(statistic, where, sampled[1], sampled[0], estimator=evidence.estimator)
             continue
         days = _sums(evidence, statistic, mine)
         if days is not None:
             found = _estimated(evidence, statistic, mine, days, draws, known)
-            null = _null(statistic, days)
+            null = 0.0 if days.null is None else days.chance
             yield detail(statistic, where, null, found, days, estimator=evidence.estimator)
-
-
-def _counting(statistic: Statistic, known: dict[str, Statistic]) -> Statistic:
-    """Return a statistic of the same needs that has day sums: it says on how many days."""
-    for other in known.values():
-        if other.needs == statistic.needs and other.day_sums is not None:
-            return other
-    return statistic
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:
@@ -132,12 +123,6 @@ def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> Da
     parts = [statistic.day_sums(evidence, cell) for cell in cells]
     held = [part for part in parts if part is not None]
     return pooled(held) if held else None
-
-
-def _null(statistic: Statistic, days: DaySums) -> float:
-    if days.null is None:
-        return 0.0
-    return days.chance if statistic.bounds[0] != 0.0 or len(days.total) else math.nan
 
 
 def _estimated(

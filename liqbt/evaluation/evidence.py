@@ -273,7 +273,7 @@ class Evidence:
     root: int = 0
     estimator: str = ""
     stated: Callable[[Table], FloatArray] | None = None
-    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -143,8 +143,8 @@ class Reading:
 Summed: TypeAlias = "Callable[[Evidence, Cell], DaySums | None]"
 """What a market's days add to a statistic; None where it has nothing to add."""
 
-Sampled: TypeAlias = "Callable[[Evidence, Sequence[Cell]], tuple[float, float, int]]"
-"""Value, null and number of units of the cells together, of what is no function of day sums."""
+Sampled: TypeAlias = "Callable[[Evidence, Sequence[Cell]], tuple[Estimate, float] | None]"
+"""Estimate and null of the cells together, of what is no function of day sums; None: no row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -376,7 +376,7 @@ def write_report_again(run: Run, finish: Callable[[Run, Path], object]) -> Run:
     return load_run(run.path)
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: Path | str) -> Run:
     """Read a run's folder.
 
     Raises
@@ -384,6 +384,7 @@ def load_run(path: Path) -> Run:
     DataError
         If it is not one; names what is missing or unreadable.
     """
+    path = Path(path)
     manifest, tables, scores = (
         _read_json(path / f"{name}.json") for name in ("manifest", "tables", "metrics")
     )

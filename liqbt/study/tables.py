@@ -158,7 +158,7 @@ def _levels_table(
 
 
 def days_table(evaluations: Mapping[str, Evaluation]) -> pa.Table:
-    """Return the day sums of every row of scores that has some."""
+    """Return the day sums of every row of scores that has a value."""
     rows = list(_day_rows(evaluations))
     columns: dict[str, Any] = {
         name: pa.array([key[i] for key, _ in rows], pa.string()) for i, name in enumerate(KEY)
@@ -177,5 +177,5 @@ def _day_rows(
 ) -> Iterator[tuple[Key, DaySums]]:
     for evaluation in evaluations.values():
         for one in evaluation.details:
-            if one.days is not None and one.days.n_days:
+            if one.days is not None and np.isfinite(one.score.value):
                 yield key_of(one.score), one.days

@@ -1,4 +1,7 @@
-"""Time one full evaluation: hourly forecasts of one symbol for a year, every null, every model."""
+"""Time one full evaluation: hourly forecasts of one symbol for a year, every null, every model.
+
+python -m research.benchmarks.evaluation, from the folder of the checkout.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,15 @@ from typing import Any
 import numpy as np
 
 from liqbt.evaluation.bins import anchors_of
-from liqbt.evaluation.claims.direction import with_direction
-from liqbt.evaluation.claims.visit import with_learnt
-from liqbt.evaluation.evaluate import evaluate
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.evaluate import scored
+from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.nulls.levels import LevelConfig
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import (
-    calibration,
-    evaluation_config,
-    forecast_times,
-    landmark_models,
-    market_input,
-    with_structures,
-)
+from liqbt.study.pipeline import forecast_times, market_input, protocol, with_structures
 from liqbt.study.replicate import world_experiment
-from liqbt.study.visits import run_visits
 from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection
@@ -61,20 +56,19 @@ def prepared(days: int) -> tuple[Any, Any]:
 
 def steps(experiment: Any, market: Any) -> dict[str, Callable[[], Any]]:
     """Return the parts of an evaluation, in the order of a run; each reads those before it."""
-    config, options = evaluation_config(experiment), experiment.evaluation
-    held: dict[str, Any] = {}
-    anchors = market.anchors or anchors_of(market.forecasts)
+    evidence = Evidence(markets=[market], config=protocol(experiment.evaluation), root=1)
+    config, anchors = evidence.config, market.anchors or anchors_of(market.forecasts)
 
-    def rng() -> np.random.Generator:
-        return np.random.default_rng(1)
-
-    def episodes() -> None:
-        held["all"] = evaluate(
-            [market], config, calibrate=calibration(experiment.evaluation), rng=rng()
-        )
+    def statistics(*needs: str) -> Callable[[], Any]:
+        """Return the scoring of what needs one of these, or of what needs none of the others."""
+        others = {"placebo", "models", "levels"} - set(needs)
+        chosen = [one for one in STATISTICS if others.isdisjoint(one.needs)]
+        if needs:
+            chosen = [one for one in chosen if not set(needs).isdisjoint(one.needs)]
+        return lambda: [*scored(evidence, chosen)]
 
     def births() -> tuple[Any, Any, Any]:
-        rows = held["all"].outcomes
+        rows = evidence.observed.outcomes
         rows = rows[rows["birth"] & (rows["horizon_ns"] == DAY_NS)]
         return np.searchsorted(anchors.at, rows["at"]), rows["side"], rows
 
@@ -103,16 +97,14 @@ def steps(experiment: Any, market: Any) -> dict[str, Callable[[], Any]]:
             rows["distance"],
             horizon_ns=DAY_NS,
             latency_ns=config.latency_ns,
-            rng=rng(),
+            rng=np.random.default_rng(1),
         )
 
     return {
-        "visits, mirror, Brownian, first side, dose beside structures": episodes,
-        "learnt null, three horizons": lambda: with_learnt(held["all"], [market], config, rng()),
-        "direction models, cascades": lambda: with_direction(
-            held["all"], [market], config, predict=landmark_models(options), rng=rng()
-        ),
-        "P(visit)": lambda: run_visits([market], [], held["all"].outcomes, config, options, rng()),
+        "visits, mirror, Brownian, first side, dose beside structures": statistics(),
+        "placebo, three horizons": statistics("placebo"),
+        "direction models, cascades": statistics("models"),
+        "P(visit)": statistics("levels"),
         "filtered history, 24 h": filtered,
         "analogs, 24 h": analogs,
     }

@@ -14,10 +14,10 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from naive import OIFlowTwin  # noqa: E402
 
-from liqbt.bench.tape import synthetic_tape
-from liqbt.estimators.oi_flow import plan_of
-from liqbt.study.estimators import default_estimator
-from liqbt.types import Kind
+from liqbt.bench.tape import synthetic_tape  # noqa: E402
+from liqbt.estimators.oi_flow import plan_of  # noqa: E402
+from liqbt.study.estimators import default_estimator  # noqa: E402
+from liqbt.types import Kind  # noqa: E402
 
 
 def main() -> None:

@@ -16,13 +16,13 @@ from liqbt.evaluation.bins import ResponseBins, anchors_of, rank_contrast, respo
 from liqbt.evaluation.claims.magnet import drift_response
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.inference.days import DaySums, Draws, draw
-from liqbt.evaluation.inference.estimates import Estimate, estimate_days
+from liqbt.evaluation.inference.estimates import Estimate, estimate
 from liqbt.evaluation.nulls.levels import trends
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
 from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import evaluation_config, forecast_times, market_input, scored_from
+from liqbt.study.pipeline import forecast_times, market_input, protocol, scored_from
 from liqbt.study.replicate import world_experiment
 from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
@@ -87,7 +87,7 @@ def made(name: str, magnet: float, number: int) -> Case:
     daily = np.arange(first, times[-1] + 1, DAY_NS)
     forecasts = replay(tape, build_estimator(experiment, "SIM"), daily)
     one = market_input(experiment, "SIM", forecasts, tape)
-    config = evaluation_config(experiment)
+    config = protocol(experiment.evaluation)
     bins = response_bins(one.forecasts, one.path, config, horizon_ns=DAY_NS)
     known = trends(anchors_of(one.forecasts), one.path, [h * HOUR_NS for h in HOURS])
     return Case(bins=bins, trend=known[bins.forecast])
@@ -100,16 +100,15 @@ def fitted(form: str, case: Case, draws: Draws) -> Estimate:
     x, y = (both - controls @ np.linalg.lstsq(controls, both, rcond=None)[0]).T
     free = int(np.linalg.matrix_rank(controls)) + 1
     day = bins.at // DAY_NS - (bins.at // DAY_NS).min()
-    days = DaySums(total=np.bincount(day, x * y), count=np.bincount(day, x * x))
     n_days = int(np.count_nonzero(np.bincount(day)))
-    return estimate_days(
-        days,
-        DAY_NS,
-        draws,
-        n_episodes=bins.n_landmarks,
-        scale=float(np.bincount(day, np.abs(x * y)).max()),
+    days = DaySums(
+        total=np.bincount(day, x * y),
+        count=np.bincount(day, x * x),
+        n_units=bins.n_landmarks,
+        size=np.bincount(day, np.abs(x * y)),
         freedom=(n_days - free) / (n_days - 1),
     )
+    return estimate(days, DAY_NS, draws)
 
 
 def tried(number: int, name: str, magnet: float) -> dict[str, tuple[float, bool, bool]]:

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError
-from liqbt.evaluation.kernels.nulls import garch_extremes
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
+from research.methods.filtered_kernels import garch_extremes
 
 _PERCENT: Final = 100.0
 

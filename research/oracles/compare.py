@@ -1,6 +1,6 @@
 """Hold liqbt's scores against lifelines and pyCSEP, which live in an environment of their own.
 
-python research/oracles/compare.py PYTHON, the interpreter of that environment.
+python -m research.oracles.compare PYTHON, the interpreter of that environment.
 """
 
 from __future__ import annotations
@@ -125,5 +125,5 @@ def _versions(found: Mapping[str, str]) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        raise SystemExit("usage: python research/oracles/compare.py PYTHON")
+        raise SystemExit("usage: python -m research.oracles.compare PYTHON")
     print(main(sys.argv[1]))

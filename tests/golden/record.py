@@ -17,7 +17,7 @@ import numpy as np
 from liqbt.estimators.config import MarketSpec
 from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
-from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.evidence import observe
 from liqbt.evaluation.path import price_path
 from liqbt.forecasts import forecasts_digest
 from liqbt.margin.tiers import flat_tiers

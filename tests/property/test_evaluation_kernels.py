@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.evidence import observe
 from liqbt.evaluation.kernels.passages import bootstrap_ratios, first_passages, link_episodes
 from liqbt.evaluation.kernels.response import smooth_outward
 from liqbt.types import HOUR_NS

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqbt.evaluation.kernels.nulls import garch_extremes, window_extremes
+from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.learn.logit import fit_logit
+from research.methods.filtered_kernels import garch_extremes
 
 SEED = st.integers(0, 2**32 - 1)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liqbt.study.schema import load_experiment
 from liqbt.log.store import EventLog
 from liqbt.study.events import market_tape, open_events, simulate_world
 from liqbt.study.run import run_experiment
+from liqbt.study.schema import load_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Instrument, Kind
 
 DAYS = 16

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.study.schema import load_experiment
 from liqbt.errors import LiqbtError
+from liqbt.study.schema import load_experiment
 from soak.disk import committed_is_there
 from soak.row import Row, Tally
 from soak.small import EXPERIMENT, MAP, WORLD, Said, call, clear, ingest_inputs

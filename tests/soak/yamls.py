@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import calibration, evaluation_config
+from liqbt.study.estimators import build_estimators
+from liqbt.study.pipeline import protocol
 from liqbt.study.schema import load_experiment
 from liqbt.study.worlds import load_world
 from soak.fuzz import judged
@@ -91,8 +91,7 @@ def _mutated(path: Path, texts: list[str], rng: random.Random) -> str:
 def _configured(path: Path) -> str:
     """Use everything that an experiment configures, short of its data."""
     experiment = load_experiment(path)
-    evaluation_config(experiment)
-    calibration(experiment.evaluation)
+    protocol(experiment.evaluation)
     for symbol in experiment.symbols:
         steps = [c.params.get("step", 1.0) for c in experiment.estimators_of(symbol).values()]
         if min(steps) >= 1e-4:  # a finer grid takes its time

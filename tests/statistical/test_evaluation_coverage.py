@@ -6,13 +6,15 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from evaluation_world import CALIBRATE, brownian_market
+from evaluation_world import brownian_market
 from scipy.special import ndtr
 from scipy.stats import binom
 
+from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.evaluate import evaluate, observe
-from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.evaluate import scored
+from liqbt.evaluation.evidence import Evidence, observe
+from liqbt.evaluation.inference.days import day_sums, draw
 from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.lifts import scored_births
 from liqbt.types import DAY_NS, HOUR_NS
@@ -22,7 +24,7 @@ DAYS = 45
 SIGMA = 0.025
 CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS))
 
-
+SKILL = "first_side_skill"
 DRAWS = draw(np.random.default_rng(5), reps=300, n_days=DAYS + 1)
 
 
@@ -52,7 +54,7 @@ def replicate(kind):
                 ("mirror", hit - rows["mirror_visited"]),
                 ("watched only", hit - wrong),
             ):
-                result = estimate(scores, rows["at"], horizon_ns, DRAWS)
+                result = estimate(day_sums(scores, rows["at"]), horizon_ns, DRAWS)
                 found.setdefault((name, horizon_ns), []).append(result)
     return found, np.concatenate(landmarks)
 
@@ -104,12 +106,8 @@ def test_calibration_wins_nothing_where_there_is_nothing_to_win():
     for i in range(40):
         rng = np.random.default_rng([88, i])
         market = brownian_market(rng, days=DAYS, kind="points", sigma_1d=SIGMA)
-        result = evaluate([market], config, calibrate=CALIBRATE, rng=rng)
-        skills += [
-            d
-            for d in result.details
-            if d.score.statistic == "first_side_skill" and d.score.symbol == "pooled"
-        ]
+        result = scored(Evidence(markets=[market], config=config, root=i), [statistic_of(SKILL)])
+        skills += [d for d in result if d.score.symbol == "pooled"]
     values = np.array([d.score.value for d in skills])
     assert values.mean() < 2 * values.std() / np.sqrt(len(values))
     assert sum(d.score.ci_low > 0 for d in skills) <= binom.ppf(0.999, 40, 0.025)

@@ -28,7 +28,7 @@ def pipeline(make: Any, slicer: Any, tape: Any, until: int | None) -> list[Audit
     times = schedule(int(known[0]), int(known[-1]) + 1, HOUR_NS)
     times = times if until is None else times[times <= until]
     forecasts = replay(tape, make(*MADE_OF), times, slicer=slicer)
-    return [Issued(at=f.at, what="forecast", fields=forecast_fields(f)) for f in forecasts]
+    return [AuditTrace(at=f.at, what="forecast", fields=forecast_fields(f)) for f in forecasts]
 
 
 def view(events: Any, start: int, stop: int) -> Any:

@@ -70,15 +70,12 @@ def test_a_whole_evaluation_imports_neither_arch_nor_statsmodels():
     program = """
 import sys
 import numpy as np
-from evaluation_world import CALIBRATE, brownian_market
+from evaluation_world import brownian_market, evaluated
 from liqbt.evaluation.claims.verdict import verdicts
-from liqbt.evaluation.claims.visit import with_learnt
 from liqbt.evaluation.config import EvaluationConfig
-from liqbt.evaluation.evaluate import evaluate
 market = brownian_market(np.random.default_rng(1), days=30, kind="points")
 config = EvaluationConfig(bootstrap_reps=200)
-done = evaluate([market], config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
-done = with_learnt(done, [market], config, np.random.default_rng(1))
+done = evaluated([market], config)
 assert verdicts(done.details, withheld={})
 print(sorted({"arch", "statsmodels", "scipy.stats"} & set(sys.modules)))
 """

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from liqbt.audit.lookahead import lookahead
+from liqbt.evaluation import evidence
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study import pipeline as stage
@@ -75,19 +76,14 @@ def test_covariates_and_models_are_issued_and_pass():
 @pytest.mark.parametrize("early_ns", [DAY_NS, 2 * DAY_NS])
 def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, early_ns):
     """Outcomes count as known so much too early: those of windows that are still open."""
-    honest = stage.landmark_models
+    honest = evidence.predict_landmarks
 
-    def cheating(options):
-        predict = honest(options)
+    def cheating(rows, options, **past):
+        early = rows.copy()
+        early["matured_ns"] = np.maximum(rows["matured_ns"] - early_ns, rows["at"] + 1)
+        return honest(early, options, **past)
 
-        def peek(rows):
-            early = rows.copy()
-            early["matured_ns"] = np.maximum(rows["matured_ns"] - early_ns, rows["at"] + 1)
-            return predict(early)
-
-        return peek
-
-    monkeypatch.setattr(stage, "landmark_models", cheating)
+    monkeypatch.setattr(evidence, "predict_landmarks", cheating)
     found = [audit(seed) for seed in (1, 2, 3)]
     caught = [result for result in found if not result.passed]
     assert caught

@@ -8,11 +8,20 @@ import math
 import naive
 import numpy as np
 import pytest
-from evaluation_world import CALIBRATE, START, STEP_S, brownian_path, clusters_at, points
+from evaluation_world import (
+    START,
+    STEP_S,
+    brownian_path,
+    clusters_at,
+    evaluated,
+    paired_response,
+    points,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.errors import DataError
+from liqbt.evaluation import evaluate
 from liqbt.evaluation.bins import (
     ResponseBins,
     beside_bins,
@@ -20,14 +29,14 @@ from liqbt.evaluation.bins import (
     rank_contrast,
     response_bins,
 )
-from liqbt.evaluation.claims.magnet import paired_response, response_scores
+from liqbt.evaluation.claims import magnet
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
-from liqbt.evaluation.evaluate import evaluate
+from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.kernels.response import smooth_around
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, DensityGrid, Forecast
 
-CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,))
+CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=400)
 SIGMA = 0.025
 STEP = STEP_S * SECOND_NS
 DRAWS = draw(np.random.default_rng(1), reps=400, n_days=400)
@@ -75,7 +84,9 @@ def maps(at, marks, densities):
 
 def scored(forecasts, path, beside):
     market = MarketInput(symbol="A", forecasts=forecasts, path=path, beside=beside)
-    rows = response_scores([market], CONFIG, DRAWS)
+    evidence = Evidence(markets=[market], config=CONFIG)
+    dose = [s for s in magnet.STATISTICS if s.group == magnet.DOSE]
+    rows = evaluate.scored(evidence, dose)
     return {d.score.statistic: d.score for d in rows if d.score.symbol == "pooled"}
 
 
@@ -325,7 +336,7 @@ def test_rows_by_market_and_pooled_where_every_market_has_maps():
     )
 
     def rows(markets):
-        found = evaluate(markets, config, calibrate=CALIBRATE, rng=np.random.default_rng(0))
+        found = evaluated(markets, config)
         return {(s.symbol, s.horizon): s for s in found.scores if s.statistic == BESIDE}, found
 
     with_maps, full = rows([a, b])
@@ -338,5 +349,5 @@ def test_rows_by_market_and_pooled_where_every_market_has_maps():
     without, bare = rows([a, dataclasses.replace(b, beside={})])
     assert not without
     # the rows beside them are the same to the bit
-    rest = [s for s in full.scores if s.statistic != BESIDE]
-    assert rest == list(bare.scores)
+    rest = [repr(s) for s in full.scores if s.statistic != BESIDE]
+    assert rest == [repr(s) for s in bare.scores]

@@ -24,7 +24,7 @@ from liqbt.evaluation.inference.days import (
     hac_lag,
     hac_se,
 )
-from liqbt.evaluation.inference.estimates import MDE_FACTOR, estimate, estimate_lift
+from liqbt.evaluation.inference.estimates import MDE_FACTOR, estimate
 from liqbt.evaluation.kernels.passages import bootstrap_ratios
 from liqbt.types import DAY_NS, HOUR_NS
 
@@ -159,7 +159,7 @@ def test_a_replication_without_an_episode_is_missing():
 
 def test_an_estimate_is_the_union_of_both_intervals():
     scores, born = sample(np.random.default_rng(2))
-    found = estimate(scores, born, DAY_NS, DRAWS)
+    found = estimate(day_sums(scores, born), DAY_NS, DRAWS)
     critical = fixed_b_critical((found.lag_days + 1) / 120)
     days = day_sums(scores, born)
     block = float(found.block_days)
@@ -181,7 +181,7 @@ def test_dependence_between_days_widens_the_interval():
     born = np.repeat(np.arange(120), 48) * DAY_NS
     scores = np.repeat(effect, 48) + rng.normal(0, 0.3, 120 * 48)
     independent = scores.std() / math.sqrt(len(scores))
-    found = estimate(scores, born, 2 * DAY_NS, DRAWS)
+    found = estimate(day_sums(scores, born), 2 * DAY_NS, DRAWS)
     assert min(found.hac_se, found.bootstrap_se) > 8 * independent
 
 
@@ -197,7 +197,7 @@ def test_dependence_between_days_widens_the_interval():
     ],
 )
 def test_no_interval_rather_than_one_of_width_zero(scores, days, horizon):
-    found = estimate(scores, days.astype(np.int64) * DAY_NS, horizon, DRAWS)
+    found = estimate(day_sums(scores, days.astype(np.int64) * DAY_NS), horizon, DRAWS)
     assert found.value == pytest.approx(scores.mean())
     assert found.n_episodes == len(scores)
     assert all(math.isnan(x) for x in (found.ci_low, found.ci_high, found.mde))
@@ -208,22 +208,22 @@ def test_a_lift_of_outcomes_that_are_all_alike_reaches_to_the_exact_bound():
     """Fifteen visits of fifteen over a null of about 91 % are no certain lift."""
     visited, born = np.ones(15), np.arange(15) * 7 * DAY_NS
     lift = visited - np.linspace(0.88, 0.94, 15)
-    narrow = estimate(lift, born, DAY_NS, DRAWS)
+    narrow = estimate(day_sums(lift, born), DAY_NS, DRAWS)
     assert narrow.ci_low > 0.0  # what the null's spread alone would say
-    found = estimate_lift(visited, lift, born, DAY_NS, DRAWS)
+    found = estimate(day_sums(lift, born, hits=visited), DAY_NS, DRAWS)
     blocks = 15 // (narrow.lag_days + 1)
     low, _ = proportion_confint(blocks, blocks, alpha=0.05, method="beta")
     assert found.ci_low == pytest.approx(found.value - (1.0 - low))
     assert found.ci_low < 0.0 < found.value < found.ci_high == narrow.ci_high
     assert found.mde > narrow.mde
-    none = estimate_lift(np.zeros(15), -lift, born, DAY_NS, DRAWS)
+    none = estimate(day_sums(-lift, born, hits=np.zeros(15)), DAY_NS, DRAWS)
     assert none.ci_high == pytest.approx(-found.value + (1.0 - low))
     visited[3] = 0.0
-    assert estimate_lift(visited, lift, born, DAY_NS, DRAWS) == narrow
+    assert estimate(day_sums(lift, born, hits=visited), DAY_NS, DRAWS) == narrow
 
 
 def test_nothing_scored_is_missing_not_zero():
-    found = estimate(np.empty(0), np.empty(0, np.int64), DAY_NS, DRAWS)
+    found = estimate(day_sums(np.empty(0), np.empty(0, np.int64)), DAY_NS, DRAWS)
     assert math.isnan(found.value)
     assert (found.n_episodes, found.n_days) == (0, 0)
 
@@ -231,7 +231,7 @@ def test_nothing_scored_is_missing_not_zero():
 def test_rates_stay_inside_their_bounds():
     rng = np.random.default_rng(4)
     scores = (rng.random(60) < 0.97).astype(float)
-    found = estimate(scores, np.arange(60) * DAY_NS, DAY_NS, DRAWS, bounds=(0.0, 1.0))
+    found = estimate(day_sums(scores, np.arange(60) * DAY_NS), DAY_NS, DRAWS, bounds=(0.0, 1.0))
     assert 0.0 <= found.ci_low < found.value < found.ci_high <= 1.0
 
 
@@ -239,7 +239,7 @@ def test_disagreement_is_seen():
     """A cycle of ten days: within its lag HAC sees it cancel, short blocks see only the swings."""
     day = np.arange(200)
     scores = np.sin(2 * np.pi * day / 6) + np.random.default_rng(0).normal(0, 0.05, 200)
-    found = estimate(scores, day * DAY_NS, 3 * DAY_NS, DRAWS)
+    found = estimate(day_sums(scores, day * DAY_NS), 3 * DAY_NS, DRAWS)
     assert found.agree == (
         max(found.hac_se, found.bootstrap_se) <= 1.5 * min(found.hac_se, found.bootstrap_se)
     )
@@ -252,7 +252,7 @@ def test_short_and_ragged_records_give_an_interval_or_none_and_never_a_warning()
         k = int(rng.integers(1, 60))
         day = rng.integers(0, int(rng.integers(2, 40)), k)
         scores = (rng.random(k) < rng.choice([0.05, 0.5, 0.95])).astype(float)
-        found = estimate(scores, day * DAY_NS, int(rng.choice([4, 24])) * HOUR_NS, DRAWS)
+        found = estimate(day_sums(scores, day * DAY_NS), int(rng.choice([4, 24])) * HOUR_NS, DRAWS)
         if math.isnan(found.ci_low):
             assert math.isnan(found.mde)
         else:

@@ -12,7 +12,7 @@ from evaluation_world import bars, brownian_market, clusters_at, forecast, point
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.episodes import densest, flatten
-from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.evidence import observe
 from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.kernels.passages import link_episodes
 from liqbt.evaluation.nulls.brownian import touch_probability, two_barrier_probabilities

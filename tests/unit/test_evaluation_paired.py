@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.inference.days import DaySums, day_sums, draw
 from liqbt.evaluation.inference.estimates import estimate
-from liqbt.evaluation.paired import DatedDays, dated_days, paired_difference, row_scores
+from liqbt.evaluation.paired import paired_difference
 from liqbt.types import DAY_NS, HOUR_NS
 
 
@@ -22,19 +22,19 @@ def test_on_the_same_episodes_it_is_the_estimate_of_their_differences():
     born = np.sort(rng.integers(0, 120 * DAY_NS, 900))
     base = rng.binomial(1, 0.3, 900).astype(float)
     new = np.where(rng.random(900) < 0.1, rng.binomial(1, 0.3, 900), base).astype(float)
-    found = paired_difference(dated_days(new, born), dated_days(base, born), DAY_NS, draws())
-    plain = estimate(new - base, born, DAY_NS, draws())
+    found = paired_difference(day_sums(new, born), day_sums(base, born), DAY_NS, draws())
+    plain = estimate(day_sums(new - base, born), DAY_NS, draws())
     assert found.value == pytest.approx(plain.value, abs=1e-12)
     assert found.ci_low == pytest.approx(plain.ci_low, rel=1e-9)
     assert found.ci_high == pytest.approx(plain.ci_high, rel=1e-9)
     assert found.n_days == plain.n_days
-    alone = estimate(new, born, DAY_NS, draws())
+    alone = estimate(day_sums(new, born), DAY_NS, draws())
     assert found.ci_high - found.ci_low < 0.6 * (alone.ci_high - alone.ci_low)
 
 
 def test_the_difference_by_hand():
-    new = DatedDays(first_day=10, total=np.array([2.0, 1.0]), count=np.array([4.0, 2.0]))
-    base = DatedDays(first_day=11, total=np.array([1.0, 1.0]), count=np.array([4.0, 4.0]))
+    new = DaySums(first_day=10, total=np.array([2.0, 1.0]), count=np.array([4.0, 2.0]))
+    base = DaySums(first_day=11, total=np.array([1.0, 1.0]), count=np.array([4.0, 4.0]))
     found = paired_difference(new, base, 4 * HOUR_NS, draws())
     assert found.value == pytest.approx(3 / 6 - 2 / 8)
     assert found.n_days == 3
@@ -46,7 +46,7 @@ def test_turned_round_it_is_turned_round():
     sides = []
     for shift in (0, 3):
         born = rng.integers(shift * DAY_NS, 90 * DAY_NS, 400)
-        sides.append(dated_days(rng.normal(size=400), born))
+        sides.append(day_sums(rng.normal(size=400), born))
     there = paired_difference(sides[0], sides[1], DAY_NS, draws())
     back = paired_difference(sides[1], sides[0], DAY_NS, draws())
     assert there.value == pytest.approx(-back.value)
@@ -55,7 +55,7 @@ def test_turned_round_it_is_turned_round():
 
 
 def test_where_nothing_differs_nothing_is_uncertain():
-    days = dated_days(np.arange(50.0), np.arange(50) * DAY_NS)
+    days = day_sums(np.arange(50.0), np.arange(50) * DAY_NS)
     found = paired_difference(days, days, DAY_NS, draws())
     assert found.value == 0.0
     assert math.isnan(found.ci_low)
@@ -67,7 +67,7 @@ def test_a_loss_on_a_single_day_is_not_certain():
     base = rng.binomial(1, 0.4, 500).astype(float)
     new = base.copy()
     new[250:255] = 0.0
-    found = paired_difference(dated_days(new, born), dated_days(base, born), DAY_NS, draws())
+    found = paired_difference(day_sums(new, born), day_sums(base, born), DAY_NS, draws())
     assert found.value < 0 <= found.ci_high
 
 
@@ -85,17 +85,7 @@ def test_the_interval_covers_the_true_difference():
         base = luck < level[born]
         new = luck < level[born] - 0.02
         found = paired_difference(
-            *(dated_days(x.astype(float), born * DAY_NS) for x in (new, base)), DAY_NS, shared
+            *(day_sums(x.astype(float), born * DAY_NS) for x in (new, base)), DAY_NS, shared
         )
         covered += found.ci_low <= -0.02 <= found.ci_high
     assert 0.93 <= covered / n <= 1.0
-
-
-def test_what_is_not_known_has_no_scores():
-    rows = {"censor": np.zeros(2, np.uint8), "side": np.ones(2, np.int8)}
-    rows |= {"birth": np.ones(2, bool), "visited": np.ones(2, np.int8)}
-    rows |= {"at": np.zeros(2, np.int64), "densest_birth": np.zeros(2, bool)}
-    assert row_scores("dose_response", "both", rows, {}) is None
-    assert row_scores("hit_rate_else", "both", rows, {}) is None
-    assert row_scores("hit_rate", "short", rows, {}) is None
-    assert row_scores("hit_rate", "long", rows, {})[0].tolist() == [1.0, 1.0]

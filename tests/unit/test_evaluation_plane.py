@@ -16,11 +16,14 @@ from liqbt.evaluation.accuracy.hits import READINGS, brownian_pairs, market_read
 from liqbt.evaluation.accuracy.levels import brownian_levels, real_levels
 from liqbt.evaluation.accuracy.plane import PlaneConfig, audit_plane, supported_horizons
 from liqbt.evaluation.accuracy.rows import ReadingRow
-from liqbt.evaluation.accuracy.rule import reading_verdict
+from liqbt.evaluation.accuracy.rule import reading_verdicts
 from liqbt.evaluation.accuracy.summary import describe_plane, plane_value
+from liqbt.evaluation.claims.accuracy import rate_of, skill_of
+from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.config import MarketInput
-from liqbt.evaluation.inference.estimates import Estimate, detail
+from liqbt.evaluation.inference.estimates import Estimate
 from liqbt.evaluation.nulls.brownian import touch_probability
+from liqbt.evaluation.statistic import detail
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, VerdictWord
 
 
@@ -217,7 +220,7 @@ def test_pairs_in_parts_are_the_pairs_at_once():
 def plane():
     markets = [random_market(seed, days=30, every=12, symbol=s) for seed, s in enumerate("AB")]
     config = PlaneConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
-    return audit_plane(markets, config, np.random.default_rng(0))
+    return audit_plane(markets, config, np.random.default_rng(0), withheld="not gated")
 
 
 def test_the_plane_has_every_market_pooled_and_in_json(plane):
@@ -268,7 +271,9 @@ def test_where_all_hits_are_alike_there_is_no_interval_of_skill():
         rows["peak"] = 0.5 * (rows["low"] + rows["high"])
         near.append(replace(f, clusters=rows))
     config = PlaneConfig(horizons_ns=(DAY_NS,), bootstrap_reps=200)
-    found = audit_plane([replace(market, forecasts=near)], config, np.random.default_rng(0))
+    found = audit_plane(
+        [replace(market, forecasts=near)], config, np.random.default_rng(0), withheld=None
+    )
     [row] = [r for r in found.readings if (r.symbol, r.reading) == ("pooled", "either_side")]
     assert row.hit_rate.score.value == 1.0
     for skill in row.skill.values():
@@ -292,17 +297,19 @@ def reading(rate, skill, *, se=0.01, n=200, days=100, agree=True, horizon="24h")
             n_days=days,
             mde=2.8 * se,
         )
-        return detail("accuracy_85", "pooled", horizon, "both", name, 0.0, found)
+        return detail(statistic_of(name), ("pooled", horizon, "both"), 0.0, found)
 
     return ReadingRow(
         symbol="pooled",
         horizon=horizon,
         reading="nearest",
-        hit_rate=made("hit_rate_nearest", rate),
+        hit_rate=made(rate_of("nearest"), rate),
         tie_low=rate,
         tie_high=rate,
         null={"brownian": rate - skill, "other_times": rate - skill, "mirror": rate - skill},
-        skill={n: made(n, skill) for n in ("brownian", "other_times", "mirror")},
+        skill={
+            n: made(skill_of("nearest", n), skill) for n in ("brownian", "other_times", "mirror")
+        },
         distance_sigma=(0.1, 0.2, 0.3),
         distance=(0.1, 0.2, 0.3),
         n_inside=0,
@@ -328,9 +335,9 @@ def reading(rate, skill, *, se=0.01, n=200, days=100, agree=True, horizon="24h")
     ],
 )
 def test_the_rule(row, word):
-    [found] = reading_verdict([row], target=0.85, gate_passed=True)
+    [found] = reading_verdicts([row], withheld=None)
     assert found.word == word
-    [held] = reading_verdict([row], target=0.85, gate_passed=False)
+    [held] = reading_verdicts([row], withheld="not gated")
     expected = word if word == VerdictWord.NOT_TESTABLE else VerdictWord.WITHHELD
     assert held.word == expected
 
@@ -338,14 +345,12 @@ def test_the_rule(row, word):
 def test_one_null_without_skill_is_enough_against_it():
     row = reading(0.9, 0.1, se=0.005)
     none = reading(0.9, 0.0, se=0.005).skill["mirror"]
-    found = reading_verdict(
-        [replace(row, skill={**row.skill, "mirror": none})], target=0.85, gate_passed=True
-    )
+    found = reading_verdicts([replace(row, skill={**row.skill, "mirror": none})], withheld=None)
     assert found[0].word == VerdictWord.REFUTED
     assert found[0].rate_reached
     assert not found[0].skill_shown
-    assert "over the mirror" in found[0].reason
-    assert reading_verdict([reading(0.9, 0.1, horizon="4h")], target=0.85, gate_passed=True) == ()
+    assert "excluded by skill_nearest_over_mirror" in found[0].reason
+    assert reading_verdicts([reading(0.9, 0.1, horizon="4h")], withheld=None) == ()
 
 
 def test_bad_input_is_one_sentence():
@@ -353,10 +358,10 @@ def test_bad_input_is_one_sentence():
     rng = np.random.default_rng(0)
     long = PlaneConfig(horizons_ns=(90 * DAY_NS,))
     with pytest.raises(DataError, match=r"horizon of 90d is longer than the data, which end 12"):
-        audit_plane([market], long, rng)
+        audit_plane([market], long, rng, withheld=None)
     few = PlaneConfig(horizons_ns=(3 * DAY_NS,))
     with pytest.raises(DataError, match=r"found 4 landmarks at 3d .* at least 8 are needed"):
-        audit_plane([market], few, rng)
+        audit_plane([market], few, rng, withheld=None)
     with pytest.raises(DataError, match=r"too few landmarks, none of the horizons 3d, 90d has 8"):
         supported_horizons([market], PlaneConfig(horizons_ns=(3 * DAY_NS, 90 * DAY_NS)))
     assert supported_horizons([market], PlaneConfig()) == tuple(

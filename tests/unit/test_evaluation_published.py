@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from evaluation_world import evidence_with
 from scipy.stats import mannwhitneyu
 from statsmodels.stats.multitest import multipletests
 
 from liqbt.errors import DataError
-from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.inference.days import day_sums, draw
 from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.inference.multiple import (
     holm,
@@ -19,8 +22,9 @@ from liqbt.evaluation.inference.multiple import (
     superior_ability,
 )
 from liqbt.evaluation.inference.overfitting import backtest_overfitting
-from liqbt.evaluation.lifts import difference_in_differences, level_lift, observed_over_expected
+from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.evaluation.probability import brier_score, corp, log_score, recalibrated, reliability
+from liqbt.evaluation.statistic import Cell
 from liqbt.types import DAY_NS, HOUR_NS
 from research.methods.betting import betting_process, likelihood_process
 from research.methods.duration import (
@@ -104,7 +108,7 @@ def test_reliability_partitions_and_bands_are_those_of_days():
     assert sum(row.frequency.n_episodes for row in rows) == 2000
     for row in rows:
         mine = (p >= row.low) & (p < row.high)
-        expected = estimate(y[mine], born[mine], DAY_NS, DRAWS, bounds=(0.0, 1.0))
+        expected = estimate(day_sums(y[mine], born[mine]), DAY_NS, DRAWS, bounds=(0.0, 1.0))
         assert row.frequency == expected or mine.sum() == 0
         assert row.mean_probability == pytest.approx(p[mine].mean())
     inside = [r.frequency.ci_low <= r.mean_probability <= r.frequency.ci_high for r in rows[:8]]
@@ -237,11 +241,25 @@ def test_episode_times_by_hand():
 # --- lifts --------------------------------------------------------------------------------------
 
 
+def summed(statistic, y, p, born, mirror=(0, 0), q=(0.0, 0.0)):
+    """Day sums of a statistic of episodes: visits and p̂ of them and of their mirror images."""
+    rows = np.zeros(len(y), OUTCOME_DTYPE)
+    rows["birth"], rows["visited"], rows["at"] = True, y, born
+    rows["mirror_visited"] = np.resize(mirror, len(y))
+    placebo = np.asarray(p), np.resize(q, len(y))
+    config = EvaluationConfig(horizons_ns=(DAY_NS,))
+    evidence = evidence_with("A", born, config, episodes=rows, placebo=placebo)
+    cell = Cell(market=0, horizon_ns=DAY_NS, side="both")
+    return statistic_of(statistic).day_sums(evidence, cell)
+
+
 def test_lifts_by_hand():
-    y, p = np.array([1.0, 0.0]), np.array([0.6, 0.3])
+    y, p, born = np.array([1.0, 0.0]), np.array([0.6, 0.3]), np.array([0, DAY_NS])
     mirror, q = np.array([0.0, 0.0]), np.array([0.5, 0.2])
-    assert level_lift(y, p).tolist() == pytest.approx([0.4, -0.3])
-    assert difference_in_differences(y, p, mirror, q).tolist() == pytest.approx([0.9, -0.1])
+    assert summed("level_lift", y, p, born).total.tolist() == pytest.approx([0.4, -0.3])
+    did = summed("mirror_lift_did", y, p, born, mirror, q)
+    assert did.total.tolist() == pytest.approx([0.9, -0.1])
+    assert did.hits.tolist() == [1.0, 0.0]
 
 
 def test_observed_over_expected_is_a_ratio_of_sums():
@@ -249,13 +267,18 @@ def test_observed_over_expected_is_a_ratio_of_sums():
     p = rng.uniform(0.1, 0.6, 3000)
     born = np.sort(rng.integers(0, 100 * DAY_NS, 3000))
     y = (rng.random(3000) < p).astype(float)
-    fair = observed_over_expected(y, p, born, DAY_NS, DRAWS)
+
+    def ratio(y, p, born):
+        return estimate(summed("observed_over_expected", y, p, born), DAY_NS, DRAWS)
+
+    fair = ratio(y, p, born)
     assert fair.value == pytest.approx(y.sum() / p.sum())
+    assert fair.n_episodes == 3000
     assert fair.ci_low < 1.0 < fair.ci_high
     assert fair.hac_se == pytest.approx(np.sqrt((p * (1 - p)).sum()) / p.sum(), rel=0.25)
-    double = observed_over_expected(y, 0.5 * p, born, DAY_NS, DRAWS)
+    double = ratio(y, 0.5 * p, born)
     assert double.ci_low > 1.0
-    assert math.isnan(observed_over_expected(y[:0], p[:0], born[:0], DAY_NS, DRAWS).value)
+    assert math.isnan(ratio(y[:0], p[:0], born[:0]).value)
 
 
 # --- many claims, searches, monitoring ------------------------------------------------------------

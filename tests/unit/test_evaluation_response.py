@@ -8,19 +8,14 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from evaluation_world import START, STEP_S, map_market
+from evaluation_world import START, STEP_S, map_market, paired_response
 from evaluation_world import map_forecast as forecast
 from scipy.stats import norm
 
 from liqbt.errors import DataError
 from liqbt.estimators.nulls import reflect
 from liqbt.evaluation.bins import anchors_of, outward_density, rank_contrast, response_bins
-from liqbt.evaluation.claims.magnet import (
-    drift_response,
-    paired_response,
-    raw_paired_response,
-    side_response,
-)
+from liqbt.evaluation.claims.magnet import drift_response, response_days
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.nulls.placebo import (
@@ -30,6 +25,7 @@ from liqbt.evaluation.nulls.placebo import (
     restricted_cubic,
 )
 from liqbt.types import DAY_NS, MINUTE_NS, SECOND_NS, DensityGrid
+from research.methods.side_response import side_days
 
 CONFIG = EvaluationConfig()
 STEP = STEP_S * SECOND_NS
@@ -102,7 +98,7 @@ def test_slope_and_error_like_statsmodels():
     assert found.value == pytest.approx(fit.params[0], rel=1e-9)
     assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / (90 - 5)), rel=1e-6)
     assert found.n_episodes == found.n_days == 90
-    raw = raw_paired_response([bins], DRAWS).value
+    raw = response_days(bins, rank_contrast(bins), None).ratio
     assert raw == pytest.approx(
         sm.OLS(bins.visited[:, 1] - bins.visited[:, 0], x[:, 0]).fit().params[0]
     )
@@ -119,7 +115,7 @@ def test_within_a_side_like_statsmodels():
         latency_ns=MINUTE_NS,
         rng=np.random.default_rng(0),
     )
-    found = side_response([(bins, placebo)], DRAWS)
+    found = side_days(bins, placebo)
     rank = np.empty(bins.density.shape)
     for group in np.unique(bins.forecast * 64 + bins.band):
         mine = bins.forecast * 64 + bins.band == group
@@ -134,7 +130,7 @@ def test_within_a_side_like_statsmodels():
     ]
     spline = restricted_cubic(np.tile(bins.distance_sigma, 2), (0.3, 0.8, 1.5, 2.3))
     x = np.column_stack([rank.T.ravel(), np.ones(2 * len(rank)), spline])
-    assert found.value == pytest.approx(sm.OLS(np.concatenate(lift), x).fit().params[0], rel=1e-8)
+    assert found.ratio == pytest.approx(sm.OLS(np.concatenate(lift), x).fit().params[0], rel=1e-8)
 
 
 def test_reflection_changes_nothing():
@@ -183,6 +179,14 @@ def test_size_and_power():
     assert sum(e.ci_low > 0 for e in drawn) >= 5
 
 
+def left_of(bins):
+    """What a plain least-squares fit of the trends leaves of dose and visits in one market."""
+    drift = 4.0 * bins.distance_sigma * norm.cdf(-bins.distance_sigma)
+    controls = np.column_stack([drift, bins.trend * drift[:, None]])
+    both = np.column_stack([rank_contrast(bins), bins.visited[:, 1] - bins.visited[:, 0]])
+    return (both - controls @ np.linalg.lstsq(controls, both, rcond=None)[0]).T
+
+
 def test_two_markets_are_pooled_by_day():
     a, b = bins_of(*map_market(6, 50)), bins_of(*map_market(7, 50))
     pooled = paired_response([a, b], DRAWS)
@@ -191,6 +195,8 @@ def test_two_markets_are_pooled_by_day():
     alone = [paired_response([x], DRAWS) for x in (a, b)]
     low, high = sorted(x.value for x in alone)
     assert low <= pooled.value <= high
+    x, y = (np.concatenate(c) for c in zip(*(left_of(b) for b in (a, b)), strict=True))
+    assert pooled.value == pytest.approx(x @ y / (x @ x), rel=1e-12)
     assert pooled.hac_se < max(x.hac_se for x in alone)
 
 
@@ -203,9 +209,6 @@ def test_beside_itself_nothing_is_left():
     )
     beside = paired_response([bins], DRAWS, covariates=[[other]])
     assert beside.value == pytest.approx(paired_response([bins], DRAWS).value, abs=0.2)
-    elsewhere = bins_of(*map_market(9, 40))
-    with pytest.raises(DataError, match="another map"):
-        paired_response([bins], DRAWS, covariates=[[elsewhere]])
 
 
 def test_maps_without_density_or_forecasts():

@@ -8,23 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_world import CALIBRATE, PREDICT, brownian_market
+from evaluation_world import brownian_market, evaluated, evidence_with
 
-from liqbt.errors import ConfigError
-from liqbt.evaluation.claims.direction import (
-    crowded_lift,
-    direction_scores,
-    first_side_skill,
-    with_direction,
-)
-from liqbt.evaluation.claims.register import CLAIMS, REGISTER, ClaimStatus, describe_claims
+from liqbt.evaluation.claims.claim import ClaimStatus, describe_claims
+from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
+from liqbt.evaluation.claims.register import CLAIMS, REGISTER, STATISTICS, statistic_of
 from liqbt.evaluation.claims.verdict import find_score, power_at, verdict, verdicts
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.covariates import LANDMARK_DTYPE
-from liqbt.evaluation.evaluate import evaluate, observe
-from liqbt.evaluation.inference.days import draw
+from liqbt.evaluation.evaluate import evaluate, scored
+from liqbt.evaluation.evidence import Evidence, observe
+from liqbt.evaluation.inference.days import day_sums, draw, pooled
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail
-from liqbt.evaluation.lifts import band_rows, episode_scores, scored_births
+from liqbt.evaluation.lifts import band_rows, scored_births
+from liqbt.evaluation.statistic import POINTS, Statistic
 from liqbt.learn.models import LandmarkPredictions
 from liqbt.learn.walk import Predictions
 from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
@@ -33,6 +30,8 @@ CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
 DRAWS = draw(np.random.default_rng(3), reps=200, n_days=10)
 REGISTERED = next(claim for claim in CLAIMS if claim.id == "magnet")
 MAGNET = dataclasses.replace(REGISTERED, also_above=(), also_positive=())
+KNOWN = [s for s in STATISTICS if "placebo" not in s.needs]
+"""Statistics whose values no random level enters."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def evaluation():
         brownian_market(rng, days=30, kind="points", symbol="A"),
         brownian_market(rng, days=30, kind="bars", symbol="B"),
     ]
-    return evaluate(markets, CONFIG, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+    return evaluated(markets, CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,7 @@ def directed():
     rng = np.random.default_rng(22)
     markets = [brownian_market(rng, days=50, kind="bars", symbol=name) for name in "AB"]
     config = replace(CONFIG, horizons_ns=(DAY_NS,))
-    found = evaluate(markets, config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
-    return with_direction(found, markets, config, predict=PREDICT, rng=np.random.default_rng(2))
+    return evaluated(markets, config)
 
 
 def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
@@ -67,12 +65,14 @@ def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
 def test_every_statistic_once_per_symbol_horizon_and_side(evaluation):
     keys = [(s.statistic, s.symbol, s.horizon, s.side) for s in evaluation.scores]
     assert len(keys) == len(set(keys))
-    assert len(keys) == 3 * 2 * (3 * 3 + 2 * 3) + 3 * 2 * 4 + 3 * 2 * 2
+    every_horizon = (3 * 3 + 2 * 3) + 7 + 4 + 2  # episodes, p̂, landmarks, bins
+    primary = 3 + 8 + 2 * 2  # levels, models, counts of a side
+    assert len(keys) == 3 * 2 * every_horizon + 3 * primary
     assert [d.score for d in evaluation.details] == list(evaluation.scores)
 
 
 def test_scores_by_hand_from_the_outcome_table(evaluation):
-    births = evaluation.outcomes
+    births = evaluation.evidence.observed.outcomes
     births = births[births["birth"] & (births["censor"] == 0) & (births["horizon_ns"] == DAY_NS)]
     mine = births[(births["symbol"] == 1) & (births["side"] == 1)]
     y, q, m = (mine[n].astype(float) for n in ("visited", "brownian", "mirror_visited"))
@@ -87,7 +87,7 @@ def test_scores_by_hand_from_the_outcome_table(evaluation):
     both = births[births["symbol"] == 1]
     dense = both[both["density_rank"] > 0.8]
     assert row(evaluation, "mirror_lift_dense", "B").n_episodes == len(dense)
-    tops = evaluation.outcomes
+    tops = evaluation.evidence.observed.outcomes
     tops = tops[tops["densest_birth"] & (tops["censor"] == 0) & (tops["horizon_ns"] == DAY_NS)]
     tops = tops[tops["symbol"] == 1]
     lift = (tops["visited"].astype(float) - tops["mirror_visited"]).mean()
@@ -109,11 +109,11 @@ def test_pooled_holds_all_symbols_and_both_holds_all_sides(evaluation):
 
 
 def test_flow_adds_up(evaluation):
-    for flow in evaluation.flow:
+    for flow in evaluation.evidence.observed.flow:
         assert flow.scored == flow.episodes - flow.censored
         assert flow.clusters >= flow.eligible >= flow.episodes > 0
         assert row(evaluation, "hit_rate", flow.symbol, flow.horizon).n_episodes == flow.scored
-    for counted in evaluation.landmarks:
+    for counted in evaluation.evidence.observed.landmarks:
         assert counted.landmarks == counted.one_sided + counted.censored + counted.scored
         skill = row(evaluation, "first_side_skill", counted.symbol, counted.horizon)
         assert skill.n_episodes == counted.scored
@@ -144,19 +144,21 @@ def test_the_last_band_is_closed():
 def test_the_seed_moves_only_the_bootstrap():
     markets = [brownian_market(np.random.default_rng(4), days=20, kind="points")]
     runs = [
-        evaluate(markets, CONFIG, calibrate=CALIBRATE, rng=np.random.default_rng(seed))
-        for seed in (1, 1, 2)
+        evaluate(Evidence(markets=markets, config=CONFIG, root=root), KNOWN) for root in (1, 1, 2)
     ]
     assert repr(runs[0].scores) == repr(runs[1].scores)
     assert repr(runs[0].scores) != repr(runs[2].scores)
     assert [repr(s.value) for s in runs[0].scores] == [repr(s.value) for s in runs[2].scores]
-    assert runs[0].outcomes.tobytes() == runs[2].outcomes.tobytes()
+    outcomes = [run.evidence.observed.outcomes.tobytes() for run in runs]
+    assert outcomes[0] == outcomes[2]
 
 
 def test_without_an_episode_everything_is_missing():
     market = brownian_market(np.random.default_rng(4), days=3, kind="points")
-    found = observe([market], CONFIG)
-    details = episode_scores(found.outcomes[:0], ("A",), CONFIG, DRAWS)
+    bare = [replace(f, clusters=f.clusters[:0]) for f in market.forecasts]
+    evidence = Evidence(markets=[replace(market, forecasts=bare)], config=CONFIG)
+    details = [*scored(evidence, [s for s in STATISTICS if "episodes" in s.needs])]
+    assert len(details) == 2 * 2 * (3 * 3 + 2 * 3 + 7)
     for detail in details:
         assert math.isnan(detail.score.value)
         assert detail.score.n_episodes == 0
@@ -387,19 +389,138 @@ def test_claims_are_frozen_and_distinct():
         CLAIMS[0].alpha = 0.5  # type: ignore[misc]
 
 
-def test_a_calibration_that_forgets_rows_is_refused(evaluation):
-    markets = [brownian_market(np.random.default_rng(0), days=10, kind="points")]
-    with pytest.raises(ConfigError, match="calibrate returned"):
-        evaluate(markets, CONFIG, calibrate=lambda rows: rows[:-1], rng=np.random.default_rng(0))
-    with pytest.raises(ConfigError, match="without probabilities"):
-        evaluate(markets, CONFIG, calibrate=lambda rows: rows, rng=np.random.default_rng(0))
+def test_calibrated_landmarks_are_those_that_were_observed(evaluation):
+    rows, observed = evaluation.evidence.first_sides, evaluation.evidence.observed.first_sides
+    issued = ("theta", "p_up", "p_down", "p_neither")
+    for name in observed.dtype.names:
+        if name not in issued:
+            np.testing.assert_array_equal(rows[name], observed[name])
+    p = np.array([rows[name] for name in issued[1:]])
+    np.testing.assert_allclose(p[:, rows["scored"]].sum(axis=0), 1.0)
+    assert np.isnan(p[:, ~rows["scored"]]).all()
+    assert np.isfinite(rows["theta"]).all()
+
+
+def test_every_value_and_null_follows_from_its_day_sums(evaluation):
+    summed = 0
+    for one in evaluation.details:
+        row, days = one.score, one.days
+        assert row.estimator == ""
+        if days is None:
+            continue
+        summed += 1
+        statistic = statistic_of(row.statistic)
+        total = days.total.sum()
+        value = total if statistic.total else total / days.count.sum() if days.n_days else math.nan
+        assert row.value == pytest.approx(value, abs=1e-12, nan_ok=True)
+        assert (row.n_episodes, row.n_days) == (days.units, days.n_days)
+        assert row.unit == statistic.unit.name
+        if days.null is not None and days.n_days:
+            assert row.null == pytest.approx(days.null.sum() / days.count.sum(), abs=1e-12)
+        elif days.null is None:
+            assert row.null == 0.0
+    assert summed == len(evaluation.details)
+
+
+def test_markets_pooled_by_day_are_the_markets_at_once():
+    rng = np.random.default_rng(6)
+    for first in (0, 3, 40):  # the same days, some of them, none
+        parts = []
+        for n, low in ((50, 0), (80, first), (0, 0)):
+            born = rng.integers(low * DAY_NS, (low + 30) * DAY_NS, n)
+            hits = rng.integers(0, 2, n).astype(float)
+            parts.append((hits - rng.random(n), born, rng.random(n), hits))
+        scores, born, null, hits = (np.concatenate(c) for c in zip(*parts, strict=True))
+        at_once = day_sums(scores, born, null=null, hits=hits)
+        found = pooled([day_sums(s, b, null=q, hits=y) for s, b, q, y in parts])
+        assert (found.first_day, found.units) == (at_once.first_day, at_once.units)
+        for name in ("total", "count", "size", "null", "hits"):
+            np.testing.assert_allclose(
+                getattr(found, name), getattr(at_once, name), rtol=0, atol=1e-12, err_msg=name
+            )
+
+
+def test_evidence_of_another_protocol_is_observed_anew(evaluation):
+    source = evaluation.evidence
+    other = replace(source, config=replace(source.config, floor=1.0))
+    assert len(other.episodes(0, DAY_NS)) < len(source.episodes(0, DAY_NS))
+    assert other.observed is not source.observed
+
+
+def test_stated_probabilities_have_rows_where_something_was_stated():
+    """Of one market of two, and of it some episodes only; the other has no row of its own."""
+    markets = [
+        brownian_market(np.random.default_rng(k), days=20, kind="points", symbol=name)
+        for k, name in enumerate("AB")
+    ]
+
+    def said(rows):
+        return np.where((rows["symbol"] == 0) & (rows["at"] % (2 * HOUR_NS) == 0), 0.3, np.nan)
+
+    evidence = Evidence(markets=markets, config=CONFIG, stated=said)
+    chosen = [s for s in STATISTICS if "stated" in s.needs]
+    rows = [d.score for d in scored(evidence, chosen)]
+    assert {(s.statistic, s.symbol, s.horizon) for s in rows} == {
+        (s.id, symbol, horizon)
+        for s in chosen
+        for symbol in ("A", "pooled")
+        for horizon in ("4h", "24h")
+    }
+    births = evidence.episodes(0, DAY_NS)
+    births = births[births["birth"] & (births["at"] % (2 * HOUR_NS) == 0)]
+    y, q = births["visited"].astype(float), births["brownian"]
+    found = {s.statistic: s for s in rows if (s.symbol, s.horizon) == ("A", "24h")}
+    assert found["stated_brier"].value == pytest.approx(((0.3 - y) ** 2).mean())
+    assert found["stated_brier"].null == pytest.approx(((q - y) ** 2).mean())
+    assert found["stated_uncertainty"].value == pytest.approx(y.mean() * (1 - y.mean()))
+    n_days = len(np.unique(births["at"] // DAY_NS))
+    assert {(s.n_episodes, s.n_days) for s in found.values()} == {(len(y), n_days)}
+    pooled_rows = {s.statistic: s for s in rows if (s.symbol, s.horizon) == ("pooled", "24h")}
+    for name, score in found.items():
+        assert repr(replace(pooled_rows[name], symbol="A")) == repr(score)
+
+
+def test_a_statistic_that_is_added_moves_no_other_and_one_alone_is_what_it_is_among_all(
+    evaluation,
+):
+    def day_sums_of(evidence, cell):
+        rows = evidence.episodes(cell.market, cell.horizon_ns)
+        return day_sums(rows["distance_sigma"], rows["at"])
+
+    added = Statistic(
+        id="distance",
+        claim="visit",
+        label="Distance",
+        unit=POINTS,
+        null="",
+        day_sums=day_sums_of,
+        needs=("episodes",),
+    )
+    source = evaluation.evidence
+    fresh = Evidence(markets=source.markets, config=source.config, root=source.root)
+    among = evaluate(fresh, [added, *STATISTICS])
+    assert {s.statistic for s in among.scores} == {
+        "distance",
+        *(s.statistic for s in evaluation.scores),
+    }
+    rest = [s for s in among.scores if s.statistic != "distance"]
+    assert repr(rest) == repr([*evaluation.scores])
+    assert repr(among.bands) == repr(evaluation.bands)
+    alone = [d.score for d in scored(source, [added])]
+    assert len(alone) == 3 * 2
+    assert repr(alone) == repr([s for s in among.scores if s.statistic == "distance"])
+    for name in ("mirror_lift", "level_lift", "dose_response", "first_side_gain", "visit_gain"):
+        again = Evidence(markets=source.markets, config=source.config, root=source.root)
+        alone = [d.score for d in scored(again, [statistic_of(name)])]
+        assert alone
+        assert repr(alone) == repr([s for s in evaluation.scores if s.statistic == name])
 
 
 def test_a_planted_look_ahead_is_seen_by_the_scores():
     """The oracle: levels placed where the price will go score far above every null."""
     market = brownian_market(np.random.default_rng(5), days=30, kind="points", clairvoyant=True)
     config = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=200)
-    found = evaluate([market], config, calibrate=CALIBRATE, rng=np.random.default_rng(1))
+    found = evaluated([market], config)
     for name in ("brownian_lift", "mirror_lift"):
         lift = row(found, name)
         assert lift.ci_low > 0.1
@@ -459,10 +580,11 @@ def test_fewer_than_thirty_cascades_on_a_side_have_a_count_and_no_interval(each)
     predictions = LandmarkPredictions(
         first_side=models, coin=p[2], cascade=models, large_move=models
     )
-    draws = draw(np.random.default_rng(1), reps=200, n_days=n)
+    config = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=200)
+    evidence = evidence_with("A", table["at"], config, models=(table, predictions))
     found = {
         (d.score.statistic, d.score.side): d.score
-        for d in direction_scores(table, predictions, ["A"], DAY_NS, draws)
+        for d in scored(evidence, [s for s in STATISTICS if "models" in s.needs])
         if d.score.symbol == "pooled"
     }
     assert found["cascades", "short"].value == found["cascades", "short"].n_episodes == 60

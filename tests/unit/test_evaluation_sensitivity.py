@@ -15,7 +15,7 @@ from evaluation_world import (
 
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.episodes import flatten
-from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.evidence import observe
 from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.nulls.brownian import touch_probability
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from toys import toy_tape
 
-from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
 from liqbt.estimators.base import registered_estimators
 from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
 from liqbt.study import store
-from liqbt.study.estimators import ESTIMATORS, build_estimator
+from liqbt.study.estimators import build_estimator
 from liqbt.study.events import simulate_world
 from liqbt.study.pipeline import scored_from
 from liqbt.study.run import run_experiment

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_world import paired_response
 
 from liqbt.audit.lookahead import lookahead
-from liqbt.study.schema import Experiment, parse_experiment
 from liqbt.errors import ConfigError
 from liqbt.estimators.base import _REGISTERED
 from liqbt.estimators.oi_flow import OIFlow
 from liqbt.estimators.structural import Swings
 from liqbt.evaluation.bins import beside_bins, landmark_times, rank_contrast, response_bins
-from liqbt.evaluation.claims.magnet import paired_response
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.nulls import placebo
@@ -26,15 +25,15 @@ from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
 from liqbt.study.estimators import STRUCTURES, EstimatorConfig, build_estimator, build_structures
 from liqbt.study.pipeline import (
-    evaluation_config,
     forecast_times,
+    issue,
     issued_items,
     market_input,
+    protocol,
     with_structures,
 )
 from liqbt.study.replicate import replicate
-from liqbt.study.schema import Experiment, parse_experiment
-from liqbt.study.pipeline import issue
+from liqbt.study.schema import Experiment, parse_experiment, with_estimator
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.values import Selection, Tape
 from liqbt.types import DAY_NS, Events, Forecast, Kind, Ns
@@ -102,7 +101,7 @@ def test_structural_maps_are_issued_at_the_landmarks_alone(tape, market):
         for each in maps:
             assert (each.mark, each.sigma_1d) == (own[each.at].mark, own[each.at].sigma_1d), name
     bins = response_bins(
-        market.forecasts, market.path, evaluation_config(EXPERIMENT), horizon_ns=DAY_NS
+        market.forecasts, market.path, protocol(EXPERIMENT.evaluation), horizon_ns=DAY_NS
     )
     farthest = float(bins.distance.max())
     for name, maps in market.beside.items():
@@ -173,7 +172,7 @@ def test_a_placebo_probability_that_learns_too_early_is_caught(monkeypatch):
 
     monkeypatch.setattr(placebo, "random_levels", early)
     config = partial(placebo.PlaceboConfig, refit_ns=DAY_NS, embargo_ns=0)
-    monkeypatch.setattr("liqbt.evaluation.claims.visit.PlaceboConfig", config)
+    monkeypatch.setattr("liqbt.evaluation.evidence.PlaceboConfig", config)
     result = audited()
     assert not result.passed
     assert result.first.what == "placebo probability SIM 24h"
@@ -196,7 +195,7 @@ def test_beside_itself_a_structure_has_no_dose(tape):
     forecasts = replay(tape, build_estimator(swings, "SIM"), forecast_times(swings, tape))
     market = with_structures(swings, market_input(swings, "SIM", forecasts, tape), tape)
     bins = response_bins(
-        market.forecasts, market.path, evaluation_config(swings), horizon_ns=DAY_NS
+        market.forecasts, market.path, protocol(swings.evaluation), horizon_ns=DAY_NS
     )
     others = [[beside_bins(bins, market.forecasts, maps)] for maps in market.beside.values()]
     draws = draw(np.random.default_rng(0), reps=100, n_days=40)

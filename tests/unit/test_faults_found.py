@@ -14,8 +14,6 @@ from soak import faulty, row
 from soak.seeds import TABULAR
 
 from liqbt.config.fields import duration_ns, instant_ns
-from liqbt.study.schema import parse_experiment
-from liqbt.study.estimator_config import EstimatorConfig
 from liqbt.config.yaml import read_yaml
 from liqbt.errors import ConfigError, DataError, EstimatorError, LiqbtError
 from liqbt.estimators.config import MapParams
@@ -23,7 +21,6 @@ from liqbt.forecasts import joined_clusters
 from liqbt.ingest.colmap import load_map, parse_map
 from liqbt.ingest.table import ingest_file
 from liqbt.replay import replay
-from liqbt.config.fields import duration_ns, instant_ns
 from liqbt.study.schema import parse_experiment
 from liqbt.study.store import write_run
 from liqbt.tape.build import cache_key, load_cached, store_cached

@@ -17,7 +17,6 @@ from archive import HEADERS, Fault, csv, serving
 from click.testing import CliRunner
 
 from liqbt.cli import cli
-from liqbt.study.schema import load_experiment
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LogError
 from liqbt.log.store import EventLog
 from liqbt.sources.archive.client import fetch_in_order
@@ -25,6 +24,7 @@ from liqbt.sources.archive.session import Limits, check_base
 from liqbt.sources.binance.layout import archive_files
 from liqbt.study.events import open_events
 from liqbt.study.fetch import describe_fetch, fetch_archive
+from liqbt.study.schema import load_experiment
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection
 from liqbt.types import Kind

@@ -17,15 +17,17 @@ import pytest
 from shell import call
 
 from liqbt.errors import DataError
-from liqbt.evaluation.paired import PairedDifference, row_scores
+from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.paired import PairedDifference
 from liqbt.gate.baseline import load_baseline
 from liqbt.gate.check import _by_interval, check, update_baseline
 from liqbt.gate.compare import compare
 from liqbt.gate.formatting import interval_words
 from liqbt.gate.identity import open_run
-from liqbt.gate.rules import UNITS, _columns, _rows, findings, key_of, row_days, rule_of
+from liqbt.gate.rules import findings, row_days
 from liqbt.log.disk import read_parquet
 from liqbt.study.run import run_experiment
+from liqbt.study.store import KEY, key_of
 from liqbt.types import DAY_NS, HOUR_NS, Score
 
 WORLD = "name: w\ndays: 22\nwarmup_days: 5\nmagnet: 1.0\n"
@@ -56,6 +58,8 @@ DEGRADED = (
     "        return None if made is None else reflect(made)\n"
 )
 MAGNET = ("magnet", "pooled", "24h", "both", "mirror_lift")
+UNITS = ("visit", "pooled", "24h", "both", "visit_gain_over_brownian")
+"""Rows by claim, market, horizon, side and statistic, whatever the estimator is called."""
 
 
 def write(folder: Path, estimator: str, experiment: str = EXPERIMENT) -> Path:
@@ -95,18 +99,22 @@ def baseline(first, tmp_path) -> Path:
 
 
 def rewritten(run: Path, folder: Path, change: Any) -> Path:
-    """Copy a run, let `change` alter its outcomes and its rows of scores, sign it anew."""
+    """Copy a run, let `change` alter its day sums and its rows of scores, sign it anew."""
     shutil.copytree(run, folder)
-    outcomes = read_parquet(folder / "outcomes.parquet")
+    days = read_parquet(folder / "days.parquet")
     rows = json.loads((folder / "metrics.json").read_text())
-    outcomes, rows = change(outcomes, rows)
-    pq.write_table(outcomes, folder / "outcomes.parquet")
+    sums, rows = change(days.to_pylist(), rows)
+    pq.write_table(pa.Table.from_pylist(sums, schema=days.schema), folder / "days.parquet")
     (folder / "metrics.json").write_text(json.dumps(rows))
     manifest = json.loads((folder / "manifest.json").read_text())
-    for name in ("outcomes.parquet", "metrics.json"):
+    for name in ("days.parquet", "metrics.json"):
         manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
+
+
+def named(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(row[name] for name in KEY[1:])
 
 
 def score(**fields: Any) -> Score:
@@ -142,30 +150,33 @@ def test_a_run_passes_its_own_baseline(first, baseline):
 def test_a_planted_loss_of_two_points_is_caught_although_the_interval_is_wide(
     first, baseline, tmp_path
 ):
-    def lose(outcomes: pa.Table, rows: list[dict[str, Any]]) -> Any:
+    outcomes = open_run(first).outcomes()
+    c = {name: outcomes[name].to_numpy() for name in outcomes.column_names[1:]}
+    mine = (c["horizon_ns"] == DAY_NS) & c["birth"] & (c["censor"] == 0)
+    hits = np.flatnonzero(mine & (c["visited"] == 1))
+    n_lost = round(0.02 * mine.sum())
+    taken = hits[:: len(hits) // n_lost][:n_lost]
+
+    def lose(days: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Any:
         """Take visits from episodes at 24 h until the mirror lift is two points lower."""
-        c = _columns(outcomes)
-        mine = (c["horizon_ns"] == DAY_NS) & c["birth"] & (c["censor"] == 0)
-        hits = np.flatnonzero(mine & (c["visited"] == 1))
-        taken = hits[:: len(hits) // round(0.02 * mine.sum())][: round(0.02 * mine.sum())]
-        visited = c["visited"].copy()
-        visited[taken] = 0
-        c["visited"] = visited
-        at = outcomes.schema.get_field_index("visited")
+        sums = {tuple(row[name] for name in KEY): row for row in days}
         for row in rows:
             if row["horizon"] == "24h" and row["statistic"] in ("mirror_lift", "brownian_lift"):
-                found = row_scores(
-                    row["statistic"], row["side"], _rows(c, row["symbol"], DAY_NS), {}
-                )
-                change = float(found[0].mean()) - row["value"]
+                side = {"long": 1, "short": -1}.get(row["side"])
+                lost = taken if side is None else taken[c["side"][taken] == side]
+                held = sums[tuple(row[name] for name in KEY)]
+                for day in c["at"][lost] // DAY_NS - held["first_day"]:
+                    held["total"][day] -= 1.0
+                change = sum(held["total"]) / sum(held["count"]) - row["value"]
+                assert change == pytest.approx(-len(lost) / row["n_episodes"])
                 for name in ("value", "ci_low", "ci_high"):
                     row[name] += change
-        return outcomes.set_column(at, "visited", pa.array(visited)), rows
+        return days, rows
 
     worse = rewritten(first, tmp_path / "worse", lose)
     report = check(open_run(worse), load_baseline(baseline))
     assert not report.passed
-    lost = next(f for f in report.findings if f.key == MAGNET)
+    lost = next(f for f in report.findings if f.key[1:] == MAGNET)
     assert lost.kind == "loss"
     assert lost.change == pytest.approx(-0.02, abs=0.002)
     assert lost.paired.value == pytest.approx(lost.change)
@@ -196,13 +207,10 @@ def test_a_refactor_passes_and_a_worse_estimator_does_not(monkeypatch, capsys, f
         assert found["forecasts_same"] == {"SIM": expected == 0}
         differs = {(d["what"], d["name"]) for d in found["differs"]}
         assert differs >= {("estimators", "gated_estimator.py"), ("estimators", "gated_helper.py")}
-    worst = next(f for f in found["findings"] if tuple(f[k] for k in KEY) == MAGNET)
+    worst = next(f for f in found["findings"] if named(f) == MAGNET)
     assert worst["kind"] in {"loss", "count"}
     assert any(f["kind"] == "loss" for f in found["findings"])
     (yaml.parent / "gated_estimator.py").write_text(REFERENCE)
-
-
-KEY = ("claim", "symbol", "horizon", "side", "statistic")
 
 
 @pytest.mark.parametrize(
@@ -266,17 +274,17 @@ def test_a_small_loss_that_is_certain_counts_on_the_rows_of_verdicts():
 
 
 def test_missing_and_new_rows(first, baseline, tmp_path):
-    def fewer(outcomes: Any, rows: list[Any]) -> Any:
-        return outcomes, [r for r in rows if tuple(r[k] for k in KEY) != MAGNET]
+    def fewer(days: Any, rows: list[Any]) -> Any:
+        return days, [r for r in rows if named(r) != MAGNET]
 
     without = rewritten(first, tmp_path / "without", fewer)
     report = check(open_run(without), load_baseline(baseline))
-    assert [(f.kind, f.key) for f in report.findings] == [("missing", MAGNET)]
+    assert [(f.kind, f.key[1:]) for f in report.findings] == [("missing", MAGNET)]
     assert not report.passed
     accepted = tmp_path / "fewer.json"
     update_baseline(open_run(without), accepted, "a row taken out for the test")
     again = check(open_run(first), load_baseline(accepted))
-    assert [(f.kind, f.key) for f in again.findings] == [("new", MAGNET)]
+    assert [(f.kind, f.key[1:]) for f in again.findings] == [("new", MAGNET)]
     assert again.passed
 
 
@@ -310,15 +318,15 @@ def test_another_tape_or_configuration_is_not_comparable(
 
 
 def test_renewing_keeps_the_reasons_and_what_changed(first, baseline, tmp_path):
-    def more(outcomes: Any, rows: list[Any]) -> Any:
+    def more(days: Any, rows: list[Any]) -> Any:
         for row in rows:
-            if tuple(row[k] for k in KEY) == MAGNET:
+            if named(row) == MAGNET:
                 row["value"] += 0.03
-        return outcomes, rows
+        return days, rows
 
     better = rewritten(first, tmp_path / "better", more)
     report = check(open_run(better), load_baseline(baseline))
-    assert [(f.kind, f.key) for f in report.findings] == [("gain", MAGNET)]
+    assert [(f.kind, f.key[1:]) for f in report.findings] == [("gain", MAGNET)]
     assert report.passed
     update_baseline(open_run(better), baseline, "an improvement,\n made up")
     held = load_baseline(baseline)
@@ -327,7 +335,7 @@ def test_renewing_keeps_the_reasons_and_what_changed(first, baseline, tmp_path):
         "an improvement, made up",
     ]
     [moved] = held.history[-1].changed
-    assert moved.row == "magnet pooled 24h both mirror_lift"
+    assert moved.row.endswith(" magnet pooled 24h both mirror_lift")
     assert moved.new - moved.old == pytest.approx(0.03, abs=1e-5)
     assert check(open_run(better), held).findings == ()
     assert check(open_run(first), held).findings[0].kind == "loss"
@@ -376,7 +384,7 @@ def test_a_baseline_of_another_experiment_is_not_overwritten(first, baseline):
         (lambda _: "[]", "not a baseline"),
         (lambda _: "null", "not a baseline"),
         (lambda _: "{}", "not a baseline: key 'format'"),
-        (lambda t: t.replace("liqbt baseline 1", "liqbt baseline 2"), "'format'"),
+        (lambda t: t.replace("liqbt baseline 2", "liqbt baseline 1"), "'format'"),
         (lambda t: t.replace('"value": ', '"value": NaN, "valve": ', 1), "it holds NaN"),
         (lambda t: t.replace('"value": ', '"value": 1e999, "valve": ', 1), "did you mean 'value'"),
         (lambda t: t.replace('"value": ', '"value": "many", "valve": ', 1), "did you mean 'value'"),
@@ -442,31 +450,57 @@ def test_update_and_reason_go_together(monkeypatch, capsys, first, tmp_path):
         assert (code, "go together" in err) == (2, True)
 
 
-def test_day_sums_are_those_of_every_row_that_is_known(first):
+def test_the_stored_day_sums_reproduce_every_row(first):
     run = open_run(first)
-    outcomes, landmarks = _columns(run.outcomes()), _columns(run.first_sides())
+    held = run.days()
+    valued = [row for row in run.scores if np.isfinite(row.value)]
+    assert {key_of(row) for row in valued} == set(held)
+    assert len(valued) >= 40
+    for row in valued:
+        days = held[key_of(row)]
+        total = days.total.sum()
+        value = total if statistic_of(row.statistic).total else total / days.count.sum()
+        assert value == pytest.approx(row.value, abs=1e-12)
+        assert (days.units, days.n_days) == (row.n_episodes, row.n_days)
+
+
+def test_the_stored_day_sums_of_visits_are_those_of_the_outcomes(first):
+    """Counted anew from the table of outcomes, episode by episode."""
+    run = open_run(first)
+    held, outcomes = run.days(), run.outcomes().to_pylist()
+    other = {"hit_rate": None, "brownian_lift": "brownian", "mirror_lift": "mirror_visited"}
     known = 0
     for row in run.scores:
-        hours = {"4h": 4, "24h": 24}[row.horizon]
-        found = row_scores(
-            row.statistic,
-            row.side,
-            _rows(outcomes, row.symbol, hours * HOUR_NS),
-            _rows(landmarks, row.symbol, hours * HOUR_NS),
-        )
-        if found is None:
+        name = row.statistic.removesuffix("_densest").removesuffix("_dense")
+        if name not in other:
             continue
+        born = "densest_birth" if row.statistic.endswith("_densest") else "birth"
+        sums: dict[int, list[float]] = {}
+        for one in outcomes:
+            if (
+                one["horizon_ns"] == {"4h": 4, "24h": 24}[row.horizon] * HOUR_NS
+                and one["side"] in {"long": (1,), "short": (-1,)}.get(row.side, (1, -1))
+                and one[born]
+                and one["censor"] == 0
+                and (not row.statistic.endswith("_dense") or one["density_rank"] > 0.8)
+            ):
+                day = sums.setdefault(one["at"] // DAY_NS, [0.0, 0.0])
+                day[0] += one["visited"] - (one[other[name]] if other[name] else 0.0)
+                day[1] += 1.0
+        days = held[key_of(row)]
+        for i, pair in enumerate(zip(days.total, days.count, strict=True)):
+            expected = sums.pop(days.first_day + i, [0.0, 0.0])
+            assert pair == pytest.approx(tuple(expected), abs=1e-9)
+        assert not sums
         known += 1
-        assert len(found[0]) == row.n_episodes
-        assert found[0].mean() == pytest.approx(row.value, abs=1e-12)
-    assert known >= 40
+    assert known == 2 * 2 * 3 * 5
 
 
 def test_day_sums_of_levels_that_no_map_draws_are_those_of_their_rows(first):
     run = open_run(first)
     rows = [score for score in run.scores if score.statistic.startswith("visit_gain")]
     found = row_days(run, map(key_of, rows))
-    assert UNITS in found
+    assert UNITS in {key[1:] for key in found}
     assert len(found) == len(rows) == 4
     for row in rows:
         days = found[key_of(row)]
@@ -478,7 +512,7 @@ def test_two_maps_are_held_apart_on_levels_that_neither_draws():
     """The interval of the difference decides, and so does a loss beyond 0.002 nats."""
     claim, symbol, horizon, side, statistic = UNITS
     named = {"claim": claim, "symbol": symbol, "horizon": horizon, "side": side}
-    assert rule_of(statistic).tolerance == rule_of("first_side_gain").tolerance == 0.002
+    assert statistic_of(statistic).tolerance == statistic_of("first_side_gain").tolerance == 0.002
     base = replace(score(), **named, statistic=statistic, value=0.010, n_episodes=800)
 
     def kinds_of(value, low, high, *, n=800, old=base, paired=True):
@@ -505,7 +539,7 @@ def test_levels_that_no_map_draws_decide_where_only_the_map_differs(
     asked = []
 
     def noting(base, new, paired):
-        asked.append((key_of(base), paired))
+        asked.append((key_of(base)[1:], paired))
         return []
 
     other = EXPERIMENT.replace(':Mine"}', f':Mine", {key}}}')
@@ -531,7 +565,7 @@ def test_two_runs_side_by_side(monkeypatch, capsys, first, tmp_path):
     assert "differs in 'clusters'" in out
     code, out, _ = call(monkeypatch, capsys, "compare", first, other, "--json")
     value = json.loads(out)
-    row = next(r for r in value["rows"] if tuple(r[k] for k in KEY) == MAGNET)
+    row = next(r for r in value["rows"] if named(r) == MAGNET)
     assert not row["same"]
     assert row["change"] == pytest.approx(row["b"]["value"] - row["a"]["value"])
     assert row["paired"]["value"] == pytest.approx(row["change"])
@@ -541,4 +575,4 @@ def test_two_runs_side_by_side(monkeypatch, capsys, first, tmp_path):
 def test_compare_needs_two_runs(monkeypatch, capsys, first, tmp_path):
     code, _, err = call(monkeypatch, capsys, "compare", first, tmp_path)
     assert (code, len(err.splitlines())) == (2, 1)
-    assert {key_of(s) for s in open_run(first).scores} >= {MAGNET}
+    assert {key_of(s)[1:] for s in open_run(first).scores} >= {MAGNET}

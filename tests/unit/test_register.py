@@ -7,15 +7,19 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 from direction_world import landmarks
+from evaluation_world import evidence_with
 from shell import call
 
+from liqbt.config.fields import instant_ns
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
 from liqbt.learn.models import predict_landmarks
 from liqbt.learn.walk import ModelOptions
@@ -23,12 +27,9 @@ from liqbt.log.store import EventLog
 from liqbt.registry.registrations import PARTS, openings
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
-from liqbt.config.fields import instant_ns
-from liqbt.study.pipeline import calibration
 from liqbt.study.published.markets import score_options
 from liqbt.study.published.score import score_forecasts
 from liqbt.study.run import run_experiment
-from liqbt.config.schema import EvaluationOptions
 from liqbt.study.unseal import register_experiment, unseal_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Kind
 
@@ -247,11 +248,14 @@ def test_what_was_issued_before_is_learnt_from_and_not_scored():
     early = np.concatenate([rows, rows])
     early["at"], early["matured_ns"] = np.arange(6), 7
     early["horizon_ns"][3:] = 2 * DAY_NS
-    options = EvaluationOptions()
-    found = {
-        name: calibration(options, training)(rows)
-        for name, training in {"none": None, "all": early, "its own": early[:3]}.items()
-    }
+    found = {}
+    for name, training in {"none": None, "all": early, "its own": early[:3]}.items():
+        evidence = evidence_with("A", [], EvaluationConfig(horizons_ns=(DAY_NS,)))
+        seen = evidence.observed
+        vars(evidence)["observed"] = replace(seen, first_sides=rows)
+        past = None if training is None else replace(seen, first_sides=training)
+        vars(evidence)["_trained"] = past
+        found[name] = evidence.first_sides
     for one in found.values():
         np.testing.assert_array_equal(one["at"], rows["at"])
     assert found["none"]["theta"][0] == 0.0 < found["all"]["theta"][0]

@@ -10,6 +10,7 @@ from evaluation_world import (
     MAP_SIGMA,
     START,
     brownian_market,
+    evidence_with,
     map_forecast,
     map_market,
     points,
@@ -18,18 +19,21 @@ from evaluation_world import (
 from scipy.optimize import minimize
 
 from liqbt.errors import DataError
-from liqbt.evaluation.claims.visit import VISIT_DTYPE, cluster_levels, unit_levels, visit_scores
+from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
-from liqbt.evaluation.evaluate import observe
+from liqbt.evaluation.evaluate import Evaluation, evaluate, scored
+from liqbt.evaluation.evidence import Evidence, observe
 from liqbt.evaluation.funding import Funding
+from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
 from liqbt.learn.models import VISIT_MODELS, predict_visits
 from liqbt.learn.walk import ModelOptions
-from liqbt.config.schema import EvaluationOptions
-from liqbt.study.visits import run_visits
+from liqbt.study.pipeline import Study
+from liqbt.study.tables import run_parquet, run_tables
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Side
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,))
 OPTIONS = ModelOptions()
+GAINS = [s for s in STATISTICS if "levels" in s.needs]
 
 
 def levels(seed, n_days=120, per_day=8, effect=0.0):
@@ -163,14 +167,17 @@ def test_an_outcome_that_is_known_at_its_own_issue_is_refused():
 def gains(seed, effect):
     rows = levels(seed, effect=effect)
     issued = predict_visits(rows, OPTIONS)
-    found = visit_scores(
-        (rows, issued),
-        (rows[:0], predict_visits(rows[:0], OPTIONS)),
-        ["A"],
-        CONFIG,
-        np.random.default_rng(1),
-    )
-    return {d.score.statistic: d.score for d in found.details if d.score.symbol == "pooled"}
+    held = {"units": (rows, issued), "clusters": (rows[:0], predict_visits(rows[:0], OPTIONS))}
+    evidence = evidence_with("A", rows["at"], CONFIG, levels=held)
+    found = scored(evidence, GAINS)
+    return {d.score.statistic: d.score for d in found if d.score.symbol == "pooled"}
+
+
+def kept(evaluation):
+    """Tables and Parquet files of a run of one estimator."""
+    issued = {m.symbol: m.forecasts for m in evaluation.evidence.markets}
+    done = Study(forecasts={"x": issued}, evaluations={"x": evaluation})
+    return run_tables(done, []), run_parquet(done)
 
 
 def test_a_map_that_knows_gains_and_one_that_does_not_does_not():
@@ -186,37 +193,43 @@ def test_scores_are_of_levels_that_fitted_models_were_issued_for():
     rows = levels(7)
     issued = predict_visits(rows, OPTIONS)
     ready = rows["scored"] & (issued.n_trained > 0)
-    found = visit_scores((rows, issued), (rows, issued), ["A"], CONFIG, np.random.default_rng(1))
-    assert {d.score.n_episodes for d in found.details} == {int(ready.sum())}
+    both = dict.fromkeys(("units", "clusters"), (rows, issued))
+    evidence = evidence_with("A", rows["at"], CONFIG, levels=both)
+    details = [*scored(evidence, GAINS)]
+    assert {d.score.n_episodes for d in details} == {int(ready.sum())}
     assert 0 < ready.sum() < len(rows)
     log_p = {
         name: np.log(np.where(rows["visited"] == 1, p, 1 - p))[ready].mean()
         for name, p in {**issued.p, "brownian": rows["brownian"]}.items()
     }
-    values = {d.score.statistic: d.score.value for d in found.details}
+    values = {d.score.statistic: d.score.value for d in details}
     assert values["visit_gain"] == pytest.approx(log_p["full"] - log_p["ablated"])
     assert values["visit_gain_over_brownian"] == pytest.approx(log_p["full"] - log_p["brownian"])
     assert values["cluster_visit_gain"] == values["visit_gain"]
-    assert set(found.reliability) == set(found.corp) == {"full", "ablated", "brownian"}
-    for name, bins in found.reliability.items():
-        assert sum(row.frequency.n_episodes for row in bins) == ready.sum(), name
-    assert found.corp["ablated"].miscalibration < 0.01
+    tables, _ = kept(Evaluation(details=(), bands=(), evidence=evidence))
+    parts = {row["probability"]: row for row in tables["corp"]}
+    bins = {name: [r for r in tables["reliability"] if r["probability"] == name] for name in parts}
+    assert set(parts) == {"full", "ablated", "brownian"}
+    for name, mine in bins.items():
+        assert sum(row["n_episodes"] for row in mine) == ready.sum(), name
+    assert parts["ablated"]["miscalibration"] < 0.01
 
 
 def test_a_run_keeps_the_levels_that_were_scored_and_has_none_without_the_primary_horizon():
     market = brownian_market(np.random.default_rng(1), days=40, kind="bars")
-    outcomes = observe([market], CONFIG).outcomes
-    rng = np.random.default_rng(0)
-    found = run_visits([market], [], outcomes, CONFIG, EvaluationOptions(), rng)
-    units = found.parquet["visits.parquet"].to_pydict()
-    assert len(units["p"]) == found.visits.details[0].score.n_episodes > 150
+    found = evaluate(Evidence(markets=[market], config=CONFIG), GAINS)
+    tables, parquet = kept(found)
+    units = parquet["visits.parquet"].to_pydict()
+    assert len(units["p"]) == found.scores[0].n_episodes > 150
     assert set(units["symbol"]) == {"A"}
-    assert sum(row["n_episodes"] for row in found.tables["reliability"]) == 3 * len(
-        found.parquet["cluster_visits.parquet"]
+    assert sum(row["n_episodes"] for row in tables["reliability"]) == 3 * len(
+        parquet["cluster_visits.parquet"]
     )
     short = EvaluationConfig(horizons_ns=(4 * HOUR_NS,))
-    none = run_visits([market], [], outcomes, short, EvaluationOptions(), rng)
-    assert (none.parquet, none.visits.details) == ({}, ())
+    none = evaluate(Evidence(markets=[market], config=short), GAINS)
+    tables, parquet = kept(none)
+    assert (none.details, tables["reliability"], tables["corp"]) == ((), [], [])
+    assert {"visits.parquet", "cluster_visits.parquet"}.isdisjoint(parquet)
 
 
 def test_what_was_issued_before_teaches_and_is_not_scored():
@@ -226,11 +239,8 @@ def test_what_was_issued_before_teaches_and_is_not_scored():
     early = [f for f in market.forecasts if f.at < since]
     late = replace(market, forecasts=market.forecasts[len(early) :])
     before = replace(market, forecasts=early)
-    outcomes = observe([late], CONFIG).outcomes
-    rng = np.random.default_rng(0)
-    alone, taught = (
-        run_visits([late], past, outcomes, CONFIG, EvaluationOptions(), rng)
-        for past in ([], [before])
-    )
-    first = [min(found.parquet["visits.parquet"]["at"].to_pylist()) for found in (alone, taught)]
+    first = []
+    for past in ([], [before]):
+        found = evaluate(Evidence(markets=[late], config=CONFIG, training=past), GAINS)
+        first.append(min(kept(found)[1]["visits.parquet"]["at"].to_pylist()))
     assert first[1] == since < first[0]

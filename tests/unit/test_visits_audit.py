@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from liqbt.audit.lookahead import lookahead
+from liqbt.evaluation import evidence
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
-from liqbt.study import visits as stage
+from liqbt.study import pipeline, traces
 from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import forecast_items, forecast_times
 from liqbt.study.replicate import world_experiment
 from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
@@ -32,7 +32,7 @@ def market():
     made = simulate(world, seed=3)
     kinds = dict(experiment.symbols["SIM"].events)
     tape = tape_from_tables(made.tables, Selection(kinds=kinds))
-    times = forecast_times(experiment, tape)
+    times = pipeline.forecast_times(experiment, tape)
     return experiment, tape, replay(tape, build_estimator(experiment, "SIM"), times)
 
 
@@ -40,16 +40,15 @@ def market():
 def only_visits(monkeypatch):
     """What else is issued has its own tests."""
 
-    def plain(_experiment, symbol, forecasts, *_):
-        return forecast_items(symbol, forecasts)
-
-    monkeypatch.setattr(stage.pipeline, "issued_items", plain)
+    monkeypatch.setattr(pipeline, "with_structures", lambda *given: given[1])
+    for name in ("_tilts", "_placebo", "_predicted"):
+        monkeypatch.setattr(traces, name, lambda *_: [])
 
 
 def derived(tape, until):
     experiment, _, forecasts = market()
     chosen = [f for f in forecasts if until is None or f.at <= until]
-    return stage.issued_items(experiment, "SIM", chosen, tape)
+    return pipeline.issued_items(experiment, "SIM", chosen, tape)
 
 
 def load():
@@ -75,19 +74,14 @@ def test_levels_and_their_probabilities_are_issued_and_pass():
 
 @pytest.mark.parametrize("early_ns", [DAY_NS, 2 * DAY_NS])
 def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, early_ns):
-    honest = stage.visit_models
+    honest = evidence.predict_visits
 
-    def cheating(options):
-        predict = honest(options)
+    def cheating(rows, options, **past):
+        early = rows.copy()
+        early["matured_ns"] = np.maximum(rows["matured_ns"] - early_ns, rows["at"] + 1)
+        return honest(early, options, **past)
 
-        def peek(rows):
-            early = rows.copy()
-            early["matured_ns"] = np.maximum(rows["matured_ns"] - early_ns, rows["at"] + 1)
-            return predict(early)
-
-        return peek
-
-    monkeypatch.setattr(stage, "visit_models", cheating)
+    monkeypatch.setattr(evidence, "predict_visits", cheating)
     found = [audit(seed) for seed in (1, 2, 3)]
     caught = [result for result in found if not result.passed]
     assert caught

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from liqbt.study.schema import load_experiment
 from liqbt.gate.baseline import load_baseline
+from liqbt.study.schema import load_experiment
 
 ACTION = re.compile(r"actions/(checkout|setup-python|cache|upload-artifact)@v\d+")
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.statistic import (
@@ -57,6 +57,31 @@ CLAIM: Final = Claim(
     number="5",
     primary=True,
     status=ClaimStatus.TESTABLE,
+)
+
+
+def _keys(world: Any, strength: float) -> dict[str, float]:
+    """Return the keys that make jumps lean by the asymmetry, and beyond 1 make them more frequent.
+
+    `direction` cannot lean farther than 1: then every jump leans, there are `strength` times as
+    many, and volatility is smaller by the root of that, so that their sum moves the price about as
+    far in a day as before.
+    """
+    if strength <= 1.0:
+        return {"direction": strength}
+    return {
+        "direction": 1.0,
+        "jumps_per_day": world.price.jumps_per_day * strength,
+        "daily_volatility": world.price.daily_volatility / float(np.sqrt(strength)),
+    }
+
+
+TRIAL: Final = Trial(
+    strengths=(1.0, 2.0, 4.0, 8.0),
+    measure="direction",
+    effects=("skill_per_day", "crowded_move"),
+    beside=("first_side_skill",),
+    keys=_keys,
 )
 
 FIRST_SIDE: Final = Group(

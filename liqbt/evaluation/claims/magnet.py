@@ -26,7 +26,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from liqbt.evaluation.bins import ResponseBins
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.claims.visit import (
     GROUPS,
     OVER_WALK,
@@ -62,6 +62,12 @@ CLAIM: Final = Claim(
     number="3",
     primary=True,
     status=ClaimStatus.TESTABLE,
+)
+
+TRIAL: Final = Trial(
+    strengths=(0.5, 1.0, 1.5, 2.0),
+    measure="levels",
+    effects=("dose_response_twin", "dose_response_raw"),
 )
 
 DOSE: Final = Group(

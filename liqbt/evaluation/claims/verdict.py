@@ -166,8 +166,11 @@ def _decide(
     show = partial(effect_words, claim)
     base = row.null if claim.target is None else claim.target
     effect, low, high = row.value - base, row.ci_low - base, row.ci_high - base
-    power = power_at(claim.smallest_effect - claim.least_bound, row.mde, alpha=claim.alpha)
-    detectable = row.mde + claim.least_bound
+    mde = row.mde
+    if claim.target is not None:  # the smallest effect is one over its nulls
+        mde = max((one.score.mde for one in conditions), default=mde)
+    power = power_at(claim.smallest_effect - claim.least_bound, mde, alpha=claim.alpha)
+    detectable = mde + claim.least_bound
     smallest = show(claim.smallest_effect)
     interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
@@ -178,7 +181,7 @@ def _decide(
     enough = agree and reached and effect >= claim.least_value
     if enough and unmet is None:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
-    if enough and unmet is not None:
+    if enough and (claim.target is None or detectable <= claim.smallest_effect):
         return VerdictWord.INCONCLUSIVE, f"above its null, but {unmet} {tail}"
     if detectable > claim.smallest_effect:
         return VerdictWord.UNDERPOWERED, (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
+from liqbt.evaluation.inference.estimates import Estimate
 from liqbt.evaluation.lifts import SUBSETS, births_of, on_side
 from liqbt.evaluation.probability import Corp, brier_score, corp, log_score
 from liqbt.evaluation.statistic import (
@@ -32,10 +33,11 @@ from liqbt.evaluation.statistic import (
     Cell,
     Group,
     Reading,
+    Sampled,
     Statistic,
     Summed,
 )
-from liqbt.types import FloatArray
+from liqbt.types import DAY_NS, FloatArray
 
 CLAIM: Final = Claim(
     id="visit",
@@ -194,6 +196,8 @@ def _gain(kind: str, other: str) -> Summed:
     def summed(evidence: Evidence, cell: Cell) -> DaySums:
         table, issued = evidence.levels(kind)
         use = table["scored"] & (issued.n_trained > 0) & (table["symbol"] == cell.market)
+        if not use.any():
+            return day_sums(np.zeros(0), table["at"][:0])
         brownian = np.clip(table["brownian"], 1e-9, 1.0 - 1e-9)
         q = brownian if other == "brownian" else issued.p[other]
         if not use.any():
@@ -205,6 +209,10 @@ def _gain(kind: str, other: str) -> Summed:
     return summed
 
 
+Scoring: TypeAlias = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
+"""Takes stated and Brownian probabilities and outcomes; gives a score of each."""
+
+
 def _stated(evidence: Evidence, cell: Cell) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
     """Return stated and Brownian probabilities, outcomes and births of one cell's episodes."""
     rows = evidence.episodes(cell.market, cell.horizon_ns)
@@ -214,34 +222,34 @@ def _stated(evidence: Evidence, cell: Cell) -> tuple[FloatArray, FloatArray, Flo
     return p[use], rows["brownian"][use], y, rows["at"][use]
 
 
-def _stated_brier(evidence: Evidence, cell: Cell) -> DaySums:
-    p, q, y, at = _stated(evidence, cell)
-    return day_sums(brier_score(p, y), at, null=brier_score(q, y))
+def _of_stated(score: Scoring, null: Scoring | None = None) -> Summed:
+    """Return the day sums of a score of what was stated; none of a market where nothing was."""
+
+    def summed(evidence: Evidence, cell: Cell) -> DaySums | None:
+        p, q, y, at = _stated(evidence, cell)
+        if not len(y):
+            return None
+        return day_sums(score(p, q, y), at, null=None if null is None else null(p, q, y))
+
+    return summed
 
 
-def _stated_brier_gain(evidence: Evidence, cell: Cell) -> DaySums:
-    p, q, y, at = _stated(evidence, cell)
-    return day_sums(brier_score(q, y) - brier_score(p, y), at)
+def _log_skill(p: FloatArray, q: FloatArray, y: FloatArray) -> FloatArray:
+    return log_score(p, y) - log_score(q, y)
 
 
-def _stated_log_skill(evidence: Evidence, cell: Cell) -> DaySums:
-    p, q, y, at = _stated(evidence, cell)
-    return day_sums(log_score(p, y) - log_score(q, y), at)
-
-
-def _stated_impossible(evidence: Evidence, cell: Cell) -> DaySums:
-    p, q, y, at = _stated(evidence, cell)
-    return day_sums(np.isneginf(log_score(p, y) - log_score(q, y)).astype(np.float64), at)
-
-
-def _corp(part: str) -> Callable[[Evidence, Sequence[Cell]], tuple[float, float, int]]:
+def _corp(part: str) -> Sampled:
     """Return a part of the stated probabilities' Brier score, and that of Brownian motion."""
 
-    def sampled(evidence: Evidence, cells: Sequence[Cell]) -> tuple[float, float, int]:
-        columns = [_stated(evidence, cell)[:3] for cell in cells]
-        p, q, y = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+    def sampled(evidence: Evidence, cells: Sequence[Cell]) -> tuple[Estimate, float] | None:
+        columns = [_stated(evidence, cell) for cell in cells]
+        p, q, y, at = (np.concatenate(parts) for parts in zip(*columns, strict=True))
+        if not len(y):
+            return None
         found: tuple[Corp, Corp] = corp(p, y), corp(q, y)
-        return float(getattr(found[0], part)), float(getattr(found[1], part)), len(y)
+        n_days = len(np.unique(at // DAY_NS))
+        ours = Estimate(value=getattr(found[0], part), n_episodes=len(y), n_days=n_days)
+        return ours, float(getattr(found[1], part))
 
     return sampled
 
@@ -381,7 +389,7 @@ STATISTICS: Final = (
     _stated_statistic(
         "brier",
         "Brier score",
-        day_sums=_stated_brier,
+        day_sums=_of_stated(lambda p, _, y: brier_score(p, y), lambda _, q, y: brier_score(q, y)),
         better=Better.LOWER,
         bounds=(0.0, 1.0),
         reading=Reading(
@@ -392,7 +400,7 @@ STATISTICS: Final = (
     _stated_statistic(
         "brier_gain",
         "Brier score, gain",
-        day_sums=_stated_brier_gain,
+        day_sums=_of_stated(lambda p, q, y: brier_score(q, y) - brier_score(p, y)),
         reading=Reading(text="Their gain is {value}."),
         unit=THOUSANDTHS,
         better=Better.HIGHER,
@@ -401,7 +409,7 @@ STATISTICS: Final = (
     _stated_statistic(
         "log_skill",
         "Logarithmic skill",
-        day_sums=_stated_log_skill,
+        day_sums=_of_stated(_log_skill),
         unit=MILLINATS,
         better=Better.HIGHER,
         tolerance=0.002,
@@ -409,7 +417,7 @@ STATISTICS: Final = (
     _stated_statistic(
         "impossible",
         "Outcomes called impossible",
-        day_sums=_stated_impossible,
+        day_sums=_of_stated(lambda *given: np.isneginf(_log_skill(*given)).astype(np.float64)),
         reading=Reading(
             text="What had been called impossible came to pass: {value} of {n} episodes.",
             positive=True,

@@ -170,7 +170,13 @@ def day_sums(
     """
     if not len(scores):
         none = np.zeros(0)
-        return DaySums(total=none, count=none, n_units=0)
+        return DaySums(
+            total=none,
+            count=none,
+            n_units=0,
+            null=None if null is None else none,
+            hits=None if hits is None else none,
+        )
     day = born_ns // DAY_NS
     first = int(day.min())
     day = day - first
