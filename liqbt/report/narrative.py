@@ -1,4 +1,7 @@
-"""What the numbers say, in words made by code from the rows: never stronger than the verdict."""
+"""What the numbers say, in words made by code from the rows: never stronger than the verdict.
+
+Of levels that somebody else published also what was read, and what cannot be checked.
+"""
 
 from __future__ import annotations
 
@@ -239,20 +242,19 @@ PUBLISHED: Final = "This is a map as it was published; what it was made of is fo
 
 
 def published_section(run: Run) -> dict[str, Any] | None:
-    """Return the sentences and the table of a file that was scored; None for any other run.
+    """Return the sentences on a file that was scored; None for any other run.
 
     Returns
     -------
     dict or None
-        `banner` (what cannot be checked) and `facts` (what was read, and what became of the
-        probabilities that were stated).
+        `banner` (what cannot be checked) and `facts` (what was read).
     """
     about = run.manifest.get("published")
     if about is None:
         return None
     return {
         "banner": fmt.one_line(str(about["unseen"]), 600),
-        "facts": [fmt.one_line(text, 600) for text in (*_facts(about), *_stated_lines(run))],
+        "facts": [fmt.one_line(text, 600) for text in _facts(about)],
     }
 
 

@@ -279,12 +279,12 @@ def _count(kind: str) -> Summed:
 
 
 def _gain_statistic(
-    name: str, column: str, day_sums: Summed, null: str, **fields: Any
+    name: str, column: str, day_sums: Summed, null: str, *, label: str = "", **fields: Any
 ) -> Statistic:
     return Statistic(
         id=name,
         claim="direction",
-        label=f"First side, gain over {null}",
+        label=label or f"First side, gain over {null}",
         column=column,
         unit=MILLINATS,
         null=null,
@@ -355,6 +355,7 @@ STATISTICS: Final = (
         "The same model without asymmetry",
         _over("ablated"),
         "the same model without asymmetry",
+        label="First side, gain of the asymmetry",
         reading=Reading(
             text="To a model that knows distances, trends and volatility it adds {value} at {n} "
             "landmarks."

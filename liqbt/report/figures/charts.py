@@ -303,7 +303,7 @@ def reliability_figure(rows: Sequence[Mapping[str, Any]], *, name: str) -> Figur
             ax.text(
                 max(x, 4.0), -7, f"{int(row['n_episodes'])}", ha="center", fontsize=7, color=INK
             )
-        ax.set(xlim=(0, 100), ylim=(-10, 100), title=PROBABILITIES[key].capitalize())
+        ax.set(xlim=(0, 100), ylim=(-10, 103), title=PROBABILITIES[key].capitalize())
         ax.set_yticks(range(0, 101, 20))
         ax.set_xlabel("Probability issued, %")
         ax.set_aspect("equal")

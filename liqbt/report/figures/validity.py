@@ -112,7 +112,7 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
             ax.plot(x, 100 * share, marker=marker, color=colour, ms=6, lw=1.2)
         ax.axhline(80.0, color=GREY, lw=0.9, ls=(0, (4, 3)))
         ax.axhline(2.5, color=NULL, lw=0.9, ls=":")
-        ax.set_title(f"{claim}: {statistic_of(statistic).label}")
+        ax.set_title(f"{claim}:\n{statistic_of(statistic).label}")
         ax.set_ylim(-2, 102)
         ax.set_xlabel(unit)
     for k, days in enumerate(sorted({int(p["days"]) for p in points})):

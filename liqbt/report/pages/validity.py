@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from liqbt.evaluation.claims.register import statistic_of
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import Figure, drawing
 from liqbt.report.figures.validity import (
@@ -68,7 +69,7 @@ def _size_table(document: Mapping[str, Any]) -> Table | None:
     rows = [
         (
             str(cell["world"]).replace("_", " "),
-            str(cell["statistic"]),
+            statistic_of(str(cell["statistic"])).label,
             fmt.count(cell["replications"]),
             fmt.count(cell["rejections"]),
             fmt.percent(cell["rejections"] / cell["replications"]),
@@ -111,7 +112,7 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
         rows.append(
             (
                 str(p["claim"]),
-                str(p["statistic"]),
+                statistic_of(str(p["statistic"])).label,
                 fmt.fixed(p["strength"], 2),
                 fmt.count(p["days"]),
                 fmt.count(p["replications"]),
@@ -145,9 +146,9 @@ def _smallest_table(document: Mapping[str, Any]) -> Table | None:
         unit, scale = effect_axis(str(row["claim"]), str(row["statistic"]))
         effect = fmt.number(row["effect"])
         shown = fmt.fixed(scale * effect, 2, signed=True)
-        none = "none that was tried: underpowered at this length"
+        none = "none that was tried"
         cell = none if math.isnan(effect) else shown
-        name = (str(row["claim"]), str(row["statistic"]))
+        name = (str(row["claim"]), statistic_of(str(row["statistic"])).label)
         rows.append((*name, fmt.count(row["days"]), cell, unit))
     head = ("Claim", "Statistic", "Days", "Smallest effect found with 80% power", "What it is")
     return Table(head=head, rows=tuple(rows), text_columns=2) if rows else None
@@ -243,7 +244,7 @@ def _row(
     }
     return (
         fmt.one_line(claim),
-        fmt.one_line(statistic),
+        fmt.one_line(statistic_of(statistic).label),
         fmt.one_line(str(gate["word"])),
         found,
         limit,
