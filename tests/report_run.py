@@ -45,6 +45,7 @@ class FakeRun:
     sensitivities: tuple[Mapping[str, Any], ...]
     reliability: tuple[Mapping[str, Any], ...] = ()
     corp: tuple[Mapping[str, Any], ...] = ()
+    compared: tuple[Mapping[str, Any], ...] = ()
     maps: dict[str, list[Forecast]] = field(default_factory=dict)
     paths: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     table: Any = None

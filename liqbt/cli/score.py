@@ -56,7 +56,7 @@ def score(
     known at their time cannot be checked from outside. A refusal counts rows from 1, the first one
     after the header.
     """
-    from liqbt.report.pages.published import published_summary
+    from liqbt.report.narrative import published_summary
     from liqbt.report.pages.run import write_report
     from liqbt.study.published.markets import instrument_names, score_options
     from liqbt.study.published.score import score_forecasts

@@ -92,12 +92,52 @@ class Group:
         What is counted in it, such as `Episodes`.
     intro : str
         One sentence below the heading; empty for none.
+    note : str
+        How the table is read, below it; empty for none.
+    folded : bool
+        Whether a page opens it only when it is asked to.
+    charts : tuple of str
+        Kinds of charts that are drawn of it, by their names in `liqbt.report.figures.drawn`.
     """
 
     id: str
     title: str
     units: str
     intro: str = ""
+    note: str = ""
+    folded: bool = False
+    charts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a statistic is told in plain words; what its interval says is added to it.
+
+    Attributes
+    ----------
+    text : str
+        The sentence, with `{value}`, `{null}`, `{n}` and `{days}` where they are wanted.
+    absent : str
+        Said where there is no number, of this and of what else is in its group; empty: nothing.
+    positive : bool
+        Told only where the value lies above 0.
+    weaker, weaker_text : str
+        A statistic that may exclude its null while this one does not, and the sentence that says
+        so then, with its `{value}`.
+    bounds : tuple of str
+        Two statistics, one that decides what is undecided against this one and one that decides it
+        for this one; empty for none.
+    bounds_text : str
+        The sentence that gives both where they differ, with `{low}` and `{high}`.
+    """
+
+    text: str
+    absent: str = ""
+    positive: bool = False
+    weaker: str = ""
+    weaker_text: str = ""
+    bounds: tuple[str, ...] = ()
+    bounds_text: str = ""
 
 
 Summed: TypeAlias = "Callable[[Evidence, Cell], DaySums | None]"
@@ -134,7 +174,9 @@ class Statistic:
     claim : str
         The claim that it speaks to.
     label : str
-        What it is, in words: a column's heading, a row's name.
+        What it is, in words that stand alone: a row's name.
+    column : str
+        Its heading in its group's table; empty: the label.
     unit : Unit
         How it is written.
     better : Better
@@ -166,6 +208,13 @@ class Statistic:
     pairs_maps : bool
         Whether its units do not depend on what a map draws, nor its null: two runs that differ in
         their maps alone are paired on it.
+    reading : Reading or None
+        How it is told in plain words; None: not told, or, of one that decides a claim, by its
+        label.
+    line : str
+        What a forecast's one line calls that which its verdict is about; empty: not named there.
+    effect : str
+        What the truth of a simulated market measures in its place, with the unit: an axis.
     """
 
     id: str
@@ -186,6 +235,15 @@ class Statistic:
     headline: int = 0
     conditional: bool = True
     pairs_maps: bool = False
+    column: str = ""
+    reading: Reading | None = None
+    line: str = ""
+    effect: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What its column is called in the table of its group."""
+        return self.column or self.label
 
     @property
     def computed(self) -> bool:

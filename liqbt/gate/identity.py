@@ -148,10 +148,9 @@ def flat_config(config: Mapping[str, Any], model: type[Experiment] = Experiment)
             found[where] = value
 
     whole = with_defaults(config, model)
-    for symbol, market in config.get("symbols", {}).items():
-        whole["symbols"][symbol].pop("estimator", None)
-        if market.get("estimator"):  # what it states of its own
-            whole["symbols"][symbol]["estimator"] = market["estimator"]
+    for market in whole.get("symbols", {}).values():
+        if not market.get("estimators"):  # it has none of its own
+            market.pop("estimators", None)
     walk({k: v for k, v in whole.items() if k not in (*_NAMES, "data")}, "")
     return found
 
@@ -176,5 +175,5 @@ def identity_differences(base: Identity, new: Identity) -> list[IdentityDifferen
 
 def _shared(name: str) -> str:
     """Return which key of the experiment holds where a market states none of its own."""
-    own, _, key = name.rpartition(".estimator.")
-    return f"estimator.{key}" if own.startswith("symbols.") else name
+    own, _, key = name.partition(".estimators.")
+    return f"estimators.{key}" if own.startswith("symbols.") else name

@@ -118,7 +118,13 @@ def decimals_for(half_width: float, *, most: int = 4) -> int:
 
 
 def estimate(
-    value: float, ci_low: float, ci_high: float, *, scale: float = 1.0, signed: bool = False
+    value: float,
+    ci_low: float,
+    ci_high: float,
+    *,
+    scale: float = 1.0,
+    signed: bool = False,
+    decimals: int | None = None,
 ) -> str:
     """Write a value with its interval, to two significant digits of the half width.
 
@@ -130,6 +136,8 @@ def estimate(
         Applied to all three (100 turns fractions into points).
     signed : bool
         Whether positive numbers carry a plus.
+    decimals : int, optional
+        Of a value that has no interval; one of a hundredth, three of anything else by default.
 
     Examples
     --------
@@ -141,7 +149,10 @@ def estimate(
     if math.isnan(value):
         return DASH
     half = (ci_high - ci_low) / 2.0 * scale
-    decimals = decimals_for(half) if math.isfinite(half) else (1 if scale == 100.0 else 3)
+    if math.isfinite(half):
+        decimals = decimals_for(half)
+    elif decimals is None:
+        decimals = 1 if scale == 100.0 else 3
     centre = fixed(value * scale, decimals, signed=signed)
     if math.isnan(half):
         return f"{centre} [{DASH}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liqbt.errors import ConfigError
+from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.report import formatting as fmt
 from liqbt.report.tables import LevelRow, nearest
 from liqbt.types import Forecast, Ns, Side, Verdict
@@ -19,12 +20,14 @@ def latest_forecast(forecasts: list[Forecast], at: Ns | None) -> Forecast | None
     return max(issued, key=lambda f: f.at) if issued else None
 
 
-def cascade_note(verdicts: tuple[Verdict, ...]) -> str:
-    """Return what may be said of a cascade's direction: the verdict's word, or that none exists."""
-    for verdict in verdicts:
-        if verdict.claim == "cascade":
-            return f"cascade direction: verdict {verdict.word.value}"
-    return "cascade direction not tested"
+def verdict_notes(verdicts: tuple[Verdict, ...]) -> list[str]:
+    """Return what may be said beyond the map: the verdict's word, or that nothing was tested."""
+    words = {verdict.claim: f"verdict {verdict.word.value}" for verdict in verdicts}
+    return [
+        f"{one.line}: {words[one.claim]}" if one.claim in words else f"{one.line} not tested"
+        for one in STATISTICS
+        if one.line
+    ]
 
 
 def _side_words(row: LevelRow | None, side: Side) -> str:
@@ -55,7 +58,7 @@ def forecast_line(
     forecast : Forecast
         What is written down.
     verdicts : tuple of Verdict
-        The run's; only a verdict on cascades changes the cascade note.
+        The run's; of those claims that a line names, it gives the word.
     price_stand_in : str or None
         What stands in for the mark price; None where the run has one.
 
@@ -75,7 +78,7 @@ def forecast_line(
         _side_words(nearest(forecast, Side.SHORT), Side.SHORT),
         _side_words(nearest(forecast, Side.LONG), Side.LONG),
         _crowd_words(forecast),
-        cascade_note(verdicts),
+        *verdict_notes(verdicts),
     ]
     return "; ".join(parts)
 

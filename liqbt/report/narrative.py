@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.errors import one_line
+from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.statistic import Better, Group, Reading, Statistic
 from liqbt.report import formatting as fmt
-from liqbt.report.select import PRIMARY, find, horizons, main_symbol, verdict_of
+from liqbt.report.scores import (
+    DECIDING,
+    PRIMARY,
+    find,
+    has_null,
+    horizons,
+    is_known,
+    main_symbol,
+    mde_cell,
+    null_words,
+    own_scores,
+    statistics_of,
+    value_words,
+    verdict_of,
+    with_unit,
+)
 from liqbt.types import Score, Verdict, VerdictWord
 
 if TYPE_CHECKING:
@@ -39,22 +56,13 @@ VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
 }
 
 
-def _known(score: Score | None) -> bool:
-    return score is not None and score.n_episodes > 0 and not math.isnan(score.value)
-
-
-def _points(score: Score) -> str:
-    text = fmt.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
-    return f"{text} points"
-
-
 def rests_on(score: Score, verdict: Verdict | None) -> str:
     """Return the clause that keeps an interval away from zero from saying more than its verdict.
 
     Parameters
     ----------
     score : Score
-        A row whose interval excludes zero.
+        A row whose interval excludes its null.
     verdict : Verdict or None
         The verdict that rests on that very row.
     """
@@ -62,128 +70,106 @@ def rests_on(score: Score, verdict: Verdict | None) -> str:
         return (
             "no verdict rests on this row; among this many rows some intervals miss zero by chance"
         )
-    if verdict.word == VerdictWord.SUPPORTED and score.ci_low > 0:
+    if verdict.word == VerdictWord.SUPPORTED and _favours(score):
         return "the verdict is supported"
     return f"but the verdict is {verdict.word.value}: it is not to be read as a finding"
 
 
-def _unseen(score: Score, unit: str, scale: float) -> str:
-    if not math.isfinite(score.mde):
-        return "how small an effect could have been seen is not known"
-    decimals = fmt.decimals_for(score.mde * scale)
-    size = fmt.fixed(score.mde * scale, decimals)
-    return f"effects below {size} {unit} could not have been seen reliably"
+def _favours(score: Score) -> bool:
+    """Return whether the whole interval lies on the better side of the null."""
+    if statistic_of(score.statistic).better == Better.LOWER:
+        return score.ci_high < score.null
+    return score.ci_low > score.null
 
 
-def _effect(score: Score, verdict: Verdict | None, *, unit: str, scale: float) -> str:
-    """Judge one lift or skill by its interval and, where there is one, by its verdict."""
+def _excludes(score: Score) -> bool:
+    return score.ci_low > score.null or score.ci_high < score.null
+
+
+def _effect(score: Score, verdict: Verdict | None) -> str:
+    """Judge one difference by its interval and, where there is one, by its verdict."""
     if not (math.isfinite(score.ci_low) and math.isfinite(score.ci_high)):
         return "No interval could be had, so nothing can be said."
-    if score.ci_low <= 0.0 <= score.ci_high:
-        text = f"The interval contains zero: no effect found; {_unseen(score, unit, scale)}."
+    base = "zero" if score.null == 0.0 else null_words(score)
+    if not _excludes(score):
+        unseen = "how small an effect could have been seen is not known"
+        if math.isfinite(score.mde):
+            size = with_unit(statistic_of(score.statistic), mde_cell(score))
+            unseen = f"effects below {size} could not have been seen reliably"
+        text = f"The interval contains {base}: no effect found; {unseen}."
         if verdict is not None and verdict.word == VerdictWord.REFUTED:
             text += (
                 " The verdict is refuted: an effect of the smallest size of interest is excluded."
             )
         return text
-    where = "above" if score.ci_low > 0 else "below"
-    return f"The interval lies {where} zero, {rests_on(score, verdict)}."
+    where = "above" if score.ci_low > score.null else "below"
+    return f"The interval lies {where} {base}, {rests_on(score, verdict)}."
 
 
-def _visit_sentences(run: Run, symbol: str, horizon: str) -> list[str]:
-    hit = find(run.scores, "hit_rate", symbol, horizon)
-    mirror = find(run.scores, "mirror_lift", symbol, horizon)
-    walk = find(run.scores, "brownian_lift", symbol, horizon)
-    if not _known(hit) or hit is None:
-        return ["No episode could be scored, so nothing can be said."]
-    days = f"{fmt.count(hit.n_episodes)} episodes on {fmt.count(hit.n_days)} days"
-    out = [
-        f"{days}: the price entered {fmt.percent(hit.value)} of the clusters, where a random "
-        f"walk of the same volatility would have entered {fmt.percent(hit.null)}."
-    ]
-    if mirror is None or not _known(mirror):
-        return [*out, "There is no comparison with mirror images, so nothing more can be said."]
-    out.append(
-        f"Against mirror images at the same distance the difference is {_points(mirror)}. "
-        + _effect(mirror, verdict_of(run, mirror), unit="points", scale=100)
-    )
-    top = find(run.scores, "mirror_lift_densest", symbol, horizon)
-    if top is not None and _known(top):
-        out.append(
-            f"The densest cluster of each forecast alone ({fmt.count(top.n_episodes)} episodes) "
-            f"differs from its mirror by {_points(top)}. "
-            + _effect(top, verdict_of(run, top), unit="points", scale=100)
+def sentences(
+    run: Run, symbol: str, horizon: str, statistics: Sequence[Statistic]
+) -> Iterator[str]:
+    """Yield what each statistic says of one market and horizon, as its `Reading` has it.
+
+    One that decides a claim and has no reading of its own is told by its label.
+    """
+    scores = own_scores(run)
+    silent: set[Group] = set()
+    for one in statistics:
+        plain = Reading(text=f"{one.label}: {{value}}.") if one.id in DECIDING else None
+        told = one.reading or plain
+        if told is None or one.group in silent:
+            continue
+        score = find(scores, one.id, symbol, horizon)
+        if score is None or not is_known(score):
+            if told.absent:
+                silent |= {one.group} if one.group is not None else set()
+                yield told.absent
+            continue
+        if told.positive and not score.value > 0.0:
+            continue
+        text = told.text.format(
+            value=value_words(score),
+            null=null_words(score),
+            n=fmt.count(score.n_episodes),
+            days=fmt.count(score.n_days),
         )
-    if walk is not None and _excludes(walk) and not _excludes(mirror):
-        out.append(
-            f"The difference from the random walk, {_points(walk)}, excludes zero while that from "
-            "the mirror does not: misjudged volatility or a trend would do the same, so it alone "
-            "does not show an effect of clusters."
-        )
-    return out
+        judged = [_effect(score, verdict_of(run, score))] if one.unit.signed else []
+        yield " ".join([text, *judged, *_asides(scores, told, score)])
 
 
-def _excludes(score: Score) -> bool:
-    return score.ci_low > 0.0 or score.ci_high < 0.0
-
-
-def _direction_sentence(run: Run, symbol: str, horizon: str) -> list[str]:
-    skill = find(run.scores, "first_side_skill", symbol, horizon)
-    if skill is None or not _known(skill):
-        return []
-    value = fmt.estimate(skill.value, skill.ci_low, skill.ci_high, signed=True)
-    judged = _effect(skill, verdict_of(run, skill), unit="nats", scale=1.0)
-    count = f"{fmt.count(skill.n_episodes)} landmarks"
-    return [
-        f"Which side is reached first, {count}: the asymmetry adds {value} nats to a two-barrier "
-        f"random walk. {judged}{_tie_words(run, symbol, horizon)}",
-        *_gain_sentence(run, symbol, horizon),
-    ]
-
-
-def _gain_sentence(run: Run, symbol: str, horizon: str) -> list[str]:
-    """Say what the asymmetry adds to a model that knows the rest, where there is one."""
-    gain = find(run.scores, "first_side_gain", symbol, horizon)
-    if gain is None or not _known(gain):
-        return []
-    value = fmt.estimate(gain.value, gain.ci_low, gain.ci_high, signed=True)
-    judged = _effect(gain, verdict_of(run, gain), unit="nats", scale=1.0)
-    return [
-        f"To a model that knows distances, trends and volatility it adds {value} nats at "
-        f"{fmt.count(gain.n_episodes)} landmarks. {judged}"
-    ]
-
-
-def _tie_words(run: Run, symbol: str, horizon: str) -> str:
-    """Give both readings of ties (both sides touched in one bar) where they differ."""
-    low, high = (
-        find(run.scores, f"first_side_skill_{end}", symbol, horizon) for end in ("low", "high")
+def _asides(scores: Sequence[Score], told: Reading, score: Score) -> Iterator[str]:
+    """Yield what a weaker comparison shows alone, and both readings of what is undecided."""
+    weaker, *bounds = (
+        find(scores, name, score.symbol, score.horizon) for name in (told.weaker, *told.bounds)
     )
-    if low is None or high is None or not low.value < high.value:
-        return ""
-    bounds = [fmt.fixed(s.value, 4, signed=True) for s in (low, high)]
-    if bounds[0] == bounds[1]:
-        return ""
-    return f" Ties, both sides touched in one bar, read either way: {' to '.join(bounds)}."
+    if weaker is not None and _excludes(weaker) and not _excludes(score):
+        yield told.weaker_text.format(value=value_words(weaker))
+    if len(bounds) == 2 and bounds[0] is not None and bounds[1] is not None:
+        statistic = statistic_of(score.statistic)
+        low, high = (
+            fmt.fixed(one.value * statistic.unit.scale, 1, signed=statistic.unit.signed)
+            for one in (bounds[0], bounds[1])
+        )
+        if bounds[0].value < bounds[1].value and low != high:
+            yield told.bounds_text.format(low=low, high=with_unit(statistic, high))
 
 
 def reading(run: Run) -> list[tuple[str, str]]:
-    """Return the plain-words reading: a heading and a paragraph for each horizon.
+    """Return the plain-words reading: for each horizon a heading, and a line for each statistic.
 
     Parameters
     ----------
     run : Run
         A finished run. Its headline market is read: pooled, or its only one.
     """
-    symbol = main_symbol(run)
+    symbol, statistics = main_symbol(run), statistics_of(own_scores(run))
     out = []
     for horizon in horizons(run.scores):
         rank = "primary" if horizon == PRIMARY else "secondary"
-        sentences = [
-            *_visit_sentences(run, symbol, horizon),
-            *_direction_sentence(run, symbol, horizon),
-        ]
-        out.append((f"{fmt.horizon_words(horizon)} ({rank})", " ".join(sentences)))
+        text = "\n".join(sentences(run, symbol, horizon, statistics))
+        if text:
+            out.append((f"{fmt.horizon_words(horizon)} ({rank})", text))
     return out
 
 
@@ -215,24 +201,130 @@ def verdict_reasons(run: Run) -> str:
 
 
 def headline(run: Run) -> str:
-    """Return the run in one sentence: hit rate beside its null, and the verdicts.
+    """Return the run in one sentence: the statistics of the headline, and the verdicts.
 
-    It speaks of 24 h, or, where the run does not score that, of its shortest horizon.
+    It speaks of 24 h, or, where the run does not score that, of its shortest horizon; a rate
+    stands beside its null.
     """
-    symbol = main_symbol(run)
-    scored = horizons(run.scores)
+    symbol, scores = main_symbol(run), own_scores(run)
+    scored = horizons(scores)
     horizon = PRIMARY if PRIMARY in scored or not scored else scored[0]
     names = fmt.list_words([fmt.one_line(name) for name in run.manifest["symbols"]])
-    hit = find(run.scores, "hit_rate", symbol, horizon)
-    mirror = find(run.scores, "mirror_lift", symbol, horizon)
-    verdicts = _verdict_words(run.verdicts)
-    where = f"{names}, {fmt.horizon_words(horizon)}"
-    if hit is None or not _known(hit):
-        return f"{where}: no episode could be scored; {verdicts}."
-    text = (
-        f"{where}: {fmt.count(hit.n_episodes)} episodes, hit rate "
-        f"{fmt.percent(hit.value)} where a random walk gives {fmt.percent(hit.null)}"
+    chosen = sorted(
+        (one for one in statistics_of(scores) if one.headline), key=lambda one: one.headline
     )
-    if mirror is not None and _known(mirror):
-        text += f"; lift over the mirror {_points(mirror)}"
-    return f"{text}; {verdicts}."
+    found = [find(scores, one.id, symbol, horizon) for one in chosen]
+    known = [score for score in found if score is not None and is_known(score)]
+    where = f"{names}, {fmt.horizon_words(horizon)}"
+    verdicts = _verdict_words(run.verdicts)
+    if not known:
+        return f"{where}: no episode could be scored; {verdicts}."
+    group = statistic_of(known[0].statistic).group
+    units = "units" if group is None else group.units.lower()
+    told = "; ".join(_headline_words(score) for score in known)
+    return f"{where}: {fmt.count(known[0].n_episodes)} {units}, {told}; {verdicts}."
+
+
+def _headline_words(score: Score) -> str:
+    statistic = statistic_of(score.statistic)
+    name = statistic.label[:1].lower() + statistic.label[1:]
+    text = f"{name} {value_words(score)}"
+    if has_null(statistic):
+        text += f" where {statistic.null} gives {null_words(score)}"
+    return text
+
+
+PUBLISHED: Final = "This is a map as it was published; what it was made of is for its maker to say."
+"""What closes the caption of a published map."""
+
+
+def published_section(run: Run) -> dict[str, Any] | None:
+    """Return the sentences and the table of a file that was scored; None for any other run.
+
+    Returns
+    -------
+    dict or None
+        `banner` (what cannot be checked) and `facts` (what was read, and what became of the
+        probabilities that were stated).
+    """
+    about = run.manifest.get("published")
+    if about is None:
+        return None
+    return {
+        "banner": fmt.one_line(str(about["unseen"]), 600),
+        "facts": [fmt.one_line(text, 600) for text in (*_facts(about), *_stated_lines(run))],
+    }
+
+
+def _facts(about: Mapping[str, Any]) -> list[str]:
+    """Return what was read of the file, a sentence or two each."""
+    return [
+        f"{about['file']}: {fmt.count(about['rows'])} rows at {fmt.count(about['times'])} "
+        "times. Clusters are the rows as published; the price and its volatility are of the event "
+        "log, from what was known at each time. The density spreads each row's notional evenly "
+        "over it.",
+        *_counted(about),
+        "A peak inside a row is not published: its middle stands in. A time without any row cannot "
+        "be told from one at which nothing was issued.",
+    ]
+
+
+def _counted(about: Mapping[str, Any]) -> list[str]:
+    """Return what was out of the ordinary in the file, and how often; none where nothing was."""
+    out = []
+    if about["single_levels"]:
+        out.append(
+            f"{fmt.count(about['single_levels'])} levels had no width: each is one bin (5 bp) "
+            "wide, outward from the published price, which is where a visit counts."
+        )
+    if about["wrong_side"]:
+        out.append(
+            f"{fmt.count(about['wrong_side'])} rows lay on the wrong side of the price when they "
+            "were issued: counted as inside, never a hit."
+        )
+    if about["without_sigma"]:
+        out.append(
+            f"{fmt.count(about['without_sigma'])} times came before the volatility was known, "
+            "and are not scored."
+        )
+    if about["ignored_columns"]:
+        names = [fmt.one_line(str(name), 40) for name in about["ignored_columns"][:20]]
+        out.append(f"Columns that were not read: {fmt.list_words(names)}.")
+    return out
+
+
+def published_limits(run: Run) -> list[str]:
+    """Return the limits that only a published map has; none for any other run."""
+    about = run.manifest.get("published")
+    if about is None:
+        return []
+    return [
+        fmt.one_line(str(about["unseen"]), 600),
+        "A time of issue counts as the moment at which a reader could have held the row. If it is "
+        "the moment that the map describes, and it was published later, every score is too good.",
+    ]
+
+
+def published_summary(run: Run) -> str:
+    """Return a scored file in a few lines for a terminal: headline, what lacks, what is unseen."""
+    about = run.manifest["published"]
+    lines = [headline(run)]
+    lines += [
+        f"{verdict.claim}: {verdict.reason}"
+        for verdict in run.verdicts
+        if verdict.word == VerdictWord.NOT_TESTABLE
+    ]
+    lines += _stated_lines(run)
+    lines += _counted(about)
+    return "\n".join([*lines, str(about["unseen"])])
+
+
+def _stated_lines(run: Run) -> list[str]:
+    """Return what became of probabilities that were stated, a line a horizon."""
+    stated = [one for one in statistics_of(run.scores) if "stated" in one.needs]
+    out = []
+    for horizon in horizons(run.scores):
+        text = " ".join(sentences(run, main_symbol(run), horizon, stated))
+        if text:
+            out.append(f"stated probabilities, {fmt.horizon_words(horizon)}: {text}")
+    return out

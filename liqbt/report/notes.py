@@ -71,7 +71,12 @@ def definitions(run: Run) -> list[tuple[str, str]]:
         (
             "First-side skill",
             "How much better than a two-barrier random walk the asymmetry foretells which nearest "
-            "cluster is reached first, in nats a landmark.",
+            "cluster is reached first, in millinats a landmark.",
+        ),
+        (
+            "Millinat",
+            "A thousandth of a nat of the logarithmic score: a mean gain of 1 millinat multiplies "
+            "the probability of what came to pass by 1.001.",
         ),
         (
             "Asymmetry",
@@ -126,8 +131,6 @@ def limits(run: Run) -> list[str]:
         "A hit rate means nothing without its null: any level near the price is usually reached.",
         "The random walk errs with volatility; the mirror errs when prices trend, and is itself "
         "dense where the map is two-sided, which hides part of an effect.",
-        "A cascade leans to the crowded side by definition: what is forced must lie where the "
-        "price goes. Its gains mean nothing without those of large moves beside them.",
         "Not for placing stops, choosing leverage or sizing a position, and not evidence of "
         "profit: no cost, fill or slippage is modelled. It speaks of the markets and "
         "the time shown.",

@@ -5,10 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.statistic import Better, Group, Statistic
 from liqbt.report import formatting as fmt
-from liqbt.report.select import PRIMARY, find, horizons, in_nats, main_symbol, score_symbols
+from liqbt.report.scores import (
+    DECIDING,
+    PRIMARY,
+    column_head,
+    count_cells,
+    estimators,
+    find,
+    has_null,
+    horizons,
+    in_unit,
+    is_known,
+    main_symbol,
+    mde_cell,
+    null_cell,
+    own_scores,
+    score_symbols,
+    statistics_of,
+    value_cell,
+)
 from liqbt.types import Cluster, Forecast, Score, Side
 
 if TYPE_CHECKING:
@@ -114,153 +134,173 @@ class Table:
     strong: tuple[int, ...] = ()
 
 
-def _points(score: Score | None) -> str:
-    if score is None:
-        return fmt.DASH
-    return fmt.estimate(score.value, score.ci_low, score.ci_high, scale=100, signed=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreTable:
+    """The scores of one group of statistics, with what the page says of them.
 
-
-def _mde(score: Score | None, scale: float) -> str:
-    if score is None or math.isnan(score.mde):
-        return fmt.DASH
-    return fmt.fixed(score.mde * scale, fmt.decimals_for(score.mde * scale))
-
-
-def _visit_cells(scores: Sequence[Score], symbol: str, horizon: str, suffix: str) -> list[str]:
-    """Write hit rate, null, both lifts and the detectable mirror lift."""
-    hit = find(scores, f"hit_rate{suffix}", symbol, horizon)
-    mirror = find(scores, f"mirror_lift{suffix}", symbol, horizon)
-    rate = null = fmt.DASH
-    if hit is not None:
-        rate = fmt.estimate(hit.value, hit.ci_low, hit.ci_high, scale=100)
-        null = fmt.fixed(hit.null * 100, 1)
-    walk = _points(find(scores, f"brownian_lift{suffix}", symbol, horizon))
-    return [rate, null, walk, _points(mirror), _mde(mirror, 100.0)]
-
-
-def _unit_cells(scores: Sequence[Score], symbol: str, horizon: str, suffix: str) -> list[str]:
-    hit = find(scores, f"hit_rate{suffix}", symbol, horizon)
-    if hit is None:
-        return [fmt.DASH, fmt.DASH]
-    return [fmt.count(hit.n_episodes), fmt.count(hit.n_days)]
-
-
-def _skill_cell(scores: Sequence[Score], symbol: str, horizon: str) -> str:
-    skill = find(scores, "first_side_skill", symbol, horizon)
-    if skill is None:
-        return fmt.DASH
-    return fmt.estimate(skill.value, skill.ci_low, skill.ci_high, signed=True)
-
-
-_VISIT_HEAD = (
-    "Hit rate, % [95%]",
-    "Null, %",
-    "Lift over random walk, points",
-    "Lift over mirror, points",
-    "Detectable mirror lift, points",
-)
-
-
-def _keys(run: Run) -> list[tuple[str, str]]:
-    return [(s, h) for s in score_symbols(run) for h in horizons(run.scores)]
-
-
-def _primary(keys: Sequence[tuple[str, str]]) -> tuple[int, ...]:
-    return tuple(i for i, (_, horizon) in enumerate(keys) if horizon == PRIMARY)
-
-
-def score_table(run: Run) -> Table:
-    """Return hit rate, null, lifts and skill for each market and horizon, both sides together."""
-    keys = _keys(run)
-    return Table(
-        head=("Market", "Horizon", *_VISIT_HEAD, "First-side skill, nats", "Episodes", "Days"),
-        rows=tuple(
-            (
-                fmt.one_line(s),
-                fmt.horizon_words(h),
-                *_visit_cells(run.scores, s, h, ""),
-                _skill_cell(run.scores, s, h),
-                *_unit_cells(run.scores, s, h, ""),
-            )
-            for s, h in keys
-        ),
-        text_columns=2,
-        strong=_primary(keys),
-    )
-
-
-def subset_table(run: Run, suffix: str) -> Table | None:
-    """Return the same of some clusters alone, or None where the run does not score them.
-
-    Parameters
+    Attributes
     ----------
-    run : Run
-        A finished run.
-    suffix : str
-        `_dense` (the top fifth of their side and distance band) or `_densest` (those that the
-        densest eligible cluster of a forecast began).
+    title, intro, note : str
+        Heading, and what stands below it and below the table; empty for nothing.
+    folded : bool
+        Whether the page opens it only when it is asked to.
+    table : Table
+        A row for each market and horizon.
     """
-    if not any(score.statistic == f"hit_rate{suffix}" for score in run.scores):
-        return None
-    keys = _keys(run)
+
+    title: str
+    intro: str
+    note: str
+    folded: bool
+    table: Table
+
+
+def score_tables(run: Run) -> list[ScoreTable]:
+    """Return a table of every group of statistics that the run has rows of, both sides together."""
+    scores = [score for score in own_scores(run) if score.side == "both"]
+    groups: dict[Group, list[Statistic]] = {}
+    for one in statistics_of(scores):
+        if one.group is not None:
+            groups.setdefault(one.group, []).append(one)
+    return [
+        ScoreTable(
+            title=group.title,
+            intro=group.intro,
+            note=group.note,
+            folded=group.folded,
+            table=_group_table(scores, score_symbols(run), group, statistics),
+        )
+        for group, statistics in groups.items()
+    ]
+
+
+def _group_table(
+    scores: Sequence[Score], symbols: Sequence[str], group: Group, statistics: Sequence[Statistic]
+) -> Table:
+    names = {one.id for one in statistics}
+    mine = [score for score in scores if score.statistic in names]
+    keys = [(symbol, horizon) for symbol in symbols for horizon in horizons(mine)]
+    judged = [one for one in statistics if one.better != Better.NEITHER]
+    judged = [one for one in judged if one.id in DECIDING] or judged
+    detected = judged[0] if judged else None
+    head, rows = [], []
+    for one in statistics:
+        head.append(column_head(one))
+        if has_null(one):
+            head.append(in_unit(one, f"Null: {one.null}"))
+    if detected is not None:
+        head.append(in_unit(detected, f"Detectable: {detected.heading}"))
+    for symbol, horizon in keys:
+        found = {one.id: find(mine, one.id, symbol, horizon) for one in statistics}
+        cells = [fmt.one_line(symbol), fmt.horizon_words(horizon)]
+        for one in statistics:
+            cells.append(value_cell(found[one.id]))
+            if has_null(one):
+                cells.append(null_cell(found[one.id]))
+        if detected is not None:
+            cells.append(mde_cell(found[detected.id]))
+        counted = next((score for score in found.values() if score is not None), None)
+        rows.append((*cells, *count_cells(counted)))
     return Table(
-        head=("Market", "Horizon", *_VISIT_HEAD, "Episodes", "Days"),
-        rows=tuple(
-            (
-                fmt.one_line(s),
-                fmt.horizon_words(h),
-                *_visit_cells(run.scores, s, h, suffix),
-                *_unit_cells(run.scores, s, h, suffix),
-            )
-            for s, h in keys
-        ),
+        head=("Market", "Horizon", *head, group.units, "Days"),
+        rows=tuple(rows),
         text_columns=2,
-        strong=_primary(keys),
+        strong=tuple(i for i, (_, horizon) in enumerate(keys) if horizon == PRIMARY),
     )
 
 
-def learnt_table(run: Run) -> Table | None:
-    """Return what is left over the learnt null, or None where the run does not score against it.
+def all_table(run: Run) -> Table | None:
+    """Return every row of the headline market, and of every market what no other table holds."""
+    scores = own_scores(run)
+    symbols = score_symbols(run)
+    rows = []
+    for one in statistics_of(scores):
+        mine = [score for score in scores if score.statistic == one.id]
+        for symbol in symbols if one.group is None else symbols[:1]:
+            for horizon in horizons(mine):
+                here = [s for s in mine if (s.symbol, s.horizon) == (symbol, horizon)]
+                rows += [_whole_row(score) for score in here]
+    head = ("Claim", "Statistic", "Market", "Horizon", "Side", "Value [95%]", "Null")
+    return (
+        Table(head=(*head, "Detectable", "Unit", "n", "Days"), rows=tuple(rows), text_columns=5)
+        if rows
+        else None
+    )
 
-    Parameters
-    ----------
-    run : Run
-        A finished run.
+
+def _whole_row(score: Score) -> tuple[str, ...]:
+    statistic = statistic_of(score.statistic)
+    return (
+        fmt.one_line(score.claim),
+        fmt.one_line(statistic.label),
+        fmt.one_line(score.symbol),
+        fmt.horizon_words(score.horizon),
+        score.side,
+        value_cell(score),
+        null_cell(score),
+        mde_cell(score),
+        statistic.unit.name or fmt.DASH,
+        *count_cells(score),
+    )
+
+
+def compared_table(run: Run) -> Table | None:
+    """Return the estimators side by side, and what each further one has over the first, or None.
+
+    Of the statistics that decide a claim or stand in the headline, both sides together. The
+    difference is of the same days; where there is no row of it, it cannot be had.
     """
-    if not any(score.statistic == "level_lift" for score in run.scores):
+    if not run.compared:
         return None
-    keys = _keys(run)
-    head = (
-        "Observed over expected [95%]",
-        "Level lift, points",
-        "of dense",
-        "of the densest",
-        "Mirror, learnt null out, points",
-        "of the densest",
-    )
-    lifts = ("level_lift", "level_lift_dense", "level_lift_densest")
-    columns = (*lifts, "mirror_lift_did", "mirror_lift_did_densest")
+    names = estimators(run)
+    rows: list[tuple[str, ...]] = []
+    strong: list[int] = []
+    both = [score for score in run.scores if score.side == "both"]
+    for one in statistics_of(both):
+        if one.id not in DECIDING and not one.headline:
+            continue
+        mine = [score for score in both if score.statistic == one.id]
+        for symbol in score_symbols(run):
+            for horizon in horizons(mine):
+                if horizon == PRIMARY:
+                    strong.append(len(rows))
+                held = [
+                    find((s for s in mine if s.estimator == name), one.id, symbol, horizon)
+                    for name in names
+                ]
+                rows.append(
+                    (
+                        in_unit(one, one.label),
+                        fmt.one_line(symbol),
+                        fmt.horizon_words(horizon),
+                        *(_beside_null(one, score) for score in held),
+                        *(_difference(run, one, name, symbol, horizon) for name in names[1:]),
+                    )
+                )
+    shown = [fmt.one_line(name, 40) for name in names]
+    less = (f"{name} less {shown[0]} [95%]" for name in shown[1:])
     return Table(
-        head=("Market", "Horizon", *head, "Episodes", "Days"),
-        rows=tuple(
-            (
-                fmt.one_line(s),
-                fmt.horizon_words(h),
-                _ratio_cell(find(run.scores, "observed_over_expected", s, h)),
-                *(_points(find(run.scores, name, s, h)) for name in columns),
-                *_unit_cells(run.scores, s, h, ""),
-            )
-            for s, h in keys
-        ),
-        text_columns=2,
-        strong=_primary(keys),
+        head=("Statistic", "Market", "Horizon", *(f"{name} [95%]" for name in shown), *less),
+        rows=tuple(rows),
+        text_columns=3,
+        strong=tuple(strong),
     )
 
 
-def _ratio_cell(score: Score | None) -> str:
-    if score is None:
-        return fmt.DASH
-    return fmt.estimate(score.value, score.ci_low, score.ci_high)
+def _beside_null(statistic: Statistic, score: Score | None) -> str:
+    null = f", null {null_cell(score)}" if is_known(score) and has_null(statistic) else ""
+    return f"{value_cell(score)}{null}"
+
+
+def _difference(run: Run, statistic: Statistic, name: str, symbol: str, horizon: str) -> str:
+    key = (name, statistic.id, symbol, horizon, "both")
+    for row in run.compared:
+        if tuple(row[k] for k in ("estimator", "statistic", "symbol", "horizon", "side")) == key:
+            value, low, high = (float(row[k]) for k in ("value", "ci_low", "ci_high"))
+            unit = statistic.unit
+            decimals = unit.decimals
+            return fmt.estimate(value, low, high, scale=unit.scale, signed=True, decimals=decimals)
+    return fmt.DASH
 
 
 def bands_table(run: Run) -> Table:
@@ -359,22 +399,22 @@ def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
 def sensitivity_table(run: Run) -> Table:
     """Return the headline market's scores under other choices, each below the one as configured.
 
-    Both sides together. Left out: dense clusters alone, and the two readings of ties.
+    Both sides together, of the statistics that are repeated under other choices.
     """
-    symbol = main_symbol(run)
-    wanted = [Score(**{k: r[k] for k in _SCORE_FIELDS}) for r in run.sensitivities]
+    wanted = [(str(r["name"]), _score_of(r)) for r in run.sensitivities]
     named = [
-        (str(row["name"]), score)
-        for row, score in zip(run.sensitivities, wanted, strict=True)
-        if score.symbol == symbol
+        (name, score)
+        for name, score in wanted
+        if score.symbol == main_symbol(run)
         and score.side == "both"
-        and not score.statistic.endswith(("_dense", "_low", "_high"))
+        and statistic_of(score.statistic).conditional
     ]
+    scores = own_scores(run)
     keys = dict.fromkeys((s.statistic, s.symbol, s.horizon, s.side) for _, s in named)
     rows: list[tuple[str, ...]] = []
     strong: list[int] = []
     for key in keys:
-        base = find(run.scores, *key)
+        base = find(scores, *key)
         if base is not None:
             strong.append(len(rows))
             rows.append(_sensitivity_row("as configured", base))
@@ -388,60 +428,20 @@ def sensitivity_table(run: Run) -> Table:
     )
 
 
-_SCORE_FIELDS = tuple(field.name for field in fields(Score))
+def _score_of(row: Mapping[str, Any]) -> Score:
+    return Score(**{each.name: row[each.name] for each in fields(Score) if each.name in row})
 
 
 def _sensitivity_row(name: str, score: Score) -> tuple[str, ...]:
-    rate = score.statistic.startswith("hit_rate")
-    nats = in_nats(score.statistic)
-    scale = 1.0 if nats else 100.0
-    unit = "nats" if nats else "%" if rate else "points"
-    interval = (score.value, score.ci_low, score.ci_high)
+    statistic = statistic_of(score.statistic)
     return (
-        f"{fmt.one_line(score.statistic).replace('_', ' ')}, {unit}",
+        in_unit(statistic, fmt.one_line(statistic.label)),
         fmt.horizon_words(score.horizon),
         fmt.one_line(name),
-        fmt.estimate(*interval, scale=scale, signed=not rate),
-        fmt.fixed(score.null * scale, 3 if nats else 1),
+        value_cell(score),
+        null_cell(score),
         fmt.count(score.n_episodes),
     )
-
-
-_COLUMNS: Final = {
-    "Alone, points [95%]": "dose_response_raw",
-    "Beside trends": "dose_response",
-    "Beside trends and chart structures": "dose_response_beside_structures",
-}
-
-
-def response_table(run: Run) -> Table | None:
-    """Return the dose-response across the mark, or None where the run has none.
-
-    Parameters
-    ----------
-    run : Run
-        A finished run.
-    """
-    if not any(score.statistic == "dose_response" for score in run.scores):
-        return None
-    keys = [(s, h) for s in score_symbols(run) for h in horizons(run.scores)]
-    rows = []
-    for symbol, horizon in keys:
-        found = [find(run.scores, name, symbol, horizon) for name in _COLUMNS.values()]
-        named = (fmt.one_line(symbol), fmt.horizon_words(horizon))
-        rows.append((*named, *(_points(score) for score in found), *_counts(found[1])))
-    return Table(
-        head=("Market", "Horizon", *_COLUMNS, "Landmarks", "Days"),
-        rows=tuple(rows),
-        text_columns=2,
-        strong=tuple(i for i, (_, horizon) in enumerate(keys) if horizon == PRIMARY),
-    )
-
-
-def _counts(score: Score | None) -> tuple[str, str]:
-    if score is None:
-        return fmt.DASH, fmt.DASH
-    return fmt.count(score.n_episodes), fmt.count(score.n_days)
 
 
 PROBABILITIES: Final = {
@@ -450,69 +450,6 @@ PROBABILITIES: Final = {
     "brownian": "random walk",
 }
 """The probabilities of a visit by their names in a run."""
-
-_DIRECTION: Final = {
-    "The same model without asymmetry": "first_side_gain",
-    "Equal chances": "first_side_over_coin",
-    "Momentum": "first_side_over_momentum",
-    "Sign of funding": "first_side_over_funding",
-    "Nearest side": "first_side_over_nearest",
-}
-_VISITS: Final = {
-    "Levels at set distances: over the same model without the map": "visit_gain",
-    "over the random walk": "visit_gain_over_brownian",
-    "Clusters: over the same model without the map": "cluster_visit_gain",
-}
-
-
-def direction_table(run: Run) -> Table | None:
-    """Return what the asymmetry adds in telling which level is reached first, or None.
-
-    Parameters
-    ----------
-    run : Run
-        A finished run.
-    """
-    return _gains(run, _DIRECTION, "first_side_gain", ("Landmarks",))
-
-
-def visits_table(run: Run) -> Table | None:
-    """Return what the map adds in telling whether a level is visited, or None.
-
-    Parameters
-    ----------
-    run : Run
-        A finished run.
-    """
-    return _gains(run, _VISITS, "visit_gain", ("Levels",))
-
-
-def _gains(
-    run: Run, columns: Mapping[str, str], counted: str, unit: tuple[str, ...]
-) -> Table | None:
-    if not any(score.statistic == counted for score in run.scores):
-        return None
-    rows = []
-    for symbol in score_symbols(run):
-        found = [find(run.scores, name, symbol, PRIMARY) for name in columns.values()]
-        main = found[0]
-        counts = (fmt.DASH, fmt.DASH, fmt.DASH)
-        if main is not None:
-            decimals = fmt.decimals_for(1000.0 * main.mde)
-            detectable = fmt.fixed(1000.0 * main.mde, decimals)
-            counts = (detectable, fmt.count(main.n_episodes), fmt.count(main.n_days))
-        rows.append((fmt.one_line(symbol), *(_millinats(score) for score in found), *counts))
-    return Table(
-        head=("Market", *columns, "Detectable (first column)", *unit, "Days"),
-        rows=tuple(rows),
-        text_columns=1,
-    )
-
-
-def _millinats(score: Score | None) -> str:
-    if score is None:
-        return fmt.DASH
-    return fmt.estimate(score.value, score.ci_low, score.ci_high, scale=1000.0, signed=True)
 
 
 def brier_table(run: Run) -> Table | None:

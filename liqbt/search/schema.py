@@ -156,8 +156,8 @@ def _replace(raw: dict[str, Any], key: str, value: Any, path: Path) -> None:
 def _place(here: Any, part: str, key: str, path: Path) -> str | int:
     """Return under what `part` stands in `here`, or might stand."""
     way = [int(name) if name.isdecimal() else name for name in key.split(".")[:-1]]
-    known = way[-1:] == ["params"] or part in known_keys(Experiment, way)
-    if isinstance(here, dict) and (part in here or known):
+    named = way[-1:] in (["params"], ["estimators"])  # the estimator's own class decides
+    if isinstance(here, dict) and (part in here or named or part in known_keys(Experiment, way)):
         return part
     if isinstance(here, list) and part.isdecimal() and int(part) < len(here):
         return int(part)

@@ -206,8 +206,7 @@ def named_estimators(raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
         name = name_of(use)
         out["estimators"] = {name: {"use": use, "params": given}}
         spelled[f"estimators.{name}.params"] = "estimator"
-    elif "estimators" not in out:
-        out["estimators"] = {REFERENCE: {"use": REFERENCE}}
+    out.setdefault("estimators", {REFERENCE: {"use": REFERENCE}})
     if isinstance(out.get("symbols"), Mapping) and isinstance(out["estimators"], Mapping):
         out["symbols"] = {
             symbol: _named_market(market, f"symbols.{symbol}", out["estimators"], spelled)

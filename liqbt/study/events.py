@@ -49,7 +49,7 @@ class Origin:
     world: World | None = None
 
 
-def open_log(path: Path) -> EventLog:
+def open_log(path: Path | str) -> EventLog:
     """Return the event log at `path`.
 
     Raises
@@ -57,7 +57,7 @@ def open_log(path: Path) -> EventLog:
     LogError
         If there is none, or its commits are damaged.
     """
-    return EventLog.open(path)
+    return EventLog.open(Path(path))
 
 
 def simulate_world(

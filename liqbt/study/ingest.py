@@ -38,8 +38,8 @@ class IngestReport:
 
 def ingest_files(
     reader: Path | str,
-    files: Sequence[Path],
-    log_dir: Path,
+    files: Sequence[Path | str],
+    log_dir: Path | str,
     *,
     max_bad: float = MAX_BAD,
     root: Path | None = None,
@@ -52,9 +52,9 @@ def ingest_files(
     reader : Path or str
         A column map's file, or a vendor (`binance-um`, which tells each file's format from its
         name) or vendor and format (`binance-um/klines`).
-    files : sequence of Path
+    files : sequence of Path or str
         What it reads.
-    log_dir : Path
+    log_dir : Path or str
         The log; made where there is none.
     max_bad : float
         A file in which a larger share of rows cannot be right is refused whole.
@@ -75,9 +75,9 @@ def ingest_files(
     """
     chosen = open_reader(reader)
     reports = []
-    for i, path in enumerate(files):
+    for i, file in enumerate(files):
         stage("ingest", i, len(files))
-        reports.append(ingest_one(log_dir, chosen, path, max_bad=max_bad, root=root))
+        reports.append(ingest_one(Path(log_dir), chosen, Path(file), max_bad=max_bad, root=root))
     stage("ingest", len(files), len(files))
     return reports
 

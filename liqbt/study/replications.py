@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from liqbt.errors import RunawayError
-from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.claims.register import STATISTICS, TRIALS
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.effects.direction import direction_effects
@@ -27,64 +27,11 @@ RAN_AWAY: Final = "ran_away"
 """Kept in the place of the scores of a market whose price left the range of the true map."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """How a claim's mechanism is planted, and what of it is measured from the truth.
-
-    Attributes
-    ----------
-    strengths : tuple of float
-        Of the simulator's key that has the claim's name.
-    measure : callable
-        Measures effects from the truths of a batch of markets.
-    effects : (str, str)
-        Which of them are kept: what the mechanism caused (or told), and that of the factual path.
-    beside : tuple of str
-        Statistics whose power is shown beside that of the claim's test, to tell a blunt test from
-        a mechanism that is weak; they decide nothing.
-    keys : callable
-        The keys of a world that plant the mechanism at a strength, where they are not its own key
-        alone.
-    """
-
-    strengths: tuple[float, ...]
-    measure: Callable[..., tuple[Effect, ...]]
-    effects: tuple[str, str]
-    beside: tuple[str, ...] = ()
-    keys: Callable[[World, float], dict[str, float]] | None = None
-
-
-def _direction_keys(world: World, strength: float) -> dict[str, float]:
-    """Return the keys that make jumps lean by the asymmetry, and beyond 1 make them more frequent.
-
-    `direction` cannot lean farther than 1: then every jump leans, there are `strength` times as
-    many, and volatility is smaller by the root of that, so that their sum moves the price about as
-    far in a day as before.
-    """
-    if strength <= 1.0:
-        return {"direction": strength}
-    return {
-        "direction": 1.0,
-        "jumps_per_day": world.price.jumps_per_day * strength,
-        "daily_volatility": world.price.daily_volatility / float(np.sqrt(strength)),
-    }
-
-
-TRIALS: Final[dict[str, Trial]] = {
-    "magnet": Trial(
-        strengths=(0.5, 1.0, 1.5, 2.0),
-        measure=level_effects,
-        effects=("dose_response_twin", "dose_response_raw"),
-    ),
-    "direction": Trial(
-        strengths=(1.0, 2.0, 4.0, 8.0),
-        measure=direction_effects,
-        effects=("skill_per_day", "crowded_move"),
-        beside=("first_side_skill",),
-        keys=_direction_keys,
-    ),
+MEASURES: Final[dict[str, Callable[..., tuple[Effect, ...]]]] = {
+    "levels": level_effects,
+    "direction": direction_effects,
 }
-"""By claim: all that a `Claim` does not say of how its test is tried; nothing else has its name."""
+"""What measures a planted mechanism from the truth, by `Trial.measure`."""
 
 
 def market_seed(root: int, number: int) -> np.random.SeedSequence:
@@ -154,8 +101,9 @@ def _rows(one: Replication) -> dict[str, list[Any]]:
 def _effects(world: World, truths: Sequence[Truth], claim: str | None) -> dict[str, float]:
     if claim is None or len(truths) < 2:  # told out of sample: of one market by another
         return {}
-    found = TRIALS[claim].measure(truths, mechanism=world.name)
-    return {e.statistic: float(e.value) for e in found if e.statistic in TRIALS[claim].effects}
+    trial = TRIALS[claim]
+    found = MEASURES[trial.measure](truths, mechanism=world.name)
+    return {e.statistic: float(e.value) for e in found if e.statistic in trial.effects}
 
 
 def oracle(forecasts: Sequence[Forecast], market: MarketInput) -> list[Forecast]:

@@ -31,8 +31,8 @@ from liqbt.types import Forecast, Kind
 
 
 def run_experiment(
-    path: Path,
-    results: Path = Path("results"),
+    path: Path | str,
+    results: Path | str = Path("results"),
     *,
     finish: Callable[[Run, Path], object] | None = None,
     stage: Stage = silent,
@@ -41,9 +41,9 @@ def run_experiment(
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         The experiment's YAML.
-    results : Path
+    results : Path or str
         Folder of all runs, and of caches that can be thrown away.
     finish : callable, optional
         Adds the report to the run's folder before it becomes visible.
@@ -59,6 +59,7 @@ def run_experiment(
     LiqbtError
         If the configuration or the data cannot be used. Nothing is left behind.
     """
+    path, results = Path(path), Path(results)
     return executed(prepared(path, results, stage), results, finish, stage)
 
 

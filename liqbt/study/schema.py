@@ -31,6 +31,7 @@ from liqbt.config.schema import (
 from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError
 from liqbt.study.estimator_config import (
+    REFERENCE,
     EstimatorChange,
     EstimatorConfig,
     changed,
@@ -84,7 +85,9 @@ class Experiment(Frozen):
     data: DataConfig
     symbols: dict[Name, MarketConfig] = Field(min_length=1)
     schedule: ScheduleConfig = ScheduleConfig()
-    estimators: dict[Name, EstimatorConfig] = Field(min_length=1)
+    estimators: dict[Name, EstimatorConfig] = Field(
+        default_factory=lambda: {REFERENCE: EstimatorConfig(use=REFERENCE)}, min_length=1
+    )
     evaluation: EvaluationOptions = EvaluationOptions()
     seed: int = Field(default=0, ge=0)
     holdout: HoldoutConfig | None = None
@@ -138,7 +141,7 @@ class Experiment(Frozen):
         return self.model_copy(update={"symbols": symbols})
 
 
-def load_experiment(path: Path) -> Experiment:
+def load_experiment(path: Path | str) -> Experiment:
     """Read and check an experiment's YAML file.
 
     Raises
@@ -147,6 +150,7 @@ def load_experiment(path: Path) -> Experiment:
         Names the file and the key, what was found and what is expected; an unknown key is
         answered with the nearest known one.
     """
+    path = Path(path)
     return parse_experiment(read_yaml(path), path)
 
 

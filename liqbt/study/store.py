@@ -177,6 +177,10 @@ class Run:
     reliability, corp : tuple of mapping
         Of clusters' probabilities of a visit, by `probability`: frequencies by bins of it, and the
         parts of its Brier score. Empty where none was issued.
+    compared : tuple of mapping
+        What each further estimator (`estimator`) scores less the first one (`base`), row by row of
+        their scores, paired by day: `claim`, `symbol`, `horizon`, `side`, `statistic`, `value`,
+        `ci_low`, `ci_high`, `n_days`. Empty where there is one estimator.
     issued : mapping of str to sequence of Forecast, optional
         The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
@@ -192,6 +196,7 @@ class Run:
     sensitivities: Rows
     reliability: Rows = ()
     corp: Rows = ()
+    compared: Rows = ()
     issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
@@ -200,10 +205,13 @@ class Run:
         return str(self.manifest["run_id"])
 
     def forecasts(self, symbol: str) -> list[Forecast]:
-        """Return the forecasts of `symbol`, in order of issue."""
+        """Return the first estimator's forecasts of `symbol`, in order of issue."""
         if self.issued is not None:
             return list(self.issued[symbol])
-        return forecasts_of(_read_table(self.path / "forecasts.parquet", symbol))
+        table = _read_table(self.path / "forecasts.parquet", symbol)
+        if "estimator" in table.column_names and self.scores:
+            table = table.filter(pc.equal(table["estimator"], self.scores[0].estimator))
+        return forecasts_of(table)
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
@@ -368,7 +376,7 @@ def write_report_again(run: Run, finish: Callable[[Run, Path], object]) -> Run:
     return load_run(run.path)
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: Path | str) -> Run:
     """Read a run's folder.
 
     Raises
@@ -376,6 +384,7 @@ def load_run(path: Path) -> Run:
     DataError
         If it is not one; names what is missing or unreadable.
     """
+    path = Path(path)
     manifest, tables, scores = (
         _read_json(path / f"{name}.json") for name in ("manifest", "tables", "metrics")
     )
@@ -400,6 +409,7 @@ def load_run(path: Path) -> Run:
             sensitivities=tuple(_numbers(row) for row in tables["sensitivities"]),
             reliability=tuple(_numbers(row) for row in tables.get("reliability", ())),
             corp=tuple(_numbers(row) for row in tables.get("corp", ())),
+            compared=tuple(_numbers(row) for row in tables.get("compared", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error

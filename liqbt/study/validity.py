@@ -20,7 +20,7 @@ from typing import Any, Final
 from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import DataError
 from liqbt.evaluation.claims.claim import Claim
-from liqbt.evaluation.claims.register import CLAIMS, statistic_of
+from liqbt.evaluation.claims.register import CLAIMS, TRIALS, statistic_of
 from liqbt.registry.ledger import run_identity
 from liqbt.study.clearing import TESTS, Gate, TestWord, document_gates
 from liqbt.study.estimator_config import filled_in
@@ -28,7 +28,6 @@ from liqbt.study.estimators import needed_kinds
 from liqbt.study.pinned import EVERYTHING, effect_name, pinned_differences, pinned_digests
 from liqbt.study.pipeline import scored_from
 from liqbt.study.progress import Stage, silent
-from liqbt.study.replications import TRIALS
 from liqbt.study.schema import Experiment
 from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, Ns

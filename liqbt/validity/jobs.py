@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
+from liqbt.evaluation.claims.register import TRIALS
 from liqbt.simulate.world import World
 from liqbt.study.clearing import NUISANCE
-from liqbt.study.replications import TRIALS, batch_found
+from liqbt.study.replications import batch_found
 from liqbt.study.worlds import load_world
 
 BATCH: Final = 4

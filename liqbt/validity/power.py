@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from liqbt.evaluation.claims.register import TRIALS
 from liqbt.study.clearing import ASKED, TESTS, PowerPoint, rejects
-from liqbt.study.replications import RAN_AWAY, TRIALS
+from liqbt.study.replications import RAN_AWAY
 from liqbt.validity.campaign import Results
 
 

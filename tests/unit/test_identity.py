@@ -73,12 +73,12 @@ def told(node):
         ("evaluation/funding.py", '"""Return the last', '"""Give the last', True),
         ("evaluation/funding.py", "= DAY_NS", "= DAY_NS  # that long", True),
         ("evaluation/funding.py", "8.0", "4.0", False),
-        ("experiment/replicate.py", "spawn(3)", "spawn(4)", False),
-        ("evaluation/response/kernels.py", "total", "summed", False),
-        ("report/page.py", "def ", "def _", True),
+        ("study/replicate.py", "spawn(2)", "spawn(3)", False),
+        ("evaluation/kernels/response.py", "total", "summed", False),
+        ("report/pages/run.py", "def ", "def _", True),
         ("validity/jobs.py", "BATCH: Final = 4", "BATCH: Final = 5", True),
-        ("evaluation/plane/rule.py", "def ", "def _", True),  # no run computes it
-        ("evaluation/__init__.py", "__all__", "_all_", True),
+        ("evaluation/accuracy/rule.py", "def ", "def _", True),  # no run computes it
+        ("gate/__init__.py", '"""', '"""So: ', True),
         ("data/binance-um-margin-tiers.csv", "BTCUSDT", "BTCUSDC", False),
     ],
 )
@@ -94,7 +94,7 @@ def test_only_what_can_change_a_number_is_part_of_the_code(copy, name, old, new,
 def test_an_empty_module_and_another_place_for_the_report_change_no_run_id(copy):
     before, report = identity.code_digest(), identity.report_digest()
     (copy / "evaluation" / "empty.py").write_text("")
-    shutil.move(copy / "report" / "page.py", copy / "report" / "paper.py")
+    shutil.move(copy / "report" / "pages" / "run.py", copy / "report" / "pages" / "paper.py")
     forget()
     assert identity.code_digest() == before
     assert identity.report_digest() != report

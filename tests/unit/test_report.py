@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from report_run import NAN, FakeRun, make_outcomes, make_run
 
+from liqbt.report.narrative import headline
 from liqbt.report.notes import planted_truth
 from liqbt.report.pages.run import write_report
-from liqbt.types import CLUSTER_DTYPE, Forecast, Side, VerdictWord
+from liqbt.report.tables import score_tables
+from liqbt.types import CLUSTER_DTYPE, Forecast, Score, Side, VerdictWord
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 HOSTILE = '<script>alert("x")</script>$\\frac{1}{|`*_[a](b)'
@@ -165,7 +167,8 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "<script" not in (tmp_path / "report.html").read_text(encoding="utf-8")
     inside = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.*")}
     assert "figures/map-1-script-alert-x-script-frac-1-a-b.png" in inside
-    assert "[a](b)" not in re.sub(r"`[^`]*`", "", text)
+    outside_code = re.sub(r"^    .*$", "", text.replace("\\`", ""), flags=re.MULTILINE)
+    assert "[a](b)" not in re.sub(r"`[^`]*`", "", outside_code)
 
 
 def test_names_without_glyphs_and_control_characters(tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ def test_run_without_scores_or_bands(small: FakeRun, tmp_path: Path) -> None:
 
 def test_one_market_is_not_shown_twice(small: FakeRun, tmp_path: Path) -> None:
     page, _ = written(small, tmp_path)
-    table = page.words().split("Scores")[1].split("Both sides together")[0]
+    table = page.words().split("Both sides together")[1].split("All statistics")[0]
     assert "BTCUSDT 24 h" in table
     assert "pooled" not in table
 
@@ -333,9 +336,9 @@ def test_level_distances_by_hand(small: FakeRun) -> None:
     assert long.distance_sigma == pytest.approx(-math.log(0.9) / 0.02)
 
 
-def test_scores_against_the_learnt_null_have_a_table_where_there_are_any(run, tmp_path):
+def test_scores_over_the_placebo_have_a_table_where_there_are_any(run, tmp_path):
     page, markdown = written(run, tmp_path / "without")
-    assert "learnt" not in page.words() + markdown
+    assert "placebo" not in page.words() + markdown
     [hit] = [
         s
         for s in run.scores
@@ -345,14 +348,14 @@ def test_scores_against_the_learnt_null_have_a_table_where_there_are_any(run, tm
     ratio = replace(lift, statistic="observed_over_expected", value=1.07, ci_low=0.9, ci_high=1.2)
     page, markdown = written(replace(run, scores=(*run.scores, lift, ratio)), tmp_path / "with")
     for text in (page.words(), markdown.replace("\\", "")):
-        assert "learnt null" in text
+        assert "Over the placebo probability" in text
         assert "+1.2 [−2.0, +4.0]" in text
         assert "1.07 [0.90, 1.20]" in text
 
 
 def test_the_dose_response_has_a_table_where_there_is_one(run, tmp_path):
     page, markdown = written(run, tmp_path / "without")
-    assert "denser levels draw" not in page.words() + markdown
+    assert "Dose-response" not in page.words() + markdown
     [hit] = [
         s
         for s in run.scores
@@ -368,6 +371,60 @@ def test_the_dose_response_has_a_table_where_there_is_one(run, tmp_path):
     ]
     page, markdown = written(replace(run, scores=(*run.scores, *rows)), tmp_path / "with")
     for text in (page.words(), markdown.replace("\\", "")):
-        places = [text.index(f"{value} [−2.0, +4.0]") for value in ("+1.4", "+0.9", "+0.3")]
+        table = text[text.index("Dose-response across the mark") :]
+        places = [table.index(f"{value} [−2.0, +4.0]") for value in ("+1.4", "+0.9", "+0.3")]
         assert places == sorted(places)
         assert "round numbers" in text
+
+
+def test_a_statistic_that_nobody_knows_has_its_row_without_a_change_here(run, tmp_path):
+    toy = replace(run.scores[0], claim="toy", statistic="toy_gain", value=0.25, null=0.0)
+    toy = replace(toy, ci_low=0.15, ci_high=0.35, mde=0.14, side="both")
+    page, markdown = written(replace(run, scores=(*run.scores, toy)), tmp_path)
+    assert "toy toy gain pooled 4 h both 0.25 [0.15, 0.35] 0.000 0.14 —" in page.words()
+    assert "| toy | toy gain | pooled | 4 h | both | 0.25 \\[0.15, 0.35\\] | 0.000 |" in markdown
+
+
+def test_estimators_stand_side_by_side_and_the_page_is_of_the_first(run, tmp_path):
+    def of(estimator: str, score: Score) -> Score:
+        far = 0.05 if estimator == "naive" and score.statistic == "mirror_lift" else 0.0
+        return replace(score, estimator=estimator, value=score.value + far)
+
+    two = replace(run, scores=tuple(of(n, s) for n in ("reference", "naive") for s in run.scores))
+    one = {"estimator": "naive", "base": "reference", "claim": "magnet", "symbol": "pooled"}
+    paired = {"value": 0.05, "ci_low": 0.03, "ci_high": 0.07, "n_days": 88, "side": "both"}
+    row = {**one, **paired, "horizon": "24h", "statistic": "mirror_lift"}
+    alone, _ = written(two, tmp_path / "alone")
+    assert "Estimators side by side" not in alone.words()
+    shown = replace(two, compared=(row,))
+    page, markdown = written(shown, tmp_path / "both")
+    words = page.words()
+    assert "naive less reference [95%]" in words
+    [line] = [x for x in markdown.splitlines() if x.startswith("| Lift over mirror, points | pool")
+              and "| 24 h |" in x]  # fmt: skip
+    assert line.endswith("| +5.0 \\[+3.0, +7.0\\] |")
+    [rate] = [x for x in markdown.splitlines() if x.startswith("| Hit rate, % | pooled | 24 h |")]
+    assert rate.count(", null 44.0") == 2
+    assert rate.endswith("| — |")
+    assert headline(shown) == headline(run)
+    own = [table.table.rows for table in score_tables(run)]
+    assert [table.table.rows for table in score_tables(shown)] == own
+
+
+def test_horizons_without_a_row_are_left_out_and_units_are_named(run):
+    kept = tuple(s for s in run.scores if s.statistic != "first_side_skill" or s.horizon == "24h")
+    tables = {t.title: t.table for t in score_tables(replace(run, scores=kept))}
+    first, visits = tables["Which side is reached first"], tables["Visits"]
+    assert {row[1] for row in first.rows} == {"24 h"}
+    assert first.head[2:] == (
+        "First-side skill, millinats [95%]",
+        "Detectable: First-side skill, millinats",
+        "Landmarks",
+        "Days",
+    )
+    assert visits.head[2:5] == (
+        "Hit rate, % [95%]",
+        "Null: a random walk, %",
+        "Lift over random walk, points [95%]",
+    )
+    assert visits.strong == tuple(i for i, row in enumerate(visits.rows) if row[1] == "24 h")

@@ -7,9 +7,9 @@ import math
 import pytest
 from report_run import make_run
 
-from liqbt.report.figures.reliability import reliability_figure
+from liqbt.report.figures.charts import reliability_figure
 from liqbt.report.pages.run import write_report
-from liqbt.report.tables import brier_table, direction_table, visits_table
+from liqbt.report.tables import brier_table, score_tables
 from liqbt.types import Score
 
 BINS = tuple(
@@ -56,7 +56,9 @@ def row(statistic, value, symbol="pooled"):
 
 def test_gains_are_in_millinats_beside_what_could_have_been_seen():
     run = make_run()
-    assert (direction_table(run), visits_table(run), brier_table(run)) == (None, None, None)
+    titles = {table.title for table in score_tables(run)}
+    assert titles == {"Visits", "Visits of dense clusters", "Which side is reached first"}
+    assert brier_table(run) is None
     run = make_run(
         scores=(
             *run.scores,
@@ -65,12 +67,15 @@ def test_gains_are_in_millinats_beside_what_could_have_been_seen():
             row("first_side_gain", -0.004, "BTCUSDT"),
         )
     )
-    visits, direction = visits_table(run), direction_table(run)
+    tables = {shown.title: shown.table for shown in score_tables(run)}
+    visits = tables["What the map adds to a probability of a visit"]
+    direction = tables["What the asymmetry adds, over models without it"]
+    assert visits.head[2].endswith("over the model without the map, millinats [95%]")
     assert visits.rows[0] == (
-        "pooled", "+2 [−8, +12]", "+50 [+40, +60]", "—", "14", "800", "96",
+        "pooled", "24 h", "+2 [−8, +12]", "+50 [+40, +60]", "14", "800", "96",
     )  # fmt: skip
-    assert visits.rows[1][1:] == ("—",) * 6
-    assert direction.rows[1][:3] == ("BTCUSDT", "−4 [−14, +6]", "—")
+    assert visits.rows[1][2:] == ("—",) * 5
+    assert direction.rows[1][:3] == ("BTCUSDT", "24 h", "−4 [−14, +6]")
     assert all(len(cells) == len(visits.head) for cells in visits.rows)
 
 
@@ -82,12 +87,13 @@ def test_a_page_has_the_tables_and_the_diagram(tmp_path):
     )
     page = write_report(run, tmp_path).read_text()
     text = (tmp_path / "report.md").read_text()
-    assert "Probabilities of a visit" in page
-    assert "Whether the crowded side tells the direction" in page
+    assert "What the map adds to a probability of a visit" in page
+    assert "What the asymmetry adds, over models without it" in page
     assert "Whether probabilities of a visit came true" in page
     assert "| with the map | 0.1500 | 0.0030 | 0.0430 | 0.1900 |" in text
-    assert "figures/reliability.svg" in text
-    assert (tmp_path / "figures" / "reliability.svg").is_file()
+    for name in ("reliability-visit-gains.svg", "forest-direction-gains.svg"):
+        assert f"figures/{name}" in text
+        assert (tmp_path / "figures" / name).is_file()
 
 
 def test_bins_that_miss_the_diagonal_are_counted():

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_run import START_NS, make_market, make_run
 
-from liqbt.report.figures.heatmap import price_window
+from liqbt.report.figures.heatmap import episode_marks, price_window
 from liqbt.report.figures.kernels import lay_on_rows
-from liqbt.report.figures.marks import episode_marks
 from liqbt.report.figures.raster import cumulative_usd, raster
 from liqbt.types import DAY_NS, HOUR_NS, Forecast, Side
 

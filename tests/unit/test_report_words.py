@@ -8,10 +8,19 @@ import pytest
 from report_run import START_NS, FakeRun, make_run
 
 from liqbt.errors import ConfigError
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.report.figures.drawn import CHARTS
 from liqbt.report.formatting import estimate, fixed, percent, price, usd
-from liqbt.report.line import cascade_note, forecast_line, line
-from liqbt.report.narrative import VERDICT_WORDS, headline, reading, rests_on, verdict_reasons
-from liqbt.report.select import find, in_nats
+from liqbt.report.line import forecast_line, line, verdict_notes
+from liqbt.report.narrative import (
+    VERDICT_WORDS,
+    headline,
+    reading,
+    rests_on,
+    sentences,
+    verdict_reasons,
+)
+from liqbt.report.scores import find, row_words
 from liqbt.report.tables import sensitivity_table
 from liqbt.types import HOUR_NS, Score, Side, Verdict, VerdictWord
 
@@ -150,13 +159,13 @@ def test_ties_are_read_both_ways_where_they_matter(run: FakeRun) -> None:
         for end, value in (("low", -0.0123), ("high", 0.0211))
     )
     told = dict(reading(replace(run, scores=(*run.scores, *bounds))))["24 h (primary)"]
-    assert told.endswith("read either way: −0.0123 to +0.0211.")
+    assert told.endswith("read either way: −12.3 to +21.1 millinats.")
     same = tuple(replace(s, value=0.01) for s in bounds)
     silent = dict(reading(replace(run, scores=(*run.scores, *same))))["24 h (primary)"]
     assert "Ties" not in silent
 
 
-def test_skills_are_in_nats_and_everything_else_in_points(run: FakeRun) -> None:
+def test_every_number_is_in_the_unit_of_its_statistic(run: FakeRun) -> None:
     skill = find(run.scores, "first_side_skill", "BTCUSDT", "24h")
     lift = find(run.scores, "mirror_lift", "BTCUSDT", "24h")
     assert skill is not None
@@ -170,14 +179,14 @@ def test_skills_are_in_nats_and_everything_else_in_points(run: FakeRun) -> None:
         replace(run, scores=(), sensitivities=tuple({"name": "x", **asdict(s)} for s in rows))
     )
     assert [(row[0], row[3]) for row in shown.rows] == [
-        ("first side skill, nats", "+0.020 [+0.010, +0.030]"),
-        ("mirror lift, points", "+2.0 [+1.0, +3.0]"),
+        ("First-side skill, millinats", "+20 [+10, +30]"),
+        ("Lift over mirror, points", "+2.0 [+1.0, +3.0]"),
     ]
-    for name in ("first_side_skill_high", "first_side_gain", "cascade_side_gain", "visit_gain"):
-        assert in_nats(name), name
-    assert in_nats("first_side_over_coin")
-    assert not in_nats("observed_over_expected")
-    assert not in_nats("first_side_crowded_lift")
+    interval = {"value": 0.5, "null": 0.45, "ci_low": 0.4, "ci_high": 0.6, "mde": 0.14}
+    unknown = row_words(replace(lift, statistic="something_else", **interval))
+    assert unknown.startswith("something else, BTCUSDT, 24 h: 0.50 [0.40, 0.60]; detectable 0.14")
+    rate = row_words(replace(lift, statistic="hit_rate", **interval))
+    assert "Hit rate, BTCUSDT, 24 h: 50 [40, 60]%, null 45.0%; detectable 14 points; " in rate
 
 
 def test_every_verdict_word_is_explained() -> None:
@@ -235,10 +244,11 @@ def test_line_errors_name_what_is_there(run: FakeRun) -> None:
         line(replace(run, maps={"BTCUSDT": []}))
 
 
-def test_cascade_note_follows_only_a_verdict_on_cascades(run: FakeRun) -> None:
-    assert cascade_note(run.verdicts) == "cascade direction not tested"
-    verdict = Verdict(claim="cascade", word=VerdictWord.INCONCLUSIVE, reason="", score=None)
-    assert cascade_note((verdict,)) == "cascade direction: verdict inconclusive"
+def test_a_line_says_of_a_cascade_what_the_verdict_on_direction_allows() -> None:
+    other = Verdict(claim="magnet", word=VerdictWord.SUPPORTED, reason="", score=None)
+    assert verdict_notes((other,)) == ["cascade direction not tested"]
+    verdict = Verdict(claim="direction", word=VerdictWord.INCONCLUSIVE, reason="", score=None)
+    assert verdict_notes((other, verdict)) == ["cascade direction: verdict inconclusive"]
 
 
 @pytest.mark.parametrize(
@@ -277,3 +287,31 @@ def test_prices_from_coins_of_every_size() -> None:
         "9.9000",
         "123,457",
     ]
+
+
+def test_what_statistics_ask_of_the_report_is_there() -> None:
+    known = {one.id: one for one in STATISTICS}
+    for one in STATISTICS:
+        assert set(one.group.charts if one.group else ()) <= set(CHARTS)
+        if one.reading is None:
+            continue
+        told = one.reading
+        said = told.text.format(value="V", null="N", n="1", days="2")
+        assert said.endswith(".")
+        assert one.unit.signed or "N" in said or told.positive, "a rate stands beside its null"
+        assert {*told.bounds, *filter(None, [told.weaker])} <= set(known)
+        assert len(told.bounds) in {0, 2}
+        assert bool(told.weaker) == ("{value}" in told.weaker_text)
+
+
+def test_a_claim_that_is_new_is_told_by_its_label(run: FakeRun) -> None:
+    hit = find(run.scores, "hit_rate", "BTCUSDT", "24h")
+    assert hit is not None
+    decides = replace(hit, statistic="first_side_gain", value=0.02, null=0.0, mde=0.014)
+    decides = replace(decides, ci_low=0.01, ci_high=0.03)
+    plain = [replace(known, reading=None) for known in STATISTICS if known.id == decides.statistic]
+    [told] = sentences(replace(run, scores=(decides,)), "BTCUSDT", "24h", plain)
+    assert told.startswith(f"{plain[0].label}: +20 [+10, +30] millinats. The interval lies above")
+    other = replace(decides, null=0.015)
+    [told] = sentences(replace(run, scores=(other,)), "BTCUSDT", "24h", plain)
+    assert "The interval contains +15.0 millinats: no effect found" in told

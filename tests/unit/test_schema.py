@@ -192,17 +192,17 @@ def test_an_own_estimator_overrides_the_keys_that_it_states_and_no_others():
     raw["symbols"]["ETH"] = copy.deepcopy(GOOD["symbols"]["BTC"])
     raw["estimator"] = {"name": "uniform", "prominence": 0.3, "reach": 0.8}
     experiment = parse_experiment(raw, Path("x.yaml"))
-    own, shared = experiment.estimator_of("BTC"), experiment.estimator_of("ETH")
-    assert (own.name, own.prominence, own.reach) == ("uniform", 0.3, 0.5)
-    assert shared == experiment.estimator
+    own, shared = (experiment.estimators_of(symbol)["uniform"] for symbol in ("BTC", "ETH"))
+    assert (own.use, own.params["prominence"], own.params["reach"]) == ("uniform", 0.3, 0.5)
+    assert shared == experiment.estimators["uniform"]
     written = experiment.model_dump(mode="json")
-    assert written["symbols"]["BTC"]["estimator"] == {"reach": 0.5}
+    assert written["symbols"]["BTC"]["estimators"]["uniform"]["params"] == {"reach": 0.5}
     assert parse_experiment(written, Path("x.yaml")) == experiment
-    renamed = with_estimator(experiment, "mirror").estimator_of("BTC")
-    assert (renamed.name, renamed.reach) == ("mirror", 0.5)
+    (renamed,) = with_estimator(experiment, "mirror").estimators_of("BTC").values()
+    assert (renamed.use, renamed.params["reach"]) == ("mirror", 0.5)
     raw["symbols"]["BTC"]["estimator"] = {"sigma_sampling": "1s"}
     raw["estimator"] = {"sigma_window": "30d"}
-    with pytest.raises(ConfigError, match="the estimator of 'BTC': 'sigma_window' holds 2592000"):
+    with pytest.raises(ConfigError, match=r"symbols\.BTC.*'sigma_window' holds 2592000"):
         parse_experiment(raw, Path("x.yaml"))
 
 
@@ -234,7 +234,7 @@ def test_a_key_that_is_added_with_a_default_changes_no_identity():
 def test_what_a_default_means_is_part_of_the_identity(monkeypatch):
     plain = Experiment.model_validate(GOOD)
     before = configuration_identity(plain)
-    monkeypatch.setattr("liqbt.config.schema.SCHEMA_VERSION", 1_000)
+    monkeypatch.setattr("liqbt.study.schema.SCHEMA_VERSION", 1_000)
     assert configuration_identity(plain) != before
 
 
@@ -260,12 +260,16 @@ def test_an_older_configuration_is_compared_as_if_it_had_the_new_keys_at_their_d
 
 
 def test_an_own_estimator_is_compared_with_what_holds_where_there_is_none():
-    plain = flat_config(configuration_of(Experiment.model_validate(GOOD)))
+    plain = flat_config(configuration_of(parse_experiment(GOOD, Path("x.yaml"))))
     raw = changed("symbols.BTC.estimator", {"reach": 0.5, "step": 5e-4})
-    own = flat_config(configuration_of(Experiment.model_validate(raw)))
+    own = flat_config(configuration_of(parse_experiment(raw, Path("x.yaml"))))
     of = {"tape": {}, "estimators": {}, "versions": {}, "code": "c", "lock": "l"}
     (found,) = identity_differences(Identity(config=plain, **of), Identity(config=own, **of))
-    assert (found.name, found.base, found.new) == ("symbols.BTC.estimator.reach", 0.92, 0.5)
+    assert (found.name, found.base, found.new) == (
+        "symbols.BTC.estimators.oi_flow.params.reach",
+        0.92,
+        0.5,
+    )
     assert not found.comparable
 
 

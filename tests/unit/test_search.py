@@ -120,8 +120,8 @@ def test_a_key_of_one_market_may_be_varied_where_it_states_none(tmp_path):
     vary = "{symbols.SIM.estimator.prominence: [0.1, 0.2], estimator.reach: [0.8]}"
     asked = load_search(write(tmp_path, asked_for(vary))).asked
     assert len(asked) == 3
-    chosen = [one.experiment.estimator_of("SIM") for one in asked]
-    assert [(c.prominence, c.reach) for c in chosen] == [(0.1, 0.92), (0.1, 0.8), (0.2, 0.8)]
+    chosen = [one.experiment.estimators_of("SIM")["oi_flow"].params for one in asked]
+    assert [(c["prominence"], c["reach"]) for c in chosen] == [(0.1, 0.92), (0.1, 0.8), (0.2, 0.8)]
 
 
 def trial(number: int, **values) -> Trial:

@@ -14,6 +14,7 @@ from validity_document import STATISTICS, planted, results, row
 
 from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError, RunawayError
+from liqbt.evaluation.claims.register import TRIALS
 from liqbt.study import replications
 from liqbt.study.clearing import (
     NUISANCE,
@@ -23,7 +24,7 @@ from liqbt.study.clearing import (
     gates_with_power,
     size_gates,
 )
-from liqbt.study.replications import RAN_AWAY, TRIALS
+from liqbt.study.replications import RAN_AWAY
 from liqbt.validity.campaign import run_campaign
 from liqbt.validity.candles import absent
 from liqbt.validity.cells import oracle_seen, size_cells
@@ -186,7 +187,7 @@ def test_a_finding_is_what_the_verdict_of_the_claim_asks_for():
 
 
 def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
-    def stopped(world, experiment, seed, cheat):
+    def stopped(world, experiment, seed, cheat, statistics):
         raise RunawayError(f"world {world.name}: the price of SIM ran away at 2025-03-27")
 
     monkeypatch.setattr(replications, "replicate", stopped)

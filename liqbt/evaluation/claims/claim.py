@@ -6,7 +6,7 @@ of them, and is there because every other claim rests on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -94,6 +94,33 @@ class Claim:
     def value(self) -> dict[str, Any]:
         """Return it as plain values, without what it does not have."""
         return {key: held for key, held in asdict(self).items() if held is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How a claim's mechanism is planted in simulated markets, and what is measured from the truth.
+
+    Attributes
+    ----------
+    strengths : tuple of float
+        Of the simulator's key that has the claim's name.
+    measure : str
+        What measures effects from the truths of a batch of markets: `levels` or `direction`.
+    effects : (str, str)
+        Which of them are kept: what the mechanism caused (or told), and that of the factual path.
+    beside : tuple of str
+        Statistics whose power is shown beside that of the claim's test, to tell a blunt test from
+        a mechanism that is weak; they decide nothing.
+    keys : callable, optional
+        Of a world and a strength: the keys of the world that plant the mechanism, where they are
+        not its own key alone.
+    """
+
+    strengths: tuple[float, ...]
+    measure: str
+    effects: tuple[str, str]
+    beside: tuple[str, ...] = ()
+    keys: Callable[[Any, float], dict[str, float]] | None = None
 
 
 def effect_words(claim: Claim, effect: float) -> str:

@@ -26,12 +26,20 @@ import numpy as np
 from scipy.special import ndtr
 
 from liqbt.evaluation.bins import ResponseBins
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
-from liqbt.evaluation.claims.visit import GROUPS, PLACEBO, SIDES, SIZES, births, lift_over
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
+from liqbt.evaluation.claims.visit import (
+    GROUPS,
+    OVER_WALK,
+    PLACEBO,
+    SIDES,
+    SIZES,
+    births,
+    lift_over,
+)
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.lifts import SUBSETS
-from liqbt.evaluation.statistic import POINTS, Cell, Group, Statistic, Summed
+from liqbt.evaluation.statistic import POINTS, Cell, Group, Reading, Statistic, Summed
 from liqbt.types import DAY_NS, FloatArray, IntArray
 
 CLAIM: Final = Claim(
@@ -56,12 +64,25 @@ CLAIM: Final = Claim(
     status=ClaimStatus.TESTABLE,
 )
 
+TRIAL: Final = Trial(
+    strengths=(0.5, 1.0, 1.5, 2.0),
+    measure="levels",
+    effects=("dose_response_twin", "dose_response_raw"),
+)
+
 DOSE: Final = Group(
     id="dose",
     title="Dose-response across the mark",
     units="Landmarks",
     intro="How much more often the price goes to the side that is denser, from the lowest to the "
     "highest density.",
+    note="Of two bins at one distance, above and below: how much more often the one with the "
+    "highest density rank is visited than the one with the lowest. Beside trends: what is left "
+    "once the trends known at issue have their share; the magnet claim rests on this at 24 h. "
+    "Beside chart structures: what is left beside swings, volume nodes, round numbers and prior "
+    "highs and lows, too, all fitted together; a map that only says where these lie has nothing "
+    "left. 0 is what no information gives.",
+    charts=("forest",),
 )
 
 _FREE: Final = 1e-9
@@ -201,12 +222,29 @@ def _difference_in_differences(subset: str) -> Summed:
     return summed
 
 
+_READINGS: Final = {
+    "": Reading(
+        text="Against mirror images at the same distance the difference is {value}.",
+        absent="There is no comparison with mirror images.",
+        weaker=OVER_WALK,
+        weaker_text="The difference from the random walk, {value}, excludes zero while that from "
+        "the mirror does not: misjudged volatility or a trend would do the same, so it alone does "
+        "not show an effect of clusters.",
+    ),
+    "_densest": Reading(
+        text="The densest cluster of each forecast alone ({n} episodes) differs from its mirror by "
+        "{value}."
+    ),
+}
+
+
 def _of_episodes(subset: str) -> tuple[Statistic, ...]:
     return (
         Statistic(
             id=f"mirror_lift{subset}",
             claim="magnet",
             label=f"Lift over mirror{SIZES[subset]}",
+            column="Lift over mirror",
             unit=POINTS,
             null="the mirror image",
             day_sums=lift_over(lambda born: born.mirror_hit, subset),
@@ -215,6 +253,7 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
             group=GROUPS[subset],
             tolerance=0.005,
             headline=0 if subset else 2,
+            reading=_READINGS.get(subset),
         ),
         Statistic(
             id=f"mirror_lift_did{subset}",
@@ -236,7 +275,8 @@ STATISTICS: Final = (
     Statistic(
         id="dose_response_raw",
         claim="magnet",
-        label="Alone",
+        label="Dose-response alone",
+        column="Alone",
         unit=POINTS,
         null="both sides alike",
         day_sums=_dose_raw,
@@ -247,9 +287,15 @@ STATISTICS: Final = (
     Statistic(
         id="dose_response",
         claim="magnet",
-        label="Beside trends",
+        label="Dose-response beside trends",
+        column="Beside trends",
         unit=POINTS,
         null="both sides alike, given trends",
+        reading=Reading(
+            text="From the lowest to the highest density, at equal distances on both sides and "
+            "given trends, visits differ by {value}."
+        ),
+        effect="Caused: visits, densest less sparsest, points",
         day_sums=_dose,
         needs=("bins",),
         group=DOSE,
@@ -258,7 +304,8 @@ STATISTICS: Final = (
     Statistic(
         id="dose_response_beside_structures",
         claim="magnet",
-        label="Beside trends and chart structures",
+        label="Dose-response beside trends and chart structures",
+        column="Beside trends and chart structures",
         unit=POINTS,
         null="both sides alike, given trends and chart structures",
         day_sums=_dose_beside_structures,

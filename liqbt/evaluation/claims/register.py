@@ -19,6 +19,7 @@ from liqbt.evaluation.claims import (
     visit,
     wall,
 )
+from liqbt.evaluation.claims.claim import Trial
 from liqbt.evaluation.statistic import SCORE, Better, Statistic
 
 CLAIM_FILES: Final = (
@@ -49,6 +50,12 @@ CLAIMS: Final = tuple(
     if any(s.id == file.CLAIM.statistic and s.day_sums is not None for s in file.STATISTICS)
 )
 """The claims that a run decides: what decides them is a function of what a run observes."""
+
+
+TRIALS: Final[dict[str, Trial]] = {
+    file.CLAIM.id: trial for file in CLAIM_FILES if (trial := getattr(file, "TRIAL", None))
+}
+"""By claim: how its mechanism is planted; claims that no campaign tries are absent."""
 
 
 @cache

@@ -32,6 +32,7 @@ from liqbt.evaluation.statistic import (
     Better,
     Cell,
     Group,
+    Reading,
     Sampled,
     Statistic,
     Summed,
@@ -51,18 +52,28 @@ CLAIM: Final = Claim(
 )
 
 GROUPS: Final = {
-    "": Group(id="visits", title="Visits", units="Episodes"),
+    "": Group(
+        id="visits",
+        title="Visits",
+        units="Episodes",
+        note="The lift over the random walk also moves when volatility is misjudged; the lift over "
+        "the mirror does not, but is biased when prices trend.",
+        charts=("bands", "forest"),
+    ),
     "_dense": Group(
         id="visits_dense",
         title="Visits of dense clusters",
         units="Episodes",
         intro="The densest fifth of their side and distance band.",
+        folded=True,
     ),
     "_densest": Group(
         id="visits_densest",
         title="Visits of the densest cluster",
         units="Episodes",
-        intro="Clusters that were the densest eligible one of a forecast when they began.",
+        intro="Episodes that began as the densest eligible cluster of a forecast, of both sides: "
+        "that with the most notional per width.",
+        folded=True,
     ),
 }
 """Visits of all episodes, of dense ones, and of those that a densest cluster began."""
@@ -71,14 +82,31 @@ PLACEBO: Final = Group(
     title="Over the placebo probability",
     units="Episodes",
     intro="What is left over a probability that was learnt from random levels of the past.",
+    note="The placebo probability is the chance that a random level of the same distance would "
+    "have been visited, as past random levels taught it: volatility, trend, season and open "
+    "interest known at issue. Expected: its sum over the episodes. A lift of 0, and a ratio of 1, "
+    "is what no information gives. Where it differs from the lift over the random walk, the random "
+    "walk erred. Placebo out: the lift over the mirror less what the placebo probability gives of "
+    "it, the lower end of a bracket whose upper end is the lift over the mirror.",
 )
 GAINS: Final = Group(
     id="visit_gains",
     title="What the map adds to a probability of a visit",
     units="Levels",
+    note="Whether a level is visited within 24 h: what the model that knows the map (how dense the "
+    "level is, and to which side the map leans) gains in the logarithmic score. Levels at set "
+    "distances do not depend on the map, so that two maps can be compared on them.",
+    charts=("reliability",),
 )
 STATED: Final = Group(
-    id="stated", title="Stated probabilities", units="Episodes with a probability"
+    id="stated",
+    title="Stated probabilities",
+    units="Episodes with a probability",
+    intro="The probability that was stated when an episode was born, against what became of it.",
+    note="Brier score: mean of (probability − outcome)², smaller is better; it is miscalibration − "
+    "discrimination + uncertainty, which is that of the base rate. Gain: how much smaller it is "
+    "than the random walk's. Logarithmic skill: how much better than the random walk; there is "
+    "none where what came to pass had been called impossible.",
 )
 
 
@@ -226,9 +254,19 @@ def _corp(part: str) -> Sampled:
     return sampled
 
 
+OVER_WALK: Final = "brownian_lift"
+"""Lift over the random walk: what `CLAIM` rests on, and a weaker comparison than the mirror."""
 SIDES: Final = ("long", "short", "both")
 SIZES: Final = {"": "", "_dense": ", dense clusters", "_densest": ", the densest cluster"}
 """What a subset adds to a label."""
+
+
+_HIT_RATE: Final = Reading(
+    text="{n} episodes on {days} days: the price entered {value} of the clusters, where a random "
+    "walk of the same volatility would have entered {null}.",
+    absent="No episode could be scored, so nothing can be said.",
+)
+_WALK: Final = Reading(text="Over that random walk the difference is {value}.")
 
 
 def _of_episodes(subset: str) -> tuple[Statistic, ...]:
@@ -238,6 +276,7 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
             id=f"hit_rate{subset}",
             claim="visit",
             label=f"Hit rate{SIZES[subset]}",
+            column="Hit rate",
             unit=PERCENT,
             null="a random walk",
             day_sums=_hit_rate(subset),
@@ -248,11 +287,13 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
             tolerance=0.005,
             bounds=(0.0, 1.0),
             headline=0 if subset else 1,
+            reading=None if subset else _HIT_RATE,
         ),
         Statistic(
-            id=f"brownian_lift{subset}",
+            id=f"{OVER_WALK}{subset}",
             claim="visit",
             label=f"Lift over random walk{SIZES[subset]}",
+            column="Lift over random walk",
             unit=POINTS,
             null="a random walk",
             day_sums=lift_over(lambda born: born.column("brownian"), subset),
@@ -260,6 +301,7 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
             sides=sides,
             group=GROUPS[subset],
             tolerance=0.005,
+            reading=None if subset else _WALK,
         ),
         Statistic(
             id=f"level_lift{subset}",
@@ -276,11 +318,12 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
     )
 
 
-def _gain_statistic(name: str, label: str, kind: str, other: str, null: str) -> Statistic:
+def _gain_statistic(name: str, column: str, kind: str, other: str, null: str) -> Statistic:
     return Statistic(
         id=name,
         claim="visit",
-        label=label,
+        label=f"Probability of a visit: {column[:1].lower()}{column[1:]}",
+        column=column,
         unit=MILLINATS,
         null=null,
         day_sums=_gain(kind, other),
@@ -292,7 +335,7 @@ def _gain_statistic(name: str, label: str, kind: str, other: str, null: str) -> 
     )
 
 
-def _stated_statistic(name: str, label: str, **fields: Any) -> Statistic:
+def _stated_statistic(name: str, column: str, **fields: Any) -> Statistic:
     given: dict[str, Any] = {
         "claim": "visit",
         "null": "a random walk",
@@ -303,7 +346,8 @@ def _stated_statistic(name: str, label: str, **fields: Any) -> Statistic:
         "group": STATED,
         "conditional": False,
     }
-    return Statistic(id=f"stated_{name}", label=label, **{**given, **fields})
+    label = f"Stated probabilities: {column}"
+    return Statistic(id=f"stated_{name}", label=label, column=column, **{**given, **fields})
 
 
 STATISTICS: Final = (
@@ -323,17 +367,21 @@ STATISTICS: Final = (
     ),
     _gain_statistic(
         "visit_gain",
-        "Levels at set distances: over the same model without the map",
+        "Levels at set distances, gain over the model without the map",
         "units",
         "ablated",
         "the same model without the map",
     ),
     _gain_statistic(
-        "visit_gain_over_brownian", "over the random walk", "units", "brownian", "a random walk"
+        "visit_gain_over_brownian",
+        "Levels at set distances, gain over the random walk",
+        "units",
+        "brownian",
+        "a random walk",
     ),
     _gain_statistic(
         "cluster_visit_gain",
-        "Clusters: over the same model without the map",
+        "Clusters, gain over the model without the map",
         "clusters",
         "ablated",
         "the same model without the map",
@@ -344,11 +392,16 @@ STATISTICS: Final = (
         day_sums=_of_stated(lambda p, _, y: brier_score(p, y), lambda _, q, y: brier_score(q, y)),
         better=Better.LOWER,
         bounds=(0.0, 1.0),
+        reading=Reading(
+            text="Brier score {value} of the probabilities that were stated, where a random walk's "
+            "have {null}, {n} episodes."
+        ),
     ),
     _stated_statistic(
         "brier_gain",
         "Brier score, gain",
         day_sums=_of_stated(lambda p, q, y: brier_score(q, y) - brier_score(p, y)),
+        reading=Reading(text="Their gain is {value}."),
         unit=THOUSANDTHS,
         better=Better.HIGHER,
         tolerance=0.002,
@@ -365,6 +418,10 @@ STATISTICS: Final = (
         "impossible",
         "Outcomes called impossible",
         day_sums=_of_stated(lambda *given: np.isneginf(_log_skill(*given)).astype(np.float64)),
+        reading=Reading(
+            text="What had been called impossible came to pass: {value} of {n} episodes.",
+            positive=True,
+        ),
         unit=PERCENT,
         bounds=(0.0, 1.0),
     ),

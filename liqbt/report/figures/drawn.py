@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from liqbt.report.figures.charts import bands_figure, forest_figure
-from liqbt.report.figures.flow import flow_figure
-from liqbt.report.figures.heatmap import ESTIMATED, map_figure
-from liqbt.report.figures.marks import episode_marks
-from liqbt.report.figures.profile import profile_figure
+from liqbt.evaluation.statistic import Group
+from liqbt.report.figures.charts import (
+    bands_figure,
+    flow_figure,
+    forest_figure,
+    reliability_figure,
+)
+from liqbt.report.figures.heatmap import ESTIMATED, episode_marks, map_figure
+from liqbt.report.figures.profile import profile_figure, true_map_figure
 from liqbt.report.figures.raster import issue_spacing
-from liqbt.report.figures.reliability import reliability_figure
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.figures.true_map import true_map_figure
-from liqbt.report.pages.published import PUBLISHED
-from liqbt.report.select import main_symbol, score_symbols, smallest_effect
+from liqbt.report.narrative import PUBLISHED
+from liqbt.report.scores import (
+    main_symbol,
+    own_scores,
+    score_symbols,
+    smallest_effect,
+    statistics_of,
+)
 from liqbt.types import DAY_NS, Forecast
 
 if TYPE_CHECKING:
@@ -97,20 +105,56 @@ def market_figures(
     return figures
 
 
-def score_figures(run: Run) -> dict[str, Figure]:
-    """Draw scores and counts: `bands`, `forest`, `reliability`, `flow`, where there are rows."""
+def _bands(run: Run, _: Group, name: str) -> Figure | None:
     symbols = score_symbols(run)
+    if not any(row["symbol"] in symbols for row in run.bands):
+        return None
+    return bands_figure(run.bands, symbols, name=name)
+
+
+def _forest(run: Run, group: Group, name: str) -> Figure | None:
+    scores = own_scores(run)
+    statistics = [one for one in statistics_of(scores) if one.group == group and one.unit.signed]
+    statistics = [one for one in statistics if one.unit == statistics[0].unit]
+    if not statistics:
+        return None
+    names = {one.id for one in statistics}
+    smallest = {one.id: smallest_effect(run, one) for one in statistics}
+    return forest_figure(
+        [score for score in scores if score.statistic in names],
+        score_symbols(run),
+        statistics,
+        {name: effect for name, effect in smallest.items() if effect is not None},
+        name=name,
+        title=f"{group.title}: by market and horizon",
+    )
+
+
+def _reliability(run: Run, _: Group, name: str) -> Figure | None:
+    return reliability_figure(run.reliability, name=name) if run.reliability else None
+
+
+CHARTS: Final[Mapping[str, Callable[[Run, Group, str], Figure | None]]] = {
+    "bands": _bands,
+    "forest": _forest,
+    "reliability": _reliability,
+}
+"""Kinds of charts, by the names that a `Group` asks for them with; None where there is no row."""
+
+
+def score_figures(run: Run) -> dict[str, Figure]:
+    """Draw the charts that the groups of the run's statistics ask for, and the flow of counts."""
     figures: dict[str, Figure] = {}
+    groups = dict.fromkeys(one.group for one in statistics_of(own_scores(run)) if one.group)
     with drawing():
-        if any(row["symbol"] in symbols for row in run.bands):
-            figures["bands"] = bands_figure(run.bands, symbols, name="bands.svg")
-        if any(s.statistic in {"brownian_lift", "mirror_lift"} for s in run.scores):
-            smallest = smallest_effect(run, "magnet")
-            figures["forest"] = forest_figure(run.scores, symbols, smallest, name="forest.svg")
-        if run.reliability:
-            figures["reliability"] = reliability_figure(run.reliability, name="reliability.svg")
+        for group in groups:
+            for kind in group.charts:
+                key = f"{kind}-{group.id.replace('_', '-')}"
+                figure = CHARTS[kind](run, group, f"{key}.svg")
+                if figure is not None:
+                    figures[key] = figure
         flow_symbols = {row["symbol"] for row in run.flow}
         if flow_symbols:
-            order = [s for s in symbols if s in flow_symbols] or [main_symbol(run)]
+            order = [s for s in score_symbols(run) if s in flow_symbols] or [main_symbol(run)]
             figures["flow"] = flow_figure(run.flow, order, name="flow.svg")
     return figures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib.dates as mdates
 import numpy as np
@@ -23,6 +23,9 @@ from liqbt.report import formatting as fmt
 from liqbt.report.figures.raster import Raster, issue_spacing, raster
 from liqbt.report.figures.style import GREY, INK, Figure, as_png, canvas
 from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
+
+if TYPE_CHECKING:
+    from liqbt.study.store import Run
 
 _LONGS: Final = LinearSegmentedColormap.from_list(
     "longs", ["#ffffff", "#c6dbef", "#6baed6", "#2171b5", "#08306b"]
@@ -277,4 +280,46 @@ def _alt(symbol: str, shown: Sequence[Forecast], start_ns: Ns, end_ns: Ns) -> st
         f"price, {fmt.instant(start_ns)} to {fmt.instant(end_ns)}, with the price through it: "
         f"from {fmt.price(marks[0])} to {fmt.price(marks[-1])}, lowest {lowest}, "
         f"highest {highest}."
+    )
+
+
+_COLUMNS: Final = (
+    "horizon_ns",
+    "at",
+    "near",
+    "far",
+    "censor",
+    "visited",
+    "visit_ns",
+    "birth",
+)
+
+
+def episode_marks(run: Run, symbol: str) -> EpisodeMarks:
+    """Return the scored episodes of the primary horizon, 24 h, of one market.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run, whose outcomes hold a row for each horizon, forecast and cluster.
+    symbol : str
+        The market.
+    """
+    table = run.outcomes()
+    rows = {name: table[name].to_numpy() for name in _COLUMNS}
+    mine = table["market"].to_numpy() == symbol
+    if "estimator" in table.column_names and run.scores:
+        mine = mine & (table["estimator"].to_numpy() == run.scores[0].estimator)
+    keep = (
+        mine & (rows["horizon_ns"] == DAY_NS) & rows["birth"].astype(bool) & (rows["censor"] == 0)
+    )
+    rows = {name: values[keep] for name, values in rows.items()}
+    visited = rows["visited"] == 1
+    return EpisodeMarks(
+        born_ns=rows["at"],
+        ended_ns=np.where(visited, rows["visit_ns"], rows["at"] + rows["horizon_ns"]),
+        low=np.minimum(rows["near"], rows["far"]),
+        high=np.maximum(rows["near"], rows["far"]),
+        near_edge=rows["near"],
+        visited=visited,
     )

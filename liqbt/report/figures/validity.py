@@ -7,16 +7,25 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.evaluation.claims.register import REGISTER, statistic_of
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, NULL, SHORT, Figure, as_svg, canvas
 from liqbt.types import FloatArray
 
 _LOOKS: Final = ((LONG, "o"), (SHORT, "^"))
-UNITS: Final = {
-    "magnet": ("Caused: visits, densest less sparsest, points", 100.0),
-    "direction": ("Told by the asymmetry, millinats a day", 1000.0),
-}
-"""What the effect of a claim is called and multiplied with on an axis."""
+
+
+def effect_axis(claim: str, statistic: str) -> tuple[str, float]:
+    """Return what the truth measures of a claim, in words with the unit, and what it is times.
+
+    Examples
+    --------
+    >>> effect_axis("magnet", "another of its statistics")
+    ('Caused: visits, densest less sparsest, points', 100.0)
+    """
+    deciding = [one.statistic for one in REGISTER if one.id == claim]
+    one = statistic_of(deciding[0] if deciding else statistic)
+    return one.effect or one.label, one.unit.scale
 
 
 def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
@@ -90,7 +99,7 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
     panels = figure.subplots(1, len(tests), sharey=True, squeeze=False)[0]
     for ax, (claim, statistic) in zip(panels, tests, strict=True):
         mine = [p for p in points if (p["claim"], p["statistic"]) == (claim, statistic)]
-        unit, scale = UNITS.get(claim, ("Effect", 1.0))
+        unit, scale = effect_axis(claim, statistic)
         for k, days in enumerate(sorted({int(p["days"]) for p in mine})):
             colour, marker = _LOOKS[k % len(_LOOKS)]
             rows = [p for p in mine if int(p["days"]) == days and p["effect"] is not None]
@@ -103,7 +112,7 @@ def power_figure(points: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
             ax.plot(x, 100 * share, marker=marker, color=colour, ms=6, lw=1.2)
         ax.axhline(80.0, color=GREY, lw=0.9, ls=(0, (4, 3)))
         ax.axhline(2.5, color=NULL, lw=0.9, ls=":")
-        ax.set_title(f"{claim}: {statistic}")
+        ax.set_title(f"{claim}: {statistic_of(statistic).label}")
         ax.set_ylim(-2, 102)
         ax.set_xlabel(unit)
     for k, days in enumerate(sorted({int(p["days"]) for p in points})):

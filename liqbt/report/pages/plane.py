@@ -5,9 +5,7 @@ It lays out values that were computed elsewhere and computes none.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +13,7 @@ from typing import Any, Final
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.plane import READING_WORDS, plane_figure
 from liqbt.report.figures.style import drawing
-from liqbt.report.pages.template import page_environment, style_sheet
+from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
 _NULLS: Final = {"brownian": "Brownian", "other_times": "Other times", "mirror": "Mirror"}
@@ -39,44 +37,23 @@ def write_plane_page(value: Mapping[str, Any], out_dir: Path) -> Path:
     name = fmt.one_line(str(value["experiment"]))
     with drawing():
         figure = plane_figure(value, name="plane.png")
-    css = style_sheet()
-    page = (
-        page_environment()
-        .get_template("plane.html.j2")
-        .render(
-            css=css,
-            name=name,
-            run_id=fmt.one_line(str(value["run_id"])),
-            markets=fmt.list_words([fmt.one_line(str(s)) for s in value["symbols"]]),
-            days=fmt.count(value["n_days"]),
-            target=fmt.percent(value["target"], 0),
-            ratio=fmt.fixed(value["target"] / (1.0 - value["target"]), 1),
-            sigma=fmt.percent(value["sigma_1d"]),
-            summary=value["summary"],
-            verdicts=value["verdicts"],
-            reading_words=READING_WORDS,
-            figure=figure,
-            levels=_levels_table(value),
-            readings=plane_table(value),
-            cells=_cells_table(value),
-        )
-    )
-    document = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    out_dir.mkdir(parents=True, exist_ok=True)
-    _write(out_dir / "plane.json", document.encode())
-    _write(out_dir / figure.name, figure.data)
-    path = out_dir / "plane.html"
-    _write(path, page.encode())
-    return path
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    context = {
+        "name": name,
+        "run_id": fmt.one_line(str(value["run_id"])),
+        "markets": fmt.list_words([fmt.one_line(str(s)) for s in value["symbols"]]),
+        "days": fmt.count(value["n_days"]),
+        "target": fmt.percent(value["target"], 0),
+        "ratio": fmt.fixed(value["target"] / (1.0 - value["target"]), 1),
+        "sigma": fmt.percent(value["sigma_1d"]),
+        "summary": value["summary"],
+        "verdicts": value["verdicts"],
+        "reading_words": READING_WORDS,
+        "figure": figure,
+        "levels": _levels_table(value),
+        "readings": plane_table(value),
+        "cells": _cells_table(value),
+    }
+    return write_page(out_dir, "plane", context, figures=[figure], document=value)
 
 
 def plane_table(value: Mapping[str, Any]) -> Table:

@@ -5,7 +5,6 @@ It lays out values that were computed elsewhere and computes none.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ from typing import Any, Final
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.quality import coverage_figure, feed_name, latency_figure, presence_figure
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.pages.template import page_environment, style_sheet
+from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
 _EACH: Final = 3
@@ -37,15 +36,7 @@ def write_quality_page(value: Mapping[str, Any], out_dir: Path) -> Path:
     Path
         The HTML page, which holds its pictures and styles and asks nothing of the network.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    css = style_sheet()
-    template = page_environment().get_template("quality.html.j2")
-    text = template.render(css=css, **_context(value))
-    document = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    (out_dir / "quality.json").write_text(document + "\n", encoding="utf-8", newline="\n")
-    path = out_dir / "quality.html"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    return write_page(out_dir, "quality", _context(value), document=value)
 
 
 def _context(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,15 +14,19 @@ from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
 from liqbt.report.figures.drawn import market_figures, score_figures
 from liqbt.report.line import forecast_line
-from liqbt.report.narrative import VERDICT_WORDS, headline, reading
+from liqbt.report.narrative import (
+    VERDICT_WORDS,
+    headline,
+    published_limits,
+    published_section,
+    reading,
+)
 from liqbt.report.notes import registration_sentences
-from liqbt.report.pages.published import published_limits, published_section
 from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.pages.validity import gate_section
-from liqbt.report.select import in_nats
-from liqbt.report.tables import brier_table, direction_table, response_table, visits_table
+from liqbt.report.scores import estimators, row_words
 from liqbt.report.truth import truth_section
-from liqbt.types import Forecast, Score, Verdict
+from liqbt.types import Forecast, Verdict
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
@@ -53,24 +57,6 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     return market
 
 
-def _score_words(score: Score | None) -> str:
-    """Write the row under a verdict; a hit rate never without its null."""
-    if score is None:
-        return ""
-    nats = in_nats(score.statistic)
-    scale, unit = (1.0, "nats") if nats else (100.0, "points")
-    rate = score.statistic.startswith("hit_rate")
-    value = fmt.estimate(score.value, score.ci_low, score.ci_high, scale=scale, signed=not rate)
-    null = f", null {fmt.percent(score.null)}" if rate else ""
-    mde = fmt.fixed(score.mde * scale, fmt.decimals_for(score.mde * scale))
-    return (
-        f"{score.statistic.replace('_', ' ')}, {score.symbol}, "
-        f"{fmt.horizon_words(score.horizon)}: {value} {'%' if rate else unit}{null}; "
-        f"detectable {mde} {unit}; "
-        f"n {fmt.count(score.n_episodes)} on {fmt.count(score.n_days)} days"
-    )
-
-
 def _sentence(text: str) -> str:
     """Begin with a capital and end with a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
@@ -84,7 +70,7 @@ def _verdict(run: Run, verdict: Verdict) -> dict[str, str]:
         "word": verdict.word.value,
         "class": verdict.word.name.lower().replace("_", "-"),
         "reason": _sentence(fmt.one_line(verdict.reason, 600)),
-        "score": fmt.one_line(_score_words(verdict.score), 300),
+        "score": "" if verdict.score is None else fmt.one_line(row_words(verdict.score), 300),
     }
 
 
@@ -105,14 +91,11 @@ def _context(run: Run) -> dict[str, Any]:
         "gate": gate_section(run),
         "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
         "registration": registration_sentences(run),
-        "scores": tables.score_table(run),
-        "dense": tables.subset_table(run, "_dense"),
-        "densest": tables.subset_table(run, "_densest"),
-        "learnt": tables.learnt_table(run),
-        "response": response_table(run),
-        "direction": direction_table(run),
-        "visits": visits_table(run),
-        "brier": brier_table(run),
+        "scores": tables.score_tables(run),
+        "all": tables.all_table(run),
+        "compared": tables.compared_table(run),
+        "estimators": [fmt.one_line(name) for name in estimators(run)],
+        "brier": tables.brier_table(run),
         "reading": reading(run),
         "markets": [
             _market(run, i, symbol, run.forecasts(symbol))

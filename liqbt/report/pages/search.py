@@ -12,7 +12,7 @@ from typing import Any
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.search import gains_figure, keys_words, logits_figure
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.pages.template import page_environment, style_sheet
+from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
 
@@ -42,30 +42,20 @@ def write_search_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         figures["gains"] = gains_figure(rows, best_of=counts["trials"], name="gains.svg")
         if document["overfitting"] is not None:
             figures["logits"] = logits_figure(document["overfitting"], name="logits.svg")
-    css = style_sheet()
-    text = (
-        page_environment()
-        .get_template("search.html.j2")
-        .render(
-            css=css,
-            name=fmt.one_line(str(document["name"])),
-            experiment=fmt.one_line(str(document["experiment"])),
-            seed=document["seed"],
-            block_days=document["days"]["block_days"],
-            ledes=[fmt.one_line(text, 900) for text in document["sentences"][:3]],
-            notes=[fmt.one_line(text, 900) for text in document["sentences"][3:]],
-            figures=figures,
-            abilities=_abilities_table(document),
-            trials=_trials_table(rows),
-            left=_left_table(left),
-            vary=[(fmt.one_line(str(k)), fmt.one_line(str(v), 200)) for k, v in _vary(document)],
-        )
-    )
-    for figure in figures.values():
-        (out_dir / figure.name).write_bytes(figure.data)
-    path = out_dir / "search.html"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    context = {
+        "name": fmt.one_line(str(document["name"])),
+        "experiment": fmt.one_line(str(document["experiment"])),
+        "seed": document["seed"],
+        "block_days": document["days"]["block_days"],
+        "ledes": [fmt.one_line(text, 900) for text in document["sentences"][:3]],
+        "notes": [fmt.one_line(text, 900) for text in document["sentences"][3:]],
+        "figures": figures,
+        "abilities": _abilities_table(document),
+        "trials": _trials_table(rows),
+        "left": _left_table(left),
+        "vary": [(fmt.one_line(str(k)), fmt.one_line(str(v), 200)) for k, v in _vary(document)],
+    }
+    return write_page(out_dir, "search", context, figures=figures.values())
 
 
 def _vary(document: Mapping[str, Any]) -> list[tuple[str, str]]:

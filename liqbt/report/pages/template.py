@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import jinja2
 import markupsafe
@@ -52,3 +55,48 @@ def page_environment() -> jinja2.Environment:
 def style_sheet() -> markupsafe.Markup:
     """Return the pages' style sheet."""
     return markupsafe.Markup((_HERE / "report.css").read_text(encoding="utf-8"))
+
+
+def write_page(
+    out_dir: Path,
+    name: str,
+    context: Mapping[str, Any],
+    *,
+    figures: Iterable[Figure] = (),
+    document: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a page of its own into a folder, with its figures and its document as files.
+
+    Parameters
+    ----------
+    out_dir : Path
+        A folder, made where need be. Each file is written whole or not at all.
+    name : str
+        Of the page and its document, and of the template `name.html.j2`.
+    context : mapping
+        What the template lays out.
+    figures : iterable of Figure
+        Written beside the page, which holds them too.
+    document : mapping, optional
+        The page's values (no NaN), written beside it as JSON.
+
+    Returns
+    -------
+    Path
+        The HTML page, which holds its pictures and styles and asks nothing of the network.
+    """
+    template = page_environment().get_template(f"{name}.html.j2")
+    files = {figure.name: figure.data for figure in figures}
+    if document is not None:
+        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+        files[f"{name}.json"] = f"{text}\n".encode()
+    files[f"{name}.html"] = template.render(css=style_sheet(), **context).encode()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    for file, data in files.items():
+        partial = out_dir / f".{file}.{os.getpid()}.tmp"
+        try:
+            partial.write_bytes(data)
+            partial.replace(out_dir / file)
+        finally:
+            partial.unlink(missing_ok=True)
+    return out_dir / f"{name}.html"

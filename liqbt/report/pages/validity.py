@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import Figure, drawing
-from liqbt.report.figures.validity import UNITS, levels_figure, power_figure, size_figure
-from liqbt.report.pages.template import page_environment, style_sheet
+from liqbt.report.figures.validity import (
+    effect_axis,
+    levels_figure,
+    power_figure,
+    size_figure,
+)
+from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
@@ -43,27 +48,20 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
             figures["power"] = power_figure(document["power"], name="power.svg")
         if "lifts" in document["random_levels"]:
             figures["levels"] = levels_figure(document["random_levels"], name="random-levels.svg")
-    css = style_sheet()
-    template = page_environment().get_template("validity.html.j2")
-    text = template.render(
-        css=css,
-        gates=document["gates"],
-        identity=document["identity"],
-        seed=document["seed"],
-        figures=figures,
-        size=_size_table(document),
-        ran_away=sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
-        power=_power_table(document),
-        lost=_lost(document),
-        smallest=_smallest_table(document),
-        levels=document["random_levels"],
-        lifts=_lifts_table(document["random_levels"]),
-    )
-    for figure in figures.values():
-        (out_dir / figure.name).write_bytes(figure.data)
-    path = out_dir / "validity.html"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    context = {
+        "gates": document["gates"],
+        "identity": document["identity"],
+        "seed": document["seed"],
+        "figures": figures,
+        "size": _size_table(document),
+        "ran_away": sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
+        "power": _power_table(document),
+        "lost": _lost(document),
+        "smallest": _smallest_table(document),
+        "levels": document["random_levels"],
+        "lifts": _lifts_table(document["random_levels"]),
+    }
+    return write_page(out_dir, "validity", context, figures=figures.values())
 
 
 def _size_table(document: Mapping[str, Any]) -> Table | None:
@@ -105,7 +103,7 @@ def _lost(document: Mapping[str, Any]) -> str:
 def _power_table(document: Mapping[str, Any]) -> Table | None:
     rows = []
     for p in document["power"]:
-        scale = UNITS.get(str(p["claim"]), ("", 1.0))[1]
+        scale = effect_axis(str(p["claim"]), str(p["statistic"]))[1]
         effect, error = (
             fmt.fixed(scale * fmt.number(p[key]), 2, signed=sign)
             for key, sign in (("effect", True), ("effect_error", False))
@@ -144,7 +142,7 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
 def _smallest_table(document: Mapping[str, Any]) -> Table | None:
     rows = []
     for row in document["found_with_80_percent"]:
-        unit, scale = UNITS.get(str(row["claim"]), ("", 1.0))
+        unit, scale = effect_axis(str(row["claim"]), str(row["statistic"]))
         effect = fmt.number(row["effect"])
         shown = fmt.fixed(scale * effect, 2, signed=True)
         none = "none that was tried: underpowered at this length"
@@ -239,7 +237,7 @@ def _row(
         found = f"{share} ({fmt.one_line(str(cell['world'])).replace('_', ' ')})"
         limit = fmt.count(cell["limit"])
     smallest = {
-        int(row["days"]): _effect(claim, row["effect"])
+        int(row["days"]): _effect(claim, statistic, row["effect"])
         for row in power
         if (row["claim"], row["statistic"]) == (claim, statistic)
     }
@@ -253,9 +251,9 @@ def _row(
     )
 
 
-def _effect(claim: str, effect: float | None) -> str:
+def _effect(claim: str, statistic: str, effect: float | None) -> str:
     if effect is None:
         return "none"
-    scale = UNITS.get(claim, ("", 1.0))[1]
-    unit = {100.0: " points", 1000.0: " millinats a day"}.get(scale, "")
-    return fmt.fixed(scale * effect, 1, signed=True) + unit
+    unit = effect_axis(claim, statistic)[0].rpartition(", ")[2]
+    shown = fmt.fixed(effect_axis(claim, statistic)[1] * effect, 1, signed=True)
+    return f"{shown} {unit}"
