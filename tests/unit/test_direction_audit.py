@@ -43,6 +43,14 @@ def forecasts():
     return replay(tape, build_estimator(experiment, "SIM"), times)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _freed():
+    """Leave no tape alive: the cheaters of other tests look for the longest in the process."""
+    yield
+    market.cache_clear()
+    forecasts.cache_clear()
+
+
 def derived(tape, until):
     experiment, _ = market()
     chosen = [f for f in forecasts() if until is None or f.at <= until]

@@ -36,6 +36,13 @@ def market():
     return experiment, tape, replay(tape, build_estimator(experiment, "SIM"), times)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _freed():
+    """Leave no tape alive: the cheaters of other tests look for the longest in the process."""
+    yield
+    market.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def only_visits(monkeypatch):
     """What else is issued has its own tests."""
