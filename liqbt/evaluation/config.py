@@ -115,7 +115,7 @@ class MarketInput:
     anchors : Anchors or None
         Times of issue at which the placebo model may learn, those before scoring begins too; by
         default those of the forecasts.
-    beside : mapping of str to sequence of Forecast
+    competing_maps : mapping of str to sequence of Forecast
         Other maps of the same market by their names (structural ones), issued at least at the
         landmarks of 24 h: what the dose-response must survive beside. None by default.
     funding : Funding or None
@@ -128,6 +128,6 @@ class MarketInput:
     forecasts: Sequence[Forecast]
     path: PricePath
     anchors: Anchors | None = None
-    beside: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)
+    competing_maps: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)
     funding: Funding | None = None
     cascades: Cascades | None = None

@@ -303,7 +303,7 @@ class Evidence:
         """
         primary = horizon_ns == PRIMARY_NS
         if need == "structures":
-            return primary and all(market.beside for market in self.markets)
+            return primary and all(market.competing_maps for market in self.markets)
         if need == "models":
             return primary and len(self.models[0]) > 0
         if need == "stated":
@@ -438,7 +438,7 @@ class Evidence:
         source, bins = self.markets[market], self.bins(market, horizon_ns)
         return [
             rank_contrast(beside_bins(bins, source.forecasts, others))
-            for others in source.beside.values()
+            for others in source.competing_maps.values()
         ]
 
 

@@ -31,7 +31,7 @@ def column_names(path: Path) -> list[str]:
         raise DataError(f"{path} cannot be read: {error.strerror or reason_of(error)}") from None
 
 
-def tell_format(
+def detect_format(
     path: Path, vendor: str, formats: Mapping[str, tuple[str, ...]], given: str | None
 ) -> str:
     """Return the format of a file: the one that is given, or the one whose columns it has.

@@ -2,7 +2,8 @@
 
 `results/registrations/<experiment>/<hash>.json` is one of them: its date, and the digests of
 configuration, code, lock file, claims and open events that its hash is made of. It is written once
-and never changed, and the digest of all of it is its last line. `openings` keeps the ledger beside.
+and never changed, and the digest of all of it is its last line. Openings of its holdout
+are counted in a ledger beside (`holdout_ledger`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ PARTS: Final = ("configuration", "code", "lock", "claims", "tape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class Registration:
     """One registration.
 
     Attributes
@@ -98,7 +99,7 @@ def deviations(fixed: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
     return [part for part in PARTS if fixed[part] != found[part]]
 
 
-def registered_cards(results: Path, experiment: str) -> list[Card]:
+def registered_cards(results: Path, experiment: str) -> list[Registration]:
     """Return the registrations of an experiment, the oldest first.
 
     Raises
@@ -111,11 +112,11 @@ def registered_cards(results: Path, experiment: str) -> list[Card]:
     return sorted(cards, key=lambda card: (card.date, card.hash))
 
 
-def _read_card(path: Path) -> Card:
+def _read_card(path: Path) -> Registration:
     try:
         row = json.loads(path.read_text(encoding="utf-8"))
         digest = row.pop("digest")
-        card = Card(**row)
+        card = Registration(**row)
         whole = (
             digest == run_identity(row)
             and path.stem == card.hash == card_hash(card.experiment, card.fixed)
@@ -131,9 +132,9 @@ def _read_card(path: Path) -> Card:
     return card
 
 
-def nearest_card(
+def nearest_registration(
     results: Path, experiment: str, found: Mapping[str, Any]
-) -> tuple[Card, list[str]] | None:
+) -> tuple[Registration, list[str]] | None:
     """Return the registration that a run deviates from least, and in what.
 
     Of several the newest; None where the experiment has none.
@@ -154,12 +155,12 @@ def nearest_card(
     )
 
 
-def keep_card(results: Path, card: Card) -> tuple[Card, bool]:
+def keep_card(results: Path, card: Registration) -> tuple[Registration, bool]:
     """Write a registration, or return the one that is there already, which stays as it is.
 
     Returns
     -------
-    card : Card
+    card : Registration
         What is kept.
     new : bool
         Whether it was written now.
@@ -186,13 +187,13 @@ def keep_card(results: Path, card: Card) -> tuple[Card, bool]:
     return card, True
 
 
-def _all_cards(results: Path) -> Iterator[Card]:
+def _all_cards(results: Path) -> Iterator[Registration]:
     for folder in sorted((results / "registrations").iterdir()):
         if folder.is_dir():
             yield from registered_cards(results, folder.name)
 
 
-def sealing_cards(results: Path, of: Collection[str]) -> list[Card]:
+def sealing_registrations(results: Path, of: Collection[str]) -> list[Registration]:
     """Return the registrations whose holdout is of any of these instruments, the first one first.
 
     Parameters
@@ -208,7 +209,7 @@ def sealing_cards(results: Path, of: Collection[str]) -> list[Card]:
     return sorted(found, key=lambda card: ((card.holdout or {})["start"], card.hash))
 
 
-def _refuse_overlap(card: Card, other: Card) -> None:
+def _refuse_overlap(card: Registration, other: Registration) -> None:
     shared = sorted(set(card.of) & set(other.of))
     if card.holdout is None or other.holdout is None or not shared:
         return
@@ -224,7 +225,7 @@ def _refuse_overlap(card: Card, other: Card) -> None:
         )
 
 
-def _period(card: Card) -> str:
+def _period(card: Registration) -> str:
     return "{start} to {end}".format(**(card.holdout or {}))
 
 
@@ -254,7 +255,7 @@ class Opening:
     run_id: str
 
 
-def openings(results: Path, experiment: str) -> list[Opening]:
+def holdout_ledger(results: Path, experiment: str) -> list[Opening]:
     """Return every time that a holdout of the experiment was opened, the first one first.
 
     Raises
@@ -303,7 +304,9 @@ def count_opening(results: Path, experiment: str, made: Callable[[int], Opening]
     return opening
 
 
-def standing(results: Path, experiment: str, found: Mapping[str, Any]) -> dict[str, Any] | None:
+def registration_status(
+    results: Path, experiment: str, found: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """Return how a run stands to the registrations of its experiment; None where it has none.
 
     Parameters
@@ -319,7 +322,7 @@ def standing(results: Path, experiment: str, found: Mapping[str, Any]) -> dict[s
         `hash` and `date` of the registration that it deviates from least, its `deviations` by
         part, what was `before` it, and how often a holdout of the experiment was `unsealed`.
     """
-    nearest = nearest_card(results, experiment, found)
+    nearest = nearest_registration(results, experiment, found)
     if nearest is None:
         return None
     card, parts = nearest
@@ -328,5 +331,5 @@ def standing(results: Path, experiment: str, found: Mapping[str, Any]) -> dict[s
         "date": card.date,
         "deviations": parts,
         "before": dict(card.before),
-        "unsealed": len(openings(results, experiment)),
+        "unsealed": len(holdout_ledger(results, experiment)),
     }

@@ -37,7 +37,7 @@ _MOST_PAIRS: Final = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Worth:
+class SelectionTests:
     """What trials are worth, in the order of the columns of their losses: the base first.
 
     Attributes
@@ -71,7 +71,7 @@ class Worth:
     overfitting: Overfitting | None
 
 
-def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS) -> Worth:
+def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS) -> SelectionTests:
     """Return what the trials of a search are worth.
 
     Differences are divided by their standard deviations before superior ability takes the largest
@@ -111,7 +111,7 @@ def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS
     kept = _confidence_set(found.losses[:, own], **options) if several else np.empty(0, np.int64)
     draws = draw(np.random.default_rng(seed), reps=reps, n_days=int(np.ptp(found.day)) + 1)
     born = found.day * DAY_NS
-    return Worth(
+    return SelectionTests(
         gains=tuple(estimate(day_sums(column, born), DAY_NS, draws) for column in gains.T),
         over_base=tuple(estimate(day_sums(column, born), DAY_NS, draws) for column in over_base.T),
         same_as=tuple(same.tolist()),

@@ -13,7 +13,7 @@ from liqbt.evaluation.inference.estimates import Estimate
 from liqbt.evaluation.inference.multiple import SuperiorAbility
 from liqbt.evaluation.inference.overfitting import Overfitting
 from liqbt.search.schema import SearchConfig
-from liqbt.search.selection_tests import ALPHA, PARTS, SET_ALPHA, Worth
+from liqbt.search.selection_tests import ALPHA, PARTS, SET_ALPHA, SelectionTests
 from liqbt.search.trials import FAILED, Standing
 from liqbt.search.units import DayLosses
 from liqbt.study.store import json_value
@@ -25,7 +25,7 @@ def search_document(
     experiment: str,
     found: Sequence[Standing],
     losses: DayLosses,
-    value: Worth,
+    value: SelectionTests,
     *,
     others: Sequence[Mapping[str, Any]] = (),
     reads_sealed: Sequence[Mapping[str, Any]] = (),
@@ -91,7 +91,7 @@ def _iso(day: int) -> str:
 
 
 def _row(
-    one: Standing, column: Mapping[int, int], compared: Sequence[int], value: Worth
+    one: Standing, column: Mapping[int, int], compared: Sequence[int], value: SelectionTests
 ) -> dict[str, Any]:
     trial = one.trial
     row = {

@@ -11,9 +11,9 @@ from liqbt.errors import AlreadyRunningError, DataError, LiqbtError
 from liqbt.registry.ledger import add_line, read_chain, run_identity
 from liqbt.search.schema import Asked, Search
 from liqbt.search.units import VISITS, Units, comparable, read_units
-from liqbt.study.plan import Work, prepared_experiment
+from liqbt.study.plan import Plan, prepare_experiment
 from liqbt.study.progress import Stage, silent
-from liqbt.study.run import executed
+from liqbt.study.run import run_plan
 from liqbt.study.store import Run, is_intact, json_value, read_manifest
 
 FINISHED: Final = "finished"
@@ -179,11 +179,11 @@ def _run(
 ) -> Trial:
     """Run one trial, given its number and that of its base, and return how it ended."""
     folder, results = folders
-    work: Work | None = None
+    work: Plan | None = None
     reason = ""
     try:
-        work = prepared_experiment(asked.experiment, path, results, stage)
-        executed(work, folder / RUNS, finish, stage)
+        work = prepare_experiment(asked.experiment, path, results, stage)
+        run_plan(work, folder / RUNS, finish, stage)
     except AlreadyRunningError:
         raise
     except LiqbtError as error:
@@ -201,7 +201,7 @@ def _run(
     )
 
 
-def events_of(work: Work) -> str:
+def events_of(work: Plan) -> str:
     """Return the digest of what happened: of all tapes."""
     return run_identity({symbol: tape.digest for symbol, tape in work.tapes.items()})
 

@@ -146,7 +146,7 @@ def _built(name: str, config: EstimatorConfig, market: MarketSpec) -> Estimator:
     return made
 
 
-def build_structures(experiment: Experiment, symbol: str) -> dict[str, Estimator]:
+def build_competing_maps(experiment: Experiment, symbol: str) -> dict[str, Estimator]:
     """Return a fresh estimator of each structural map of `symbol`, by name.
 
     Price and grid are those of the first estimator. They reach as far as the asymmetry, or 3 σ of

@@ -55,7 +55,7 @@ _HORIZON_NS: Final = DAY_NS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class GroundTruth:
     """What the truth says beside a run's figures.
 
     Attributes
@@ -74,13 +74,13 @@ class Beside:
     last_map: pa.Table
 
 
-def truth_beside(
+def ground_truth(
     experiment: Experiment,
     world: World,
     planted: Mapping[str, Any],
     markets: Sequence[MarketInput],
     outcomes: npt.NDArray[Any],
-) -> Beside:
+) -> GroundTruth:
     """Simulate the market again and put its truth beside what a run has found.
 
     Parameters
@@ -116,7 +116,7 @@ def truth_beside(
         rows["maps"] += [name | row for row in _map_rows(truth, market.forecasts)]
         if market.forecasts:
             maps.append(_last_map(market.symbol, truth, market.forecasts[-1].at))
-    return Beside(
+    return GroundTruth(
         figures={"planted": dict(planted), **rows},
         last_map=pa.concat_tables(maps) if maps else pa.table({}),
     )

@@ -24,9 +24,9 @@ from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
 from liqbt.replay import copied, replay, replay_many, require_density, schedule
 from liqbt.study.estimators import (
+    build_competing_maps,
     build_estimator,
     build_estimators,
-    build_structures,
     needed_kinds,
 )
 from liqbt.study.progress import Stage, silent
@@ -164,7 +164,7 @@ def observed(
     markets = [market_input(experiment, s, forecasts[s], tape, made) for s, tape in tapes.items()]
     markets, training = split_markets(markets, since)
     # at the landmarks of what is scored: those of everything may lie at other hours
-    markets = [with_structures(experiment, m, tapes[m.symbol], slicer, made) for m in markets]
+    markets = [with_competing_maps(experiment, m, tapes[m.symbol], slicer, made) for m in markets]
     if instead is not None:
         markets = [replace(m, forecasts=instead(m.forecasts, m)) for m in markets]
     return Evidence(
@@ -322,7 +322,7 @@ def market_input(
     )
 
 
-def with_structures(
+def with_competing_maps(
     experiment: Experiment,
     market: MarketInput,
     tape: Tape,
@@ -340,9 +340,9 @@ def with_structures(
     made = {} if shared is None else shared
     key = (market.symbol, times.tobytes())
     if key not in made:
-        structures = build_structures(experiment, market.symbol)
+        structures = build_competing_maps(experiment, market.symbol)
         made[key] = replay_many(tape, structures, times, slicer=slicer)
-    return replace(market, beside=made[key])
+    return replace(market, competing_maps=made[key])
 
 
 def outcome_path(

@@ -11,7 +11,7 @@ from liqbt.config.fields import moment_ns
 from liqbt.config.schema import HoldoutConfig
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.registry.ledger import run_identity
-from liqbt.registry.registrations import parts_of, sealing_cards, standing
+from liqbt.registry.registrations import parts_of, registration_status, sealing_registrations
 from liqbt.study.estimators import estimator_sources
 from liqbt.study.events import Origin, market_tape, open_events
 from liqbt.study.identity import code_digest, lock_digest
@@ -24,7 +24,7 @@ from liqbt.types import Ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Plan:
     """What one execution works with.
 
     Attributes
@@ -74,7 +74,7 @@ class Work:
         return self.holdout.start if self.opened and self.holdout is not None else None
 
 
-def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
+def prepare(path: Path, results: Path, stage: Stage = silent) -> Plan:
     """Read and check everything that a run depends on; a sealed holdout is not among it.
 
     Parameters
@@ -87,12 +87,12 @@ def prepared(path: Path, results: Path, stage: Stage = silent) -> Work:
     LiqbtError
         If the configuration or the data cannot be used.
     """
-    return prepared_experiment(load_experiment(path), path, results, stage)
+    return prepare_experiment(load_experiment(path), path, results, stage)
 
 
-def prepared_experiment(
+def prepare_experiment(
     experiment: Experiment, path: Path, results: Path, stage: Stage = silent
-) -> Work:
+) -> Plan:
     """Read and check everything that a run of `experiment` depends on.
 
     Parameters
@@ -122,13 +122,13 @@ def prepared_experiment(
         "lock": lock_digest(),
         "gate": cleared.digest,
     }
-    registration = standing(results, experiment.name, parts_of(hashes, claims_value()))
+    registration = registration_status(results, experiment.name, parts_of(hashes, claims_value()))
     if registration is not None:
         hashes["registration"] = run_identity(registration)
     reads = _read_seals(results, experiment, origin, tapes)
     if reads:
         hashes["reads"] = run_identity({"seals": reads})
-    return Work(
+    return Plan(
         experiment=experiment,
         origin=origin,
         tapes=tapes,
@@ -158,7 +158,7 @@ def _read_seals(
     last = max(int(tape.events["ts_known"][-1]) for tape in tapes.values())
     return [
         {"experiment": card.experiment, "hash": card.hash, **card.holdout}
-        for card in sealing_cards(results, subjects(experiment, origin))
+        for card in sealing_registrations(results, subjects(experiment, origin))
         if card.holdout is not None
         and moment_ns(card.holdout["start"]) <= last
         and first < moment_ns(card.holdout["end"])

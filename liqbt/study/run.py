@@ -20,9 +20,9 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
-from liqbt.study.ground_truth import Beside, truth_beside
+from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
-from liqbt.study.plan import Work, claims_value, prepared
+from liqbt.study.plan import Plan, claims_value, prepare
 from liqbt.study.progress import Stage, silent
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
@@ -60,11 +60,11 @@ def run_experiment(
         If the configuration or the data cannot be used. Nothing is left behind.
     """
     path, results = Path(path), Path(results)
-    return executed(prepared(path, results, stage), results, finish, stage)
+    return run_plan(prepare(path, results, stage), results, finish, stage)
 
 
-def executed(
-    work: Work, results: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+def run_plan(
+    work: Plan, results: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
     """Return the finished run of what was prepared, or make it."""
     final = results / work.experiment.name / work.run_id
@@ -72,7 +72,7 @@ def executed(
 
 
 def _execute(
-    work: Work, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+    work: Plan, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
     done = study(work.experiment, work.tapes, since=work.since, stage=stage)
     sensitivities = _sensitivities(work, done.first.evidence)
@@ -93,18 +93,18 @@ def _execute(
     )
 
 
-def _beside(work: Work, done: Study) -> Beside | None:
+def _beside(work: Plan, done: Study) -> GroundTruth | None:
     """Return the truth beside a simulated market's figures; made after everything else."""
     world, planted = work.origin.world, work.origin.planted
     if world is None or planted is None or work.experiment.holdout is not None:
         return None  # the truth is that of the sealed period too
     evidence = done.first.evidence
-    return truth_beside(
+    return ground_truth(
         work.experiment, world, planted, evidence.markets, evidence.observed.outcomes
     )
 
 
-def _sensitivities(work: Work, evidence: Evidence) -> list[dict[str, Any]]:
+def _sensitivities(work: Plan, evidence: Evidence) -> list[dict[str, Any]]:
     """Score the primary horizon again under other latencies and, where there are bars, on them."""
     experiment = work.experiment
     barred = [
@@ -153,7 +153,7 @@ def sensitivity_rows(
     rows = []
     for name, (config, markets) in variants.items():
         again = Evidence(
-            markets=[replace(market, beside={}) for market in markets],
+            markets=[replace(market, competing_maps={}) for market in markets],
             config=config,
             training=evidence.training,
             root=evidence.root,
@@ -162,7 +162,7 @@ def sensitivity_rows(
     return rows
 
 
-def _manifest(work: Work, done: Study) -> dict[str, Any]:
+def _manifest(work: Plan, done: Study) -> dict[str, Any]:
     experiment = work.experiment
     forecasts: Mapping[str, Sequence[Forecast]] = next(iter(done.forecasts.values()))
     return {
@@ -187,7 +187,7 @@ def _manifest(work: Work, done: Study) -> dict[str, Any]:
     }
 
 
-def _sealing(work: Work) -> dict[str, Any]:
+def _sealing(work: Plan) -> dict[str, Any]:
     """Return what a manifest says of registration and holdout, where there is any."""
     said: dict[str, Any] = {}
     if work.holdout is not None:

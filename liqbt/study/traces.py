@@ -54,7 +54,7 @@ def derived_items(evidence: Evidence) -> list[AuditTrace]:
     """
     (market,) = evidence.markets
     items: list[AuditTrace] = []
-    for name, maps in market.beside.items():
+    for name, maps in market.competing_maps.items():
         items += forecast_items(market.symbol, maps, what=f"{name} map")
     items += _tilts(evidence, market.symbol)
     items += _placebo(evidence, market.symbol)

@@ -18,21 +18,21 @@ from liqbt.config.schema import HoldoutConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import (
-    Card,
     Opening,
+    Registration,
     card_hash,
     count_opening,
     deviations,
     keep_card,
-    nearest_card,
+    nearest_registration,
     parts_of,
+    registration_status,
     registrations_folder,
-    standing,
 )
 from liqbt.study.pipeline import forecast_times
-from liqbt.study.plan import Work, claims_value, market_tapes, prepared, subjects
+from liqbt.study.plan import Plan, claims_value, market_tapes, prepare, subjects
 from liqbt.study.progress import Stage, silent
-from liqbt.study.run import executed
+from liqbt.study.run import run_plan
 from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, read_manifest
 from liqbt.study.summary import iso
@@ -43,7 +43,7 @@ _RUN_ID: Final = "[0-9a-f]" * 16
 
 def register_experiment(
     path: Path, results: Path = Path("results"), *, on: date, stage: Stage = silent
-) -> tuple[Card, Path, bool]:
+) -> tuple[Registration, Path, bool]:
     """Register what an experiment's file says now; what is registered already stays as it is.
 
     Parameters
@@ -59,7 +59,7 @@ def register_experiment(
 
     Returns
     -------
-    card : Card
+    card : Registration
         Its `date` is that of the first time.
     file : Path
         Where it is kept.
@@ -72,12 +72,12 @@ def register_experiment(
         If the experiment cannot be run, or its holdout overlaps that of another registration of
         the same instruments. Nothing is left behind.
     """
-    work = prepared(path, results, stage)
+    work = prepare(path, results, stage)
     card, new = keep_card(results, _card(work, results, on))
     return card, registrations_folder(results, card.experiment) / f"{card.hash}.json", new
 
 
-def describe_registration(card: Card, file: Path, new: bool) -> str:
+def describe_registration(card: Registration, file: Path, new: bool) -> str:
     """Return a registration in words, for people, and whether it was made now."""
     before = card.before
     differing = ", ".join(f"{n} in {part}" for part, n in before["deviating"].items())
@@ -98,10 +98,10 @@ def describe_registration(card: Card, file: Path, new: bool) -> str:
     return "\n".join(lines)
 
 
-def _card(work: Work, results: Path, on: date) -> Card:
+def _card(work: Plan, results: Path, on: date) -> Registration:
     fixed = parts_of(work.hashes, claims_value())
     name, holdout = work.experiment.name, work.holdout
-    return Card(
+    return Registration(
         experiment=name,
         hash=card_hash(name, fixed),
         date=on.isoformat(),
@@ -198,7 +198,7 @@ def unseal_experiment(
         raise ConfigError("the environment variable CI is set: no holdout is unsealed by CI")
     if not reason.strip():
         raise ConfigError("unsealing needs a reason, which the ledger keeps; found an empty one")
-    sealed = prepared(path, results, stage)
+    sealed = prepare(path, results, stage)
     card = _registered(sealed, results, path)
     work = _opened(sealed, results)
     opening = count_opening(
@@ -213,21 +213,21 @@ def unseal_experiment(
         ),
     )
     work = _numbered(work, card, opening.number)
-    told = standing(results, card.experiment, card.fixed)
+    told = registration_status(results, card.experiment, card.fixed)
     work = replace(work, registration={**(told or {}), "opening": _told(opening)})
-    return executed(work, results, finish, stage), opening
+    return run_plan(work, results, finish, stage), opening
 
 
 def _told(opening: Opening) -> dict[str, Any]:
     return {"number": opening.number, "date": opening.date, "reason": opening.reason}
 
 
-def _registered(work: Work, results: Path, path: Path) -> Card:
+def _registered(work: Plan, results: Path, path: Path) -> Registration:
     """Return the registration that a run is exactly of."""
     name = work.experiment.name
     if work.holdout is None:
         raise ConfigError(f"{path}: names no holdout, so there is nothing to unseal")
-    nearest = nearest_card(results, name, parts_of(work.hashes, claims_value()))
+    nearest = nearest_registration(results, name, parts_of(work.hashes, claims_value()))
     if nearest is None:
         raise ConfigError(f"{path}: {name} is not registered; liqbt register {path} does that")
     card, parts = nearest
@@ -239,7 +239,7 @@ def _registered(work: Work, results: Path, path: Path) -> Card:
     return card
 
 
-def _opened(sealed: Work, results: Path) -> Work:
+def _opened(sealed: Plan, results: Path) -> Plan:
     """Return the work with the events of the holdout.
 
     Raises
@@ -275,7 +275,7 @@ def _without_seal(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"holdout": None, "schedule": schedule})
 
 
-def _numbered(work: Work, card: Card, number: int) -> Work:
+def _numbered(work: Plan, card: Registration, number: int) -> Plan:
     """Return the work whose run is that of one opening."""
     tapes = {symbol: tape.digest for symbol, tape in work.tapes.items()}
     own = {"tape": tapes, "registration": card.hash, "unsealing": number}

@@ -22,7 +22,7 @@ from liqbt.evaluation.nulls.levels import LevelConfig
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import forecast_times, market_input, protocol, with_structures
+from liqbt.study.pipeline import forecast_times, market_input, protocol, with_competing_maps
 from liqbt.study.replicate import world_experiment
 from liqbt.study.worlds import load_world
 from liqbt.tape.build import tape_from_tables
@@ -51,7 +51,7 @@ def prepared(days: int) -> tuple[Any, Any]:
     times = forecast_times(experiment, tape)
     forecasts = replay(tape, build_estimator(experiment, "SIM"), times)
     one = market_input(experiment, "SIM", forecasts, tape)
-    return experiment, with_structures(experiment, one, tape)
+    return experiment, with_competing_maps(experiment, one, tape)
 
 
 def steps(experiment: Any, market: Any) -> dict[str, Callable[[], Any]]:

@@ -48,7 +48,7 @@ def write(path, texts):
 
 
 PARTS = {
-    "real": ("Beside BTC and ETH", lambda a: compare.main(a.seeds)),
+    "real": ("GroundTruth BTC and ETH", lambda a: compare.main(a.seeds)),
     "nothing": ("With every mechanism at zero", lambda a: nothing.main(a.batches, a.processes)),
     "planted": (
         "What each planted world amounts to",

@@ -83,7 +83,7 @@ def maps(at, marks, densities):
 
 
 def scored(forecasts, path, beside):
-    market = MarketInput(symbol="A", forecasts=forecasts, path=path, beside=beside)
+    market = MarketInput(symbol="A", forecasts=forecasts, path=path, competing_maps=beside)
     evidence = Evidence(markets=[market], config=CONFIG)
     dose = [s for s in magnet.STATISTICS if s.group == magnet.DOSE]
     rows = evaluate.scored(evidence, dose)
@@ -327,7 +327,7 @@ def test_rows_by_market_and_pooled_where_every_market_has_maps():
         symbol="A",
         forecasts=maps(at, marks, rng.exponential(1.0, (40, 2, 300))),
         path=path,
-        beside={"s": maps(at, marks, rng.exponential(1.0, (40, 2, 300)))},
+        competing_maps={"s": maps(at, marks, rng.exponential(1.0, (40, 2, 300)))},
     )
     b = dataclasses.replace(
         a,
@@ -346,7 +346,7 @@ def test_rows_by_market_and_pooled_where_every_market_has_maps():
     expected = paired_response([bins], DRAWS, covariates=[[other]])
     assert with_maps["A", "24h"].value == expected.value
     assert with_maps["A", "24h"].n_episodes == 40
-    without, bare = rows([a, dataclasses.replace(b, beside={})])
+    without, bare = rows([a, dataclasses.replace(b, competing_maps={})])
     assert not without
     # the rows beside them are the same to the bit
     rest = [repr(s) for s in full.scores if s.statistic != BESIDE]

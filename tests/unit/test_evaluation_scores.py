@@ -291,7 +291,7 @@ def beside(**values):
 )
 def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, word, says):
     rows = beside(dose_response_beside_structures=structures, mirror_lift_densest=mirror)
-    found = verdict(REGISTERED, detail(), withheld=None, beside=rows)
+    found = verdict(REGISTERED, detail(), withheld=None, others=rows)
     assert found.word == word
     assert says in found.reason
 
@@ -299,7 +299,7 @@ def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, w
 def test_a_condition_whose_intervals_do_not_agree_is_not_met():
     rows = beside(mirror_lift_densest=(0.01, 0.5))
     rows.append(detail(value=0.03, half=0.01, agree=False, statistic=REGISTERED.also_above[0]))
-    found = verdict(REGISTERED, detail(), withheld=None, beside=rows)
+    found = verdict(REGISTERED, detail(), withheld=None, others=rows)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "do not agree" in found.reason
 
@@ -345,7 +345,7 @@ def test_primary_claims_share_alpha(direction, word, says):
     found = {v.claim: v for v in verdicts(rows, withheld={})}["magnet"]
     assert found.word == word
     assert says in found.reason
-    alone = verdict(REGISTERED, magnet, withheld=None, beside=rows)
+    alone = verdict(REGISTERED, magnet, withheld=None, others=rows)
     assert alone.word == VerdictWord.SUPPORTED
 
 
@@ -557,7 +557,7 @@ def test_what_a_market_is_not_fed_with_has_a_row_without_a_value(directed):
         else d
         for d in others
     ]
-    found = verdict(claim, given, withheld=None, beside=above)
+    found = verdict(claim, given, withheld=None, others=above)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "first_side_over_funding has no interval here (0 episodes)" in found.reason
 

@@ -23,14 +23,19 @@ from liqbt.evaluation.nulls import placebo
 from liqbt.replay import replay
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
-from liqbt.study.estimators import STRUCTURES, EstimatorConfig, build_estimator, build_structures
+from liqbt.study.estimators import (
+    STRUCTURES,
+    EstimatorConfig,
+    build_competing_maps,
+    build_estimator,
+)
 from liqbt.study.pipeline import (
     forecast_times,
     issue,
     issued_items,
     market_input,
     protocol,
-    with_structures,
+    with_competing_maps,
 )
 from liqbt.study.replicate import replicate
 from liqbt.study.schema import Experiment, parse_experiment, with_estimator
@@ -75,7 +80,7 @@ def tape() -> Tape:
 @pytest.fixture(scope="module")
 def market(tape) -> MarketInput:
     forecasts = replay(tape, build_estimator(EXPERIMENT, "SIM"), forecast_times(EXPERIMENT, tape))
-    return with_structures(EXPERIMENT, market_input(EXPERIMENT, "SIM", forecasts, tape), tape)
+    return with_competing_maps(EXPERIMENT, market_input(EXPERIMENT, "SIM", forecasts, tape), tape)
 
 
 def view(events: Events, start: int, stop: int) -> Events:
@@ -93,10 +98,10 @@ def audited() -> Any:
 
 def test_structural_maps_are_issued_at_the_landmarks_alone(tape, market):
     times = landmark_times(market.forecasts, DAY_NS)
-    assert set(market.beside) == set(STRUCTURES)
+    assert set(market.competing_maps) == set(STRUCTURES)
     assert len(times) >= 10
     own = {f.at: f for f in market.forecasts}
-    for name, maps in market.beside.items():
+    for name, maps in market.competing_maps.items():
         assert [f.at for f in maps] == times.tolist()
         for each in maps:
             assert (each.mark, each.sigma_1d) == (own[each.at].mark, own[each.at].sigma_1d), name
@@ -104,13 +109,13 @@ def test_structural_maps_are_issued_at_the_landmarks_alone(tape, market):
         market.forecasts, market.path, protocol(EXPERIMENT.evaluation), horizon_ns=DAY_NS
     )
     farthest = float(bins.distance.max())
-    for name, maps in market.beside.items():
+    for name, maps in market.competing_maps.items():
         beside = beside_bins(bins, market.forecasts, maps)
         assert np.abs(rank_contrast(beside)).max() > 0.3, name
         reach = min(f.grid.outward_edges(f.density_usd.shape[1])[-1] * f.grid.step for f in maps)
         assert reach > farthest
-    assert not with_structures(
-        experiment_of(["4h"]), replace(market, beside={}), tape
+    assert not with_competing_maps(
+        experiment_of(["4h"]), replace(market, competing_maps={}), tape
     ).beside  # its landmarks are not scored there
 
 
@@ -193,11 +198,13 @@ def test_beside_itself_a_structure_has_no_dose(tape):
     config = EstimatorConfig(use="swings", params={"reach": 0.1})
     swings = chosen.model_copy(update={"estimators": {"swings": config}})
     forecasts = replay(tape, build_estimator(swings, "SIM"), forecast_times(swings, tape))
-    market = with_structures(swings, market_input(swings, "SIM", forecasts, tape), tape)
+    market = with_competing_maps(swings, market_input(swings, "SIM", forecasts, tape), tape)
     bins = response_bins(
         market.forecasts, market.path, protocol(swings.evaluation), horizon_ns=DAY_NS
     )
-    others = [[beside_bins(bins, market.forecasts, maps)] for maps in market.beside.values()]
+    others = [
+        [beside_bins(bins, market.forecasts, maps)] for maps in market.competing_maps.values()
+    ]
     draws = draw(np.random.default_rng(0), reps=100, n_days=40)
     assert np.isfinite(paired_response([bins], draws).value)
     assert np.isnan(paired_response([bins], draws, covariates=others).value)
@@ -206,5 +213,5 @@ def test_beside_itself_a_structure_has_no_dose(tape):
 def test_an_unknown_structure_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'round_numbers'"):
         with_estimator(EXPERIMENT, "round_number")
-    made = build_structures(EXPERIMENT, "SIM")
+    made = build_competing_maps(EXPERIMENT, "SIM")
     assert not any(isinstance(each, OIFlow) for each in made.values())

@@ -24,7 +24,7 @@ from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
 from liqbt.learn.models import predict_landmarks
 from liqbt.learn.walk import ModelOptions
 from liqbt.log.store import EventLog
-from liqbt.registry.registrations import PARTS, openings
+from liqbt.registry.registrations import PARTS, holdout_ledger
 from liqbt.report.notes import registration_sentences
 from liqbt.study.events import simulate_world
 from liqbt.study.published.markets import score_options
@@ -205,7 +205,7 @@ def test_an_opening_is_counted_and_told(home, card, opened):
         (1, "2026-01-05", "as planned"),
         (2, "2026-02-06", "again"),
     ]
-    assert openings(home / "results", "small") == [one, two]
+    assert holdout_ledger(home / "results", "small") == [one, two]
     assert (one.run_id, two.run_id) == (first.run_id, second.run_id)
     assert one.hash == card.stem
     assert first.manifest["holdout"]["state"] == "unsealed"
@@ -319,7 +319,7 @@ def test_a_holdout_of_which_nothing_is_known_yet_is_not_counted(tmp_path):
     register_experiment(path, tmp_path / "r", on=DAY)
     with pytest.raises(DataError, match="before a forecast of the holdout"):
         unseal_experiment(path, tmp_path / "r", reason="early", on=DAY)
-    assert openings(tmp_path / "r", "small") == []
+    assert holdout_ledger(tmp_path / "r", "small") == []
 
 
 KILLED = """
@@ -340,7 +340,7 @@ def test_killed_between_count_and_scores_the_count_stays_and_nothing_is_half_wri
     register_experiment(path, tmp_path / "r", on=DAY)
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path], env={**os.environ}, check=False)
     assert done.returncode == -signal.SIGKILL
-    (counted,) = openings(tmp_path / "r", "small")
+    (counted,) = holdout_ledger(tmp_path / "r", "small")
     assert counted.reason == "killed"
     assert not (tmp_path / "r/small" / counted.run_id).exists()
 
@@ -371,7 +371,7 @@ def test_a_ledger_that_was_altered_is_bad_input(home, opened, tmp_path, change):
     copied.parent.mkdir(parents=True)
     copied.write_text("\n".join(change(honest.read_text().splitlines())) + "\n")
     with pytest.raises(DataError, match=r"unsealed.jsonl: line \d is not as it was written"):
-        openings(tmp_path, "small")
+        holdout_ledger(tmp_path, "small")
 
 
 def test_the_command_line_registers_and_unseals(monkeypatch, capsys, tmp_path):

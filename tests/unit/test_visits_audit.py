@@ -47,7 +47,7 @@ def _freed():
 def only_visits(monkeypatch):
     """What else is issued has its own tests."""
 
-    monkeypatch.setattr(pipeline, "with_structures", lambda *given: given[1])
+    monkeypatch.setattr(pipeline, "with_competing_maps", lambda *given: given[1])
     for name in ("_tilts", "_placebo", "_predicted"):
         monkeypatch.setattr(traces, name, lambda *_: [])
 

@@ -54,7 +54,7 @@ class Emission:
     Attributes
     ----------
     scratch : Scratch
-        Work arrays for the kernel.
+        Plan arrays for the kernel.
     """
 
     __slots__ = ("_grid", "_half", "_head", "_params", "_symbol", "scratch")

@@ -18,7 +18,7 @@ from liqbt.types import FloatArray, IntArray
 
 
 class Scratch(NamedTuple):
-    """Work arrays, overwritten by every forecast; no part of the state.
+    """Plan arrays, overwritten by every forecast; no part of the state.
 
     Attributes
     ----------

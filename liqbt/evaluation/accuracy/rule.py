@@ -56,7 +56,7 @@ def _decided(row: ReadingRow, withheld: str | None) -> ReadingVerdict:
         claim_of(row.reading, tuple(row.skill)),
         row.hit_rate if row.skill else None,
         withheld=withheld,
-        beside=[row.hit_rate, *row.skill.values()],
+        others=[row.hit_rate, *row.skill.values()],
     )
     lows = [skill.score.ci_low for skill in row.skill.values()]
     return ReadingVerdict(

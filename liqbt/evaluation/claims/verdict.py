@@ -76,7 +76,7 @@ def verdict(
     detail: ScoreDetail | None,
     *,
     withheld: str | None,
-    beside: Sequence[ScoreDetail] = (),
+    others: Sequence[ScoreDetail] = (),
     shared_p: float = 0.0,
 ) -> Verdict:
     """Decide what is said about `claim`.
@@ -90,7 +90,7 @@ def verdict(
     withheld : str or None
         Why nothing may be concluded: the claim's test has not shown its size at the validity gate.
         None where it has.
-    beside : sequence of ScoreDetail
+    others : sequence of ScoreDetail
         All scores of the evaluation: those that the claim's further conditions ask for.
     shared_p : float
         Its one-sided p-value adjusted for the claims that it shares alpha with; 0 for none.
@@ -99,11 +99,11 @@ def verdict(
     if detail is None or lacking is not None:
         reason = lacking or "no score"
         return Verdict(claim=claim.id, word=VerdictWord.NOT_TESTABLE, reason=reason, score=None)
-    unmet = _unmet(claim, beside)
+    unmet = _unmet(claim, others)
     if withheld is not None:
         word, reason = VerdictWord.WITHHELD, withheld
     else:
-        held = [_row(claim, name, beside) for name in claim.also_above]
+        held = [_row(claim, name, others) for name in claim.also_above]
         unmet = unmet or _crowded_out(claim, shared_p)
         word, reason = _decide(claim, detail, [x for x in held if x is not None], unmet)
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
@@ -137,10 +137,10 @@ def _crowded_out(claim: Claim, shared_p: float) -> str | None:
     )
 
 
-def _unmet(claim: Claim, beside: Sequence[ScoreDetail]) -> str | None:
+def _unmet(claim: Claim, others: Sequence[ScoreDetail]) -> str | None:
     """Return the first further condition that is not met, in words, or None."""
     for statistic in (*claim.also_above, *claim.also_positive):
-        found = _row(claim, statistic, beside)
+        found = _row(claim, statistic, others)
         if found is None:
             return f"its further condition {statistic} was not computed here"
         row = found.score
@@ -235,7 +235,7 @@ def verdicts(details: Sequence[ScoreDetail], *, withheld: Mapping[str, str]) -> 
             claim,
             find_score(claim, details),
             withheld=withheld.get(claim.id),
-            beside=details,
+            others=details,
             shared_p=shared.get(claim.id, 0.0),
         )
         for claim in CLAIMS

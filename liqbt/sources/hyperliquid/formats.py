@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from liqbt.config import MAX_BAD
 from liqbt.ingest.colmap import parse_map
-from liqbt.ingest.detect_format import tell_format
+from liqbt.ingest.detect_format import detect_format
 from liqbt.ingest.table import Ingested, ingest_rows, read_rows
 
 OPTIONS: Final = {"symbol": str}
@@ -60,7 +60,7 @@ def read(
         The file cannot be read as that format; one sentence.
     """
     path = Path(path)
-    name = tell_format(path, "hyperliquid", _COLUMNS, format)
+    name = detect_format(path, "hyperliquid", _COLUMNS, format)
     mapping = parse_map(
         _map(name, symbol), f"hyperliquid/{name}", default_name=f"hyperliquid/{name}"
     )

@@ -13,7 +13,7 @@ from liqbt.config import MAX_BAD
 from liqbt.errors import DataError
 from liqbt.ingest.cells import as_numbers, as_words
 from liqbt.ingest.colmap import parse_map
-from liqbt.ingest.detect_format import tell_format
+from liqbt.ingest.detect_format import detect_format
 from liqbt.ingest.files import MAX_BYTES, RawTable, open_stream
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, read_rows
 from liqbt.sources.okx.faces import FACES, coins_of, face_table
@@ -91,7 +91,7 @@ def _told(path: Path, given: str | None) -> str:
         if start[:1] in (b"{", b"["):
             return "liquidation-orders"
         del formats["liquidation-orders"]
-    return tell_format(path, "okx", formats, given)
+    return detect_format(path, "okx", formats, given)
 
 
 def _csv_map() -> dict[str, Any]:

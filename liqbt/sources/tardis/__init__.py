@@ -8,7 +8,7 @@ from typing import Final
 from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError
 from liqbt.ingest.colmap import ColumnMap
-from liqbt.ingest.detect_format import column_names, tell_format
+from liqbt.ingest.detect_format import column_names, detect_format
 from liqbt.ingest.files import MAX_BYTES
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows
 from liqbt.sources.tardis.book import book
@@ -119,4 +119,4 @@ def _told(path: Path, given: str | None) -> str:
                 del formats[other]
         if "bids[24].amount" in column_names(path):
             del formats["book_snapshot_5"]
-    return tell_format(path, "tardis", formats, given)
+    return detect_format(path, "tardis", formats, given)

@@ -33,7 +33,7 @@ from liqbt.replay import replay
 from liqbt.study.pipeline import Study, protocol
 from liqbt.study.plan import claims_value
 from liqbt.study.progress import Stage, silent
-from liqbt.study.published.work import ScoreWork, prepared
+from liqbt.study.published.work import ScorePlan, prepare
 from liqbt.study.run import sensitivity_rows
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
@@ -48,13 +48,13 @@ UNSEEN: Final = (
 
 
 def score_manifest(
-    work: ScoreWork, run_id: str, issued: Sequence[Sequence[Forecast]], wrong: int
+    work: ScorePlan, run_id: str, issued: Sequence[Sequence[Forecast]], wrong: int
 ) -> dict[str, Any]:
     """Return the manifest of a scoring.
 
     Parameters
     ----------
-    work : ScoreWork
+    work : ScorePlan
         What it worked with.
     run_id : str
         Its identity.
@@ -100,7 +100,7 @@ def score_manifest(
     }
 
 
-def _command(work: ScoreWork) -> str:
+def _command(work: ScorePlan) -> str:
     """Return the command that makes the run again, without a place of any machine."""
     plain = EvaluationOptions()
     words = ["liqbt score", work.rows.file, "--log LOG"]
@@ -120,7 +120,7 @@ def _command(work: ScoreWork) -> str:
 _MOST_WRONG: Final = 0.10
 
 
-def count_wrong_side(work: ScoreWork, issued: Sequence[Sequence[Forecast]]) -> int:
+def count_wrong_side(work: ScorePlan, issued: Sequence[Sequence[Forecast]]) -> int:
     """Return how many rows lie wholly on the wrong side of the mark: flagged, never a hit.
 
     A price may pass a level between its making and its time. Where more than a tenth lie so, the
@@ -150,7 +150,7 @@ def count_wrong_side(work: ScoreWork, issued: Sequence[Sequence[Forecast]]) -> i
     return wrong
 
 
-def check_horizons(work: ScoreWork, inputs: Sequence[MarketInput]) -> None:
+def check_horizons(work: ScorePlan, inputs: Sequence[MarketInput]) -> None:
     """Refuse a horizon that no forecast of any market can be watched over."""
     left = max(int(m.path.end_ns[-1]) - m.forecasts[0].at for m in inputs)
     horizons = work.options.horizons
@@ -164,7 +164,7 @@ def check_horizons(work: ScoreWork, inputs: Sequence[MarketInput]) -> None:
         )
 
 
-def check_eligible(work: ScoreWork, evidence: Evidence) -> None:
+def check_eligible(work: ScorePlan, evidence: Evidence) -> None:
     """Refuse a file of which nothing can be scored at any horizon."""
     if not sum(row.eligible for row in evidence.observed.flow):
         rows, options = work.rows, work.options
@@ -217,14 +217,14 @@ def score_forecasts(
     LiqbtError
         If the file, the log or the protocol cannot be used. Nothing is left behind.
     """
-    work = prepared(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
+    work = prepare(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
     run_id = run_identity(work.hashes)
     final = results / str(work.config["name"]) / run_id
     return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage), finish)
 
 
 def _execute(
-    work: ScoreWork,
+    work: ScorePlan,
     run_id: str,
     final: Path,
     finish: Callable[[Run, Path], object] | None,
@@ -262,7 +262,7 @@ def _execute(
     )
 
 
-def _replay(work: ScoreWork, i: int, stage: Stage) -> list[Forecast]:
+def _replay(work: ScorePlan, i: int, stage: Stage) -> list[Forecast]:
     """Return the forecasts of one market: its rows beside the mark and σ at each time."""
     market, tape, levels = work.markets[i], work.tapes[i], work.levels[i].published
     estimator = PublishedMap(work.maps[i], market.spec, levels)
@@ -281,7 +281,7 @@ def _replay(work: ScoreWork, i: int, stage: Stage) -> list[Forecast]:
     return issued
 
 
-def _market_input(work: ScoreWork, i: int, issued: Sequence[Forecast]) -> MarketInput:
+def _market_input(work: ScorePlan, i: int, issued: Sequence[Forecast]) -> MarketInput:
     """Return what evaluation needs of one market; σ being known is the only warm-up."""
     market = work.markets[i]
     path = price_path(work.tapes[i].events, market.price_kind, max_gap_ns=work.options.max_gap)
@@ -295,7 +295,7 @@ def _market_input(work: ScoreWork, i: int, issued: Sequence[Forecast]) -> Market
     )
 
 
-def _barred(work: ScoreWork, inputs: Sequence[MarketInput]) -> tuple[list[MarketInput], set[str]]:
+def _barred(work: ScorePlan, inputs: Sequence[MarketInput]) -> tuple[list[MarketInput], set[str]]:
     """Return the markets with bars beside their price, on the bars' highs and lows."""
     barred, names = [], set()
     for market, tape, given in zip(work.markets, work.tapes, inputs, strict=True):
@@ -306,7 +306,7 @@ def _barred(work: ScoreWork, inputs: Sequence[MarketInput]) -> tuple[list[Market
     return barred, names
 
 
-def _stated(work: ScoreWork, outcomes: npt.NDArray[Any]) -> FloatArray:
+def _stated(work: ScorePlan, outcomes: npt.NDArray[Any]) -> FloatArray:
     """Return the stated probability of each outcome row; NaN where there is none."""
     stated = np.full(len(outcomes), np.nan)
     for i, levels in enumerate(work.levels):

@@ -16,7 +16,7 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.config import MapParams
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import run_identity
-from liqbt.registry.registrations import sealing_cards
+from liqbt.registry.registrations import sealing_registrations
 from liqbt.study.estimator_config import written
 from liqbt.study.identity import APART, TAPES, code_digest, lock_digest
 from liqbt.study.pipeline import protocol
@@ -31,7 +31,7 @@ from liqbt.types import DAY_NS, Instrument, Ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ScoreWork:
+class ScorePlan:
     """What one scoring works with; sequences are by market, in the order of `rows.symbols`.
 
     Attributes
@@ -73,14 +73,14 @@ class ScoreWork:
     seal: Mapping[str, str] | None
 
 
-def prepared(
+def prepare(
     file: Path,
     log_dir: Path,
     results: Path,
     options: EvaluationOptions,
     named: Mapping[str, Instrument],
     seed: int,
-) -> ScoreWork:
+) -> ScorePlan:
     """Read and check everything that comes in.
 
     Parameters
@@ -116,7 +116,7 @@ def prepared(
     }
     days = (min(int(t.events["ts_known"][-1]) for t in tapes) - int(rows.at.min())) / DAY_NS
     cleared = clearance(results, scope([{"name": "published levels"}], options, None, days))
-    return ScoreWork(
+    return ScorePlan(
         rows=rows,
         markets=markets,
         levels=[market_levels(rows, i, each.step) for i, each in enumerate(maps)],
@@ -156,7 +156,7 @@ def _unsealed(
     used = {str(i) for market in markets for group in market.events.values() for i in group}
     seals = [
         {**card.holdout, "registration": card.hash}
-        for card in sealing_cards(results, used)
+        for card in sealing_registrations(results, used)
         if card.holdout is not None
     ]
     over = [seal for seal in seals if moment_ns(seal["end"]) <= first]
