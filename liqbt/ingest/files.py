@@ -68,6 +68,21 @@ class CsvShape(BaseModel):
     skip: Annotated[int, Field(ge=0)] = 0
 
 
+def header_shape(path: Path | str, columns: Sequence[str], *, skip: int) -> CsvShape:
+    """Return how a file is written whose first row was read already.
+
+    Raises
+    ------
+    DataError
+        A name of its header is empty, or there twice; names the file.
+    """
+    bad = next((name for name in columns if not name or list(columns).count(name) > 1), None)
+    if bad is not None:
+        how = f"{bad[:40]!r} twice" if bad else "a column without a name"
+        raise DataError(f"{path}: its header has {how}; expected different names")
+    return CsvShape(columns=tuple(columns), skip=skip)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawTable:
     """The columns of a file that a map asks for, as they are written.

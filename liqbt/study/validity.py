@@ -273,7 +273,9 @@ def stale_claims(
         names = (*claim.conditions, *(effect_name(claim.id, name) for name in effects))
         unknown = [name for name in names if name not in pinned["statistics"]]
         changed = [name for name in names if name in differ]
-        if document["tests"].get(claim.id) != terms_of(claim):
+        if claim.id not in document["tests"]:
+            out[claim.id] = "no campaign has tried it"
+        elif document["tests"][claim.id] != terms_of(claim):
             out[claim.id] = "the claim asks another thing than when its test was tried"
         elif unknown:
             out[claim.id] = f"{unknown[0]} has no pinned replications"

@@ -342,7 +342,7 @@ def test_rows_by_market_and_pooled_where_every_market_has_maps():
     with_maps, full = rows([a, b])
     assert set(with_maps) == {("A", "24h"), ("B", "24h"), ("pooled", "24h")}
     bins = response_bins(a.forecasts, path, config, horizon_ns=DAY_NS)
-    other = beside_bins(bins, a.forecasts, a.beside["s"])
+    other = beside_bins(bins, a.forecasts, a.competing_maps["s"])
     expected = paired_response([bins], DRAWS, covariates=[[other]])
     assert with_maps["A", "24h"].value == expected.value
     assert with_maps["A", "24h"].n_episodes == 40

@@ -18,7 +18,7 @@ def refactored(root: Path, folder: Path) -> Path:
         shutil.copy(root / name, folder / name)
     package = folder / "liqbt"
     shutil.copytree(root / "liqbt", package, ignore=shutil.ignore_patterns("__pycache__"))
-    kernels = package / "evaluation" / "response" / "kernels.py"
+    kernels = package / "evaluation" / "kernels" / "response.py"
     assert "total +=" in kernels.read_text()
     kernels.write_text(kernels.read_text().replace("total", "summed"))
     shutil.move(package / "evaluation" / "covariates.py", package / "evaluation" / "features.py")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS
 from liqbt.ingest.colmap import ColumnMap, parse_map
-from liqbt.ingest.files import MAX_BYTES, CsvShape, read_head
+from liqbt.ingest.files import MAX_BYTES, header_shape, read_head
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.sources.binance.layout import INTERVAL_S, VENUES, FileName, face_usd
 
@@ -128,7 +128,7 @@ def archive_map(
     content = _content(market, name, {"column": time_column, "unit": unit})
     content["name"] = f"{VENUES[market]}/{name.format}"
     mapping = parse_map(content, str(path))
-    shape = CsvShape(columns=tuple(columns), skip=int(has_header))
+    shape = header_shape(path, columns, skip=int(has_header))
     return mapping.model_copy(update={"csv": shape})
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS, as_words
 from liqbt.ingest.colmap import ColumnMap, parse_map
-from liqbt.ingest.files import CsvShape, RawTable, open_stream, read_head
+from liqbt.ingest.files import RawTable, header_shape, open_stream, read_head
 from liqbt.ingest.table import SourceRows, read_table
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.sources.binance.layout import VENUES, face_usd
@@ -59,7 +59,7 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
             numbers=("avg_price", "filled_qty"),
             integers=("trade_time_ms",),
             texts=("symbol", "side"),
-            shape=CsvShape(columns=columns, skip=1),
+            shape=header_shape(path, columns, skip=1),
             max_bytes=max_bytes,
         )
         mapping = _map(market, {"latency": "2s"})
