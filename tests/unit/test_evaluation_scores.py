@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from evaluation_world import brownian_market, evaluated, evidence_with
 
+from liqbt.evaluation.claims.accuracy import claim_of
 from liqbt.evaluation.claims.claim import ClaimStatus, describe_claims
 from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
 from liqbt.evaluation.claims.register import CLAIMS, REGISTER, STATISTICS, statistic_of
@@ -602,3 +603,38 @@ def test_fewer_than_thirty_cascades_on_a_side_have_a_count_and_no_interval(each)
     assert given.n_episodes == 60 + each
     assert np.isnan([whole.ci_low, given.ci_high]).all() == (each < 30)
     assert whole.n_episodes == (n if each == 30 else 60 + each)
+
+
+EIGHTY_FIVE = claim_of("nearest", ("brownian", "mirror"))
+"""Claim 10 under one reading: held against its target, over two nulls."""
+
+
+def over(statistic: str, value: float, half: float, **more):
+    return detail(statistic=statistic, value=value, half=half, mde=1.4 * half, **more)
+
+
+@pytest.mark.parametrize(
+    ("skills", "word", "says"),
+    [
+        # the rule asks for more than nothing over every null, not for two points
+        ((over("skill_nearest_over_brownian", 0.0115, 0.0065),), VerdictWord.SUPPORTED, "met"),
+        ((over("skill_nearest_over_brownian", 0.00, 0.01),), VerdictWord.REFUTED, "-1 points to 1"),
+        # one null whose errors disagree excludes nothing
+        (
+            (over("skill_nearest_over_brownian", 0.0, 0.01, agree=False),),
+            VerdictWord.INCONCLUSIVE,
+            "do not agree",
+        ),
+        (
+            (over("skill_nearest_over_brownian", np.nan, np.nan),),
+            VerdictWord.NOT_TESTABLE,
+            "no interval",
+        ),
+    ],
+)
+def test_a_claim_with_a_target(skills, word, says):
+    rate = detail(statistic="hit_rate_nearest", value=0.90, half=0.02, mde=0.03)
+    mirror = over("skill_nearest_over_mirror", 0.012, 0.006)
+    for others in ([*skills, mirror], [mirror, *skills]):
+        found = verdict(EIGHTY_FIVE, rate, withheld=None, others=others)
+        assert (found.word, says in found.reason) == (word, True), found.reason

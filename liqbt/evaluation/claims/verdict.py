@@ -95,7 +95,11 @@ def verdict(
     shared_p : float
         Its one-sided p-value adjusted for the claims that it shares alpha with; 0 for none.
     """
+    held = [_row(claim, name, others) for name in claim.also_above]
+    conditions = [one for one in held if one is not None]
     lacking = _lacking(claim, detail)
+    if lacking is None and claim.target is not None:  # what it is over decides it as well
+        lacking = next(filter(None, (_lacking(claim, one) for one in conditions)), None)
     if detail is None or lacking is not None:
         reason = lacking or "no score"
         return Verdict(claim=claim.id, word=VerdictWord.NOT_TESTABLE, reason=reason, score=None)
@@ -103,9 +107,7 @@ def verdict(
     if withheld is not None:
         word, reason = VerdictWord.WITHHELD, withheld
     else:
-        held = [_row(claim, name, others) for name in claim.also_above]
-        unmet = unmet or _crowded_out(claim, shared_p)
-        word, reason = _decide(claim, detail, [x for x in held if x is not None], unmet)
+        word, reason = _decide(claim, detail, conditions, unmet or _crowded_out(claim, shared_p))
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
@@ -169,17 +171,19 @@ def _decide(
     mde = row.mde
     if claim.target is not None:  # the smallest effect is one over its nulls
         mde = max((one.score.mde for one in conditions), default=mde)
+        agree = agree and all(one.estimate.agree for one in conditions)
     power = power_at(claim.smallest_effect - claim.least_bound, mde, alpha=claim.alpha)
     detectable = mde + claim.least_bound
     smallest = show(claim.smallest_effect)
     interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
-    excluded = _excluded(claim, high, conditions)
-    if agree and excluded is not None:
-        return VerdictWord.REFUTED, f"{excluded} {tail}"
     reached = low > claim.least_bound or (claim.target is not None and low >= 0.0)
     enough = agree and reached and effect >= claim.least_value
-    if enough and unmet is None:
+    excluded = _excluded(claim, high, conditions)
+    met = enough and unmet is None
+    if agree and excluded is not None and not (met and claim.target is not None):
+        return VerdictWord.REFUTED, f"{excluded} {tail}"
+    if met:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
     if enough and (claim.target is None or detectable <= claim.smallest_effect):
         return VerdictWord.INCONCLUSIVE, f"above its null, but {unmet} {tail}"
@@ -205,7 +209,8 @@ def _excluded(claim: Claim, high: float, conditions: Sequence[ScoreDetail]) -> s
     """Return, in words, what an upper bound excludes, or None.
 
     A claim with a target is refuted where the target is excluded, or the smallest effect over any
-    null; another where its smallest effect is.
+    null, and its pass rule, which asks for no such effect, is not met; another where its smallest
+    effect is excluded.
     """
     smallest = effect_words(claim, claim.smallest_effect)
     if claim.target is None:
@@ -213,9 +218,10 @@ def _excluded(claim: Claim, high: float, conditions: Sequence[ScoreDetail]) -> s
         return f"an effect of {smallest} or more is excluded" if excluded else None
     if high < 0.0:
         return f"the target of {claim.target:.0%} is excluded"
-    for one in conditions:
-        if one.estimate.agree and one.score.ci_high - one.score.null < claim.smallest_effect:
-            return f"an effect of {smallest} or more is excluded by {one.score.statistic}"
+    for row in (one.score for one in conditions):
+        if row.ci_high - row.null < claim.smallest_effect:
+            ends = " to ".join(effect_words(claim, x - row.null) for x in (row.ci_low, row.ci_high))
+            return f"an effect of {smallest} or more is excluded by {row.statistic}, {ends}"
     return None
 
 
