@@ -115,7 +115,8 @@ def params_of(config: EstimatorConfig, where: str) -> Any:
         return None
     try:
         params = _adapter(kind).validate_python(config.params, context=_GRAMMAR)
-        for name, value in _adapter(kind).dump_python(params, context=_GRAMMAR).items():
+        held = _adapter(kind).dump_python(params, context=_GRAMMAR, warnings=False)
+        for name, value in held.items():
             if _holds_set(value):
                 raise ConfigError(f"'{name}' is a set, whose order is not fixed; expected a tuple")
         return params

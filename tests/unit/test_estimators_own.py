@@ -271,7 +271,7 @@ def test_a_parameter_called_name_poses_as_no_other_estimator(own):
         ("class Flat(DensityEstimator)", "class Flat", "it has no 'update'; expected a class with"),
         ("class Flat(DensityEstimator)", "def Flat(): pass\nclass Other", "it is no class;"),
         ("leverages: tuple[float, ...] = (10.0, 25.0)",
-         "leverages: set[str] = frozenset('ab')",
+         "leverages: frozenset[str] = frozenset('ab')",
          "key 'estimators.mine.params': 'leverages' is a set, whose order is not fixed"),
         ("leverages: tuple[float, ...] = (10.0, 25.0)",
          "leverages: tuple[dict[str, set[str]], ...] = ({'a': {'b'}},)", "'leverages' is a set"),
@@ -311,10 +311,10 @@ def test_an_unknown_key_further_in_is_one_sentence(own, kind, given, says):
 
 
 def test_only_a_class_of_the_package_is_registered_and_under_a_name_of_its_own():
-    with pytest.raises(ConfigError, match="only classes of .* are; name your own as"):
+    with pytest.raises(ConfigError, match=r"only classes of .* are; name your own as"):
         registered("mine")(type("Mine", (Uniform,), {}))
     taken = type("Taken", (Uniform,), {"__module__": "liqbt.estimators.mine"})
-    with pytest.raises(ConfigError, match="'uniform' is .*:Uniform already"):
+    with pytest.raises(ConfigError, match=r"'uniform' is .*:Uniform already"):
         registered("uniform")(taken)
     assert registered("uniform")(Uniform) is registered_estimators()["uniform"]
     assert "mine" not in registered_estimators()
