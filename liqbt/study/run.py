@@ -13,6 +13,7 @@ from typing import Any
 
 from liqbt.config.fields import format_duration
 from liqbt.config.schema import EvaluationOptions
+from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import cascade_source
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.claims.verdict import verdicts
@@ -20,6 +21,7 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
+from liqbt.study.estimators import estimator_sources
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Plan, claims_value, prepare
@@ -74,10 +76,12 @@ def run_plan(
 def _execute(
     work: Plan, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
+    _refuse_edited(work)
     done = study(work.experiment, work.tapes, since=work.since, stage=stage)
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
     beside = _beside(work, done)
+    _refuse_edited(work)
     return write_run(
         final,
         manifest=_manifest(work, done),
@@ -91,6 +95,17 @@ def _execute(
         issued=next(iter(done.forecasts.values())),
         finish=finish,
     )
+
+
+def _refuse_edited(work: Plan) -> None:
+    """Refuse code of one's own that is not, or no longer, what the run is identified by."""
+    found, known = estimator_sources(work.experiment), work.hashes["estimators"]
+    for file in sorted({*found, *known}):
+        if found.get(file) != known.get(file):
+            raise ConfigError(
+                f"{work.experiment.name}: '{file}' was edited since the run was prepared; expected "
+                "the code that the run is identified by: run it again"
+            )
 
 
 def _beside(work: Plan, done: Study) -> GroundTruth | None:

@@ -269,6 +269,8 @@ def configuration_of(experiment: Experiment, **dumped: Any) -> dict[str, Any]:
 def configuration_identity(experiment: Experiment) -> dict[str, Any]:
     """Return what a configuration is known by: the keys that differ from their defaults.
 
+    Of several estimators their order, too: verdicts are about the first.
+
     So a key that is added with a default changes no identity; a default that changes does, by
     `SCHEMA_VERSION`.
     """
@@ -279,7 +281,8 @@ def configuration_identity(experiment: Experiment) -> dict[str, Any]:
         merged = {name: _told(one) for name, one in experiment.estimators_of(symbol).items()}
         differs = {name: one for name, one in merged.items() if one != shared[name]}
         market |= {"estimators": differs} if differs else {}
-    return {"schema": SCHEMA_VERSION, "config": {**config, "estimators": shared}}
+    order = {"order": list(shared)} if len(shared) > 1 else {}  # the first owns the verdicts
+    return {"schema": SCHEMA_VERSION, "config": {**config, "estimators": shared}, **order}
 
 
 def _told(config: EstimatorConfig) -> dict[str, Any]:
