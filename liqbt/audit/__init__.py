@@ -7,5 +7,5 @@
 - `checkpoint`: a replay stopped and resumed.
 
 Each has a function on one market, which takes whatever replays it, and one on an experiment's file
-(`audit_...`), which audits the user's own estimator as well as those that are built in.
+(`audit_...`), which audits every estimator of it, the user's own as well as those built in.
 """

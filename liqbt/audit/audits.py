@@ -1,10 +1,10 @@
-"""Audits of an experiment's file: every market, its own estimator or another, from the disk on."""
+"""Audits of an experiment's file: every estimator and market of it, from the disk on."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from liqbt.audit.values import AuditResult
 from liqbt.log.schema import table_columns
 from liqbt.study.pipeline import issue
 from liqbt.study.progress import Stage, silent
-from liqbt.study.schema import Experiment
+from liqbt.study.schema import Experiment, with_estimator
 from liqbt.study.traces import AuditTrace
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Kind, Ns
@@ -44,7 +44,7 @@ def audit_lookahead(
     seed: int = 0,
     stage: Stage = silent,
 ) -> AuditReport:
-    """Hold the poison property against every market of an experiment's file.
+    """Hold the poison property against every estimator and market of an experiment's file.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def audit_lookahead(
     results : Path
         Folder of runs; its cache is used.
     estimator : str, optional
-        Audit this estimator instead of the configured one: a built-in's name or `module:Class`.
+        Audit this one alone: by a name that the experiment gives, or a built-in's name or
+        `module:Class`, which takes the place of the first. By default all of the experiment.
     days : int, optional
         Only so many days from the first event on.
     cuts, seed : int
@@ -97,15 +98,15 @@ def audit_chunks(
     that of new processes, at most 2, each with another `PYTHONHASHSEED`.
     """
     place = Place(path=path, results=results, estimator=estimator, days=days)
-    found: dict[int, dict[str, list[AuditTrace]]] = {}
+    found: dict[tuple[Place, int], dict[str, list[AuditTrace]]] = {}
 
     def one(opened: Opened, symbol: str, rng: np.random.Generator, tell: Tell) -> AuditResult:
         elsewhere = {}
         for hash_seed in _HASH_SEEDS[:processes]:
-            if hash_seed not in found:
-                found[hash_seed] = replay_elsewhere(place, hash_seed)
+            if (opened.place, hash_seed) not in found:
+                found[opened.place, hash_seed] = replay_elsewhere(opened.place, hash_seed)
             name = f"in a new process under PYTHONHASHSEED={hash_seed}"
-            elsewhere[name] = found[hash_seed][symbol]
+            elsewhere[name] = found[opened.place, hash_seed][symbol]
         subject = opened.subject(symbol)
         return chunks(subject, splits=splits, rng=rng, elsewhere=elsewhere, progress=tell)
 
@@ -132,7 +133,8 @@ def audit_order(
 
         def one(opened: Opened, symbol: str, rng: np.random.Generator, tell: Tell) -> AuditResult:
             notes: list[str] = []
-            others = reread(opened, place, Path(folder) / symbol, rng, notes)
+            label = next(iter(opened.experiment.estimators))
+            others = reread(opened, Path(folder) / label / symbol, rng, notes)
             # read one by one, so that no other log is in memory while the honest one is replayed
             tapes = ((name, other.tape(symbol)) for name, other in others)
             trials = 2 if opened.experiment.data.sources else 1
@@ -199,7 +201,7 @@ def audit_checkpoint(
     with tempfile.TemporaryDirectory(prefix="liqbt-audit-") as folder:
 
         def one(opened: Opened, symbol: str, rng: np.random.Generator, tell: Tell) -> AuditResult:
-            resume = partial(resume_elsewhere, place, _HASH_SEEDS[0], symbol)
+            resume = partial(resume_elsewhere, opened.place, _HASH_SEEDS[0], symbol)
             subject = opened.subject(symbol)
             return checkpoints(
                 subject,
@@ -230,16 +232,27 @@ def _audit(
     seed: int,
     stage: Stage,
 ) -> AuditReport:
-    """Open the experiment, audit one market after the other, and say what was found."""
+    """Open the experiment, audit each estimator on each market, and say what was found."""
     opened = open_place(place, stage)
     symbols = sorted(opened.experiment.symbols)
     details = []
     seeds = np.random.SeedSequence(seed).spawn(len(symbols))
-    for symbol, child in zip(symbols, seeds, strict=True):
-        shown = partial(stage, f"audit {name} {symbol}")
-        found = one(opened, symbol, np.random.default_rng(child), shown)
-        details.append(detail(symbol, found))
+    for alone in _each(opened):
+        label = next(iter(alone.experiment.estimators))
+        for symbol, child in zip(symbols, seeds, strict=True):
+            shown = partial(stage, f"audit {name} {label} {symbol}")
+            found = one(alone, symbol, np.random.default_rng(child), shown)
+            details.append(detail(label, symbol, found))
     return AuditReport(audit=name, details=details)
+
+
+def _each(opened: Opened) -> Iterator[Opened]:
+    """Yield the experiment with each of its estimators alone."""
+    names = list(opened.experiment.estimators)
+    for name in names:
+        place = opened.place if len(names) == 1 else replace(opened.place, estimator=name)
+        alone = with_estimator(opened.experiment, name) if len(names) > 1 else opened.experiment
+        yield replace(opened, place=place, experiment=alone)
 
 
 def _numbered(opened: Opened, subject: Subject) -> frozenset[tuple[Kind, int]]:

@@ -19,7 +19,7 @@ class AuditReport:
     audit : str
         Its name.
     details : list of mapping
-        One per market: what was tried, and the first difference.
+        One per estimator and market: what was tried, and the first difference.
     """
 
     audit: str
@@ -27,18 +27,19 @@ class AuditReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every market passed."""
+        """Whether every estimator passed on every market."""
         return all(each["passed"] for each in self.details)
 
     @property
     def sentence(self) -> str:
-        """What was found, for people: a line or more for each market."""
+        """What was found, for people: a line or more for each estimator and market."""
         return "\n".join(_sentence(each) for each in self.details)
 
 
-def detail(symbol: str, found: AuditResult) -> dict[str, Any]:
+def detail(estimator: str, symbol: str, found: AuditResult) -> dict[str, Any]:
     """Return a result as plain values."""
     return {
+        "estimator": estimator,
         "symbol": symbol,
         "passed": found.passed,
         "trials": found.trials,
@@ -56,15 +57,16 @@ def _plain(found: Difference | None) -> dict[str, Any] | None:
 
 def _sentence(detail: Mapping[str, Any]) -> str:
     """Return what `detail` holds as a sentence."""
-    symbol, first, reported = detail["symbol"], detail["first"], detail["reported"]
+    where = f"{detail['estimator']}, {detail['symbol']}"
+    first, reported = detail["first"], detail["reported"]
     if first is not None:
         text = (
-            f"{symbol}: FAILED; {first['what']} at {first['at']} differs in '{first['field']}': "
+            f"{where}: FAILED; {first['what']} at {first['at']} differs in '{first['field']}': "
             f"{first['trial']}"
         )
     else:
         text = (
-            f"{symbol}: passed; trials: {detail['trials']}, issued items compared: "
+            f"{where}: passed; trials: {detail['trials']}, issued items compared: "
             f"{detail['compared']:,}"
         )
     counts = detail["counts"]

@@ -1,4 +1,4 @@
-"""What an audit holds to its promise: one market of an experiment, ready to be replayed."""
+"""What an audit holds to its promise: an estimator on one market, ready to be replayed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Place:
     results : Path
         Folder of runs; its cache is used.
     estimator : str or None
-        In place of the configured one.
+        That one alone, of the experiment or in the place of its first.
     days : int or None
         Only so many days from the first event on.
     """
@@ -74,6 +74,8 @@ class Opened:
 
     Attributes
     ----------
+    place : Place
+        Where another process finds the same.
     experiment : Experiment
         The configuration, with another estimator and shortened where that was asked for.
     origin : Origin
@@ -82,6 +84,7 @@ class Opened:
         Folder of tapes that can be made again.
     """
 
+    place: Place
     experiment: Experiment
     origin: Origin
     cache: Path
@@ -151,7 +154,7 @@ def open_place(place: Place, stage: Stage) -> Opened:
         experiment = with_estimator(experiment, place.estimator)
     cache = place.results / ".cache"
     origin = open_events(experiment, place.path, cache, stage)
-    opened = Opened(experiment=experiment, origin=origin, cache=cache)
+    opened = Opened(place=place, experiment=experiment, origin=origin, cache=cache)
     if place.days is None:
         return opened
     tapes = [opened.tape(symbol) for symbol in experiment.symbols]

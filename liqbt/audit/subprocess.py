@@ -135,7 +135,6 @@ def backwards(opened: Opened, folder: Path) -> Opened:
 
 def reread(
     opened: Opened,
-    place: Place,
     folder: Path,
     rng: np.random.Generator,
     notes: list[str],
@@ -145,16 +144,16 @@ def reread(
     yield "the log's rows shuffled, in two commits", _on_log(opened, log, folder / "tapes")
     if not opened.experiment.data.sources:
         return
-    root = data_root(opened.experiment, place.path)
+    root = data_root(opened.experiment, opened.place.path)
     notes += [
         f"{name} was read as it is: its rows cannot be told apart safely"
-        for name in _files(opened.experiment, place.path, root)
+        for name in _files(opened.experiment, opened.place.path, root)
         if not shuffle_file(root / name, folder / "files" / name, rng)
     ]
     turned = _turned(opened.experiment)
-    origin = open_events(turned, place.path, folder / "cache", root=folder / "files")
+    origin = open_events(turned, opened.place.path, folder / "cache", root=folder / "files")
     name = "the files' rows shuffled, the last file read first"
-    yield name, Opened(experiment=opened.experiment, origin=origin, cache=folder / "cache")
+    yield name, replace(opened, origin=origin, cache=folder / "cache")
 
 
 def _on_log(opened: Opened, log: EventLog, cache: Path) -> Opened:

@@ -14,7 +14,7 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
 
 @click.group()
 def audit() -> None:
-    """Try to break what an experiment's estimator promises."""
+    """Try to break what an experiment's estimators promise."""
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -25,7 +25,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
         click.option("--days", type=click.IntRange(min=1), help="Only so many days, for speed."),
         click.option(
-            "--estimator", help="Audit this one instead: a built-in's name or module:Class."
+            "--estimator",
+            help="Audit this one alone: a name that the experiment gives (by default all of them), "
+            "or a built-in's name or module:Class in the place of the first.",
         ),
         click.argument("experiment", type=FILE),
     ):

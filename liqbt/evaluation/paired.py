@@ -1,13 +1,15 @@
-"""Two runs of the same market: a score's day sums side by side, and the interval of the difference.
+"""Two maps of the same market: a score's day sums side by side, and the interval of the difference.
 
-Two runs on the same events share their luck: the price did what it did in both. The difference of
-their scores is therefore far better known than either score, if it is taken day by day.
+Two maps on the same events share their luck: the price did what it did to both. The difference of
+their scores is therefore far better known than either score, if it is taken day by day. Where their
+records share too few days they are about different times, and are not paired (`can_be_paired`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -25,7 +27,7 @@ from liqbt.types import Ns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """The difference of two mean scores, by the days that they share.
+    """The difference of two mean scores, by the days of either.
 
     Attributes
     ----------
@@ -44,6 +46,24 @@ class PairedDifference:
     n_days: int
 
 
+LEAST_SHARED: Final = 0.5
+"""Of the days from the first of either record to the last, how many both must span."""
+
+
+def days_together(new: DaySums, base: DaySums) -> int:
+    """Return how many days lie between the first of either record and the last."""
+    ends = [each.first_day + len(each.total) for each in (new, base)]
+    return max(ends) - min(new.first_day, base.first_day)
+
+
+def can_be_paired(new: DaySums, base: DaySums) -> bool:
+    """Return whether both records span enough of the days of either, and neither is empty."""
+    ends = [each.first_day + len(each.total) for each in (new, base)]
+    shared = min(ends) - max(new.first_day, base.first_day)
+    held = new.n_days > 0 and base.n_days > 0
+    return held and shared >= LEAST_SHARED * days_together(new, base)
+
+
 def _aligned(new: DaySums, base: DaySums) -> tuple[DaySums, DaySums]:
     """Put both on one calendar, from the first day of either to the last."""
     first = min(new.first_day, base.first_day)
@@ -59,7 +79,8 @@ def paired_difference(
     The difference of two ratios is linearised: day d contributes (a_d − R_a n_d)/N_a −
     (b_d − R_b m_d)/N_b, whose sum has the HAC standard error of Newey and West (1987) with fixed-b
     critical values; the stationary bootstrap (Politis and Romano 1994) draws the same days for
-    both.
+    both. Where parameters were fitted, errors are larger than residuals: the interval is widened by
+    the root of the smaller `freedom`, as that of either score is (`estimate`).
 
     Parameters
     ----------
@@ -77,14 +98,18 @@ def paired_difference(
     n_days = int(np.count_nonzero(a.count + b.count))
     influence = a.residual / a.count.sum() - b.residual / b.count.sum()
     same = bool(np.array_equal(a.total, b.total) and np.array_equal(a.count, b.count))
-    if same or n_days < 2 or n <= lag + 1 or float(np.abs(influence).max()) <= 1e-15:
+    freedom = min(a.freedom, b.freedom)
+    alike = same or float(np.abs(influence).max()) <= 1e-15
+    if alike or n_days < 2 or n <= lag + 1 or freedom <= 0.0:
         return PairedDifference(value=value, ci_low=math.nan, ci_high=math.nan, n_days=n_days)
-    wide = fixed_b_critical((lag + 1) / n) * hac_error(influence, lag)
+    larger_by = 1.0 / math.sqrt(freedom)
+    wide = fixed_b_critical((lag + 1) / n) * hac_error(influence, lag) * larger_by
     block = float(mean_block_days(influence, horizon_ns))
     replicas = bootstrap_ratios(
         draws.place, draws.renew, block, a.total, a.count
     ) - bootstrap_ratios(draws.place, draws.renew, block, b.total, b.count)
     low, high = np.quantile(replicas[~np.isnan(replicas)], [0.025, 0.975])
+    low, high = (value + (q - value) * larger_by for q in (low, high))
     return PairedDifference(
         value=value,
         ci_low=min(value - wide, float(low)),

@@ -68,6 +68,7 @@ class DayRow(_Strict):
     first_day: int
     total: list[Number] = Field(min_length=1)
     count: list[Number] = Field(min_length=1)
+    freedom: Number = 1.0
 
     @model_validator(mode="after")
     def _usable(self) -> DayRow:
@@ -133,7 +134,10 @@ class Baseline(_Strict):
         """Return the day sums that are kept, by row."""
         return {
             Key(*row.row): DaySums(
-                first_day=row.first_day, total=np.array(row.total), count=np.array(row.count)
+                first_day=row.first_day,
+                total=np.array(row.total),
+                count=np.array(row.count),
+                freedom=row.freedom,
             )
             for row in self.days
         }
@@ -205,6 +209,7 @@ def baseline_of(run: Run, history: Sequence[Change]) -> Baseline:
                 first_day=each.first_day,
                 total=[_rounded(x) for x in each.total.tolist()],
                 count=[_rounded(x) for x in each.count.tolist()],
+                freedom=each.freedom,
             )
             for key, each in days.items()
         ],

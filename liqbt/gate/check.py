@@ -15,6 +15,7 @@ from liqbt.evaluation.paired import PairedDifference
 from liqbt.evaluation.statistic import Better
 from liqbt.gate.baseline import Baseline, Change, Moved, baseline_of, load_baseline, save_baseline
 from liqbt.gate.identity import (
+    ABSENT,
     Identity,
     IdentityDifference,
     flat_config,
@@ -27,6 +28,7 @@ from liqbt.gate.rules import (
     findings,
     pair,
     pairs_maps,
+    rounding,
     row_days,
     tolerance,
     unit_count,
@@ -50,12 +52,12 @@ class GateReport:
     findings : tuple of Finding
         Row by row, those that fail first.
     verdicts : tuple of (str, str, str)
-        Claims whose verdict is another word: claim, the baseline's word, the run's. On one tape
-        each fails.
+        Claims whose verdict is another word: claim, the baseline's word, the run's (`ABSENT` where
+        it has none). On one tape each fails.
     identity : tuple of IdentityDifference
         What else differs.
     forecasts : mapping of str to bool
-        By symbol, whether the forecasts are the same.
+        By symbol, of a further estimator by NAME/symbol: whether the forecasts are the same.
     same_tape : bool
         Whether tolerances decided; else intervals did.
     """
@@ -111,9 +113,9 @@ def check(run: Run, baseline: Baseline, *, across_tapes: bool = False) -> GateRe
     found = _findings(rows, scores, paired, deciding, within=not apart)
     words = {verdict.claim: verdict.word.value for verdict in run.verdicts}
     verdicts = [
-        (claim, word, words[claim])
+        (claim, word, words.get(claim, ABSENT.value))
         for claim, word in baseline.verdicts.items()
-        if claim in words and words[claim] != word
+        if words.get(claim) != word
     ]
     return GateReport(
         rows=len(rows),
@@ -195,7 +197,7 @@ def _by_interval(base: Score, new: Score, paired: PairedDifference | None) -> li
     # the levels that no map draws are the same in both: there a tolerance says something too
     same_levels = pairs_maps(key) and paired is not None
     found = list(unit_count(base, new)) if same_levels else []
-    if paired_high < 0 or (same_levels and change < -tolerance(base)):
+    if paired_high < -rounding(base) or (same_levels and change < -tolerance(base)):
         loss = Finding(
             kind="loss", key=key, base=base, new=new, change=change, tolerance=0.0, paired=interval
         )

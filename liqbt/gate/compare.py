@@ -11,7 +11,7 @@ from liqbt.evaluation.paired import PairedDifference
 from liqbt.gate.identity import IdentityDifference, identity_differences, identity_of
 from liqbt.gate.rules import pair, row_days
 from liqbt.study.store import Key, Run, key_of
-from liqbt.study.traces import forecast_items
+from liqbt.study.traces import AuditTrace, forecast_items
 from liqbt.types import Ns, Score
 
 
@@ -80,7 +80,7 @@ class Comparison:
     identity : tuple of IdentityDifference
         What they were made of, where it differs (`base` is a).
     forecasts : mapping of str to ForecastsCompared
-        By symbol.
+        By symbol, of a further estimator by NAME/symbol.
     rows : tuple of RowCompared
         Every row of either.
     """
@@ -105,10 +105,10 @@ def compare(a: Run, b: Run) -> Comparison:
     ]
     days = (row_days(b, differing), row_days(a, differing)) if differing else ({}, {})
     paired = pair(*days)
-    symbols = sorted({*a.manifest["forecasts"], *b.manifest["forecasts"]})
+    issued = sorted({*a.manifest["forecasts"], *b.manifest["forecasts"]})
     return Comparison(
         identity=tuple(identity_differences(identity_of(a), identity_of(b))),
-        forecasts={symbol: _forecasts(a, b, symbol) for symbol in symbols},
+        forecasts={name: _forecasts(a, b, name) for name in issued},
         rows=tuple(_row(key, one.get(key), other.get(key), paired.get(key)) for key in keys),
     )
 
@@ -120,8 +120,18 @@ def _row(
     return RowCompared(key=key, a=a, b=b, change=change, paired=paired)
 
 
-def _forecasts(a: Run, b: Run, symbol: str) -> ForecastsCompared:
-    one, other = (forecast_items(symbol, run.forecasts(symbol)) for run in (a, b))
+def _issued(run: Run, name: str) -> list[AuditTrace]:
+    """Return what a run holds under the name of a market, or of an estimator and a market."""
+    if name not in run.manifest["forecasts"]:
+        return []
+    estimator, _, symbol = (
+        ("", "", name) if name in run.manifest["symbols"] else name.partition("/")
+    )
+    return forecast_items(symbol, run.forecasts(symbol, estimator or None))
+
+
+def _forecasts(a: Run, b: Run, name: str) -> ForecastsCompared:
+    one, other = _issued(a, name), _issued(b, name)
     for i, (old, new) in enumerate(zip(one, other, strict=False)):
         if old != new:
             field = "issued" if old.at != new.at else _first_field(old.fields, new.fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,14 +16,21 @@ from liqbt.study.store import Run, load_run
 
 _READ: Final = (
     "config.yaml",
-    "first_sides.parquet",
+    "days.parquet",
     "forecasts.parquet",
     "metrics.json",
-    "outcomes.parquet",
     "tables.json",
 )
-_READ_IF_THERE: Final = frozenset({"visits.parquet"})
 _NAMES: Final = ("name", "description")
+
+
+class Absent(StrEnum):
+    """What is written where one of two runs has no value: null is a value."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +66,7 @@ class IdentityDifference:
     name : str
         Which key, symbol, file or package; empty for `code` and `lock`.
     base, new : object
-        The two values; None where there is none.
+        The two values; `ABSENT` where there is none.
     """
 
     what: str
@@ -74,7 +82,7 @@ class IdentityDifference:
         configuration key that one of the two does not have is a change of code.
         """
         if self.what == "config":
-            return self.base is None or self.new is None
+            return self.base is ABSENT or self.new is ABSENT
         return self.what != "tape"
 
     @property
@@ -83,9 +91,7 @@ class IdentityDifference:
         if self.what in ("code", "lock"):
             return {"code": "the package's code", "lock": "the dependencies"}[self.what]
         values = [
-            (f"{v:.12}" if self.what in ("tape", "estimators") else f"{v!r:.60}")
-            if v is not None
-            else "none"
+            f"{v:.12}" if self.what in ("tape", "estimators") or v is ABSENT else f"{v!r:.60}"
             for v in (self.base, self.new)
         ]
         words = {"tape": "the tape of", "estimators": "the file of", "versions": "the version of"}
@@ -102,7 +108,7 @@ def open_run(path: Path) -> Run:
     """
     try:
         run = load_run(path)
-        for name in (*_READ, *(_READ_IF_THERE & run.manifest["files"].keys())):
+        for name in _READ:
             if sha256_file(path / name) != run.manifest["files"][name]:
                 raise DataError(
                     f"{path / name}: not as the run wrote it; move {path} away and run again"
@@ -161,7 +167,7 @@ def identity_differences(base: Identity, new: Identity) -> list[IdentityDifferen
     for what in ("tape", "config", "estimators", "versions"):
         one, other = getattr(base, what), getattr(new, what)
         for name in sorted({*one, *other}):
-            values = [side.get(name, side.get(_shared(name))) for side in (one, other)]
+            values = [_value(side, name) for side in (one, other)]
             if values[0] != values[1]:
                 found.append(
                     IdentityDifference(what=what, name=name, base=values[0], new=values[1])
@@ -171,6 +177,14 @@ def identity_differences(base: Identity, new: Identity) -> list[IdentityDifferen
         if one != other:
             found.append(IdentityDifference(what=what, name="", base=one, new=other))
     return sorted(found, key=lambda difference: difference.comparable)
+
+
+def _value(side: Mapping[str, Any], name: str) -> Any:
+    """Return a key's value: null below a key that is null, `ABSENT` where nothing states one."""
+    whole = name.split(".")
+    above = [".".join(whole[:n]) for n in range(len(whole) - 1, 0, -1)]
+    null = None if any(side.get(way, ABSENT) is None for way in above) else ABSENT
+    return side.get(name, side.get(_shared(name), null))
 
 
 def _shared(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What counts as a regression: a tolerance and a direction for each class of statistic.
+"""What counts as a regression: by the tolerance and the direction that each statistic states.
 
 Everything here compares two runs on the *same* tape. The data are the same and so is the seed, so
 that a difference between them is not sampling noise, however wide either interval is: somebody
@@ -19,7 +19,12 @@ from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.config import PRIMARY_NS, horizon_name
 from liqbt.evaluation.inference.days import DaySums, draw
 from liqbt.evaluation.inference.estimates import POOLED
-from liqbt.evaluation.paired import PairedDifference, paired_difference
+from liqbt.evaluation.paired import (
+    PairedDifference,
+    can_be_paired,
+    days_together,
+    paired_difference,
+)
 from liqbt.evaluation.statistic import PERCENT, POINTS, Better
 from liqbt.study.store import Key, Run, key_of
 from liqbt.types import Score
@@ -75,8 +80,8 @@ def tolerance(base: Score) -> float:
     """Return how far a row may move.
 
     A share may move by what two of its episodes amount to, if that is more: a change of a single
-    outcome is not told from rounding. A statistic of no known class may move by a twentieth of its
-    interval's width.
+    outcome is not told from rounding. A statistic that states no tolerance may move by a twentieth
+    of its interval's width.
 
     Examples
     --------
@@ -97,6 +102,12 @@ def tolerance(base: Score) -> float:
     if statistic.unit in (POINTS, PERCENT):
         return max(statistic.tolerance, _EPISODES / max(base.n_episodes, 1))
     return statistic.tolerance
+
+
+def rounding(base: Score) -> float:
+    """Return below what a difference is rounding: baselines keep a dozen digits of each day."""
+    sizes = (abs(number) for number in (base.value, base.ci_low, base.ci_high))
+    return _ROUNDING * max((size for size in sizes if math.isfinite(size)), default=0.0)
 
 
 def findings(
@@ -146,7 +157,7 @@ def _kind(base: Score, change: float, allowed: float, paired: PairedDifference |
     if paired is None or math.isnan(paired.ci_low):
         return ""
     ends = sorted((worse * paired.ci_low, worse * paired.ci_high))  # of how much worse it is
-    if ends[0] > 0:
+    if ends[0] > rounding(base):
         return "loss"
     return "doubt" if ends[1] > allowed else ""
 
@@ -226,25 +237,21 @@ def row_days(run: Run, keys: Iterable[Key]) -> dict[Key, DaySums]:
 def pair(
     new: Mapping[Key, DaySums], base: Mapping[Key, DaySums], seed: int = 0
 ) -> dict[Key, PairedDifference]:
-    """Return the paired difference of every row that both have, unless they share too few days.
+    """Return the paired difference of every row that both have, where they can be paired.
 
-    Fewer than half of the days together are too few: then the runs are about different times. The
-    bootstrap has a fixed seed, so that a check says the same each time.
+    Counts are no ratios of day sums, and are not. The bootstrap has a fixed seed, so that a check
+    says the same each time.
     """
-    common = [key for key in new if key in base and _shared(new[key], base[key]) >= 0.5]
-    span = max((_span(new[key], base[key]) for key in common), default=1)
+    common = [
+        key
+        for key in new
+        if key in base
+        and not statistic_of(key.statistic).total
+        and can_be_paired(new[key], base[key])
+    ]
+    span = max((days_together(new[key], base[key]) for key in common), default=1)
     draws = draw(np.random.default_rng(seed), reps=_REPS, n_days=span)
     return {
         key: paired_difference(new[key], base[key], duration_ns(key.horizon), draws)
         for key in common
     }
-
-
-def _span(a: DaySums, b: DaySums) -> int:
-    ends = [each.first_day + len(each.total) for each in (a, b)]
-    return max(ends) - min(a.first_day, b.first_day)
-
-
-def _shared(a: DaySums, b: DaySums) -> float:
-    ends = [each.first_day + len(each.total) for each in (a, b)]
-    return max(0, min(ends) - max(a.first_day, b.first_day)) / _span(a, b)

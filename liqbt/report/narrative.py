@@ -16,6 +16,7 @@ from liqbt.report import formatting as fmt
 from liqbt.report.scores import (
     DECIDING,
     PRIMARY,
+    estimators,
     find,
     has_null,
     horizons,
@@ -198,16 +199,22 @@ def verdict_reasons(run: Run) -> str:
     for verdict in run.verdicts:
         by_reason.setdefault(f"{verdict.word.value}: {verdict.reason}", []).append(verdict.claim)
     return "\n".join(
-        f"  {fmt.one_line(fmt.list_words(claims))}: {one_line(reason)}"
+        f"  {_whose(run)}{fmt.one_line(fmt.list_words(claims))}: {one_line(reason)}"
         for reason, claims in by_reason.items()
     )
+
+
+def _whose(run: Run) -> str:
+    """Return whose figures a line gives, the first estimator's; "" where there is no other one."""
+    names = estimators(run)
+    return f"{fmt.one_line(names[0], 40)}, " if len(names) > 1 else ""
 
 
 def headline(run: Run) -> str:
     """Return the run in one sentence: the statistics of the headline, and the verdicts.
 
-    It speaks of 24 h, or, where the run does not score that, of its shortest horizon; a rate
-    stands beside its null.
+    Of several estimators it names the first, whose they are. It speaks of 24 h, or, where the run
+    does not score that, of its shortest horizon; a rate stands beside its null.
     """
     symbol, scores = main_symbol(run), own_scores(run)
     scored = horizons(scores)
@@ -218,7 +225,7 @@ def headline(run: Run) -> str:
     )
     found = [find(scores, one.id, symbol, horizon) for one in chosen]
     known = [score for score in found if score is not None and is_known(score)]
-    where = f"{names}, {fmt.horizon_words(horizon)}"
+    where = f"{_whose(run)}{names}, {fmt.horizon_words(horizon)}"
     verdicts = _verdict_words(run.verdicts)
     if not known:
         return f"{where}: no episode could be scored; {verdicts}."

@@ -126,6 +126,17 @@ def limits(run: Run) -> list[str]:
             "The map is an estimate, not observed positions: entries and leverage are assumed, and "
             "positions that were open at the start are unknown and are not placed."
         )
+    needs: Mapping[str, list[str]] = run.manifest.get("needs", {})
+    if needs:
+        told = (
+            f"{fmt.one_line(name, 40)} {fmt.list_words(kinds).replace('_', ' ')}"
+            for name, kinds in needs.items()
+        )
+        out.append(
+            "All estimators are scored from one start, when everything that any of them needs is "
+            f"known ({'; '.join(told)}): alone, one may be scored from an earlier "
+            "day on, with other figures."
+        )
     return [
         *out,
         "A hit rate means nothing without its null: any level near the price is usually reached.",

@@ -248,7 +248,7 @@ def compared_table(run: Run) -> Table | None:
     """Return the estimators side by side, and what each further one has over the first, or None.
 
     Of the statistics that decide a claim or stand in the headline, both sides together. The
-    difference is of the same days; where there is no row of it, it cannot be had.
+    difference is paired by the days of either; where fewer than half are shared there is none.
     """
     if not run.compared:
         return None

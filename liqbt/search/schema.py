@@ -67,11 +67,14 @@ class Search:
         The experiment's file.
     asked : tuple of Asked
         Every configuration, the base first, none twice.
+    estimator : str
+        Whose trials are compared: the one of which keys are varied, else the first.
     """
 
     config: SearchConfig
     base: Path
     asked: tuple[Asked, ...]
+    estimator: str
 
 
 def load_search(path: Path) -> Search:
@@ -104,7 +107,27 @@ def load_search(path: Path) -> Search:
         raise ConfigError(
             f"{path}: key 'vary': asks for {n_trials} trials with the base; at most {MOST_TRIALS}"
         )
-    return Search(config=config, base=base, asked=tuple(_asked(config, experiment, path)))
+    estimator = _estimator(config, experiment, path)
+    asked = tuple(_asked(config, experiment, path))
+    return Search(config=config, base=base, asked=asked, estimator=estimator)
+
+
+def _estimator(config: SearchConfig, base: Experiment, path: Path) -> str:
+    """Return the estimator whose keys are varied, by default the first: trials compare one."""
+    ways = [key.split(".") for key in config.vary]
+    names = dict.fromkeys(
+        way[at]
+        for way in ways
+        for at in (1, 3)
+        if way[at - 1 : at] == ["estimators"] and way[at:] and (at == 1 or way[0] == "symbols")
+    )
+    known = [name for name in base.estimators if name in names]
+    if len(known) > 1:
+        raise ConfigError(
+            f"{path}: key 'vary': varies the estimators {known[0]} and {known[1]}; a search "
+            "compares the trials of one, so give each a search of its own"
+        )
+    return known[0] if known else next(iter(base.estimators))
 
 
 def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked]:

@@ -71,7 +71,7 @@ def run_search(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):
         now = run_trials(search, folder, results, finish=finish, stage=stage)
-        found = standings(folder, read_ledger(folder), now)
+        found = standings(folder, read_ledger(folder), now, search.estimator)
         try:
             losses = day_losses([one.units for one in found if one.units is not None])
             value = worth(

@@ -225,7 +225,9 @@ class Standing:
     reason: str
 
 
-def standings(folder: Path, ledger: Sequence[Trial], now: Sequence[Trial]) -> list[Standing]:
+def standings(
+    folder: Path, ledger: Sequence[Trial], now: Sequence[Trial], estimator: str | None = None
+) -> list[Standing]:
     """Return how every trial that was ever made stands on the events and under the code of `now`.
 
     The first base that can be compared comes first, then the others by number.
@@ -238,6 +240,8 @@ def standings(folder: Path, ledger: Sequence[Trial], now: Sequence[Trial]) -> li
         Everything that ended.
     now : sequence of Trial
         What was asked for now, its base first.
+    estimator : str, optional
+        Whose units are compared.
 
     Raises
     ------
@@ -249,12 +253,12 @@ def standings(folder: Path, ledger: Sequence[Trial], now: Sequence[Trial]) -> li
     last |= {trial.number: trial for trial in ledger if trial.events == events}
     last |= {trial.number: trial for trial in now}
     benchmark = _benchmark(folder, last, events, code)
-    first = _read(folder, last[benchmark])
+    first = _read(folder, last[benchmark], estimator)
     found = []
     for number in sorted(last, key=lambda number: (number != benchmark, number)):
         trial = last[number]
         reason = _missing(folder, trial, events, code)
-        units = None if reason else _read(folder, trial)
+        units = None if reason else _read(folder, trial, estimator)
         if units is not None:
             reason = comparable(first, units)
         found.append(Standing(trial=trial, units=None if reason else units, reason=reason))
@@ -289,5 +293,5 @@ def _standing_run(folder: Path, trial: Trial) -> Path:
     return folder / RUNS / trial.experiment / trial.run_id
 
 
-def _read(folder: Path, trial: Trial) -> Units:
-    return read_units(_standing_run(folder, trial) / VISITS)
+def _read(folder: Path, trial: Trial, estimator: str | None) -> Units:
+    return read_units(_standing_run(folder, trial) / VISITS, estimator)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from liqbt.errors import DataError
 from liqbt.log.disk import read_parquet
@@ -54,8 +55,16 @@ class Units:
         return len(self.at)
 
 
-def read_units(path: Path) -> Units:
+def read_units(path: Path, estimator: str | None = None) -> Units:
     """Read the units of a run from its `visits.parquet`.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    estimator : str, optional
+        Whose rows: one that the table does not hold has none. A table that names no estimators is
+        of one alone.
 
     Raises
     ------
@@ -67,6 +76,8 @@ def read_units(path: Path) -> Units:
         table = read_parquet(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: no table of visits can be read there") from error
+    if estimator is not None and "estimator" in table.column_names:
+        table = table.filter(pc.equal(table["estimator"], estimator))
     missing = [name for name in _COLUMNS if name not in table.column_names]
     if missing:
         raise DataError(f"{path}: found no column '{missing[0]}'; expected {', '.join(_COLUMNS)}")

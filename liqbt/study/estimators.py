@@ -168,11 +168,15 @@ def build_competing_maps(experiment: Experiment, symbol: str) -> dict[str, Estim
     return made
 
 
-def needed_kinds(experiment: Experiment, symbol: str) -> tuple[Kind, ...]:
-    """Return the kinds of events that the estimators of `symbol` cannot do without, price first."""
+def needed_kinds(experiment: Experiment, symbol: str, name: str | None = None) -> tuple[Kind, ...]:
+    """Return the kinds of events that the estimators of `symbol` cannot do without, price first.
+
+    Of all of them, or of the one of a name.
+    """
     kinds = [experiment.symbols[symbol].price_kind]
-    for config in experiment.estimators_of(symbol).values():
-        kinds += getattr(estimator_class(config.use), "needs", ())
+    for each, config in experiment.estimators_of(symbol).items():
+        if name in (None, each):
+            kinds += getattr(estimator_class(config.use), "needs", ())
     return tuple(dict.fromkeys(kinds))
 
 

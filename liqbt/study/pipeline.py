@@ -1,7 +1,8 @@
 """The one pipeline: tapes are replayed, what was issued is observed, learnt from and scored.
 
-A run, a scoring of published levels, a trial of a search, a replication of the validity gate, an
-audit and the opening of a holdout are calls of it, with another source of events or forecasts.
+A run, a trial of a search, a replication of the validity gate and the opening of a holdout are
+calls of `study`, with another source of events or forecasts. An audit enters at `observed`, with
+what it replayed itself; a scoring of published levels at `Evidence`, with what others issued.
 """
 
 from __future__ import annotations
@@ -101,21 +102,13 @@ def study(
     }
     stage("score", 0, 2)
     shared: dict[Any, Any] = {}
-    evaluations = {
-        name: evaluate(
-            observed(
-                experiment,
-                tapes,
-                mine,
-                since=since,
-                instead=instead,
-                name=name,
-                shared=shared,
-            ),
-            statistics,
+    evidence = {  # of all, before any is scored: one that issued nothing is found at once
+        name: observed(
+            experiment, tapes, mine, since=since, instead=instead, name=name, shared=shared
         )
         for name, mine in forecasts.items()
     }
+    evaluations = {name: evaluate(one, statistics) for name, one in evidence.items()}
     stage("score", 1, 2)
     return Study(forecasts=forecasts, evaluations=evaluations)
 
@@ -156,13 +149,15 @@ def observed(
     slicer : callable
         How slices are cut for the maps beside.
     name : str
-        Of the estimator.
+        Of the estimator: then one of which nothing can be scored is refused.
     shared : dict, optional
         What other estimators of the same tapes have made already: prices, and maps beside.
     """
     made = {} if shared is None else shared
     markets = [market_input(experiment, s, forecasts[s], tape, made) for s, tape in tapes.items()]
     markets, training = split_markets(markets, since)
+    if name:
+        _require_issued(experiment, name, markets, forecasts)
     # at the landmarks of what is scored: those of everything may lie at other hours
     markets = [with_competing_maps(experiment, m, tapes[m.symbol], slicer, made) for m in markets]
     if instead is not None:
@@ -174,6 +169,28 @@ def observed(
         root=experiment.seed,
         estimator=name,
     )
+
+
+def _require_issued(
+    experiment: Experiment,
+    name: str,
+    markets: Sequence[MarketInput],
+    forecasts: Mapping[str, Sequence[Forecast]],
+) -> None:
+    """Refuse an estimator that issued nothing that can be scored: it is its fault alone."""
+    for market in markets:
+        if not market.forecasts:
+            n = len(forecasts[market.symbol])
+            why = (
+                f"all of its {n} are issued before scoring begins; is the warm-up longer than the "
+                "data?"
+                if n
+                else "it issued none; does it wait for events that the market lacks?"
+            )
+            raise DataError(
+                f"{experiment.name}: estimator '{name}' has no forecast of {market.symbol} to "
+                f"evaluate: {why}"
+            )
 
 
 def issue(
@@ -248,7 +265,8 @@ def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
     """Return the first time whose forecasts are scored.
 
     The warm-up is counted from when every kind of event that an estimator needs is known, such as
-    a price and open interest: a map without open interest does not warm up.
+    a price and open interest: a map without open interest does not warm up. Of several estimators
+    all wait for what any of them needs, so that they are compared on the same days.
     """
     kinds = needed_kinds(experiment, symbol)
     firsts = [int(tape.of(kind)["ts_known"][0]) for kind in kinds if len(tape.of(kind))]

@@ -6,7 +6,7 @@ hands over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,16 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
-from liqbt.study.estimators import estimator_sources
+from liqbt.study.estimators import estimator_sources, needed_kinds
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Plan, claims_value, prepare
 from liqbt.study.progress import Stage, silent
+from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.tables import run_parquet, run_tables
-from liqbt.types import Forecast, Kind
+from liqbt.types import Kind
 
 
 def run_experiment(
@@ -179,7 +180,6 @@ def sensitivity_rows(
 
 def _manifest(work: Plan, done: Study) -> dict[str, Any]:
     experiment = work.experiment
-    forecasts: Mapping[str, Sequence[Forecast]] = next(iter(done.forecasts.values()))
     return {
         "run_id": work.run_id,
         "experiment": experiment.name,
@@ -189,7 +189,7 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
         "seed": experiment.seed,
         "hashes": dict(work.hashes),
         "gate": dict(work.gate),
-        "forecasts": {symbol: forecasts_digest(issued) for symbol, issued in forecasts.items()},
+        "forecasts": _forecast_digests(done),
         "versions": versions(),
         "sources": list(work.origin.sources),
         "claims": claims_value(),
@@ -198,8 +198,30 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
             | {"cascades_from": cascade_source(experiment.symbols[symbol].events)}
             for symbol, tape in work.tapes.items()
         },
+        **_needs(experiment),
         **_sealing(work),
     }
+
+
+def _forecast_digests(done: Study) -> dict[str, str]:
+    """Return the digest of what was issued: by symbol, of a further estimator by NAME/symbol."""
+    first = next(iter(done.forecasts))
+    return {
+        symbol if name == first else f"{name}/{symbol}": forecasts_digest(issued)
+        for name, markets in done.forecasts.items()
+        for symbol, issued in markets.items()
+    }
+
+
+def _needs(experiment: Experiment) -> dict[str, Any]:
+    """Return what each estimator cannot do without, where they differ: all wait for all of it."""
+    needs = {
+        name: sorted(
+            {k.name.lower() for s in experiment.symbols for k in needed_kinds(experiment, s, name)}
+        )
+        for name in experiment.estimators
+    }
+    return {"needs": needs} if len({tuple(kinds) for kinds in needs.values()}) > 1 else {}
 
 
 def _sealing(work: Plan) -> dict[str, Any]:

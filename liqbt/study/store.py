@@ -6,6 +6,7 @@
 - `config.yaml`: the configuration with every default filled in;
 - `metrics.json`: the scores, rows of the one schema of `Score`;
 - `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
+- `days.parquet`: the day sums of every row of scores that has a value;
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
@@ -153,6 +154,9 @@ def key_of(score: Score) -> Key:
     return Key(*(str(getattr(score, name)) for name in KEY))
 
 
+SUMS: Final = ("total", "count", "size", "null", "hits")
+"""The lists of `days.parquet`, by the names of `DaySums`: an entry a day; null for none."""
+
 _GROUP: Final = 4096
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
@@ -179,8 +183,9 @@ class Run:
         parts of its Brier score. Empty where none was issued.
     compared : tuple of mapping
         What each further estimator (`estimator`) scores less the first one (`base`), row by row of
-        their scores, paired by day: `claim`, `symbol`, `horizon`, `side`, `statistic`, `value`,
-        `ci_low`, `ci_high`, `n_days`. Empty where there is one estimator.
+        their scores, paired by the days of either: `claim`, `symbol`, `horizon`, `side`,
+        `statistic`, `value`, `ci_low`, `ci_high`, `n_days`. No row of counts, nor where fewer than
+        half of the days are shared; empty where there is one estimator.
     issued : mapping of str to sequence of Forecast, optional
         The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
@@ -204,14 +209,21 @@ class Run:
         """The run's identity."""
         return str(self.manifest["run_id"])
 
-    def forecasts(self, symbol: str) -> list[Forecast]:
-        """Return the first estimator's forecasts of `symbol`, in order of issue."""
-        if self.issued is not None:
+    def _rows(self, file: str, estimator: str | None, symbol: str | None = None) -> pa.Table:
+        """Return one estimator's rows of a table; of an older run, which had one, all of them."""
+        table = _read_table(self.path / file, symbol)
+        names = list(dict.fromkeys(score.estimator for score in self.scores))
+        if "estimator" not in table.column_names or not names:
+            return table
+        if estimator not in (None, *names):
+            raise DataError(f"{self.path}: no estimator '{estimator}' was scored; {names} were")
+        return table.filter(pc.equal(table["estimator"], estimator or names[0]))
+
+    def forecasts(self, symbol: str, estimator: str | None = None) -> list[Forecast]:
+        """Return forecasts of `symbol`, in order of issue: by default the first estimator's."""
+        if self.issued is not None and estimator is None:
             return list(self.issued[symbol])
-        table = _read_table(self.path / "forecasts.parquet", symbol)
-        if "estimator" in table.column_names and self.scores:
-            table = table.filter(pc.equal(table["estimator"], self.scores[0].estimator))
-        return forecasts_of(table)
+        return forecasts_of(self._rows("forecasts.parquet", estimator, symbol))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
@@ -237,30 +249,30 @@ class Run:
         table = _read_table(self.path / "truth_map.parquet", symbol).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
-    def outcomes(self) -> pa.Table:
-        """Return the outcome table: one row per horizon and eligible (forecast, cluster)."""
-        return _read_table(self.path / "outcomes.parquet")
+    def outcomes(self, estimator: str | None = None) -> pa.Table:
+        """Return the outcome table: one row per horizon and eligible (forecast, cluster).
 
-    def first_sides(self) -> pa.Table:
+        Here and below: of the estimator of a name, by default the first.
+        """
+        return self._rows("outcomes.parquet", estimator)
+
+    def first_sides(self, estimator: str | None = None) -> pa.Table:
         """Return the landmark table: one row per horizon and non-overlapping window."""
-        return _read_table(self.path / "first_sides.parquet")
+        return self._rows("first_sides.parquet", estimator)
 
     def days(self) -> dict[Key, DaySums]:
         """Return the day sums of every row of scores that has some, by what names the row."""
-        table = _read_table(self.path / "days.parquet")
-        keys = zip(*(table[name].to_pylist() for name in KEY), strict=True)
-        columns = [table[name].to_pylist() for name in ("first_day", "n_units", "total", "count")]
-        return {
-            Key(*key): DaySums(
-                first_day=first, n_units=units, total=np.array(total), count=np.array(count)
-            )
-            for key, first, units, total, count in zip(keys, *columns, strict=True)
-        }
+        found = {}
+        for row in _read_table(self.path / "days.parquet").to_pylist():
+            key = Key(*(row.pop(name) for name in KEY))
+            lists = {name: np.array(row[name]) for name in SUMS if row.get(name) is not None}
+            found[key] = DaySums(**{**row, **lists})
+        return found
 
-    def visits(self) -> pa.Table | None:
+    def visits(self, estimator: str | None = None) -> pa.Table | None:
         """Return what was issued for levels that no map draws; None where nothing was."""
-        path = self.path / "visits.parquet"
-        return _read_table(path) if path.exists() else None
+        there = (self.path / "visits.parquet").exists()
+        return self._rows("visits.parquet", estimator) if there else None
 
 
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:

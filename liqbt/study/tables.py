@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.config import PRIMARY_NS, horizon_name
 from liqbt.evaluation.evaluate import Evaluation, days_spanned
 from liqbt.evaluation.evidence import LEVELS, Evidence
 from liqbt.evaluation.inference.days import DaySums, draw, stream
-from liqbt.evaluation.paired import paired_difference
+from liqbt.evaluation.paired import can_be_paired, days_together, paired_difference
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.learn.models import VisitPredictions
 from liqbt.study.pipeline import Study
-from liqbt.study.store import KEY, Key, forecast_table, key_of, structured_table
+from liqbt.study.store import KEY, SUMS, Key, forecast_table, key_of, structured_table
 from liqbt.types import FloatArray
 
 _LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
@@ -35,14 +36,16 @@ def run_tables(
         "landmarks": [asdict(row) for row in observed.landmarks],
         "bands": [asdict(row) for row in first.bands],
         "sensitivities": sensitivities,
-        "inference": [asdict(detail.estimate) for detail in first.details],
         "compared": list(_compared(done)),
         **_visit_tables(first.evidence),
     }
 
 
 def _compared(done: Study) -> Iterator[dict[str, Any]]:
-    """Yield how every other estimator's rows differ from the first one's, paired by day."""
+    """Yield how every other estimator's rows differ from the first one's, paired by day.
+
+    Counts are no ratios of day sums; records that share too few days are about different times.
+    """
     (base_name, base), *others = done.evaluations.items()
     if not others:
         return
@@ -53,12 +56,12 @@ def _compared(done: Study) -> Iterator[dict[str, Any]]:
         for one in evaluation.details:
             key = key_of(one.score)
             mine, theirs = one.days, held.get(key[1:])
-            if mine is None or theirs is None or not (mine.n_days and theirs.n_days):
+            counts = statistic_of(one.score.statistic).total
+            if counts or mine is None or theirs is None or not can_be_paired(mine, theirs):
                 continue
             rng = stream(base.evidence.root, "bootstrap", one.score.statistic)
-            first = min(mine.first_day, theirs.first_day)
-            last = max(each.first_day + len(each.total) for each in (mine, theirs))
-            draws = draw(rng, reps=config.bootstrap_reps, n_days=last - first)
+            n_days = days_together(mine, theirs)
+            draws = draw(rng, reps=config.bootstrap_reps, n_days=n_days)
             found = paired_difference(mine, theirs, lengths[key.horizon], draws)
             yield {**key._asdict(), "estimator": name, "base": base_name, **asdict(found)}
 
@@ -166,7 +169,8 @@ def days_table(evaluations: Mapping[str, Evaluation]) -> pa.Table:
     sums = [days for _, days in rows]
     columns["first_day"] = pa.array([one.first_day for one in sums], pa.int64())
     columns["n_units"] = pa.array([one.units for one in sums], pa.int64())
-    for name in ("total", "count"):
+    columns["freedom"] = pa.array([one.freedom for one in sums], pa.float64())
+    for name in SUMS:
         parts = [getattr(one, name) for one in sums]
         columns[name] = pa.array(parts, pa.list_(pa.float64()))
     return pa.table(columns)

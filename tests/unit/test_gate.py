@@ -18,13 +18,15 @@ from shell import call
 
 from liqbt.errors import DataError
 from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.inference.days import DaySums, draw
+from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.paired import PairedDifference
-from liqbt.gate.baseline import load_baseline
+from liqbt.gate.baseline import DayRow, _rounded, load_baseline
 from liqbt.gate.check import _by_interval, check, update_baseline
 from liqbt.gate.compare import compare
 from liqbt.gate.formatting import interval_words
-from liqbt.gate.identity import open_run
-from liqbt.gate.rules import findings, row_days
+from liqbt.gate.identity import Identity, identity_differences, open_run
+from liqbt.gate.rules import findings, pair, row_days
 from liqbt.log.disk import read_parquet
 from liqbt.study.run import run_experiment
 from liqbt.study.store import KEY, key_of
@@ -273,6 +275,46 @@ def test_a_small_loss_that_is_certain_counts_on_the_rows_of_verdicts():
     assert kinds(score(), new, paired=wide, deciding=True) == ["doubt"]
 
 
+def test_rounding_is_no_loss():
+    """A baseline keeps a dozen digits of every day: an unchanged run is not a worse one."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        scale = 10.0 ** rng.integers(-6, 7)
+        exact = DaySums(total=rng.normal(0.0, scale, 60), count=rng.uniform(1.0, 9.0, 60))
+        kept = DaySums(
+            total=np.array([_rounded(x) for x in exact.total]),
+            count=np.array([_rounded(x) for x in exact.count]),
+        )
+        plain = estimate(exact, DAY_NS, draw(rng, reps=100, n_days=60))
+        shown = {name: getattr(plain, name) for name in ("value", "ci_low", "ci_high")}
+        row = score(**shown)
+        paired = pair({key_of(row): exact}, {key_of(row): kept})[key_of(row)]
+        old = score(**{name: _rounded(number) for name, number in shown.items()})
+        assert kinds(old, row, paired=paired, deciding=True) == []
+
+
+def test_the_freedom_of_day_sums_is_kept_in_a_baseline(first, baseline):
+    held, kept = open_run(first).days(), load_baseline(baseline).day_sums()
+    assert {key: held[key].freedom for key in kept} == {k: d.freedom for k, d in kept.items()}
+    assert DayRow(row=["r"] * 6, first_day=0, total=[1.0], count=[1.0]).freedom == 1.0
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "comparable"),
+    [
+        ({"a": None}, {"a": 1}, False),
+        ({}, {"a": 1}, True),
+        ({}, {"a": None}, True),
+        ({"a": None}, {"a.b": 1}, False),
+    ],
+)
+def test_a_null_is_a_value_and_an_absent_key_is_none(base, new, comparable):
+    of = {"tape": {}, "estimators": {}, "versions": {}, "code": "c", "lock": "l"}
+    found = identity_differences(Identity(config=base, **of), Identity(config=new, **of))
+    assert found
+    assert all(difference.comparable for difference in found) == comparable
+
+
 def test_missing_and_new_rows(first, baseline, tmp_path):
     def fewer(days: Any, rows: list[Any]) -> Any:
         return days, [r for r in rows if named(r) != MAGNET]
@@ -296,6 +338,9 @@ def test_another_verdict_fails(first, baseline):
     report = check(changed, load_baseline(baseline))
     assert report.verdicts == ((other.claim, other.word.value, words[0].value),)
     assert not report.passed
+    silent = check(replace(run, verdicts=()), load_baseline(baseline))
+    assert silent.verdicts == tuple((v.claim, v.word.value, "absent") for v in run.verdicts)
+    assert not silent.passed
 
 
 def test_another_tape_or_configuration_is_not_comparable(
@@ -435,11 +480,11 @@ def test_an_altered_run_is_refused(first, baseline, tmp_path):
         open_run(altered)
 
 
-def test_altered_levels_are_refused(first, tmp_path):
+def test_altered_day_sums_are_refused(first, tmp_path):
     altered = tmp_path / "altered"
     shutil.copytree(first, altered)
-    shutil.copyfile(altered / "cluster_visits.parquet", altered / "visits.parquet")
-    with pytest.raises(DataError, match=r"visits\.parquet: not as the run wrote it"):
+    shutil.copyfile(altered / "prices.parquet", altered / "days.parquet")
+    with pytest.raises(DataError, match=r"days\.parquet: not as the run wrote it"):
         open_run(altered)
 
 
@@ -462,6 +507,10 @@ def test_the_stored_day_sums_reproduce_every_row(first):
         value = total if statistic_of(row.statistic).total else total / days.count.sum()
         assert value == pytest.approx(row.value, abs=1e-12)
         assert (days.units, days.n_days) == (row.n_episodes, row.n_days)
+        null = 0.0 if days.null is None else days.null.sum() / days.count.sum()
+        assert null == pytest.approx(row.null, abs=1e-12)
+    assert 0.0 < min(days.freedom for days in held.values()) < 1.0, "some fit parameters"
+    assert {row.statistic for row in valued if held[key_of(row)].hits is not None}
 
 
 def test_the_stored_day_sums_of_visits_are_those_of_the_outcomes(first):
@@ -488,9 +537,9 @@ def test_the_stored_day_sums_of_visits_are_those_of_the_outcomes(first):
                 day[0] += one["visited"] - (one[other[name]] if other[name] else 0.0)
                 day[1] += 1.0
         days = held[key_of(row)]
-        for i, pair in enumerate(zip(days.total, days.count, strict=True)):
+        for i, sums_of in enumerate(zip(days.total, days.count, strict=True)):
             expected = sums.pop(days.first_day + i, [0.0, 0.0])
-            assert pair == pytest.approx(tuple(expected), abs=1e-9)
+            assert sums_of == pytest.approx(tuple(expected), abs=1e-9)
         assert not sums
         known += 1
     assert known == 2 * 2 * 3 * 5

@@ -308,8 +308,6 @@ def episode_marks(run: Run, symbol: str) -> EpisodeMarks:
     table = run.outcomes()
     rows = {name: table[name].to_numpy() for name in _COLUMNS}
     mine = table["market"].to_numpy() == symbol
-    if "estimator" in table.column_names and run.scores:
-        mine = mine & (table["estimator"].to_numpy() == run.scores[0].estimator)
     keep = (
         mine & (rows["horizon_ns"] == DAY_NS) & rows["birth"].astype(bool) & (rows["censor"] == 0)
     )
