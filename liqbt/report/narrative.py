@@ -284,6 +284,17 @@ def _counted(about: Mapping[str, Any]) -> list[str]:
             f"{fmt.count(about['wrong_side'])} rows lay on the wrong side of the price when they "
             "were issued: counted as inside, never a hit."
         )
+    if about.get("moved"):
+        out.append(
+            f"{fmt.count(about['moved'])} times waited for a price: the newest one known was more "
+            "than 14.4 minutes old (a tenth of σ of a day), so their rows are issued, and watched, "
+            "from the first price of their time or later."
+        )
+    if about.get("dropped"):
+        out.append(
+            f"{fmt.count(about['dropped'])} times are not scored: no price came before the next "
+            "rows, or before the end."
+        )
     if about["without_sigma"]:
         out.append(
             f"{fmt.count(about['without_sigma'])} times came before the volatility was known, "
