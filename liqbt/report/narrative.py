@@ -51,6 +51,11 @@ VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
         "says nothing."
     ),
     VerdictWord.NOT_TESTABLE: "these data hold too little of what the claim is about.",
+    VerdictWord.SUSPECT: (
+        "the figure lies on the wrong side, and farther than chance or an honest map takes it: "
+        "something in the events or the map is of another time than it says. It says nothing of "
+        "the claim until that is found."
+    ),
     VerdictWord.WITHHELD: (
         "the test behind this claim has not yet passed its own examination, which asks whether it "
         "stays silent on markets without the effect and speaks on markets with it. Until then the "

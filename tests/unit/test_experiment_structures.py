@@ -116,7 +116,7 @@ def test_structural_maps_are_issued_at_the_landmarks_alone(tape, market):
         assert reach > farthest
     assert not with_competing_maps(
         experiment_of(["4h"]), replace(market, competing_maps={}), tape
-    ).beside  # its landmarks are not scored there
+    ).competing_maps  # its landmarks are not scored there
 
 
 def test_what_is_issued_holds_the_maps_and_the_placebo_probability(tape, market):

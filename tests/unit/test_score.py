@@ -903,3 +903,34 @@ def test_honest_random_levels_on_candles_beat_their_mirrors_no_more(tmp_path):
     assert len(lifts) == 20
     assert abs(lifts.mean()) < 2.5 * lifts.std(ddof=1) / np.sqrt(len(lifts))
     assert sum(s.ci_low > 0 or s.ci_high < 0 for s in found) <= 3
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory) -> Path:
+    """A run of a month without any effect, and its log."""
+    folder = tmp_path_factory.mktemp("month")
+    (folder / "world.yaml").write_text("name: small\ndays: 32\nwarmup_days: 5\n")
+    (folder / "small.yaml").write_text(EXPERIMENT)
+    simulate_world(folder / "world.yaml", seed=4, log_dir=folder / "log")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def monthly(month) -> Run:
+    return run_experiment(month / "small.yaml", month / "results")
+
+
+@pytest.mark.parametrize(("ahead_h", "suspect"), [(0, False), (4, True)])
+def test_a_file_whose_clock_is_ahead_is_suspect(month, monthly, tmp_path, ahead_h, suspect):
+    rows = [
+        (iso(f.at - ahead_h * HOUR_NS), "SIM", side_of(c["side"]), c["low"], c["high"], 1e6)
+        for f in monthly.forecasts("SIM")[5 * 24 :]
+        for c in f.clusters
+    ]
+    run = score_forecasts(
+        write(tmp_path / "mine.csv", rows), month / "log", tmp_path, options=OPTIONS
+    )
+    [magnet] = [v for v in run.verdicts if v.claim == "magnet"]
+    assert (magnet.word == VerdictWord.SUSPECT) == suspect
+    assert ("look for look-ahead: dose_response at 4h is -" in magnet.reason) == suspect
+    assert VerdictWord.SUSPECT not in {v.word for v in monthly.verdicts}
