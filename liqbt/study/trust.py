@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -34,6 +34,7 @@ _SAMPLINGS: Final = tuple(
     duration_ns(text) for text in ("5min", "15min", "30min", "1h", "2h", "4h")
 )
 _SAMPLE: Final = 2016
+_RULE: Final = ("sigma_window", "sigma_sampling", "sigma_min_coverage")
 
 
 def sampled_as(tape: Tape, kind: Kind, of: str) -> Ns:
@@ -85,11 +86,11 @@ def sigma_rule(experiment: Experiment, symbol: str, name: str, tape: Tape) -> Ma
     chosen = experiment.estimators_of(symbol)
     config = chosen[name or next(iter(chosen))]
     params = params_of(config, f"estimators.{name}.params")
-    names = [field.name for field in fields(MapParams) if hasattr(params, field.name)]
-    given: dict[str, Any] = {key: getattr(params, key) for key in names}
+    if isinstance(params, MapParams):
+        return params
+    given: dict[str, Any] = {key: getattr(params, key) for key in _RULE if hasattr(params, key)}
     if "sigma_sampling" not in given:
-        kind = experiment.symbols[symbol].price_kind
-        given["sigma_sampling"] = sampled_as(tape, kind, symbol)
+        given["sigma_sampling"] = sampled_as(tape, experiment.symbols[symbol].price_kind, symbol)
     return MapParams(**given)
 
 

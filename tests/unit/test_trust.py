@@ -14,9 +14,12 @@ from cheaters import DateHash
 from estimator_events import small_config, tapes
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
+from toys import Toy
 
 from liqbt.errors import DataError
 from liqbt.estimators.baselines import Uniform
+from liqbt.estimators.config import Duration, MapParams
 from liqbt.estimators.kernels import sigma_1d
 from liqbt.estimators.state import market_readings
 from liqbt.simulate.market import simulate
@@ -170,3 +173,13 @@ def test_who_says_nothing_of_sigma_gets_the_defaults_no_finer_than_the_feed(tape
     ]
     coarse = tape_from_events(hourly.copy(), tape.instruments)
     assert sigma_rule(asked, "SIM", "own", coarse).sigma_sampling == HOUR_NS
+
+
+def test_what_a_foreign_class_says_of_sigma_is_its_rule_and_nothing_else_is_read(tape, monkeypatch):
+    class Params(BaseModel):
+        sigma_window: Duration = 6 * DAY_NS
+        step: str = "of its own"
+
+    monkeypatch.setattr(Toy, "Params", Params, raising=False)
+    rule = sigma_rule(experiment_of(own={"use": "toys:Toy"}), "SIM", "own", tape)
+    assert rule == MapParams(sigma_window=6 * DAY_NS)
