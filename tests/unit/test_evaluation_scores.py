@@ -229,7 +229,10 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
         ),  # low: 0.9 point
         ({"value": 0.025, "half": 0.014, "mde": 0.02}, VerdictWord.SUPPORTED),
         ({"value": 0.005}, VerdictWord.REFUTED),
-        ({"value": -0.05}, VerdictWord.REFUTED),
+        ({"value": -0.05}, VerdictWord.SUSPECT),
+        ({"value": -0.05, "half": 0.0299}, VerdictWord.SUSPECT),
+        ({"value": -0.05, "half": 0.0301}, VerdictWord.REFUTED),
+        ({"value": -0.012, "half": 0.005}, VerdictWord.REFUTED),  # an honest map may get there
         ({"value": 0.0, "half": 0.019}, VerdictWord.REFUTED),
         ({"value": 0.012, "half": 0.004}, VerdictWord.REFUTED),  # real and too small to matter
         ({"value": 0.012, "half": 0.014, "mde": 0.0099}, VerdictWord.INCONCLUSIVE),
@@ -244,7 +247,7 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
         ({"half": math.nan, "mde": math.nan}, VerdictWord.NOT_TESTABLE),
     ],
 )
-def test_the_six_words(given, word):
+def test_the_seven_words(given, word):
     found = verdict(MAGNET, detail(**given), withheld=None)
     assert found.word == word
     assert found.claim == "magnet"
@@ -252,11 +255,50 @@ def test_the_six_words(given, word):
 
 
 def test_before_the_gate_everything_testable_is_withheld():
-    for given in ({}, {"value": -0.05}, {"half": 0.05, "mde": 0.07}):
+    for given in ({}, {"value": -0.015}, {"half": 0.05, "mde": 0.07}):
         found = verdict(MAGNET, detail(**given), withheld="not gated")
         assert found.word == VerdictWord.WITHHELD
         assert found.score is not None
     assert verdict(MAGNET, detail(n=3), withheld="not gated").word == VerdictWord.NOT_TESTABLE
+
+
+def moved(found: ScoreDetail, **changes) -> ScoreDetail:
+    return replace(found, score=replace(found.score, **changes))
+
+
+def test_the_wrong_sign_is_suspect_before_the_gate_and_at_any_horizon():
+    wrong = moved(detail(value=-0.26), horizon="4h")
+    for withheld in (None, "not gated"):
+        found = verdict(MAGNET, detail(), withheld=withheld, others=[detail(), wrong])
+        assert found.word == VerdictWord.SUSPECT
+        assert found.reason == (
+            "look for look-ahead: dose_response at 4h is -26.0 points, at most -25.0, where an "
+            "honest map puts it no lower than -2.0 except by chance; is a clock ahead?"
+        )
+        assert found.score == wrong.score
+    short = verdict(MAGNET, detail(n=3), withheld=None, others=[wrong])
+    assert short.word == VerdictWord.SUSPECT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"symbol": "A"},
+        {"side": "long"},
+        {"statistic": "dose_response_raw"},
+        {"n_episodes": 29},
+        {"n_days": 19},
+    ],
+)
+def test_other_rows_raise_no_alarm(changes):
+    wrong = moved(detail(value=-0.26), **changes)
+    assert verdict(MAGNET, detail(), withheld=None, others=[wrong]).word == VerdictWord.SUPPORTED
+
+
+def test_a_claim_without_an_alarm_is_refuted_as_before():
+    visit = next(claim for claim in CLAIMS if claim.id == "visit")
+    found = detail(value=-0.26, statistic="brownian_lift")
+    assert verdict(visit, found, withheld=None).word == VerdictWord.REFUTED
 
 
 def test_reasons_say_what_is_needed():
@@ -271,7 +313,7 @@ def test_reasons_say_what_is_needed():
 def test_the_null_of_a_score_is_what_bounds_are_held_against():
     shifted = detail(value=0.53, null=0.5)
     assert verdict(MAGNET, shifted, withheld=None).word == VerdictWord.SUPPORTED
-    assert verdict(MAGNET, detail(value=0.53, null=0.6), withheld=None).word == VerdictWord.REFUTED
+    assert verdict(MAGNET, detail(value=0.59, null=0.6), withheld=None).word == VerdictWord.REFUTED
 
 
 def beside(**values):
@@ -326,7 +368,7 @@ def test_a_condition_that_was_not_computed_is_not_met():
     found = verdict(REGISTERED, detail(), withheld=None)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "not computed" in found.reason
-    refuted = verdict(REGISTERED, detail(value=-0.05), withheld=None)
+    refuted = verdict(REGISTERED, detail(value=-0.015), withheld=None)
     assert refuted.word == VerdictWord.REFUTED
 
 

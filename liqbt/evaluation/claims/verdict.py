@@ -1,21 +1,24 @@
-"""The rule that turns a score into one of the six words of a verdict.
+"""The rule that turns a score into one of the seven words of a verdict.
 
 The order of the rule, each word only where none above it applies:
 
-1. *not testable on this data*: too few episodes or days, or no interval;
-2. *withheld*: the claim's test has not passed the validity gate;
-3. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
+1. *suspect*: the 97.5 % upper bound of a statistic of the claim lies so far on the wrong side of
+   its null, at any horizon, as no honest map puts it (`Statistic.wrong_sign`): look for look-ahead.
+   It judges what came in and not the claim, so it needs no clearance;
+2. *not testable on this data*: too few episodes or days, or no interval;
+3. *withheld*: the claim's test has not passed the validity gate;
+4. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
    positive and smaller than that is refuted too: it is too small to matter);
-4. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
+5. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
    rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`); a
    primary claim also stays within alpha once it shares that with the other primary ones (Holm);
-5. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
+6. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
-6. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
+7. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
    or HAC and bootstrap do not agree.
 
-Where HAC and bootstrap disagree, 3 and 4 cannot be reached, and neither is a further condition met
-that asks for a lower bound.
+Where HAC and bootstrap disagree, 1, 4 and 5 cannot be reached, and neither is a further condition
+met that asks for a lower bound.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from functools import partial
 from scipy.special import ndtr, ndtri
 
 from liqbt.evaluation.claims.claim import Claim, effect_words
-from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.evaluation.claims.register import CLAIMS, STATISTICS
 from liqbt.evaluation.inference.estimates import MDE_FACTOR, ScoreDetail
 from liqbt.evaluation.inference.multiple import holm
 from liqbt.types import Verdict, VerdictWord
@@ -95,6 +98,9 @@ def verdict(
     shared_p : float
         Its one-sided p-value adjusted for the claims that it shares alpha with; 0 for none.
     """
+    alarm = next(filter(None, (_wrong_sign(claim, x) for x in (detail, *others))), None)
+    if alarm is not None:
+        return alarm
     held = [_row(claim, name, others) for name in claim.also_above]
     conditions = [one for one in held if one is not None]
     lacking = _lacking(claim, detail)
@@ -127,6 +133,30 @@ def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
             "all equal, or the record is no longer than the dependence to be allowed for"
         )
     return None
+
+
+def _wrong_sign(claim: Claim, found: ScoreDetail | None) -> Verdict | None:
+    """Return the alarm where a row lies where no honest map puts it, or None.
+
+    Rows of every horizon are asked: what was known an hour too soon shows in the shortest.
+    """
+    row = None if found is None else found.score
+    statistic = next((one for one in STATISTICS if row and one.id == row.statistic), None)
+    if found is None or row is None or statistic is None or statistic.claim != claim.id:
+        return None
+    few = row.n_episodes < claim.min_episodes or row.n_days < claim.min_days
+    if few or (row.symbol, row.side) != (claim.symbol, claim.side) or not found.estimate.agree:
+        return None
+    if not row.ci_high - row.null < -statistic.wrong_sign:
+        return None
+    points = (row.value - row.null, row.ci_high - row.null, -statistic.wrong_sign)
+    value, high, least = (f"{statistic.unit.scale * x:+.1f}" for x in points)
+    reason = (
+        f"look for look-ahead: {row.statistic} at {row.horizon} is {value} {statistic.unit.name}, "
+        f"at most {high}, where an honest map puts it no lower than {least} except by chance; is a "
+        "clock ahead?"
+    )
+    return Verdict(claim=claim.id, word=VerdictWord.SUSPECT, reason=reason, score=row)
 
 
 def _crowded_out(claim: Claim, shared_p: float) -> str | None:
