@@ -7,7 +7,7 @@ audit and the opening of a holdout are calls of it, with another source of event
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from liqbt.config.fields import format_duration
@@ -51,10 +51,13 @@ class Study:
         By estimator and market: everything that was issued.
     evaluations : mapping of str to Evaluation
         By estimator: the first is the one that others are compared with.
+    shared : dict
+        What estimators of the same tapes share: prices, and maps beside.
     """
 
     forecasts: Mapping[str, Mapping[str, Sequence[Forecast]]]
     evaluations: Mapping[str, Evaluation]
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def first(self) -> Evaluation:
@@ -117,7 +120,7 @@ def study(
         for name, mine in forecasts.items()
     }
     stage("score", 1, 2)
-    return Study(forecasts=forecasts, evaluations=evaluations)
+    return Study(forecasts=forecasts, evaluations=evaluations, shared=shared)
 
 
 def _replayed(

@@ -27,6 +27,7 @@ from liqbt.study.progress import Stage, silent
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.tables import run_parquet, run_tables
+from liqbt.study.twin import twin_tables
 from liqbt.types import Forecast, Kind
 
 
@@ -77,6 +78,7 @@ def _execute(
     done = study(work.experiment, work.tapes, since=work.since, stage=stage)
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
+    twins = twin_tables(work.experiment, work.tapes, done, since=work.since, stage=stage)
     beside = _beside(work, done)
     return write_run(
         final,
@@ -84,7 +86,7 @@ def _execute(
         config=work.config,
         scores=[score for one in done.evaluations.values() for score in one.scores],
         verdicts=verdicts(done.first.details, withheld=work.withheld),
-        tables=run_tables(done, sensitivities),
+        tables=run_tables(done, sensitivities) | twins,
         parquet=run_parquet(done)
         | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
         truth=None if beside is None else beside.figures,
