@@ -24,6 +24,7 @@ from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Plan, claims_value, prepare
 from liqbt.study.progress import Stage, silent
+from liqbt.study.randomise import randomised
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.tables import run_parquet, run_tables
@@ -79,6 +80,7 @@ def _execute(
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
     twins = twin_tables(work.experiment, work.tapes, done, since=work.since, stage=stage)
+    histories = _histories(work, stage)
     beside = _beside(work, done)
     return write_run(
         final,
@@ -86,13 +88,24 @@ def _execute(
         config=work.config,
         scores=[score for one in done.evaluations.values() for score in one.scores],
         verdicts=verdicts(done.first.details, withheld=work.withheld),
-        tables=run_tables(done, sensitivities) | twins,
+        tables=run_tables(done, sensitivities) | twins | histories,
         parquet=run_parquet(done)
         | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
         truth=None if beside is None else beside.figures,
         issued=next(iter(done.forecasts.values())),
         finish=finish,
     )
+
+
+def _histories(work: Plan, stage: Stage) -> dict[str, list[dict[str, Any]]]:
+    """Return what decides claims beside placebo histories, where the experiment asks for some."""
+    experiment = work.experiment
+    if not experiment.randomise:
+        return {}
+    rows = randomised(
+        experiment, work.tapes, histories=experiment.randomise, since=work.since, stage=stage
+    )
+    return {"randomised": [asdict(row) for row in rows]}
 
 
 def _beside(work: Plan, done: Study) -> GroundTruth | None:
@@ -185,6 +198,7 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
             | {"cascades_from": cascade_source(experiment.symbols[symbol].events)}
             for symbol, tape in work.tapes.items()
         },
+        **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
     }
 
