@@ -1,8 +1,9 @@
 """Placebo histories: the real path with positioning from another time, replayed and scored.
 
 What a claim's statistic would have been, had open interest told nothing of these prices: a
-permutation test that holds for any estimator, its own user's included, and needs no simulated
-world. The share of histories that a claim's own rule calls *supported* is that rule's size here.
+permutation test that holds for any estimator, a user's own included, and needs no simulated
+world. The share of histories that a claim's own rule calls *supported* is that rule's size here, if
+what the map draws from prices alone attracts nobody (decision 0031).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.config.fields import format_duration
+from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
 from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import CLAIMS, STATISTICS, statistic_of
@@ -187,7 +189,7 @@ def randomised(
     known = {one.id for one in STATISTICS if one.computed}
     for name in statistics:
         if name not in known:
-            raise ConfigError(f"statistic '{name}' is not computed; known are: {sorted(known)}")
+            raise ConfigError(f"statistic '{name}' is not computed; {nearest(name, known)}")
     asked = tuple(statistics or dict.fromkeys(claim.statistic for claim in CLAIMS))
     read = dict.fromkeys((*asked, *(name for claim in CLAIMS for name in claim.conditions)))
     work = _Work(experiment=experiment, tapes=tapes, since=since, statistics=tuple(read))

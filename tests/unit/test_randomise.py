@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.bins import ResponseBins
 from liqbt.evaluation.claims.register import CLAIMS
@@ -212,8 +214,8 @@ def test_a_statistic_without_a_value_decides_nothing(folder):
 
 def test_what_cannot_be_randomised_is_one_sentence(folder):
     experiment, tape = experiment_of(folder), told_tape(True, days=13)
-    with pytest.raises(ConfigError, match="statistic 'nothing' is not computed; known are:"):
-        histories(experiment, tape, statistics=("nothing",))
+    with pytest.raises(ConfigError, match="'dose' is not computed; did you mean 'dose_response'"):
+        histories(experiment, tape, statistics=("dose",))
     with pytest.raises(DataError, match="needs twice as many"):
         histories(experiment, tape)
 
@@ -224,6 +226,22 @@ def twins(experiment: Experiment, tape: Tape) -> dict[str, Any]:
     found = twin_tables(experiment, {"X": tape}, done)
     assert [*done.first.scores] == before
     return found
+
+
+def test_markets_share_a_shift_and_are_scored_together(folder):
+    one = experiment_of(folder)
+    market = one.symbols["X"]
+    experiment = one.model_copy(update={"symbols": {"X": market, "Y": market}})
+    tape = told_tape(True)
+    row = dose(randomised(experiment, {"X": tape, "Y": tape}, histories=3, processes=1))
+    alone = dose(histories(one, tape, 3))
+    np.testing.assert_allclose(row.values, alone.values)  # the slope of a market and of two of it
+    done = study(experiment, {"X": tape, "Y": tape})
+    found = twin_tables(experiment, {"X": tape, "Y": tape}, done)
+    assert [each["symbol"] for each in found["twin"]] == ["X", "Y"]
+    doses = [each for each in found["twin_scores"] if each["statistic"] == "dose_response"]
+    assert [each["symbol"] for each in doses] == ["X", "Y", "pooled"]
+    np.testing.assert_allclose([each["twin"] for each in doses], doses[0]["twin"])
 
 
 def test_every_estimator_has_its_twin_beside_it(folder):
@@ -315,6 +333,12 @@ def test_histories_of_a_run_stand_in_its_tables_and_in_its_identity_only_where_a
     run = run_experiment(path, tmp_path / "results")
     tables = json.loads((run.path / "tables.json").read_text())
     assert run.manifest["randomise"] == 3
+    asked = ["claims", "randomise", str(path), "--histories", "3", "--processes", "1", "--json"]
+    said = CliRunner().invoke(cli, [*asked, "--results", str(tmp_path / "results")])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout) == tables["randomised"]
+    wrong = CliRunner().invoke(cli, [*asked, "--statistic", "doze"])
+    assert isinstance(wrong.exception, ConfigError)
     assert [row["statistic"] for row in tables["randomised"]] == [c.statistic for c in CLAIMS]
     assert all(len(row["values"]) == 3 for row in tables["randomised"])
     assert [row["symbol"] for row in tables["twin"]] == ["SIM"]
