@@ -8,7 +8,7 @@ what it replayed itself; a scoring of published levels at `Evidence`, with what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from liqbt.config.fields import format_duration
@@ -53,10 +53,13 @@ class Study:
         By estimator and market: everything that was issued.
     evaluations : mapping of str to Evaluation
         By estimator: the first is the one that others are compared with.
+    shared : dict
+        What estimators of the same tapes share: prices, and maps beside.
     """
 
     forecasts: Mapping[str, Mapping[str, Sequence[Forecast]]]
     evaluations: Mapping[str, Evaluation]
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def first(self) -> Evaluation:
@@ -111,7 +114,7 @@ def study(
     }
     evaluations = {name: evaluate(one, statistics) for name, one in evidence.items()}
     stage("score", 1, 2)
-    return Study(forecasts=forecasts, evaluations=evaluations)
+    return Study(forecasts=forecasts, evaluations=evaluations, shared=shared)
 
 
 def _replayed(

@@ -91,6 +91,7 @@ class Experiment(Frozen):
     evaluation: EvaluationOptions = EvaluationOptions()
     seed: int = Field(default=0, ge=0)
     holdout: HoldoutConfig | None = None
+    randomise: int = Field(default=0, ge=0, le=100_000)
 
     @model_validator(mode="after")
     def _free_name(self) -> Experiment:
@@ -110,9 +111,9 @@ class Experiment(Frozen):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no holdout where there is none: older configurations stay what they were."""
+        """Write no holdout or histories where there are none: older files stay what they were."""
         written: dict[str, Any] = handler(self)
-        return {k: v for k, v in written.items() if k != "holdout" or v is not None}
+        return {k: v for k, v in written.items() if v or k not in ("holdout", "randomise")}
 
     @property
     def last(self) -> int | None:
