@@ -406,7 +406,7 @@ def test_estimators_stand_side_by_side_and_the_page_is_of_the_first(run, tmp_pat
     [rate] = [x for x in markdown.splitlines() if x.startswith("| Hit rate, % | pooled | 24 h |")]
     assert rate.count(", null 44.0") == 2
     assert rate.endswith("| — |")
-    assert headline(shown) == headline(run)
+    assert headline(shown) == f"reference on {headline(run)}"
     own = [table.table.rows for table in score_tables(run)]
     assert [table.table.rows for table in score_tables(shown)] == own
 
