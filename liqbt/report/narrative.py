@@ -203,16 +203,18 @@ def verdict_reasons(run: Run) -> str:
     by_reason: dict[str, list[str]] = {}
     for verdict in run.verdicts:
         by_reason.setdefault(f"{verdict.word.value}: {verdict.reason}", []).append(verdict.claim)
+    name = _first_of_several(run)
+    whose = f" of {name}" if name else ""
     return "\n".join(
-        f"  {_whose(run)}{fmt.one_line(fmt.list_words(claims))}: {one_line(reason)}"
+        f"  {fmt.one_line(fmt.list_words(claims))}{whose}: {one_line(reason)}"
         for reason, claims in by_reason.items()
     )
 
 
-def _whose(run: Run) -> str:
+def _first_of_several(run: Run) -> str:
     """Return whose figures a line gives, the first estimator's; "" where there is no other one."""
     names = estimators(run)
-    return f"{fmt.one_line(names[0], 40)}, " if len(names) > 1 else ""
+    return fmt.one_line(names[0], 40) if len(names) > 1 else ""
 
 
 def headline(run: Run) -> str:
@@ -230,7 +232,8 @@ def headline(run: Run) -> str:
     )
     found = [find(scores, one.id, symbol, horizon) for one in chosen]
     known = [score for score in found if score is not None and is_known(score)]
-    where = f"{_whose(run)}{names}, {fmt.horizon_words(horizon)}"
+    whose = _first_of_several(run)
+    where = f"{f'{whose} on ' if whose else ''}{names}, {fmt.horizon_words(horizon)}"
     verdicts = _verdict_words(run.verdicts)
     if not known:
         return f"{where}: no episode could be scored; {verdicts}."

@@ -252,7 +252,6 @@ def compared_table(run: Run) -> Table | None:
     """
     if not run.compared:
         return None
-    names = estimators(run)
     rows: list[tuple[str, ...]] = []
     strong: list[int] = []
     both = [score for score in run.scores if score.side == "both"]
@@ -263,33 +262,31 @@ def compared_table(run: Run) -> Table | None:
         for symbol in score_symbols(run):
             for horizon in horizons(mine):
                 if horizon == PRIMARY:
-                    strong.append(len(rows))
-                held = [
-                    find((s for s in mine if s.estimator == name), one.id, symbol, horizon)
-                    for name in names
-                ]
-                rows.append(
-                    (
-                        in_unit(one, one.label),
-                        fmt.one_line(symbol),
-                        fmt.horizon_words(horizon),
-                        *(_beside_null(one, score) for score in held),
-                        *(_difference(run, one, name, symbol, horizon) for name in names[1:]),
+                    strong.extend(range(len(rows), len(rows) + len(estimators(run))))
+                for i, name in enumerate(estimators(run)):
+                    score = find((s for s in mine if s.estimator == name), one.id, symbol, horizon)
+                    rows.append(
+                        (
+                            in_unit(one, one.label),
+                            fmt.one_line(symbol),
+                            fmt.horizon_words(horizon),
+                            fmt.one_line(name, 40),
+                            value_cell(score),
+                            null_cell(score) if is_known(score) and has_null(one) else fmt.DASH,
+                            _difference(run, one, name, symbol, horizon) if i else fmt.DASH,
+                        )
                     )
-                )
-    shown = [fmt.one_line(name, 40) for name in names]
-    less = (f"{name} less {shown[0]} [95%]" for name in shown[1:])
-    return Table(
-        head=("Statistic", "Market", "Horizon", *(f"{name} [95%]" for name in shown), *less),
-        rows=tuple(rows),
-        text_columns=3,
-        strong=tuple(strong),
+    first = fmt.one_line(estimators(run)[0], 40)
+    head = (
+        "Statistic",
+        "Market",
+        "Horizon",
+        "Estimator",
+        "Value [95%]",
+        "Null",
+        f"Less {first} [95%]",
     )
-
-
-def _beside_null(statistic: Statistic, score: Score | None) -> str:
-    null = f", null {null_cell(score)}" if is_known(score) and has_null(statistic) else ""
-    return f"{value_cell(score)}{null}"
+    return Table(head=head, rows=tuple(rows), text_columns=4, strong=tuple(strong))
 
 
 def _difference(run: Run, statistic: Statistic, name: str, symbol: str, horizon: str) -> str:
