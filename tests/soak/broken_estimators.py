@@ -152,13 +152,13 @@ class Elsewhen(_Late):
         return replace(forecast, at=forecast.at + 1)
 
 
-class Unbuildable:
-    def __init__(self, config: Any) -> None:
+class Unbuildable(_Late):
+    def __init__(self, params: Any, market: Any) -> None:
         raise KeyError("a setting")
 
 
-class NeedsMore:
-    def __init__(self, config: Any, more: Any) -> None:
+class NeedsMore(_Late):
+    def __init__(self, params: Any, market: Any, more: Any) -> None:
         self.more = more
 
 

@@ -89,7 +89,7 @@ class Model:
     def __init__(self, params, market):
         self.params = params
 
-    update = forecast = state = None.__init__
+    update = forecast = state = len
 """
 
 

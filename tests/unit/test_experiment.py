@@ -153,7 +153,7 @@ def test_an_estimator_beside_the_experiment_is_part_of_the_identity(tmp_path):
 def test_an_estimator_that_cannot_be_built_is_one_sentence(tmp_path):
     (tmp_path / "world.yaml").write_text(WORLD)
     (tmp_path / "small.yaml").write_text(EXPERIMENT + 'estimator: {name: "own_two:Mine"}\n')
-    (tmp_path / "own_two.py").write_text("class Mine:\n    pass\n")
+    (tmp_path / "own_two.py").write_text("class Mine:\n    update = forecast = state = len\n")
     with pytest.raises(ConfigError, match="cannot be built from its parameters"):
         run_experiment(tmp_path / "small.yaml", tmp_path / "r")
 
