@@ -348,7 +348,7 @@ class Score:
 
 
 class VerdictWord(StrEnum):
-    """The six words that a verdict may use."""
+    """The seven words that a verdict may use."""
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -356,6 +356,7 @@ class VerdictWord(StrEnum):
     UNDERPOWERED = "underpowered"
     NOT_TESTABLE = "not testable on this data"
     WITHHELD = "withheld"
+    SUSPECT = "suspect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from liqbt.estimators.density import DensityEstimator
 from liqbt.estimators.oi_flow import OIFlow
 from liqbt.log.store import EventLog
 from liqbt.tape.values import Tape
-from liqbt.types import Events, Forecast, Kind, Ns
+from liqbt.types import DAY_NS, HOUR_NS, Events, Forecast, Kind, Ns
 
 
 class _Wrapper:
@@ -257,3 +258,37 @@ class Dice(_Wrapper):
 
     def peek(self, at: Ns) -> float:
         return 1e-3 * float(np.random.default_rng().random())
+
+
+class StaleMark(_Wrapper):
+    """Measures from an honest price, six hours old: it misleads whoever believes its mark."""
+
+    def __init__(self, params: Any, market: Any) -> None:
+        super().__init__(params, market)
+        self.kind = market.price_kind
+        self.seen: list[tuple[Ns, float]] = []
+
+    def update(self, events: Events) -> None:
+        prices = events[events["kind"] == self.kind]
+        self.seen += zip(prices["ts_event"].tolist(), prices["p3"].tolist(), strict=True)
+        super().update(events)
+
+    def forecast(self, at: Ns) -> Forecast | None:
+        honest = self.inner.forecast(at)
+        old = [one for one in self.seen if one[0] <= at - 6 * HOUR_NS]
+        return honest and replace(honest, mark_ts=old[-1][0], mark=old[-1][1])
+
+
+class DateHash(DensityEstimator):
+    """A map that is the hash of a date, with its mark moved toward the next hour's coin."""
+
+    moved = 0.35
+
+    def density(self, at: Ns, prices: Any) -> Any:
+        return np.random.default_rng(at // DAY_NS).random(len(prices))
+
+    def forecast(self, at: Ns) -> Forecast | None:
+        honest = super().forecast(at)
+        return honest and replace(
+            honest, mark=honest.mark * float(np.exp(self.moved * honest.sigma_1d))
+        )

@@ -6,6 +6,7 @@ alone. Slow is fine; obvious is the point.
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -1254,3 +1255,13 @@ def walk_forward(matured: list[int], at: list[int], refit: int, embargo: int) ->
         ripe = [m for m in matured if m + embargo <= fitted]
         found[i] = (fitted, len(ripe))
     return found
+
+
+def constant_inflow(times: list[int], coins: list[float]) -> list[float]:
+    """Open interest of a constant inflow: the mean of all rises, for thirty days before, too."""
+    ordered = sorted(zip(times, coins, strict=True))
+    rises = sum(max(b[1] - a[1], 0.0) for a, b in itertools.pairwise(ordered))
+    first, last = ordered[0][0], ordered[-1][0]
+    day = 86_400 * 10**9
+    inflow = rises / (last - first) if rises and last > first else 1.0 / day
+    return [inflow * (t - first + 30 * day) for t in times]

@@ -59,3 +59,62 @@ def plane(
     value = {"experiment": run.manifest["experiment"], "run_id": run.run_id, **plane_value(found)}
     page = write_plane_page(value, out or run.path / "plane")
     say({**value, "page": str(page)}, as_json, f"{describe_plane(found)}\n\npage: {page}")
+
+
+@claims.command(
+    epilog=examples(
+        "liqbt claims randomise experiments/btc-2025-12.yaml",
+        "liqbt claims randomise mine.yaml --histories 1000 --statistic dose_response --json",
+    )
+)
+@click.argument("experiment", type=FILE)
+@click.option(
+    "--histories",
+    type=click.IntRange(min=1, max=100_000),
+    default=200,
+    show_default=True,
+    help="How many placebo histories are replayed.",
+)
+@click.option(
+    "--statistic",
+    "statistics",
+    multiple=True,
+    metavar="ID",
+    help="What is shown; by default what decides a claim. May be given several times.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=0),
+    default=0,
+    help="That share the work; by default one for each processor.",
+)
+@results_option
+@json_option
+def randomise(
+    experiment: Path,
+    histories: int,
+    statistics: tuple[str, ...],
+    processes: int,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Hold EXPERIMENT against the real prices with positions from another time.
+
+    The open-interest changes of the record are shifted by a week or more, the first estimator is
+    replayed and scored: how many such placebo histories do as well as the real one, and how many
+    each claim's rule would call supported.
+    """
+    from liqbt.study.randomise import describe_randomised
+    from liqbt.study.randomise import randomise as run
+    from liqbt.study.store import json_value
+
+    with progress() as stage:
+        rows = run(
+            experiment,
+            results,
+            histories=histories,
+            statistics=statistics,
+            processes=processes,
+            stage=stage,
+        )
+    say(json_value([asdict(row) for row in rows]), as_json, describe_randomised(rows))

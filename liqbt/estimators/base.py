@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import numpy.typing as npt
 
+from liqbt.errors import ConfigError
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.emission import Emission, Issue
 from liqbt.estimators.kernels import fill_grid, fold_market
@@ -26,9 +27,28 @@ _Class = TypeVar("_Class", bound=type)
 
 
 def registered(name: str) -> Callable[[_Class], _Class]:
-    """Return a decorator that gives an estimator's class the name by which experiments use it."""
+    """Return a decorator that gives a built-in estimator's class the name that experiments use.
+
+    One of your own needs none: experiments name it as `module:Class`.
+
+    Raises
+    ------
+    ConfigError
+        From the decorator, if another class has the name, or this one is not of this package.
+    """
 
     def under(cls: _Class) -> _Class:
+        held, package = _REGISTERED.get(name, cls), __name__.rpartition(".")[0]
+        if not cls.__module__.startswith(f"{package}."):
+            raise ConfigError(
+                f"{cls.__module__}:{cls.__qualname__} cannot be registered as '{name}': only "
+                f"classes of {package} are; name your own as module:Class"
+            )
+        if (held.__module__, held.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ConfigError(
+                f"estimator '{name}' is {held.__module__}:{held.__qualname__} already; expected "
+                f"another name for {cls.__module__}:{cls.__qualname__}"
+            )
         _REGISTERED[name] = cls
         return cls
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from liqbt.estimators.emission.kernels import issue_density
 from liqbt.estimators.kernels import fill_grid, sigma_1d
 from liqbt.estimators.state import State, market_arrays
 from liqbt.types import FloatArray, Forecast, Ns
+
+_MEMORY: Final = "memory."
+"""Before the names of what is remembered, in a state: the market's own are others."""
 
 
 class DensityEstimator(MapEstimator):
@@ -65,13 +68,14 @@ class DensityEstimator(MapEstimator):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return a copy of the market's state and of what is remembered."""
-        return super().state() | {name: array.copy() for name, array in self.memory.items()}
+        kept = {_MEMORY + name: _array(name, value) for name, value in self.memory.items()}
+        return super().state() | kept
 
     def restore(self, state: State) -> None:
         """Go on from `state`, which an estimator of the same configuration returned."""
-        own = self._arrays()
-        super().restore({name: array for name, array in state.items() if name in own})
-        self.memory = {name: np.array(array) for name, array in state.items() if name not in own}
+        kept = {name: array for name, array in state.items() if name.startswith(_MEMORY)}
+        super().restore({name: array for name, array in state.items() if name not in kept})
+        self.memory = {name[len(_MEMORY) :]: np.array(array) for name, array in kept.items()}
 
     def _issue(self, at: Ns) -> Issue:
         sigma = sigma_1d(self._market, at)
@@ -178,6 +182,17 @@ def forecast_from_density(
         observed_long_usd=observed_long_usd,
         observed_short_usd=observed_short_usd,
     )
+
+
+def _array(name: str, value: object) -> npt.NDArray[Any]:
+    """Return a copy of what is remembered; refuse what no array of numbers holds."""
+    try:
+        array = np.array(value)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.hasobject:
+        raise EstimatorError(f"memory['{name}'] is {value!r}; expected an array of numbers")
+    return array
 
 
 def _checked(density_usd: npt.ArrayLike, n: int | None) -> FloatArray:

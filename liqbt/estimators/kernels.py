@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy.typing as npt
 from numba import njit
 
-from liqbt.types import DAY_NS, HOUR_NS, Events, FloatArray, Kind
+from liqbt.types import DAY_NS, HOUR_NS, Events, FloatArray, IntArray, Kind
 
 HOT: Final[dict[str, bool]] = {"cache": True, "forceinline": True, "_nrt": False}
 """How a rule inside a loop is compiled: inlined, and without reference counts on the arrays of its
@@ -281,3 +281,20 @@ def fold_market(events: Events, market: Market) -> None:
             take_evidence(market, event)
     if len(events) > 0:
         head.latest_known = events[len(events) - 1].ts_known
+
+
+@njit(cache=True)
+def read_market(
+    events: Events, cuts: IntArray, at: IntArray, market: Market, out: npt.NDArray[Any]
+) -> None:
+    """Set what is known of a market at each time: of `events[:cuts[i]]` at `at[i]`, both rising."""
+    head = market.head[0]
+    done = 0
+    for i in range(len(at)):
+        fold_market(events[done : cuts[i]], market)
+        done = cuts[i]
+        out[i].mark = head.mark
+        out[i].mark_ts = head.mark_ts
+        out[i].sigma_1d = sigma_1d(market, at[i])
+        coins = head.open_interest_coins if head.n_open_interest > 0 else math.nan
+        out[i].open_interest_usd = coins * head.mark

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from liqbt.errors import DataError
 from liqbt.estimators.config import MapParams, MarketSpec, rules
-from liqbt.estimators.kernels import Market
-from liqbt.types import Events
+from liqbt.estimators.kernels import Market, read_market
+from liqbt.types import Events, IntArray
 
 State = Mapping[str, npt.NDArray[Any]]
 
@@ -76,6 +76,31 @@ EVIDENCE_DTYPE: Final = np.dtype(
 """Observed liquidations of one hour (counted from 1970), by source and side."""
 
 
+class Reading(NamedTuple):
+    """What events say at a time: the fields of a `Forecast` that are no estimator's to choose.
+
+    Attributes
+    ----------
+    mark : float
+        The last price, USD; 0 before the first.
+    mark_ts : int
+        Its `ts_event`, ns.
+    sigma_1d : float
+        σ of a day; NaN where it is unknown.
+    open_interest_usd : float
+        At the last snapshot, valued at the mark; NaN before the first.
+    """
+
+    mark: float
+    mark_ts: int
+    sigma_1d: float
+    open_interest_usd: float
+
+
+READING_DTYPE: Final = np.dtype([(n, "<i8" if n == "mark_ts" else "<f8") for n in Reading._fields])
+"""`Reading` as a record of an array."""
+
+
 def market_arrays(params: MapParams, market: MarketSpec) -> Market:
     """Return the state of a market of which nothing is known."""
     constants = rules(params, market.price_kind)
@@ -124,3 +149,29 @@ def read_only(events: Events) -> Events:
         events = np.ascontiguousarray(events).view()
         events.setflags(write=False)
     return events
+
+
+def market_readings(
+    events: Events, at: IntArray, params: MapParams, market: MarketSpec
+) -> npt.NDArray[Any]:
+    """Return what the events of one market say at each time, by the rules of every estimator here.
+
+    Parameters
+    ----------
+    events : ndarray of EVENT_DTYPE
+        In canonical order.
+    at : ndarray of int64, shape (n,)
+        Times, ns UTC, rising; at each, exactly the events with `ts_known < at` are read.
+    params : MapParams
+        Window, sampling and coverage of σ.
+    market : MarketSpec
+        Which kind gives the mark.
+
+    Returns
+    -------
+    ndarray of READING_DTYPE, shape (n,)
+    """
+    out = np.zeros(len(at), READING_DTYPE)
+    cuts = np.searchsorted(events["ts_known"], at, side="left")
+    read_market(read_only(np.asarray(events)), cuts, at, market_arrays(params, market), out)
+    return out

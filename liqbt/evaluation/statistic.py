@@ -215,6 +215,9 @@ class Statistic:
         What a forecast's one line calls that which its verdict is about; empty: not named there.
     effect : str
         What the truth of a simulated market measures in its place, with the unit: an axis.
+    wrong_sign : float
+        An alarm: a map cannot honestly put it this far below its null, in its own unit, so that an
+        upper bound there says look-ahead, and nothing of the claim; NaN: no alarm.
     """
 
     id: str
@@ -239,6 +242,7 @@ class Statistic:
     reading: Reading | None = None
     line: str = ""
     effect: str = ""
+    wrong_sign: float = math.nan
 
     @property
     def heading(self) -> str:

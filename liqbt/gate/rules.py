@@ -185,13 +185,14 @@ def unit_count(base: Score, new: Score) -> Iterator[Finding]:
 
 
 def _interval_moved(base: Score, new: Score, same_value: bool) -> bool:
-    """Return whether an interval is gone, or is another one about the same value."""
+    """Return whether an interval or what was detectable is gone, or another with the same value."""
     if math.isnan(base.ci_low) or math.isnan(base.ci_high):
         return same_value and not math.isnan(new.ci_low)
     if math.isnan(new.ci_low) or math.isnan(new.ci_high):
         return True
     width = base.ci_high - base.ci_low
-    moved = max(abs(new.ci_low - base.ci_low), abs(new.ci_high - base.ci_high))
+    ends = ((new.ci_low, base.ci_low), (new.ci_high, base.ci_high), (new.mde, base.mde))
+    moved = max(abs(one - other) for one, other in ends)
     return same_value and moved > max(_WIDTH_SHARE * width, _ROUNDING)
 
 

@@ -52,6 +52,11 @@ VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
         "says nothing."
     ),
     VerdictWord.NOT_TESTABLE: "these data hold too little of what the claim is about.",
+    VerdictWord.SUSPECT: (
+        "the figure lies on the wrong side, and farther than chance or an honest map takes it: "
+        "something in the events or the map is of another time than it says. It says nothing of "
+        "the claim until that is found."
+    ),
     VerdictWord.WITHHELD: (
         "the test behind this claim has not yet passed its own examination, which asks whether it "
         "stays silent on markets without the effect and speaks on markets with it. Until then the "
@@ -293,6 +298,17 @@ def _counted(about: Mapping[str, Any]) -> list[str]:
         out.append(
             f"{fmt.count(about['wrong_side'])} rows lay on the wrong side of the price when they "
             "were issued: counted as inside, never a hit."
+        )
+    if about.get("moved"):
+        out.append(
+            f"{fmt.count(about['moved'])} times waited for a price: the newest one known was more "
+            "than 14.4 minutes old (a tenth of σ of a day), so their rows are issued, and watched, "
+            "from the first price of their time or later."
+        )
+    if about.get("dropped"):
+        out.append(
+            f"{fmt.count(about['dropped'])} times are not scored: no price came before the next "
+            "rows, or before the end."
         )
     if about["without_sigma"]:
         out.append(

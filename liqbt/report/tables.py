@@ -303,6 +303,32 @@ def _difference(run: Run, statistic: Statistic, name: str, symbol: str, horizon:
     return fmt.DASH
 
 
+def twin_table(run: Run) -> Table | None:
+    """Return what decides claims beside the price-only twins of the estimators, or None."""
+    if not run.twin_scores:
+        return None
+    alike = {(row["estimator"], row["symbol"]): float(row["correlation"]) for row in run.twin}
+    rows = []
+    for row in run.twin_scores:
+        one = statistic_of(str(row["statistic"]))
+        scale, decimals = one.unit.scale, one.unit.decimals
+        value, twin = (fmt.fixed(scale * float(row[key]), decimals) for key in ("value", "twin"))
+        apart = (float(row[key]) for key in ("difference", "ci_low", "ci_high"))
+        rows.append(
+            (
+                in_unit(one, one.label),
+                fmt.one_line(str(row["estimator"]), 40),
+                fmt.one_line(str(row["symbol"])),
+                fmt.fixed(alike.get((row["estimator"], row["symbol"]), math.nan), 2),
+                value,
+                twin,
+                fmt.estimate(*apart, scale=scale, signed=True, decimals=decimals),
+            )
+        )
+    head = ("Statistic", "Estimator", "Market", "Maps' correlation", "Map", "Twin", "Less [95%]")
+    return Table(head=head, rows=tuple(rows), text_columns=3)
+
+
 def bands_table(run: Run) -> Table:
     """Return the rates by distance band, as the figure draws them, for every market."""
     order = {symbol: i for i, symbol in enumerate(score_symbols(run))}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, Final, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -52,10 +53,10 @@ def estimator_class(use: str) -> Any:
     Raises
     ------
     ConfigError
-        If there is no such estimator; names the nearest one.
+        If there is no such estimator (names the nearest one), or a class of one's own is none.
     """
     if ":" in use:
-        return own_class(use)
+        return _checked(use, own_class(use))
     known = registered_estimators()
     if use not in known:
         raise ConfigError(
@@ -63,6 +64,24 @@ def estimator_class(use: str) -> Any:
             "module:Class"
         )
     return known[use]
+
+
+def _checked(use: str, found: Any) -> Any:
+    """Return a class of one's own; refuse what experiments cannot make an estimator of."""
+    params, needs = getattr(found, "Params", None), getattr(found, "needs", ())
+    lacking = [n for n in ("update", "forecast", "state") if not callable(getattr(found, n, None))]
+    if not isinstance(found, type) or lacking:
+        what = f"it has no '{lacking[0]}'" if isinstance(found, type) else "it is no class"
+        wrong = f"{what}; expected a class with update, forecast and state"
+    elif params is not None and not (isinstance(params, type) and _has_fields(params)):
+        wrong = f"its Params is {params!r}; expected a frozen dataclass or a pydantic model"
+    elif not isinstance(needs, tuple | list | set | frozenset) or not all(
+        isinstance(kind, Kind) for kind in needs
+    ):
+        wrong = f"its needs is {needs!r}; expected a tuple of Kind, such as (Kind.TRADE,)"
+    else:
+        return found
+    raise ConfigError(f"estimator '{use}': {wrong}")
 
 
 def params_of(config: EstimatorConfig, where: str) -> Any:
@@ -83,7 +102,8 @@ def params_of(config: EstimatorConfig, where: str) -> Any:
     Raises
     ------
     ConfigError
-        If a parameter is unknown (names the nearest), missing or refused.
+        If a parameter is unknown (names the nearest), missing or refused, or is a set: its order
+        is another in each process.
     """
     kind = getattr(estimator_class(config.use), "Params", None)
     known = _names(kind)
@@ -94,7 +114,12 @@ def params_of(config: EstimatorConfig, where: str) -> Any:
     if kind is None:
         return None
     try:
-        return _adapter(kind).validate_python(config.params, context=_GRAMMAR)
+        params = _adapter(kind).validate_python(config.params, context=_GRAMMAR)
+        held = _adapter(kind).dump_python(params, context=_GRAMMAR, warnings=False)
+        for name, value in held.items():
+            if _holds_set(value):
+                raise ConfigError(f"'{name}' is a set, whose order is not fixed; expected a tuple")
+        return params
     except ValidationError as error:
         raise ConfigError(_sentence(error, kind, where)) from error
     except LiqbtError as error:
@@ -310,6 +335,18 @@ def _names(kind: Any) -> tuple[str, ...]:
     return tuple(model) if model is not None else tuple(f.name for f in fields(kind))
 
 
+def _has_fields(kind: Any) -> bool:
+    return is_dataclass(kind) or hasattr(kind, "model_fields")
+
+
+def _holds_set(value: Any) -> bool:
+    """Return whether a set is anywhere in what a parameter holds."""
+    inner = value.values() if isinstance(value, Mapping) else value
+    return isinstance(value, set | frozenset) or (
+        isinstance(value, Mapping | list | tuple) and any(map(_holds_set, inner))
+    )
+
+
 @cache
 def _defaults(kind: Any) -> dict[str, Any]:
     """Return the parameters that have a default, as a file would state them."""
@@ -339,7 +376,8 @@ def _sentence(error: ValidationError, kind: Any, where: str) -> str:
     key = ".".join([where, *map(str, first["loc"])])
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _names(_inner(kind, first["loc"][:-1]))
-        return f"unknown key '{key}'; {nearest(str(first['loc'][-1]), known)}"
+        hint = f"; {nearest(str(first['loc'][-1]), known)}" if known else ""
+        return f"unknown key '{key}'{hint}"
     if first["type"].startswith("missing"):
         return f"key '{key}' is missing"
     found = first.get("input")
@@ -349,7 +387,14 @@ def _sentence(error: ValidationError, kind: Any, where: str) -> str:
 
 
 def _inner(kind: Any, way: tuple[int | str, ...]) -> Any:
-    """Return the type that lies along `way` in the fields of a type."""
-    for part in way:
-        kind = get_args(kind)[0] if isinstance(part, int) else get_type_hints(kind)[part]
-    return kind
+    """Return the class that lies along `way` in the fields of a type; None where it is not one."""
+    for part in (*way, None):
+        if get_origin(kind) in (Union, UnionType):
+            kind, *others = (each for each in get_args(kind) if each is not type(None))
+            kind = None if others else kind  # which of them was meant is not known
+        if part is None or kind is None:
+            break
+        inner = get_args(kind)
+        at = 1 if isinstance(part, str) else 0  # the values of a mapping, or the parts of a tuple
+        kind = inner[at] if len(inner) > at else get_type_hints(kind).get(str(part))
+    return kind if isinstance(kind, type) and _has_fields(kind) else None

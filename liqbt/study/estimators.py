@@ -157,7 +157,7 @@ def build_competing_maps(experiment: Experiment, symbol: str) -> dict[str, Estim
     shared = {
         field.name: getattr(params, field.name)
         for field in dataclasses.fields(MapParams)
-        if hasattr(params, field.name)
+        if isinstance(params, MapParams)  # another class's of such a name may mean anything
     }
     near = shared | {"reach": shared.get("asymmetry_reach", MapParams().asymmetry_reach)}
     market = market_spec(experiment, symbol)

@@ -10,6 +10,7 @@ import os
 import re
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -42,6 +43,11 @@ APART: Final = frozenset(
 READERS: Final = frozenset({"log", "sources", "ingest"})
 """Rooms whose whole effect on a run is its tape, which has a digest of its own. (A replication has
 no such digest: there they count.)"""
+
+
+_SHOWN: Final = frozenset({"Group", "Statistic", "Reading"})
+_PROSE: Final = frozenset({"intro", "title", "note", "label", "column", "words", "text"})
+"""What a report is told by the values of a claim's file, and no number depends on."""
 
 
 def closure(
@@ -137,8 +143,9 @@ def _for_types(test: ast.expr) -> bool:
 def code_digest(roots: tuple[str, ...] = PIPELINE, apart: frozenset[str] = APART | READERS) -> str:
     """Return a digest of the code that can change a number, and of the data files it ships with.
 
-    Comments and docstrings do not count: to mend a sentence is not to change a run. Computed once
-    for a process, and once on this machine for the same sources: it takes a second.
+    Comments and docstrings do not count, nor the sentences that a claim's file gives a report: to
+    mend one is not to change a run. Computed once for a process, and once on this machine for the
+    same sources: it takes a second.
 
     Parameters
     ----------
@@ -157,7 +164,9 @@ def code_digest(roots: tuple[str, ...] = PIPELINE, apart: frozenset[str] = APART
 def _closure_digest(roots: tuple[str, ...], apart: frozenset[str]) -> str:
     digest = hashlib.sha256()
     for name, path in closure(roots, apart).items():
-        digest.update(name.encode() + b"\0" + _bare(path).encode() + b"\0")
+        prose = _PROSE if name.startswith("liqbt.evaluation.claims.") else ()
+        text = bare_source(_parsed(path)[0], prose)
+        digest.update(name.encode() + b"\0" + text.encode() + b"\0")
     for path in sorted((_PACKAGE / "data").glob("*.csv")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
@@ -186,18 +195,20 @@ def read_cached(path: Path) -> dict[str, Any]:
 
 
 def write_cached(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON object to a file of the cache, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a JSON object to a file of the cache, whole or, as where it cannot be, not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(value), encoding="utf-8")
-    part.replace(path)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(value), encoding="utf-8")
+        part.replace(path)
 
 
 @cache
 def report_digest() -> str:
-    """Return a digest of what a report is written with: its sources, templates and styles."""
+    """Return a digest of what a report is written with: sources, templates, styles, and claims."""
     digest = hashlib.sha256()
-    for path in sorted((_PACKAGE / "report").rglob("*")):
+    claims = (_PACKAGE / "evaluation" / "claims").glob("*.py")
+    for path in sorted([*(_PACKAGE / "report").rglob("*"), *claims]):
         if path.suffix in {".py", ".j2", ".css"}:
             text = _bare(path) if path.suffix == ".py" else path.read_text(encoding="utf-8")
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
@@ -219,8 +230,15 @@ def _bare(path: Path) -> str:
     return bare_source(_parsed(path)[0])
 
 
-def bare_source(source: str) -> str:
+def bare_source(source: str, prose: Collection[str] = ()) -> str:
     r"""Return the lines of a module without comments, docstrings and blank lines.
+
+    Parameters
+    ----------
+    source : str
+        The module.
+    prose : collection of str
+        Keywords of a report's values (`Group`, `Statistic`, `Reading`), whose strings go too.
 
     Examples
     --------
@@ -236,12 +254,16 @@ def bare_source(source: str) -> str:
             start = len(token.line[: token.start[1]].encode())
             spans.append((row, start, row, len(lines[row - 1])))
     inside: set[int] = set()  # lines of literals, whose blanks are part of the program
-    docstrings = set()
+    told = set()
     for node in ast.walk(_tree(source)[1]):
         if isinstance(node, ast.Expr) and _is_text(node.value):
-            docstrings.add(node.value)
+            told.add(node.value)
             spans.append(_span(node))
-        elif isinstance(node, ast.Constant | ast.JoinedStr) and node not in docstrings:
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in _SHOWN:
+            words = [k.value for k in node.keywords if k.arg in prose and _is_text(k.value)]
+            told |= set(words)
+            spans += map(_span, words)
+        elif isinstance(node, ast.Constant | ast.JoinedStr) and node not in told:
             first, _, last, _ = _span(node)
             inside |= set(range(first, last)) if last > first else set()
     for first, start, last, stop in sorted(spans, reverse=True):

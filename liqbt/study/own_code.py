@@ -46,7 +46,8 @@ def own_class(name: str) -> Any:
     try:
         return getattr(_module(module), attribute)
     except Exception as error:  # a user's module may raise anything
-        raise ConfigError(f"estimator '{name}' cannot be imported: {first_line(error)}") from error
+        why = str(error) if isinstance(error, ConfigError) else first_line(error)
+        raise ConfigError(f"estimator '{name}' cannot be imported: {why}") from error
 
 
 def own_sources(name: str) -> dict[str, str]:
@@ -54,7 +55,8 @@ def own_sources(name: str) -> dict[str, str]:
 
     Its module, and what that imports from its own folder tree, in turn: the folder that it is
     imported from, or its package where that is installed. Imports are read, not run: one that is
-    made of text while the program runs is not seen, and data files are not looked at.
+    made of text while the program runs is not seen, and data files are not looked at. A link counts
+    as the file that it leads to, wherever that lies.
 
     Parameters
     ----------
@@ -64,52 +66,79 @@ def own_sources(name: str) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        By path, relative to the folder that it is imported from; `built in` where there is none.
+        By path, relative to the folder that it is imported from.
+
+    Raises
+    ------
+    ConfigError
+        As `own_class`.
     """
-    module = name.partition(":")[0]
-    return _digests(module, _module(module))
+    own_class(name)
+    return dict(_LOADED[name.partition(":")[0]])
 
 
 def _module(name: str) -> ModuleType:
-    """Import a module; anew where its files, or the place that it is found in, are others now."""
+    """Import a module; anew where its files, or the place that it is found in, are others now.
+
+    Anew, too, when it is first seen, with what it imports from its tree: what the process imported
+    before may be of an older text. Installed modules alone are then taken to be as they are held.
+    """
     top = name.partition(".")[0]
+    if top == "__main__":
+        raise ConfigError("it is the program that runs; expected a module with a file of its own")
     held = sys.modules.get(name)
-    if held is not None and top not in _NEVER_ANEW:
-        found, first = PathFinder.find_spec(top), getattr(sys.modules.get(top), "__file__", None)
-        moved = found and found.origin and first and not _same(found.origin, first)
-        if moved or (name in _LOADED and _LOADED[name] != _digests(name, held)):
-            _forget(top, {_entry(name, held) / each for each in _LOADED.get(name, ())})
-    importlib.invalidate_caches()
-    module = importlib.import_module(name)
-    _LOADED[name] = _digests(name, module)
-    return module
+    if held is not None and top not in _NEVER_ANEW and _moved(top):
+        _forget(top, set())
+    elif held is not None and name in _LOADED and _LOADED[name] == _digests(name, held):
+        return held
+    while True:
+        importlib.invalidate_caches()
+        before = set(sys.modules)
+        module = importlib.import_module(name)
+        sources = _digests(name, module)
+        names = {file.removesuffix(".py").replace("/", ".") for file in sources}
+        names = {each.removesuffix(".__init__") for each in names}
+        stale = {each for each in names & before if _is_own(each, top if name in _LOADED else "")}
+        if not stale:
+            _LOADED[name] = sources
+            return module
+        _forget(top, names)
 
 
-def _same(one: str, other: str) -> bool:
-    return Path(one).resolve() == Path(other).resolve()
+def _moved(top: str) -> bool:
+    """Return whether a package is found elsewhere than where it was imported from."""
+    found, first = PathFinder.find_spec(top), getattr(sys.modules.get(top), "__file__", None)
+    there = found is not None and found.origin and first
+    return bool(there) and Path(str(found and found.origin)).resolve() != Path(str(first)).resolve()
 
 
-def _forget(top: str, files: set[Path]) -> None:
-    """Let a package, and every module of some files, be imported anew."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.partition(".")[0] == top or (file and Path(file).resolve() in files):
-            del sys.modules[name]
+def _is_own(name: str, changed: str) -> bool:
+    """Return whether a held module is imported anew: none that is installed and did not change."""
+    top, file = name.partition(".")[0], getattr(sys.modules[name], "__file__", None)
+    installed = not file or not _SHARED.isdisjoint(Path(file).resolve().parents)
+    return top not in _NEVER_ANEW and (top == changed or not installed)
 
 
-def _entry(name: str, module: ModuleType) -> Path:
-    """Return the folder that a module is imported from: that of its outermost package."""
-    file = Path(str(module.__file__)).resolve()
+def _forget(top: str, names: set[str]) -> None:
+    """Let a package, and every module of some names, be imported anew."""
+    for each in list(sys.modules):
+        if (each in names or each.partition(".")[0] == top) and _is_own(each, top):
+            del sys.modules[each]
+
+
+def _entry(name: str, module: ModuleType) -> tuple[Path, Path]:
+    """Return the folder that a module is imported from (its outermost package's), and its file."""
+    file = Path(str(module.__file__)).absolute()
     depth = name.count(".") + (file.name == "__init__.py")
-    return file.parents[depth]
+    entry = file.parents[depth].resolve()
+    return entry, entry / file.relative_to(file.parents[depth])
 
 
 def _digests(name: str, module: ModuleType) -> dict[str, str]:
     """Return the SHA-256 of a module's file and of all that it imports from its own tree."""
     if not getattr(module, "__file__", None):
-        return {name: "built in"}
-    entry = _entry(name, module)
-    first = Path(str(module.__file__)).resolve()
+        raise ConfigError(f"{name} has no file to be identified by; expected a module that has one")
+    entry, first = _entry(name, module)
     tree = first if entry in _SHARED and "." not in name and first.parent == entry else entry
     if entry in _SHARED and tree != first:
         tree = entry / name.partition(".")[0]
@@ -133,7 +162,7 @@ def _files(entry: Path, name: str) -> Iterator[Path]:
         here = here / part
         for file in (here / "__init__.py", here.with_suffix(".py")):
             if file.is_file():
-                yield file.resolve()
+                yield file
 
 
 def _imports(file: Path, entry: Path) -> Iterator[str]:

@@ -37,12 +37,12 @@ from liqbt.study.replications import RAN_AWAY, batch_found
 from liqbt.study.worlds import world_from
 
 Numbers: TypeAlias = dict[str, list[list[float | None]]]
-"""By statistic a row for every market: value, bounds, whether errors agree, episodes, days."""
+"""By statistic a row for every market: the fields of a score (see `_FIELDS`)."""
 
 EVERYTHING: Final = "*"
 """Stands for all statistics where the markets cannot be replicated any more."""
 
-_FIELDS: Final = ("value", "ci_low", "ci_high", "agree", "n_episodes", "n_days")
+_FIELDS: Final = ("value", "ci_low", "ci_high", "agree", "n_episodes", "n_days", "null", "mde")
 _ABSENT: Final = [None] * len(_FIELDS)
 _DIGITS: Final = 9
 _RELATIVE: Final = 1e-7

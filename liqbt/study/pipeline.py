@@ -8,7 +8,7 @@ what it replayed itself; a scoring of published levels at `Evidence`, with what 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from liqbt.config.fields import format_duration
@@ -33,6 +33,7 @@ from liqbt.study.estimators import (
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
+from liqbt.study.trust import believed
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
 
@@ -52,10 +53,13 @@ class Study:
         By estimator and market: everything that was issued.
     evaluations : mapping of str to Evaluation
         By estimator: the first is the one that others are compared with.
+    shared : dict
+        What estimators of the same tapes share: prices, and maps beside.
     """
 
     forecasts: Mapping[str, Mapping[str, Sequence[Forecast]]]
     evaluations: Mapping[str, Evaluation]
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def first(self) -> Evaluation:
@@ -110,7 +114,7 @@ def study(
     }
     evaluations = {name: evaluate(one, statistics) for name, one in evidence.items()}
     stage("score", 1, 2)
-    return Study(forecasts=forecasts, evaluations=evaluations)
+    return Study(forecasts=forecasts, evaluations=evaluations, shared=shared)
 
 
 def _replayed(
@@ -154,7 +158,10 @@ def observed(
         What other estimators of the same tapes have made already: prices, and maps beside.
     """
     made = {} if shared is None else shared
-    markets = [market_input(experiment, s, forecasts[s], tape, made) for s, tape in tapes.items()]
+    markets = [
+        market_input(experiment, symbol, forecasts[symbol], tape, made, name=name)
+        for symbol, tape in tapes.items()
+    ]
     markets, training = split_markets(markets, since)
     if name:
         _require_issued(experiment, name, markets, forecasts)
@@ -307,6 +314,8 @@ def market_input(
     forecasts: Sequence[Forecast],
     tape: Tape,
     shared: dict[Any, Any] | None = None,
+    *,
+    name: str = "",
 ) -> MarketInput:
     """Return what evaluation needs of one market: the forecasts after the warm-up, the prices.
 
@@ -318,12 +327,15 @@ def market_input(
         Everything that was issued.
     shared : dict, optional
         Holds the prices, and what began in each hour, for the next estimator of the same tape.
+    name : str
+        Of the estimator; empty: the first. Its maps are believed, and nothing else that it says.
     """
     start = scored_from(experiment, symbol, tape)
     foreign = {f.symbol for f in forecasts} - {symbol}
     if foreign:
         raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
     require_density(forecasts)
+    forecasts = believed(experiment, symbol, forecasts, tape, name)
     made = {} if shared is None else shared
     if symbol not in made:
         path = outcome_path(experiment, symbol, tape)

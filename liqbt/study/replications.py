@@ -69,7 +69,7 @@ def batch_found(
     -------
     dict
         `scores`: for each market a mapping of statistic to `[value, ci_low, ci_high, agree,
-        n_episodes, n_days]` (all symbols and both sides together), or `RAN_AWAY` alone;
+        n_episodes, n_days, null, mde]` (all symbols and both sides together), or `RAN_AWAY` alone;
         `effects`: of statistic to value.
     """
     experiment = world_experiment(world)
@@ -92,6 +92,8 @@ def _rows(one: Replication) -> dict[str, list[Any]]:
             bool(d.estimate.agree),
             d.score.n_episodes,
             d.score.n_days,
+            float(d.score.null),
+            float(d.score.mde),
         ]
         for d in one.evaluation.details
         if (d.score.symbol, d.score.side) == (POOLED, "both")

@@ -13,6 +13,7 @@ from typing import Any
 
 from liqbt.config.fields import format_duration
 from liqbt.config.schema import EvaluationOptions
+from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import cascade_source
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.claims.verdict import verdicts
@@ -20,15 +21,17 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
-from liqbt.study.estimators import needed_kinds
+from liqbt.study.estimators import estimator_sources, needed_kinds
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Plan, claims_value, prepare
 from liqbt.study.progress import Stage, silent
+from liqbt.study.randomise import randomised
 from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.tables import run_parquet, run_tables
+from liqbt.study.twin import twin_tables
 from liqbt.types import Kind
 
 
@@ -76,23 +79,49 @@ def run_plan(
 def _execute(
     work: Plan, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
+    _refuse_edited(work)
     done = study(work.experiment, work.tapes, since=work.since, stage=stage)
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
+    twins = twin_tables(work.experiment, work.tapes, done, since=work.since, stage=stage)
+    histories = _histories(work, stage)
     beside = _beside(work, done)
+    _refuse_edited(work)
     return write_run(
         final,
         manifest=_manifest(work, done),
         config=work.config,
         scores=[score for one in done.evaluations.values() for score in one.scores],
         verdicts=verdicts(done.first.details, withheld=work.withheld),
-        tables=run_tables(done, sensitivities),
+        tables=run_tables(done, sensitivities) | twins | histories,
         parquet=run_parquet(done)
         | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
         truth=None if beside is None else beside.figures,
         issued=next(iter(done.forecasts.values())),
         finish=finish,
     )
+
+
+def _refuse_edited(work: Plan) -> None:
+    """Refuse code of one's own that is not, or no longer, what the run is identified by."""
+    found, known = estimator_sources(work.experiment), work.hashes["estimators"]
+    for file in sorted({*found, *known}):
+        if found.get(file) != known.get(file):
+            raise ConfigError(
+                f"{work.experiment.name}: '{file}' was edited since the run was prepared; expected "
+                "the code that the run is identified by: run it again"
+            )
+
+
+def _histories(work: Plan, stage: Stage) -> dict[str, list[dict[str, Any]]]:
+    """Return what decides claims beside placebo histories, where the experiment asks for some."""
+    experiment = work.experiment
+    if not experiment.randomise:
+        return {}
+    rows = randomised(
+        experiment, work.tapes, histories=experiment.randomise, since=work.since, stage=stage
+    )
+    return {"randomised": [asdict(row) for row in rows]}
 
 
 def _beside(work: Plan, done: Study) -> GroundTruth | None:
@@ -185,6 +214,7 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
             for symbol, tape in work.tapes.items()
         },
         **_needs(experiment),
+        **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
     }
 

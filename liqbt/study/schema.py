@@ -91,6 +91,7 @@ class Experiment(Frozen):
     evaluation: EvaluationOptions = EvaluationOptions()
     seed: int = Field(default=0, ge=0)
     holdout: HoldoutConfig | None = None
+    randomise: int = Field(default=0, ge=0, le=100_000)
 
     @model_validator(mode="after")
     def _free_name(self) -> Experiment:
@@ -110,9 +111,9 @@ class Experiment(Frozen):
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write no holdout where there is none: older configurations stay what they were."""
+        """Write no holdout or histories where there are none: older files stay what they were."""
         written: dict[str, Any] = handler(self)
-        return {k: v for k, v in written.items() if k != "holdout" or v is not None}
+        return {k: v for k, v in written.items() if v or k not in ("holdout", "randomise")}
 
     @property
     def last(self) -> int | None:
@@ -269,6 +270,8 @@ def configuration_of(experiment: Experiment, **dumped: Any) -> dict[str, Any]:
 def configuration_identity(experiment: Experiment) -> dict[str, Any]:
     """Return what a configuration is known by: the keys that differ from their defaults.
 
+    Of several estimators their order, too: verdicts are about the first.
+
     So a key that is added with a default changes no identity; a default that changes does, by
     `SCHEMA_VERSION`.
     """
@@ -279,7 +282,8 @@ def configuration_identity(experiment: Experiment) -> dict[str, Any]:
         merged = {name: _told(one) for name, one in experiment.estimators_of(symbol).items()}
         differs = {name: one for name, one in merged.items() if one != shared[name]}
         market |= {"estimators": differs} if differs else {}
-    return {"schema": SCHEMA_VERSION, "config": {**config, "estimators": shared}}
+    order = {"order": list(shared)} if len(shared) > 1 else {}  # the first owns the verdicts
+    return {"schema": SCHEMA_VERSION, "config": {**config, "estimators": shared}, **order}
 
 
 def _told(config: EstimatorConfig) -> dict[str, Any]:

@@ -186,6 +186,12 @@ class Run:
         their scores, paired by the days of either: `claim`, `symbol`, `horizon`, `side`,
         `statistic`, `value`, `ci_low`, `ci_high`, `n_days`. No row of counts, nor where fewer than
         half of the days are shared; empty where there is one estimator.
+    twin, twin_scores : tuple of mapping
+        The price-only twin of each estimator; see `liqbt.study.twin.twin_tables`. Empty where
+        nothing was replayed: of published levels.
+    randomised : tuple of mapping
+        What decides claims beside placebo histories; see `liqbt.study.randomise.Randomised`. Empty
+        where none were asked for.
     issued : mapping of str to sequence of Forecast, optional
         The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
@@ -202,6 +208,9 @@ class Run:
     reliability: Rows = ()
     corp: Rows = ()
     compared: Rows = ()
+    twin: Rows = ()
+    twin_scores: Rows = ()
+    randomised: Rows = ()
     issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
@@ -422,6 +431,9 @@ def load_run(path: Path | str) -> Run:
             reliability=tuple(_numbers(row) for row in tables.get("reliability", ())),
             corp=tuple(_numbers(row) for row in tables.get("corp", ())),
             compared=tuple(_numbers(row) for row in tables.get("compared", ())),
+            twin=tuple(_numbers(row) for row in tables.get("twin", ())),
+            twin_scores=tuple(_numbers(row) for row in tables.get("twin_scores", ())),
+            randomised=tuple(_numbers(row) for row in tables.get("randomised", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error

@@ -15,7 +15,13 @@ from liqbt.evaluation.config import PRIMARY_NS, horizon_name
 from liqbt.evaluation.evaluate import Evaluation, days_spanned
 from liqbt.evaluation.evidence import LEVELS, Evidence
 from liqbt.evaluation.inference.days import DaySums, draw, stream
-from liqbt.evaluation.paired import can_be_paired, days_together, paired_difference
+from liqbt.evaluation.inference.estimates import ScoreDetail
+from liqbt.evaluation.paired import (
+    PairedDifference,
+    can_be_paired,
+    days_together,
+    paired_difference,
+)
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.learn.models import VisitPredictions
 from liqbt.study.pipeline import Study
@@ -49,21 +55,36 @@ def _compared(done: Study) -> Iterator[dict[str, Any]]:
     (base_name, base), *others = done.evaluations.items()
     if not others:
         return
-    held = {key_of(one.score)[1:]: one.days for one in base.details if one.days is not None}
-    config = base.evidence.config
-    lengths = {horizon_name(h): h for h in config.horizons_ns}
+    held = {key_of(one.score)[1:]: one for one in base.details}
     for name, evaluation in others:
         for one in evaluation.details:
             key = key_of(one.score)
-            mine, theirs = one.days, held.get(key[1:])
-            counts = statistic_of(one.score.statistic).total
-            if counts or mine is None or theirs is None or not can_be_paired(mine, theirs):
-                continue
-            rng = stream(base.evidence.root, "bootstrap", one.score.statistic)
-            n_days = days_together(mine, theirs)
-            draws = draw(rng, reps=config.bootstrap_reps, n_days=n_days)
-            found = paired_difference(mine, theirs, lengths[key.horizon], draws)
-            yield {**key._asdict(), "estimator": name, "base": base_name, **asdict(found)}
+            found = paired(one, held.get(key[1:]), base.evidence)
+            if found is not None:
+                yield {**key._asdict(), "estimator": name, "base": base_name, **asdict(found)}
+
+
+def paired(
+    one: ScoreDetail, base: ScoreDetail | None, evidence: Evidence
+) -> PairedDifference | None:
+    """Return how a row differs from one of the same events, day by day; None where neither can say.
+
+    Parameters
+    ----------
+    one, base : ScoreDetail
+        Of the same statistic, market, horizon and side.
+    evidence : Evidence
+        Whose protocol and root seed the bootstrap takes.
+    """
+    mine, theirs = one.days, None if base is None else base.days
+    counts = statistic_of(one.score.statistic).total
+    if counts or mine is None or theirs is None or not can_be_paired(mine, theirs):
+        return None
+    rng = stream(evidence.root, "bootstrap", one.score.statistic)
+    n_days = days_together(mine, theirs)
+    draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
+    lengths = {horizon_name(h): h for h in evidence.config.horizons_ns}
+    return paired_difference(mine, theirs, lengths[one.score.horizon], draws)
 
 
 def _visit_tables(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:

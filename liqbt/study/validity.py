@@ -23,7 +23,7 @@ from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import CLAIMS, TRIALS, statistic_of
 from liqbt.registry.ledger import run_identity
 from liqbt.study.clearing import TESTS, Gate, TestWord, document_gates
-from liqbt.study.estimator_config import filled_in
+from liqbt.study.estimator_config import EstimatorConfig, filled_in
 from liqbt.study.estimators import needed_kinds
 from liqbt.study.pinned import EVERYTHING, effect_name, pinned_differences, pinned_digests
 from liqbt.study.pipeline import scored_from
@@ -43,16 +43,8 @@ _UNSIGNED: Final = (
     "its document is not the one that its pinned replications sign (edited since, or copied apart)"
 )
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
-_MAP_KEYS: Final = (
-    "name",
-    "sigma_window",
-    "sigma_min_coverage",
-    "step",
-    "reach",
-    "smoothing_bins",
-    "prominence",
-    "asymmetry_reach",
-)
+_FREE_KEYS: Final = ("brackets", "sigma_sampling")
+"""Of an estimator, what belongs to a venue and its feed (decision 0028); all else was tried."""
 _PROTOCOL_KEYS: Final = ("latency", "distance_floor", "distance_ceiling", "iou", "ridge")
 _TERMS: Final = (
     "statistic",
@@ -115,7 +107,7 @@ def scope(
         From the first scored forecast to the end of the record.
     """
     written = options.model_dump(mode="json")
-    maps = [{key: each[key] for key in _MAP_KEYS if key in each} for each in estimators]
+    maps = [{k: v for k, v in each.items() if k not in _FREE_KEYS} for each in estimators]
     return {
         "estimators": [m for i, m in enumerate(maps) if m not in maps[:i]],
         "protocol": {**{key: written[key] for key in _PROTOCOL_KEYS}, "every_ns": every},
@@ -136,7 +128,7 @@ def experiment_scope(
 def first_estimator(experiment: Experiment, symbol: str) -> dict[str, Any]:
     """Return the estimator that verdicts are about, as a scope asks for it: name and parameters."""
     first = next(iter(experiment.estimators_of(symbol).values()))
-    return {"name": first.use, **filled_in(first, "params").params}
+    return {**filled_in(first, "params").params, "name": first.use}
 
 
 def _scored_ns(experiment: Experiment, symbol: str, tape: Tape, since: Ns) -> Ns:
@@ -285,14 +277,18 @@ def stale_claims(
 
 
 def _beyond(tried: Mapping[str, Any], ran: Mapping[str, Any]) -> str:
-    """Return in what a run goes beyond what was tried, in words, or nothing."""
+    """Return in what a run goes beyond what was tried, in words, or nothing.
+
+    A parameter that the document does not state was tried at the default of its class.
+    """
     (known,) = tried["estimators"]
     for each in ran["estimators"]:
         if each["name"] != known["name"]:
             return f"for the estimator {known['name']} and not for {each['name']}"
-        for key, value in known.items():
-            if each.get(key) != value:
-                return f"with an estimator of {key} {value} and not {each.get(key)}"
+        defaults = _defaults(known["name"])
+        for key, value in (defaults | known).items():
+            if (found := (defaults | each)[key]) != value:
+                return f"with an estimator of {key} {value} and not {found}"
     for key, value in tried["protocol"].items():
         if ran["protocol"].get(key) != value:
             return f"under a protocol of {key} {value} and not {ran['protocol'].get(key)}"
@@ -303,6 +299,12 @@ def _beyond(tried: Mapping[str, Any], ran: Mapping[str, Any]) -> str:
             f"{ran['scored_days']:g}"
         )
     return ""
+
+
+def _defaults(use: str) -> dict[str, Any]:
+    """Return what a scope holds of an estimator of which nothing is stated."""
+    params = filled_in(EstimatorConfig(use=use), "params").params
+    return {key: value for key, value in params.items() if key not in _FREE_KEYS}
 
 
 def _shown(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,24 +15,37 @@ from estimator_events import TIERS, market, of
 from toys import START, Toy, toy_tape
 
 from liqbt.errors import ConfigError, EstimatorError
-from liqbt.estimators.base import registered_estimators
+from liqbt.estimators.base import registered, registered_estimators
 from liqbt.estimators.baselines import DistanceKernel, Uniform
 from liqbt.estimators.config import MapParams
 from liqbt.estimators.density import forecast_from_density
 from liqbt.forecasts import forecasts_digest
+from liqbt.registry.ledger import run_identity
 from liqbt.replay import copied, replay, replay_many, require_density, schedule
 from liqbt.search.schema import load_search
 from liqbt.study.estimators import (
+    build_competing_maps,
     build_estimators,
     estimator_identity,
     estimator_sources,
     needed_kinds,
 )
-from liqbt.study.run import run_experiment
-from liqbt.study.schema import Experiment, load_experiment, parse_experiment, with_estimator
+from liqbt.study.own_code import make_importable, own_class, own_sources
+from liqbt.study.plan import prepare
+from liqbt.study.progress import silent
+from liqbt.study.run import run_experiment, run_plan
+from liqbt.study.schema import (
+    Experiment,
+    configuration_identity,
+    load_experiment,
+    parse_experiment,
+    with_estimator,
+)
 from liqbt.study.store import load_run
+from liqbt.study.validity import first_estimator
 from liqbt.types import DAY_NS, HOUR_NS, Events, Kind
 
+BAD = {"window": "1d", "shar": 1}
 BARS = {"events": {"bar": "v/B"}}
 FULL = {
     "events": {"mark": "v/B", "open_interest": "v/B"},
@@ -43,7 +57,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from liqbt.estimators import DensityEstimator, Duration, MapParams
-from liqbt.types import HOUR_NS
+from liqbt.types import HOUR_NS, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +88,8 @@ class Model:
 
     def __init__(self, params, market):
         self.params = params
+
+    update = forecast = state = None.__init__
 """
 
 
@@ -225,6 +241,90 @@ def test_only_what_differs_from_the_defaults_is_identity(own):
     found = estimator_identity(parsed(own, estimators={"mine": mine}))["mine"]
     assert found["params"] == {"leverages": [10.0]}
     assert set(found["sources"]) == {"own_maps.py"}
+
+
+def test_the_first_of_several_owns_the_verdicts_and_their_order_is_identity():
+    both = {"a": {"use": "oi_flow"}, "b": {"use": "uniform"}}
+    one, other = (
+        configuration_identity(parsed(estimators=dict(each)))
+        for each in (both.items(), reversed(both.items()))
+    )
+    assert run_identity(one) != run_identity(other)
+    assert set(configuration_identity(parsed())) == {"schema", "config"}  # as it always was
+
+
+def test_a_parameter_called_name_poses_as_no_other_estimator(own):
+    (own / "own_maps.py").write_text(MINE.replace("share: float = 0.5", "name: str = 'oi_flow'"))
+    use = {"m": {"use": "own_maps:Model", "params": {"window": "2d"}}}
+    assert first_estimator(parsed(own, estimators=use), "B")["name"] == "own_maps:Model"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("@dataclass(frozen=True, kw_only=True)\nclass Params(MapParams)", "class Params",
+         "estimator 'own_maps:Flat': its Params is <class 'own_maps.Params'>; expected a frozen"),
+        ("    Params = Params\n", "    Params = Params\n    needs = ('trade',)\n",
+         "its needs is ('trade',); expected a tuple of Kind"),
+        ("    Params = Params\n", "    Params = Params\n    needs = Kind.TRADE\n",
+         "; expected a tuple of Kind"),
+        ("class Flat(DensityEstimator)", "class Flat", "it has no 'update'; expected a class with"),
+        ("class Flat(DensityEstimator)", "def Flat(): pass\nclass Other", "it is no class;"),
+        ("leverages: tuple[float, ...] = (10.0, 25.0)",
+         "leverages: frozenset[str] = frozenset('ab')",
+         "key 'estimators.mine.params': 'leverages' is a set, whose order is not fixed"),
+        ("leverages: tuple[float, ...] = (10.0, 25.0)",
+         "leverages: tuple[dict[str, set[str]], ...] = ({'a': {'b'}},)", "'leverages' is a set"),
+    ],
+)  # fmt: skip
+def test_a_class_that_is_no_estimator_is_one_sentence(own, old, new, says):
+    assert old in MINE
+    (own / "own_maps.py").write_text(MINE.replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        parsed(own, estimators={"mine": {"use": "own_maps:Flat"}})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "says"),
+    [
+        ("dict[str, Modelled] = {}", {"a": BAD}, "a.shar'; did you mean"),
+        ("Modelled | None = None", BAD, "share.shar'; did you mean"),
+        ("tuple[Modelled, ...] = ()", [BAD], "0.shar'; did you mean"),
+        ("Modelled | Wide | None = None", BAD, "Modelled.shar'"),
+    ],
+)  # fmt: skip
+def test_an_unknown_key_further_in_is_one_sentence(own, kind, given, says):
+    more = (
+        "class Wide(Modelled):\n    width: float\n\n\n"
+        f"class Outer(BaseModel):\n    share: {kind}\n\n\nclass Flat("
+    )
+    text = MINE.replace("(BaseModel):", "(BaseModel, extra='forbid'):", 1).replace(
+        "class Flat(", more
+    )
+    (own / "own_maps.py").write_text(text.replace("Params = Modelled", "Params = Outer"))
+    use = {"mine": {"use": "own_maps:Model", "params": {"share": given}}}
+    with pytest.raises(ConfigError) as caught:
+        parsed(own, estimators=use)
+    assert "unknown key 'estimators.mine.params.share" in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_only_a_class_of_the_package_is_registered_and_under_a_name_of_its_own():
+    with pytest.raises(ConfigError, match=r"only classes of .* are; name your own as"):
+        registered("mine")(type("Mine", (Uniform,), {}))
+    taken = type("Taken", (Uniform,), {"__module__": "liqbt.estimators.mine"})
+    with pytest.raises(ConfigError, match=r"'uniform' is .*:Uniform already"):
+        registered("uniform")(taken)
+    assert registered("uniform")(Uniform) is registered_estimators()["uniform"]
+    assert "mine" not in registered_estimators()
+
+
+def test_parameters_of_another_class_are_not_those_of_the_maps_beside_it(own):
+    (own / "own_maps.py").write_text(MINE.replace("share: float", "step: float"))
+    use = {"m": {"use": "own_maps:Model", "params": {"window": "2d", "step": 60}}}
+    made = build_competing_maps(parsed(own, estimators=use), "B")
+    assert {each.params.step for each in made.values()} == {MapParams().step}
 
 
 def test_an_estimator_that_lacks_what_it_reads_is_one_sentence():
@@ -387,6 +487,24 @@ def test_what_a_density_remembers_is_its_state(own):
     assert forecasts_digest([resumed.forecast(int(times[26]))]) == forecasts_digest([expected[26]])
 
 
+def test_what_a_density_remembers_may_be_called_like_the_markets_own(own):
+    tape = toy_tape(900)
+    use = {"m": {"use": "own_maps:Flat", "params": {"sigma_window": "6h"}}}
+    whole, again = (build_estimators(parsed(own, estimators=use), "B")["m"] for _ in range(2))
+    replay(tape, whole, START + HOUR_NS * np.arange(20, 30))
+    expected = whole.state()
+    whole.memory = {"head": np.arange(3), "slots": [1.5, 2.5], "n": 7}
+    again.restore(whole.state())
+    assert {k: v.tolist() for k, v in again.memory.items()} == {
+        "head": [0, 1, 2], "slots": [1.5, 2.5], "n": 7,
+    }  # fmt: skip
+    assert all(again.state()[k].tobytes() == v.tobytes() for k, v in expected.items())
+    for value in (None, {"a": 1}, [[1.0], [1.0, 2.0]]):
+        whole.memory = {"seen": value}
+        with pytest.raises(EstimatorError, match=r"memory\['seen'\] is .*; expected an array"):
+            whole.state()
+
+
 def test_a_density_that_is_none_names_estimator_and_time(own):
     (own / "own_bad.py").write_text(MINE.replace("prices * 0.0 +", "prices[1:] * 0.0 +"))
     use = {"m": {"use": "own_bad:Flat", "params": {"sigma_window": "6h"}}}
@@ -440,6 +558,56 @@ def test_a_changed_helper_is_another_run(own):
     sums = [float(run.forecasts("SIM")[0].density_usd[0, 0]) for run in (first, second)]
     assert sums == [1.0, 20.0]  # and it is the changed one that ran
     assert second.manifest["hashes"]["estimators"] != first.manifest["hashes"]["estimators"]
+
+
+@pytest.mark.parametrize("name", ["own_maps.py", "own_helper.py"])
+def test_code_that_is_edited_since_it_was_prepared_is_refused(own, name):
+    (own / "own_helper.py").write_text("VALUE = 1.0\n")
+    text = MINE.replace("+ self.params.window", "+ own_helper.VALUE")
+    (own / "own_maps.py").write_text("import own_helper\n" + text.replace("from __f", "# __f"))
+    path = write_small(own, "{mine: {use: 'own_maps:Flat', params: {sigma_sampling: 1h}}}")
+    plan = prepare(path, own / "r")
+    (own / name).write_text((own / name).read_text() + "\nEDITED = 1\n")
+    with pytest.raises(ConfigError, match=f"small: '{name}' was edited since the run was prepared"):
+        run_plan(plan, own / "r", None, silent)
+    assert not list((own / "r" / "small").glob("*/manifest.json"))
+
+    def edit(stage: str, *_: object) -> None:
+        (own / name).write_text((own / name).read_text() + f"\nDONE = '{stage}'\n")
+
+    with pytest.raises(ConfigError, match=f"'{name}' was edited since"):
+        run_plan(prepare(path, own / "r"), own / "r", None, edit)
+    assert run_experiment(path, own / "r").path.is_dir()
+
+
+def test_what_was_imported_before_is_imported_anew_at_first_sight(own, monkeypatch):
+    monkeypatch.syspath_prepend(str(own))
+    (own / "own_helper.py").write_text("VALUE = 1\n")
+    (own / "own_early.py").write_text(f"import own_helper\n{MINE}\nVALUE = own_helper.VALUE\n")
+    assert importlib.import_module("own_early").VALUE == 1  # as a notebook does
+    (own / "own_helper.py").write_text("VALUE = 20\n")
+    found = own_class("own_early:Flat")
+    assert (sys.modules[found.__module__].VALUE, own_class("own_early:Flat")) == (20, found)
+    (own / "own_late.py").write_text("import own_other\nclass A: VALUE = own_other.VALUE\n")
+    (own / "own_other.py").write_text("VALUE = 1\n")
+    importlib.import_module("own_other")
+    (own / "own_other.py").write_text("VALUE = 20\n")
+    assert own_class("own_late:A").VALUE == 20  # a helper alone was imported before
+    with pytest.raises(ConfigError, match="'__main__:A' cannot be imported: it is the program"):
+        own_class("__main__:A")
+
+
+def test_a_link_counts_as_the_file_that_it_leads_to(own, tmp_path_factory):
+    place = tmp_path_factory.mktemp("shared") / "helper.py"
+    place.write_text("VALUE = 1.0\n")
+    (own / "own_helper.py").symlink_to(place)
+    (own / "own_linked.py").write_text("from own_helper import VALUE\nclass A: value = VALUE\n")
+    make_importable(own)
+    before = own_sources("own_linked:A")
+    assert set(before) == {"own_linked.py", "own_helper.py"}
+    place.write_text("VALUE = 20.0\n")
+    assert own_sources("own_linked:A") != before
+    assert own_class("own_linked:A").value == 20.0
 
 
 def test_two_folders_may_call_their_modules_alike(own, tmp_path_factory):

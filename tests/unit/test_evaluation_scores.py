@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from evaluation_world import brownian_market, evaluated, evidence_with
 
+from liqbt.evaluation.claims.accuracy import claim_of
 from liqbt.evaluation.claims.claim import ClaimStatus, describe_claims
 from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
 from liqbt.evaluation.claims.register import CLAIMS, REGISTER, STATISTICS, statistic_of
@@ -228,7 +229,10 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
         ),  # low: 0.9 point
         ({"value": 0.025, "half": 0.014, "mde": 0.02}, VerdictWord.SUPPORTED),
         ({"value": 0.005}, VerdictWord.REFUTED),
-        ({"value": -0.05}, VerdictWord.REFUTED),
+        ({"value": -0.05}, VerdictWord.SUSPECT),
+        ({"value": -0.05, "half": 0.0299}, VerdictWord.SUSPECT),
+        ({"value": -0.05, "half": 0.0301}, VerdictWord.REFUTED),
+        ({"value": -0.012, "half": 0.005}, VerdictWord.REFUTED),  # an honest map may get there
         ({"value": 0.0, "half": 0.019}, VerdictWord.REFUTED),
         ({"value": 0.012, "half": 0.004}, VerdictWord.REFUTED),  # real and too small to matter
         ({"value": 0.012, "half": 0.014, "mde": 0.0099}, VerdictWord.INCONCLUSIVE),
@@ -243,7 +247,7 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
         ({"half": math.nan, "mde": math.nan}, VerdictWord.NOT_TESTABLE),
     ],
 )
-def test_the_six_words(given, word):
+def test_the_seven_words(given, word):
     found = verdict(MAGNET, detail(**given), withheld=None)
     assert found.word == word
     assert found.claim == "magnet"
@@ -251,11 +255,50 @@ def test_the_six_words(given, word):
 
 
 def test_before_the_gate_everything_testable_is_withheld():
-    for given in ({}, {"value": -0.05}, {"half": 0.05, "mde": 0.07}):
+    for given in ({}, {"value": -0.015}, {"half": 0.05, "mde": 0.07}):
         found = verdict(MAGNET, detail(**given), withheld="not gated")
         assert found.word == VerdictWord.WITHHELD
         assert found.score is not None
     assert verdict(MAGNET, detail(n=3), withheld="not gated").word == VerdictWord.NOT_TESTABLE
+
+
+def moved(found: ScoreDetail, **changes) -> ScoreDetail:
+    return replace(found, score=replace(found.score, **changes))
+
+
+def test_the_wrong_sign_is_suspect_before_the_gate_and_at_any_horizon():
+    wrong = moved(detail(value=-0.26), horizon="4h")
+    for withheld in (None, "not gated"):
+        found = verdict(MAGNET, detail(), withheld=withheld, others=[detail(), wrong])
+        assert found.word == VerdictWord.SUSPECT
+        assert found.reason == (
+            "look for look-ahead: dose_response at 4h is -26.0 points, at most -25.0, where an "
+            "honest map puts it no lower than -2.0 except by chance; is a clock ahead?"
+        )
+        assert found.score == wrong.score
+    short = verdict(MAGNET, detail(n=3), withheld=None, others=[wrong])
+    assert short.word == VerdictWord.SUSPECT
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"symbol": "A"},
+        {"side": "long"},
+        {"statistic": "dose_response_raw"},
+        {"n_episodes": 29},
+        {"n_days": 19},
+    ],
+)
+def test_other_rows_raise_no_alarm(changes):
+    wrong = moved(detail(value=-0.26), **changes)
+    assert verdict(MAGNET, detail(), withheld=None, others=[wrong]).word == VerdictWord.SUPPORTED
+
+
+def test_a_claim_without_an_alarm_is_refuted_as_before():
+    visit = next(claim for claim in CLAIMS if claim.id == "visit")
+    found = detail(value=-0.26, statistic="brownian_lift")
+    assert verdict(visit, found, withheld=None).word == VerdictWord.REFUTED
 
 
 def test_reasons_say_what_is_needed():
@@ -270,7 +313,7 @@ def test_reasons_say_what_is_needed():
 def test_the_null_of_a_score_is_what_bounds_are_held_against():
     shifted = detail(value=0.53, null=0.5)
     assert verdict(MAGNET, shifted, withheld=None).word == VerdictWord.SUPPORTED
-    assert verdict(MAGNET, detail(value=0.53, null=0.6), withheld=None).word == VerdictWord.REFUTED
+    assert verdict(MAGNET, detail(value=0.59, null=0.6), withheld=None).word == VerdictWord.REFUTED
 
 
 def beside(**values):
@@ -325,7 +368,7 @@ def test_a_condition_that_was_not_computed_is_not_met():
     found = verdict(REGISTERED, detail(), withheld=None)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "not computed" in found.reason
-    refuted = verdict(REGISTERED, detail(value=-0.05), withheld=None)
+    refuted = verdict(REGISTERED, detail(value=-0.015), withheld=None)
     assert refuted.word == VerdictWord.REFUTED
 
 
@@ -602,3 +645,38 @@ def test_fewer_than_thirty_cascades_on_a_side_have_a_count_and_no_interval(each)
     assert given.n_episodes == 60 + each
     assert np.isnan([whole.ci_low, given.ci_high]).all() == (each < 30)
     assert whole.n_episodes == (n if each == 30 else 60 + each)
+
+
+EIGHTY_FIVE = claim_of("nearest", ("brownian", "mirror"))
+"""Claim 10 under one reading: held against its target, over two nulls."""
+
+
+def over(statistic: str, value: float, half: float, **more):
+    return detail(statistic=statistic, value=value, half=half, mde=1.4 * half, **more)
+
+
+@pytest.mark.parametrize(
+    ("skills", "word", "says"),
+    [
+        # the rule asks for more than nothing over every null, not for two points
+        ((over("skill_nearest_over_brownian", 0.0115, 0.0065),), VerdictWord.SUPPORTED, "met"),
+        ((over("skill_nearest_over_brownian", 0.00, 0.01),), VerdictWord.REFUTED, "-1 points to 1"),
+        # one null whose errors disagree excludes nothing
+        (
+            (over("skill_nearest_over_brownian", 0.0, 0.01, agree=False),),
+            VerdictWord.INCONCLUSIVE,
+            "do not agree",
+        ),
+        (
+            (over("skill_nearest_over_brownian", np.nan, np.nan),),
+            VerdictWord.NOT_TESTABLE,
+            "no interval",
+        ),
+    ],
+)
+def test_a_claim_with_a_target(skills, word, says):
+    rate = detail(statistic="hit_rate_nearest", value=0.90, half=0.02, mde=0.03)
+    mirror = over("skill_nearest_over_mirror", 0.012, 0.006)
+    for others in ([*skills, mirror], [mirror, *skills]):
+        found = verdict(EIGHTY_FIVE, rate, withheld=None, others=others)
+        assert (found.word, says in found.reason) == (word, True), found.reason

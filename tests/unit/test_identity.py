@@ -79,6 +79,10 @@ def told(node):
         ("validity/jobs.py", "BATCH: Final = 4", "BATCH: Final = 5", True),
         ("evaluation/accuracy/rule.py", "def ", "def _", True),  # no run computes it
         ("gate/__init__.py", '"""', '"""So: ', True),
+        ("evaluation/claims/magnet.py", "Of two bins at one distance, above", "Of two", True),
+        ("evaluation/claims/chain.py", '"Impact after forced', '"# Impact\\\n  of forced', True),
+        ("evaluation/claims/chain.py", 'null="matched', 'null="other', False),
+        ("evaluation/claims/chain.py", "Each liquidation pushes", "One pushes", False),
         ("data/binance-um-margin-tiers.csv", "BTCUSDT", "BTCUSDC", False),
     ],
 )
@@ -98,6 +102,21 @@ def test_an_empty_module_and_another_place_for_the_report_change_no_run_id(copy)
     forget()
     assert identity.code_digest() == before
     assert identity.report_digest() != report
+
+
+def test_a_sentence_of_a_claim_changes_the_report_alone(copy):
+    code, report = identity.code_digest(), identity.report_digest()
+    place = copy / "evaluation" / "claims" / "chain.py"
+    place.write_text(place.read_text().replace('"Impact after forced', '"Impact of forced'))
+    forget()
+    assert identity.code_digest() == code
+    assert identity.report_digest() != report
+
+
+def test_a_cache_that_cannot_be_written_is_none(tmp_path):
+    (tmp_path / "file").write_text("")
+    identity.write_cached(tmp_path / "file" / "in" / "it.json", {"a": 1})  # its folder is a file
+    assert identity.read_cached(tmp_path / "file" / "in" / "it.json") == {}
 
 
 def test_a_digest_is_computed_once_for_the_same_sources(copy, monkeypatch):

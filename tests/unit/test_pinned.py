@@ -10,12 +10,22 @@ from click.testing import CliRunner
 from validity_document import BATCHES, numbers, signed
 
 from liqbt.cli import cli
+from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation import bins
 from liqbt.study import pinned
 from liqbt.study import validity as gate
 from liqbt.study.clearing import TESTS, Gate, TestWord
-from liqbt.study.validity import DOCUMENT, PINNED, SHIPPED, clearance, read_gate, stale_claims
+from liqbt.study.estimator_config import EstimatorConfig, filled_in
+from liqbt.study.validity import (
+    DOCUMENT,
+    PINNED,
+    SHIPPED,
+    clearance,
+    read_gate,
+    scope,
+    stale_claims,
+)
 from liqbt.types import DAY_NS, HOUR_NS
 from liqbt.validity.validate import check_pinned, write_signed
 
@@ -26,6 +36,10 @@ def results(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     signed(tmp_path / "validity")
     return tmp_path
+
+
+FREE = ("brackets", "sigma_sampling")
+OPTIONS = EvaluationOptions()
 
 
 def as_tried(document: dict, **other: object) -> dict:
@@ -198,6 +212,19 @@ def test_another_map_or_protocol_is_beyond_and_other_brackets_are_not(results):
         ({"protocol": {**document["tried"]["protocol"], "iou": 0.9}}, "iou 0.5 and not 0.9"),
     ):
         assert says in clearance(results, as_tried(document, **changed)).withheld["magnet"]
+
+
+def test_every_parameter_of_the_map_was_tried_but_what_belongs_to_a_venue(monkeypatch):
+    document, _ = read_gate(SHIPPED)  # it states some of them; the others are at their defaults
+    monkeypatch.setattr(gate, "pinned_differences", lambda *_: {})
+    params = filled_in(EstimatorConfig(use="oi_flow"), "params").params
+    for name in params:
+        for value, beyond in ((params[name], False), ("another", name not in FREE)):
+            (ran,) = scope([{**params, name: value, "name": "oi_flow"}], OPTIONS, HOUR_NS, 9.0)[
+                "estimators"
+            ]
+            why = clearance(SHIPPED.parent, as_tried(document, estimators=[ran])).withheld
+            assert (f"an estimator of {name} " in why.get("magnet", "")) == beyond, name
 
 
 def test_a_claim_on_the_placebo_probability_needs_random_levels_to_pass():

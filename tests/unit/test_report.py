@@ -411,6 +411,18 @@ def test_estimators_stand_side_by_side_and_the_page_is_of_the_first(run, tmp_pat
     assert [table.table.rows for table in score_tables(shown)] == own
 
 
+def test_the_price_only_twin_stands_beside_the_map_where_one_was_replayed(run, tmp_path):
+    of = {"estimator": "mine", "symbol": "BTC"}
+    row = {**of, "claim": "magnet", "statistic": "dose_response", "value": 0.05, "twin": 0.03}
+    row |= {"null": 0.0, "difference": 0.02, "ci_low": -0.04, "ci_high": 0.08, "n_days": 90}
+    alike = {**of, "correlation": 0.84, "landmarks": 90, "reason": ""}
+    page, markdown = written(replace(run, twin=(alike,), twin_scores=(row,)), tmp_path / "with")
+    assert "Beside the price-only twin" in page.words()
+    want = "trends, points | mine | BTC | 0.84 | 5.0 | 3.0 | +2.0 \\[−4.0, +8.0\\] |"
+    assert want in markdown
+    assert "price-only twin" not in written(run, tmp_path / "without")[0].words()
+
+
 def test_horizons_without_a_row_are_left_out_and_units_are_named(run):
     kept = tuple(s for s in run.scores if s.statistic != "first_side_skill" or s.horizon == "24h")
     tables = {t.title: t.table for t in score_tables(replace(run, scores=kept))}

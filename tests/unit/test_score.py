@@ -19,19 +19,35 @@ from shell import call
 
 from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError, LiqbtError
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.evaluate import scored as rows_of
+from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.probability import brier_score, corp, log_score
 from liqbt.log.disk import read_parquet
 from liqbt.log.store import EventLog
+from liqbt.report.narrative import published_section
 from liqbt.report.pages.run import write_report
 from liqbt.study.events import simulate_world
 from liqbt.study.ingest import ingest_files
+from liqbt.study.pipeline import protocol
+from liqbt.study.progress import silent
 from liqbt.study.published.levels import market_levels
 from liqbt.study.published.markets import instrument_names, score_options
 from liqbt.study.published.reading import read_published
-from liqbt.study.published.score import UNSEEN, score_forecasts
+from liqbt.study.published.score import UNSEEN, _market_input, _replay, score_forecasts
+from liqbt.study.published.work import prepare
 from liqbt.study.run import run_experiment
 from liqbt.study.store import Run
-from liqbt.types import DAY_NS, HOUR_NS, Instrument, Kind, Side, VerdictWord
+from liqbt.types import (
+    DAY_NS,
+    HOUR_NS,
+    MINUTE_NS,
+    FloatArray,
+    Instrument,
+    Kind,
+    Side,
+    VerdictWord,
+)
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
@@ -812,3 +828,109 @@ def test_what_the_command_cannot_use_is_one_sentence(
     assert "Traceback" not in err
     assert sum(1 for line in err.splitlines() if line.startswith("liqbt:")) <= 1
     assert [p.name for p in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def candle_log(folder: Path, days: int = 40) -> tuple[Path, FloatArray]:
+    """A log of hourly candles known a minute after their end, and the closes of its minutes."""
+    rng = np.random.default_rng(5)
+    price = 50_000 * np.exp(np.cumsum(rng.normal(0, 0.025 / np.sqrt(1440), days * 1440)))
+    hours = price.reshape(-1, 60)
+    times = np.datetime64("2026-01-01T00:00") + np.arange(len(hours)) * np.timedelta64(1, "h")
+    file = folder / "SIMUSDT-1h.csv"
+    body = zip(times, hours[:, 0], hours.max(1), hours.min(1), hours[:, -1], strict=True)
+    lines = [f"{t}:00+00:00,{o},{h},{low},{c},1.0" for t, o, h, low, c in body]
+    file.write_text("\n".join(["timestamp,open,high,low,close,volume", *lines]) + "\n")
+    source = Path(__file__).parents[2] / "experiments/sources/binance-spot-candles-1h.yaml"
+    ingest_files(source, [file], folder / "log")
+    return folder / "log", price
+
+
+def test_levels_wait_for_the_end_of_the_bar_and_are_measured_from_it(tmp_path):
+    log, price = candle_log(tmp_path)
+    start = int(np.datetime64("2026-01-01T00:00", "ns").astype(np.int64))
+    minutes = [6000, 6030, 6059, 8400, 20_000, 57_590]
+    rows = [
+        (iso(start + m * MINUTE_NS), "SIMUSDT", side, price[m - 1] * k, price[m - 1] * k, m, 0.25)
+        for m in minutes
+        for side, k in (("long", 0.99), ("short", 1.01))
+    ]
+    file = write(tmp_path / "mine.csv", rows, (*HEAD, "p_visit_4h"))
+    options = OPTIONS.model_copy(update={"horizons": (4 * HOUR_NS,)})
+    run = score_forecasts(file, log, tmp_path / "r", options=options)
+    issued = run.forecasts("SIMUSDT")
+    # the second and the third fall into one hour: the later is what is known at its end
+    ends = [6000, 6060, 8400, 20_040, 57_600]
+    assert [f.at for f in issued] == [start + (m + 1) * MINUTE_NS + 1 for m in ends]
+    assert [f.mark for f in issued] == pytest.approx([price[m - 1] for m in ends])
+    assert [f.clusters["notional_usd"][0] for f in issued] == [6000, 6059, 8400, 20_000, 57_590]
+    about = run.manifest["published"]
+    assert (about["times"], about["moved"], about["dropped"]) == (6, 5, 1)
+    facts = " ".join(published_section(run)["facts"])
+    assert "5 times waited for a price" in facts
+    assert "1 times are not scored" in facts
+
+
+def test_levels_after_the_last_price_are_not_scored(tmp_path):
+    log, price = candle_log(tmp_path)
+    start = int(np.datetime64("2026-01-01T00:00", "ns").astype(np.int64))
+    last = len(price) + 1  # a minute after the end of the last bar: it is known just now
+    rows = [(iso(start + last * MINUTE_NS), "SIMUSDT", "long", 40_000, 40_000, 1.0)]
+    with pytest.raises(DataError, match="no bar of its times or later is in the log"):
+        score_forecasts(write(tmp_path / "mine.csv", rows), log, tmp_path / "r", options=OPTIONS)
+
+
+def test_honest_random_levels_on_candles_beat_their_mirrors_no_more(tmp_path):
+    """Levels about the price of their minute; measured from a candle's close they did."""
+    log, price = candle_log(tmp_path)
+    start = int(np.datetime64("2026-01-01T00:00", "ns").astype(np.int64))
+    found, lift = [], next(one for one in STATISTICS if one.id == "mirror_lift")
+    lift = replace(lift, sides=("both",))
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        minutes = np.arange(3000, len(price) - 600, 180) + rng.integers(0, 180)
+        rows = []
+        for m in minutes.tolist():
+            for side, sign in (("long", -1.0), ("short", 1.0)):
+                level = price[m - 1] * np.exp(sign * 0.01 * rng.uniform(0.1, 2.5))
+                rows.append((iso(start + m * MINUTE_NS), "SIMUSDT", side, level, level, 1.0))
+        file = write(tmp_path / "random.csv", rows)
+        options = OPTIONS.model_copy(update={"horizons": (4 * HOUR_NS,)})
+        work = prepare(file, log, tmp_path / "r", options, {}, seed)
+        market = _market_input(work, 0, _replay(work, 0, silent))
+        evidence = Evidence(markets=[market], config=protocol(options), root=seed)
+        found += [d.score for d in rows_of(evidence, [lift]) if d.score.symbol == "pooled"]
+    lifts = np.array([s.value for s in found])
+    assert len(lifts) == 20
+    assert abs(lifts.mean()) < 2.5 * lifts.std(ddof=1) / np.sqrt(len(lifts))
+    assert sum(s.ci_low > 0 or s.ci_high < 0 for s in found) <= 3
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory) -> Path:
+    """A run of a month without any effect, and its log."""
+    folder = tmp_path_factory.mktemp("month")
+    (folder / "world.yaml").write_text("name: small\ndays: 32\nwarmup_days: 5\n")
+    (folder / "small.yaml").write_text(EXPERIMENT)
+    simulate_world(folder / "world.yaml", seed=4, log_dir=folder / "log")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def monthly(month) -> Run:
+    return run_experiment(month / "small.yaml", month / "results")
+
+
+@pytest.mark.parametrize(("ahead_h", "suspect"), [(0, False), (4, True)])
+def test_a_file_whose_clock_is_ahead_is_suspect(month, monthly, tmp_path, ahead_h, suspect):
+    rows = [
+        (iso(f.at - ahead_h * HOUR_NS), "SIM", side_of(c["side"]), c["low"], c["high"], 1e6)
+        for f in monthly.forecasts("SIM")[5 * 24 :]
+        for c in f.clusters
+    ]
+    run = score_forecasts(
+        write(tmp_path / "mine.csv", rows), month / "log", tmp_path, options=OPTIONS
+    )
+    [magnet] = [v for v in run.verdicts if v.claim == "magnet"]
+    assert (magnet.word == VerdictWord.SUSPECT) == suspect
+    assert ("look for look-ahead: dose_response at 4h is -" in magnet.reason) == suspect
+    assert VerdictWord.SUSPECT not in {v.word for v in monthly.verdicts}

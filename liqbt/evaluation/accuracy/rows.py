@@ -152,7 +152,7 @@ def _reading_row(
             _skill(hit, values, at, horizon_ns, draws),
         )
         for null, values in scores.items()
-        if len(values) and not np.isnan(values).any()
+        if len(values) and not np.isnan(values).all()  # a reading that has no such null
     }
     found = estimate(day_sums(hit, at), horizon_ns, draws, bounds=_RATE)
     return ReadingRow(
@@ -183,6 +183,8 @@ def _skill(
     Scores then vary with their nulls alone, and their interval would say nothing of the chance that
     decides hits: fifteen of fifteen over a null of 91 % would look like certain skill.
     """
+    if np.isnan(scores).any():  # a null that some landmarks lack shows nothing
+        return Estimate(value=math.nan, n_episodes=len(scores))
     found = estimate(day_sums(scores, at), horizon_ns, draws)
     if len(hit) and np.ptp(hit) == 0.0:
         return Estimate(value=found.value, n_episodes=found.n_episodes, n_days=found.n_days)

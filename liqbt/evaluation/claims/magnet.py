@@ -296,6 +296,7 @@ STATISTICS: Final = (
             "given trends, visits differ by {value}."
         ),
         effect="Caused: visits, densest less sparsest, points",
+        wrong_sign=0.02,
         day_sums=_dose,
         needs=("bins",),
         group=DOSE,

@@ -1,21 +1,24 @@
-"""The rule that turns a score into one of the six words of a verdict.
+"""The rule that turns a score into one of the seven words of a verdict.
 
 The order of the rule, each word only where none above it applies:
 
-1. *not testable on this data*: too few episodes or days, or no interval;
-2. *withheld*: the claim's test has not passed the validity gate;
-3. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
+1. *suspect*: the 97.5 % upper bound of a statistic of the claim lies so far on the wrong side of
+   its null, at any horizon, as no honest map puts it (`Statistic.wrong_sign`): look for look-ahead.
+   It judges what came in and not the claim, so it needs no clearance;
+2. *not testable on this data*: too few episodes or days, or no interval;
+3. *withheld*: the claim's test has not passed the validity gate;
+4. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
    positive and smaller than that is refuted too: it is too small to matter);
-4. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
+5. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
    rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`); a
    primary claim also stays within alpha once it shares that with the other primary ones (Holm);
-5. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
+6. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
-6. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
+7. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
    or HAC and bootstrap do not agree.
 
-Where HAC and bootstrap disagree, 3 and 4 cannot be reached, and neither is a further condition met
-that asks for a lower bound.
+Where HAC and bootstrap disagree, 1, 4 and 5 cannot be reached, and neither is a further condition
+met that asks for a lower bound.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from functools import partial
 from scipy.special import ndtr, ndtri
 
 from liqbt.evaluation.claims.claim import Claim, effect_words
-from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.evaluation.claims.register import CLAIMS, STATISTICS
 from liqbt.evaluation.inference.estimates import MDE_FACTOR, ScoreDetail
 from liqbt.evaluation.inference.multiple import holm
 from liqbt.types import Verdict, VerdictWord
@@ -95,7 +98,14 @@ def verdict(
     shared_p : float
         Its one-sided p-value adjusted for the claims that it shares alpha with; 0 for none.
     """
+    alarm = next(filter(None, (_wrong_sign(claim, x) for x in (detail, *others))), None)
+    if alarm is not None:
+        return alarm
+    held = [_row(claim, name, others) for name in claim.also_above]
+    conditions = [one for one in held if one is not None]
     lacking = _lacking(claim, detail)
+    if lacking is None and claim.target is not None:  # what it is over decides it as well
+        lacking = next(filter(None, (_lacking(claim, one) for one in conditions)), None)
     if detail is None or lacking is not None:
         reason = lacking or "no score"
         return Verdict(claim=claim.id, word=VerdictWord.NOT_TESTABLE, reason=reason, score=None)
@@ -103,9 +113,7 @@ def verdict(
     if withheld is not None:
         word, reason = VerdictWord.WITHHELD, withheld
     else:
-        held = [_row(claim, name, others) for name in claim.also_above]
-        unmet = unmet or _crowded_out(claim, shared_p)
-        word, reason = _decide(claim, detail, [x for x in held if x is not None], unmet)
+        word, reason = _decide(claim, detail, conditions, unmet or _crowded_out(claim, shared_p))
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
@@ -125,6 +133,30 @@ def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
             "all equal, or the record is no longer than the dependence to be allowed for"
         )
     return None
+
+
+def _wrong_sign(claim: Claim, found: ScoreDetail | None) -> Verdict | None:
+    """Return the alarm where a row lies where no honest map puts it, or None.
+
+    Rows of every horizon are asked: what was known an hour too soon shows in the shortest.
+    """
+    row = None if found is None else found.score
+    statistic = next((one for one in STATISTICS if row and one.id == row.statistic), None)
+    if found is None or row is None or statistic is None or statistic.claim != claim.id:
+        return None
+    few = row.n_episodes < claim.min_episodes or row.n_days < claim.min_days
+    if few or (row.symbol, row.side) != (claim.symbol, claim.side) or not found.estimate.agree:
+        return None
+    if not row.ci_high - row.null < -statistic.wrong_sign:
+        return None
+    points = (row.value - row.null, row.ci_high - row.null, -statistic.wrong_sign)
+    value, high, least = (f"{statistic.unit.scale * x:+.1f}" for x in points)
+    reason = (
+        f"look for look-ahead: {row.statistic} at {row.horizon} is {value} {statistic.unit.name}, "
+        f"at most {high}, where an honest map puts it no lower than {least} except by chance; is a "
+        "clock ahead?"
+    )
+    return Verdict(claim=claim.id, word=VerdictWord.SUSPECT, reason=reason, score=row)
 
 
 def _crowded_out(claim: Claim, shared_p: float) -> str | None:
@@ -169,17 +201,19 @@ def _decide(
     mde = row.mde
     if claim.target is not None:  # the smallest effect is one over its nulls
         mde = max((one.score.mde for one in conditions), default=mde)
+        agree = agree and all(one.estimate.agree for one in conditions)
     power = power_at(claim.smallest_effect - claim.least_bound, mde, alpha=claim.alpha)
     detectable = mde + claim.least_bound
     smallest = show(claim.smallest_effect)
     interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
-    excluded = _excluded(claim, high, conditions)
-    if agree and excluded is not None:
-        return VerdictWord.REFUTED, f"{excluded} {tail}"
     reached = low > claim.least_bound or (claim.target is not None and low >= 0.0)
     enough = agree and reached and effect >= claim.least_value
-    if enough and unmet is None:
+    excluded = _excluded(claim, high, conditions)
+    met = enough and unmet is None
+    if agree and excluded is not None and not (met and claim.target is not None):
+        return VerdictWord.REFUTED, f"{excluded} {tail}"
+    if met:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
     if enough and (claim.target is None or detectable <= claim.smallest_effect):
         return VerdictWord.INCONCLUSIVE, f"above its null, but {unmet} {tail}"
@@ -205,7 +239,8 @@ def _excluded(claim: Claim, high: float, conditions: Sequence[ScoreDetail]) -> s
     """Return, in words, what an upper bound excludes, or None.
 
     A claim with a target is refuted where the target is excluded, or the smallest effect over any
-    null; another where its smallest effect is.
+    null, and its pass rule, which asks for no such effect, is not met; another where its smallest
+    effect is excluded.
     """
     smallest = effect_words(claim, claim.smallest_effect)
     if claim.target is None:
@@ -213,9 +248,10 @@ def _excluded(claim: Claim, high: float, conditions: Sequence[ScoreDetail]) -> s
         return f"an effect of {smallest} or more is excluded" if excluded else None
     if high < 0.0:
         return f"the target of {claim.target:.0%} is excluded"
-    for one in conditions:
-        if one.estimate.agree and one.score.ci_high - one.score.null < claim.smallest_effect:
-            return f"an effect of {smallest} or more is excluded by {one.score.statistic}"
+    for row in (one.score for one in conditions):
+        if row.ci_high - row.null < claim.smallest_effect:
+            ends = " to ".join(effect_words(claim, x - row.null) for x in (row.ci_low, row.ci_high))
+            return f"an effect of {smallest} or more is excluded by {row.statistic}, {ends}"
     return None
 
 

@@ -94,6 +94,7 @@ def _context(run: Run) -> dict[str, Any]:
         "scores": tables.score_tables(run),
         "all": tables.all_table(run),
         "compared": tables.compared_table(run),
+        "twin": tables.twin_table(run),
         "estimators": [fmt.one_line(name) for name in estimators(run)],
         "brier": tables.brier_table(run),
         "reading": reading(run),

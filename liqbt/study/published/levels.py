@@ -3,12 +3,18 @@
 A row with `low == high` is a level without width. It becomes a band one bin wide whose near edge is
 the level itself and which goes on outward, away from the price; where the next row of its side
 begins sooner, it ends there. So the level is touched exactly where it was published.
+
+Levels wait for a price. Whoever publishes at `at` knows the price of `at`; a tape of hourly candles
+knows one that is up to an hour older. About that, a level that the price has since neared and one
+that it has left are no mirror images. So where the newest price known at `at` is older than
+`OLDEST_MARK`, the rows are issued as soon as a price of `at` or later is known, and are measured
+from that: the end of the bar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -18,7 +24,11 @@ from liqbt.errors import DataError
 from liqbt.estimators.published import PublishedLevels
 from liqbt.study.published.reading import PublishedRows
 from liqbt.study.summary import iso
-from liqbt.types import CLUSTER_DTYPE, FloatArray, IntArray, Ns
+from liqbt.tape.values import Tape
+from liqbt.types import CLUSTER_DTYPE, DAY_NS, FloatArray, IntArray, Kind, Ns
+
+OLDEST_MARK: Final = DAY_NS // 100
+"""The oldest that a mark may be at issue: a random walk has then gone a tenth of σ of a day."""
 
 _BELOW: Final = 1.0 - 1e-12  # as evaluation: edges may differ in their last bits
 
@@ -37,12 +47,65 @@ class MarketLevels:
         By horizon in ns: the stated probability of each level; NaN where there is none.
     n_single : int
         Levels that were published without a width.
+    n_moved, n_dropped : int
+        Times of issue that waited for a price; and those that are not scored, since no price came
+        or the next rows were due by then.
     """
 
     published: PublishedLevels
     number: IntArray
     stated: Mapping[Ns, FloatArray]
     n_single: int
+    n_moved: int = 0
+    n_dropped: int = 0
+
+
+def awaited(levels: MarketLevels, tape: Tape, kind: Kind, file: str) -> MarketLevels:
+    """Return levels issued when a price of their time is known; see the module.
+
+    Parameters
+    ----------
+    levels : MarketLevels
+        As published.
+    tape : Tape
+        The events.
+    kind : Kind
+        Of the price.
+    file : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    DataError
+        If no price ever comes.
+    """
+    prices, at = tape.of(kind), levels.published.at
+    seen = np.searchsorted(prices["ts_known"], at, side="left")
+    newest = np.maximum.accumulate(prices["ts_event"])[np.maximum(seen - 1, 0)]
+    old = (seen == 0) | (at - newest > OLDEST_MARK)
+    order = np.argsort(prices["ts_event"], kind="stable")
+    never = np.iinfo(np.int64).max
+    known = np.append(prices["ts_known"][order] + 1, never)
+    soonest = np.minimum.accumulate(known[::-1])[::-1]
+    issued = np.where(old, soonest[np.searchsorted(prices["ts_event"][order], at)], at)
+    later = np.append(np.minimum.accumulate(issued[:0:-1])[::-1], never)
+    keep = issued < later
+    if not keep.any():
+        raise DataError(f"{file}: no {kind.name.lower()} of its times or later is in the log")
+    counts = np.diff(levels.published.offsets)
+    rows = np.repeat(keep, counts)
+    return replace(
+        levels,
+        published=PublishedLevels(
+            at=issued[keep],
+            offsets=np.cumsum(np.append(0, counts[keep])),
+            levels=levels.published.levels[rows],
+        ),
+        number=levels.number[rows],
+        stated={horizon_ns: values[rows] for horizon_ns, values in levels.stated.items()},
+        n_moved=int((keep & old).sum()),
+        n_dropped=int((~keep).sum()),
+    )
 
 
 def market_levels(rows: PublishedRows, symbol: int, step: float) -> MarketLevels:

@@ -6,24 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 from pydantic import ValidationError
 
-from liqbt.config.fields import complaint, duration_ns, format_duration
+from liqbt.config.fields import complaint
 from liqbt.config.schema import EvaluationOptions
 from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.log.store import EventLog
+from liqbt.study.trust import sampled_as
 from liqbt.tape.values import Tape
 from liqbt.types import Instrument, Kind
 
 _PRICES: Final = (Kind.MARK, Kind.BAR, Kind.TRADE)
 _BESIDE: Final = (Kind.BAR, Kind.OPEN_INTEREST)
-_SAMPLINGS: Final = tuple(
-    duration_ns(text) for text in ("5min", "15min", "30min", "1h", "2h", "4h")
-)
-_SAMPLE: Final = 2016
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,25 +112,13 @@ def _same(held: Sequence[Instrument], price: Instrument) -> Instrument | None:
 def map_params(market: ScoredMarket, tape: Tape) -> MapParams:
     """Return the defaults of every map, with σ sampled no finer than the price feed.
 
-    That is 5 minutes, or where the feed is coarser the next of a few round spacings. The feed's
-    spacing is the median of its first 2,016 prices: a prefix, so that later ones cannot move what
-    was issued before them.
-
     Raises
     ------
     DataError
         If prices are more than four hours apart.
     """
-    at = np.unique(tape.of(market.price_kind)["ts_event"][:_SAMPLE])
-    spacing = int(np.median(np.diff(at))) if len(at) > 1 else 0
-    for sampling in _SAMPLINGS:
-        if spacing <= sampling + sampling // 20:
-            return MapParams(sigma_sampling=sampling)
-    raise DataError(
-        f"the {market.price_kind.name.lower()} of {market.events[market.price_kind][0]} comes "
-        f"every {format_duration(spacing)}; σ needs a price every "
-        f"{format_duration(_SAMPLINGS[-1])} or sooner"
-    )
+    kind = market.price_kind
+    return MapParams(sigma_sampling=sampled_as(tape, kind, str(market.events[kind][0])))
 
 
 def score_options(*, horizons: str | None = None, latency: str | None = None) -> EvaluationOptions:

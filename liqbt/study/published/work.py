@@ -20,7 +20,7 @@ from liqbt.registry.registrations import sealing_registrations
 from liqbt.study.estimator_config import written
 from liqbt.study.identity import APART, TAPES, code_digest, lock_digest
 from liqbt.study.pipeline import protocol
-from liqbt.study.published.levels import MarketLevels, market_levels
+from liqbt.study.published.levels import MarketLevels, awaited, market_levels
 from liqbt.study.published.markets import ScoredMarket, map_params, scored_market
 from liqbt.study.published.reading import PublishedRows, read_published
 from liqbt.study.summary import iso
@@ -119,7 +119,10 @@ def prepare(
     return ScorePlan(
         rows=rows,
         markets=markets,
-        levels=[market_levels(rows, i, each.step) for i, each in enumerate(maps)],
+        levels=[
+            awaited(market_levels(rows, i, maps[i].step), tapes[i], m.price_kind, str(file))
+            for i, m in enumerate(markets)
+        ],
         tapes=tapes,
         maps=maps,
         log=log,
