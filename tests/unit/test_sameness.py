@@ -92,7 +92,7 @@ def test_the_order_of_loading_is_caught_by_command(monkeypatch, capsys, small):
     cheater = ("--estimator", "cheaters:ReadsLoadOrder")
     code, out, _ = call(monkeypatch, capsys, *arguments, *cheater)
     assert code == 1
-    assert out.startswith("SIM: FAILED; forecast SIM at 2")
+    assert ", SIM: FAILED; forecast SIM at 2" in out
     assert "differs in 'asymmetry': the log's rows shuffled" in out
 
 
