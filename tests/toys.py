@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 
+from liqbt.estimators.config import Duration
 from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import (
     CLUSTER_DTYPE,
+    DAY_NS,
     EVENT_DTYPE,
     MINUTE_NS,
     DensityGrid,
@@ -93,3 +96,11 @@ class Toy:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         self.mark, self.total = (float(v) for v in state["floats"])
         self.mark_ts, self.known = (int(v) for v in state["integers"])
+
+
+class OfSixDays(Toy):
+    """A toy whose σ is of six days, and that has a parameter of its own."""
+
+    class Params(BaseModel):
+        sigma_window: Duration = 6 * DAY_NS
+        step: str = "of its own"

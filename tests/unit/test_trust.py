@@ -14,12 +14,10 @@ from cheaters import DateHash
 from estimator_events import small_config, tapes
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
-from toys import Toy
 
 from liqbt.errors import DataError
 from liqbt.estimators.baselines import Uniform
-from liqbt.estimators.config import Duration, MapParams
+from liqbt.estimators.config import MapParams
 from liqbt.estimators.kernels import sigma_1d
 from liqbt.estimators.state import market_readings
 from liqbt.simulate.market import simulate
@@ -119,9 +117,9 @@ def test_the_audits_refuse_it_too(tape):
         issue(experiment_of(mine={"use": "cheaters:DateHash"}), "SIM", tape)
 
 
-def test_an_unmoved_hash_of_the_date_is_scored(tape, monkeypatch):
-    monkeypatch.setattr(DateHash, "moved", 0.0)
-    assert study(experiment_of(mine={"use": "cheaters:DateHash"}), {"SIM": tape}).first.scores
+def test_an_unmoved_hash_of_the_date_is_scored(tape):
+    kept = study(experiment_of(mine={"use": "cheaters:UnmovedDateHash"}), {"SIM": tape})
+    assert kept.first.scores
 
 
 @pytest.mark.parametrize("share", [0.97, 1.03])
@@ -175,11 +173,6 @@ def test_who_says_nothing_of_sigma_gets_the_defaults_no_finer_than_the_feed(tape
     assert sigma_rule(asked, "SIM", "own", coarse).sigma_sampling == HOUR_NS
 
 
-def test_what_a_foreign_class_says_of_sigma_is_its_rule_and_nothing_else_is_read(tape, monkeypatch):
-    class Params(BaseModel):
-        sigma_window: Duration = 6 * DAY_NS
-        step: str = "of its own"
-
-    monkeypatch.setattr(Toy, "Params", Params, raising=False)
-    rule = sigma_rule(experiment_of(own={"use": "toys:Toy"}), "SIM", "own", tape)
+def test_what_a_foreign_class_says_of_sigma_is_its_rule_and_nothing_else_is_read(tape):
+    rule = sigma_rule(experiment_of(own={"use": "toys:OfSixDays"}), "SIM", "own", tape)
     assert rule == MapParams(sigma_window=6 * DAY_NS)
