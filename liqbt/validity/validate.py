@@ -147,8 +147,13 @@ def pinned_batches(jobs: Iterable[Job], worlds: Path) -> dict[Job, dict[str, Any
             "claim": job.world if job.role == "power" else None,
         }
         for job in first
-        if job.days == shortest and (job.role != "power" or job.strength == PLANTED[job.world][-2])
+        if job.days == shortest and (job.role != "power" or job.strength == _pinned_strength(job))
     }
+
+
+def _pinned_strength(job: Job) -> float:
+    """Return the last strength but one of a claim, or its only one."""
+    return PLANTED[job.world][-2:][0]
 
 
 def _part(found: Mapping[str, Any]) -> dict[str, Any]:

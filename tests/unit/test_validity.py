@@ -31,6 +31,7 @@ from liqbt.validity.cells import oracle_seen, size_cells
 from liqbt.validity.jobs import BATCH, PLANTED, Job, campaign_jobs, one_batch
 from liqbt.validity.power import power_points, smallest_found
 from liqbt.validity.summary import describe_document, gate_document
+from liqbt.validity.validate import pinned_batches
 
 WORLDS = Path(__file__).resolve().parent.parent.parent / "liqbt" / "data" / "worlds"
 
@@ -342,3 +343,13 @@ def test_a_document_is_decided_again_from_its_counts_alone():
     missed = [{**each, "missed": 1} for each in document["oracle"]]
     clean = gate_document(results(1000, {}), identity="i", root=1, levels=absent("none"))
     assert {g.word for g in document_gates({**clean, "oracle": missed})} == {TestWord.BLIND}
+
+
+@pytest.mark.parametrize(("strengths", "pinned"), [((1.0,), 1.0), ((0.5, 1.0), 0.5)])
+def test_the_last_strength_but_one_is_pinned_or_the_only_one(monkeypatch, strengths, pinned):
+    monkeypatch.setitem(PLANTED, "magnet", strengths)
+    jobs = [
+        Job(role="power", world="magnet", strength=strength, days=60, batch=0)
+        for strength in strengths
+    ]
+    assert [job.strength for job in pinned_batches(jobs, WORLDS)] == [pinned]
