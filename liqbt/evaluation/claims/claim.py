@@ -36,7 +36,7 @@ class Claim:
     statistic, symbol, horizon, side : str
         The score that decides.
     unit : str
-        Of the statistic and the effects: `share`, `nats` or `ratio`.
+        Of the statistic and the effects: `share`, `nats`, `ratio` or `σ a day`.
     smallest_effect : float
         Smallest effect of interest.
     least_value : float
@@ -47,6 +47,12 @@ class Claim:
         Further statistics whose lower bound must lie above their null.
     also_positive : tuple of str
         Further statistics whose value must lie above their null.
+    not_above : tuple of str
+        Further statistics whose lower bound must not lie above their null.
+    specific : str
+        The statistic whose lower bound above its null says that the effect is owed to positions,
+        and not to what prices alone, or chart structures, draw as well. It is no condition of
+        *supported*; empty: there is none.
     alpha : float
         One-sided size; the bounds are those of `Score.ci_low` and `ci_high`.
     min_episodes, min_days : int
@@ -77,6 +83,8 @@ class Claim:
     least_bound: float = 0.0
     also_above: tuple[str, ...] = ()
     also_positive: tuple[str, ...] = ()
+    not_above: tuple[str, ...] = ()
+    specific: str = ""
     alpha: float = 0.025
     min_episodes: int = 30
     min_days: int = 20
@@ -89,7 +97,7 @@ class Claim:
     @property
     def conditions(self) -> tuple[str, ...]:
         """The statistics that its verdict reads: the one that decides, and further conditions."""
-        return (self.statistic, *self.also_above, *self.also_positive)
+        return (self.statistic, *self.also_above, *self.also_positive, *self.not_above)
 
     def value(self) -> dict[str, Any]:
         """Return it as plain values, without what it does not have."""
@@ -134,7 +142,7 @@ def effect_words(claim: Claim, effect: float) -> str:
     """
     if claim.unit == "share":
         return f"{100.0 * effect:.2g} points"
-    return f"{effect:.2g} {claim.unit}" if claim.unit == "nats" else f"a ratio of {1 + effect:.3g}"
+    return f"a ratio of {1 + effect:.3g}" if claim.unit == "ratio" else f"{effect:.2g} {claim.unit}"
 
 
 def describe_claims(claims: Sequence[Claim]) -> str:
