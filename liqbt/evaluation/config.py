@@ -119,7 +119,8 @@ class MarketInput:
         Other maps of the same market by their names (structural ones), issued at least at the
         landmarks of 24 h: what the dose-response must survive beside. None by default.
     twin : sequence of Forecast or None
-        What the price-only twin issued at the same times, where it was replayed.
+        What the estimator's price-only twin issued, at least at the times of `forecasts` that it
+        did not decline: what the price path alone would have drawn. None: there is no twin.
     funding : Funding or None
         Rates, where they are fed.
     cascades : Cascades or None

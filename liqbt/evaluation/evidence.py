@@ -308,7 +308,7 @@ class Evidence:
         if need == "structures":
             return all(market.competing_maps for market in self.markets)
         if need == "twin":
-            return all(market.twin is not None for market in self.markets)
+            return all(market.twin for market in self.markets)
         if need == "models":
             return primary and len(self.models[0]) > 0
         if need == "stated":
