@@ -81,7 +81,7 @@ def test_every_statistic_once_per_symbol_horizon_and_side(evaluation):
     assert len(keys) == len(set(keys))
     every_horizon = (3 * 3 + 2 * 3) + 7 + 4 + 2  # episodes, p̂, landmarks, bins
     primary = 3 + 8 + 2 * 2  # levels, models, counts of a side
-    hours = 3 + 2 + 3  # magnet, direction, asymmetry
+    hours = 3 + 3 + 3  # magnet, direction, asymmetry
     assert len(keys) == 3 * 2 * every_horizon + 3 * (primary + hours)
     assert [d.score for d in evaluation.details] == list(evaluation.scores)
 
