@@ -126,6 +126,9 @@ def limits(run: Run) -> list[str]:
             "The map is an estimate, not observed positions: entries and leverage are assumed, and "
             "positions that were open at the start are unknown and are not placed."
         )
+    assumed: Mapping[str, list[str]] = run.manifest.get("assumed", {})
+    for symbol, words in assumed.items():
+        out += [f"{fmt.one_line(symbol)}: {fmt.one_line(sentence, 200)}." for sentence in words]
     needs: Mapping[str, list[str]] = run.manifest.get("needs", {})
     if needs:
         told = (
