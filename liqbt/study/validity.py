@@ -43,7 +43,7 @@ _UNSIGNED: Final = (
     "its document is not the one that its pinned replications sign (edited since, or copied apart)"
 )
 _SHOWN: Final = "so that its figures are shown and nothing is concluded from them"
-_FREE_KEYS: Final = ("brackets", "sigma_sampling")
+_FREE_KEYS: Final = ("above_maximum", "brackets", "sigma_sampling")
 """Of an estimator, what belongs to a venue and its feed (decision 0028); all else was tried."""
 _PROTOCOL_KEYS: Final = ("latency", "distance_floor", "distance_ceiling", "iou", "ridge")
 _TERMS: Final = (
