@@ -7,7 +7,8 @@ that only those are made that the chosen statistics need:
 - *landmarks*: windows that do not overlap (`FIRST_SIDE_DTYPE`), with calibrated probabilities, and
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
-- *bins*: one distance on both sides of the mark, with the map's density and what was visited.
+- *bins*: one distance on both sides of the mark, with the map's density and what was visited;
+- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -35,6 +36,7 @@ from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, h
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
+from liqbt.evaluation.hours import Hours, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
@@ -295,15 +297,16 @@ class Evidence:
         Parameters
         ----------
         need : str
-            `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
-            `levels`: at the primary one. `structures`: other maps, there. `twin`: the price-only
-            twin's map. `stated`: probabilities that somebody stated, for episodes of the horizon.
+            `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
+            landmarks), `levels`: at the primary one. `structures`, `twin`: maps that stand beside
+            the market's own. `stated`: probabilities that somebody stated, for episodes of the
+            horizon.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
         if need == "structures":
-            return primary and all(market.competing_maps for market in self.markets)
+            return all(market.competing_maps for market in self.markets)
         if need == "twin":
             return all(market.twin for market in self.markets)
         if need == "models":
@@ -315,7 +318,7 @@ class Evidence:
             )
         if need == "levels":
             return primary
-        return need in ("episodes", "placebo", "landmarks", "bins")
+        return need in ("episodes", "placebo", "landmarks", "bins", "hours")
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._made:
@@ -414,6 +417,13 @@ class Evidence:
             return table, predict_visits(table, options, training=early)
 
         found: tuple[Table, VisitPredictions] = self._cached(("levels", kind), make)
+        return found
+
+    def hours(self, market: int) -> Hours:
+        """Return every forecast of one market, with what was known and the return after it."""
+        found: Hours = self._cached(
+            ("hours", market), lambda: market_hours(self.markets[market], self.config)
+        )
         return found
 
     def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:

@@ -39,7 +39,7 @@ class Claim:
     statistic, symbol, horizon, side : str
         The score that decides.
     unit : str
-        Of the effects: `share`, `nats` or `ratio`.
+        Of the effects: `share`, `nats`, `ratio` or `σ a day`.
     smallest_effect : float
         Smallest effect of interest, on the causal scale.
     scale : CausalScale
@@ -52,6 +52,8 @@ class Claim:
         Further statistics whose lower bound must lie above their null.
     also_positive : tuple of str
         Further statistics whose value must lie above their null.
+    not_above : tuple of str
+        Further statistics whose lower bound must not lie above their null.
     specific : str
         The statistic that says that the effect is not the price path's alone: where its lower
         bound lies above its null too, *supported* becomes *supported, specific*. Empty for none.
@@ -86,6 +88,7 @@ class Claim:
     least_bound: float = 0.0
     also_above: tuple[str, ...] = ()
     also_positive: tuple[str, ...] = ()
+    not_above: tuple[str, ...] = ()
     specific: str = ""
     alpha: float = 0.025
     min_episodes: int = 30
@@ -99,7 +102,7 @@ class Claim:
     @property
     def conditions(self) -> tuple[str, ...]:
         """The statistics that its verdict reads: the one that decides, and further conditions."""
-        further = (*self.also_above, *self.also_positive)
+        further = (*self.also_above, *self.also_positive, *self.not_above)
         return (self.statistic, *further, *((self.specific,) if self.specific else ()))
 
     def value(self) -> dict[str, Any]:
@@ -148,7 +151,7 @@ def effect_words(claim: Claim, effect: float) -> str:
     """
     if claim.unit == "share":
         return f"{100.0 * effect:.2g} points"
-    return f"{effect:.2g} {claim.unit}" if claim.unit == "nats" else f"a ratio of {1 + effect:.3g}"
+    return f"a ratio of {1 + effect:.3g}" if claim.unit == "ratio" else f"{effect:.2g} {claim.unit}"
 
 
 def reach(claim: Claim, score: Score) -> Reach:

@@ -11,10 +11,10 @@ The order of the rule, each word only where none above it applies:
    scale (an effect that is positive and smaller than that is refuted too: it is too small to
    matter). What is refuted is said of this map: that liquidations do nothing is another claim;
 5. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
-   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`); a
-   primary claim also stays within alpha once it shares that with the other primary ones that are
-   released (Holm). *Supported, specific* where the claim's `specific` statistic, too, has its lower
-   bound above its null: the effect is not what prices alone would have drawn;
+   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`,
+   `not_above`); a primary claim also stays within alpha once it shares that with the other primary
+   ones that are released (Holm). *Supported, specific* where the claim's `specific` statistic, too,
+   has its lower bound above its null: the effect is not what prices alone would have drawn;
 6. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
 7. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
@@ -177,11 +177,15 @@ def _crowded_out(claim: Claim, shared_p: float) -> str | None:
 
 def _unmet(claim: Claim, others: Sequence[ScoreDetail]) -> str | None:
     """Return the first further condition that is not met, in words, or None."""
-    for statistic in (*claim.also_above, *claim.also_positive):
+    for statistic in (*claim.also_above, *claim.also_positive, *claim.not_above):
         found = _row(claim, statistic, others)
         if found is None:
             return f"its further condition {statistic} was not computed here"
         row = found.score
+        if statistic in claim.not_above:
+            if row.ci_low > row.null and found.estimate.agree:
+                return f"its further condition fails: {statistic} is above its null, too"
+            continue
         if statistic in claim.also_above and math.isnan(row.ci_low):
             return (
                 f"its further condition {statistic} has no interval here "
