@@ -36,7 +36,7 @@ class Claim:
     statistic, symbol, horizon, side : str
         The score that decides.
     unit : str
-        Of the statistic and the effects: `share`, `nats` or `ratio`.
+        Of the statistic and the effects: `share`, `ratio`, or what is written behind a number.
     smallest_effect : float
         Smallest effect of interest.
     least_value : float
@@ -61,6 +61,8 @@ class Claim:
         Whether this version computes its statistic.
     target : float or None
         What the statistic itself is held against, in the place of its null; None: its null.
+    absent : str
+        Why it cannot be tested where its statistic has no row, in words; empty: that there is none.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Claim:
     primary: bool = False
     status: ClaimStatus = ClaimStatus.NOT_YET
     target: float | None = None
+    absent: str = ""
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -134,7 +137,7 @@ def effect_words(claim: Claim, effect: float) -> str:
     """
     if claim.unit == "share":
         return f"{100.0 * effect:.2g} points"
-    return f"{effect:.2g} {claim.unit}" if claim.unit == "nats" else f"a ratio of {1 + effect:.3g}"
+    return f"a ratio of {1 + effect:.3g}" if claim.unit == "ratio" else f"{effect:.2g} {claim.unit}"
 
 
 def describe_claims(claims: Sequence[Claim]) -> str:
