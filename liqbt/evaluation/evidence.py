@@ -8,7 +8,9 @@ that only those are made that the chosen statistics need:
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
 - *bins*: one distance on both sides of the mark, with the map's density and what was visited;
-- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`).
+- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
+- *bursts*: moments at which positions were forced, and moments at which none were, with what led
+  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -31,6 +33,13 @@ from liqbt.evaluation.bins import (
     beside_bins,
     rank_contrast,
     response_bins,
+)
+from liqbt.evaluation.bursts import (
+    Bursts,
+    NextLevels,
+    hour_bursts,
+    instant_bursts,
+    next_levels,
 )
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
@@ -300,11 +309,14 @@ class Evidence:
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
             landmarks), `levels`: at the primary one. `structures`, `twin`: maps that stand beside
             the market's own. `stated`: probabilities that somebody stated, for episodes of the
-            horizon.
+            horizon. `bursts`, `burst_hours`: forced flow of any market, at the primary one.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need in ("bursts", "burst_hours"):
+            made = self.bursts if need == "bursts" else self.burst_hours
+            return primary and any(made(i) is not None for i in range(len(self.markets)))
         if need == "structures":
             return all(market.competing_maps for market in self.markets)
         if need == "twin":
@@ -435,6 +447,30 @@ class Evidence:
                 source.forecasts, source.path, self.config, horizon_ns=horizon_ns
             ),
         )
+        return found
+
+    def bursts(self, market: int) -> Bursts | None:
+        """Return one market's single liquidations as bursts; None where there can be none."""
+        found: Bursts | None = self._cached(
+            ("bursts", market), lambda: instant_bursts(self.markets[market])
+        )
+        return found
+
+    def burst_hours(self, market: int) -> Bursts | None:
+        """Return one market's hours as bursts; None where no liquidation is fed."""
+        found: Bursts | None = self._cached(
+            ("burst hours", market), lambda: hour_bursts(self.markets[market])
+        )
+        return found
+
+    def next_levels(self, market: int) -> NextLevels | None:
+        """Return the next cluster ahead of each row of `bursts`."""
+
+        def make() -> NextLevels | None:
+            bursts = self.bursts(market)
+            return None if bursts is None else next_levels(self.markets[market], bursts)
+
+        found: NextLevels | None = self._cached(("next levels", market), make)
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:

@@ -39,7 +39,7 @@ class Claim:
     statistic, symbol, horizon, side : str
         The score that decides.
     unit : str
-        Of the effects: `share`, `nats`, `ratio` or `σ a day`.
+        Of the effects: `share`, `ratio`, or what is written behind a number.
     smallest_effect : float
         Smallest effect of interest, on the causal scale.
     scale : CausalScale
@@ -71,6 +71,8 @@ class Claim:
         Whether this version computes its statistic.
     target : float or None
         What the statistic itself is held against, in the place of its null; None: its null.
+    absent : str
+        Why it cannot be tested where its statistic has no row, in words; empty: that there is none.
     """
 
     id: str
@@ -98,6 +100,7 @@ class Claim:
     primary: bool = False
     status: ClaimStatus = ClaimStatus.NOT_YET
     target: float | None = None
+    absent: str = ""
 
     @property
     def conditions(self) -> tuple[str, ...]:

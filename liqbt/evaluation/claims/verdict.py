@@ -126,7 +126,8 @@ def verdict(
 def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
     """Return why the claim cannot be tested, or None."""
     if detail is None:
-        return f"there is no {claim.statistic} for {claim.symbol} at {claim.horizon} here"
+        absent = f"there is no {claim.statistic} for {claim.symbol} at {claim.horizon} here"
+        return claim.absent or absent
     row = detail.score
     if row.n_episodes < claim.min_episodes or row.n_days < claim.min_days:
         return (
