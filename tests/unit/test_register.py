@@ -19,6 +19,7 @@ from shell import call
 
 from liqbt.config.fields import instant_ns
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
 from liqbt.learn.models import predict_landmarks
