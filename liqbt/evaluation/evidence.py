@@ -27,6 +27,8 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.accuracy.hits import Reading, market_readings
+from liqbt.evaluation.accuracy.landmarks import every_landmark, phases, scored_span_ns
 from liqbt.evaluation.bins import (
     ResponseBins,
     anchors_of,
@@ -307,8 +309,8 @@ class Evidence:
         ----------
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
-            landmarks), `levels`: at the primary one. `structures`, `twin`: maps that stand beside
-            the market's own. `stated`: probabilities that somebody stated, for episodes of the
+            landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
+            maps that stand beside the market's own. `stated`: probabilities that somebody stated, for episodes of the
             horizon. `bursts`, `burst_hours`: forced flow of any market, at the primary one.
         horizon_ns : int
             Horizon.
@@ -330,6 +332,8 @@ class Evidence:
             )
         if need == "levels":
             return primary
+        if need == "readings":
+            return primary and all(scored_span_ns(market) >= horizon_ns for market in self.markets)
         return need in ("episodes", "placebo", "landmarks", "bins", "hours")
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -471,6 +475,20 @@ class Evidence:
             return None if bursts is None else next_levels(self.markets[market], bursts)
 
         found: NextLevels | None = self._cached(("next levels", market), make)
+        return found
+
+    def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
+        """Return every reading of a hit of one market and horizon, each forecast a landmark.
+
+        Other times are those of the same time of the horizon; empty where no window was watched.
+        """
+
+        def make() -> dict[str, Reading]:
+            source, latency_ns = self.markets[market], self.config.latency_ns
+            marks = every_landmark(source, horizon_ns=horizon_ns, latency_ns=latency_ns)
+            return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
+
+        found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:
