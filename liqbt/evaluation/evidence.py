@@ -7,7 +7,8 @@ that only those are made that the chosen statistics need:
 - *landmarks*: windows that do not overlap (`FIRST_SIDE_DTYPE`), with calibrated probabilities, and
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
-- *bins*: one distance on both sides of the mark, with the map's density and what was visited.
+- *bins*: one distance on both sides of the mark, with the map's density and what was visited;
+- *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed.
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -46,6 +47,7 @@ from liqbt.evaluation.nulls.placebo import (
 )
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
+from liqbt.evaluation.touches import Matched, touch_table
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -297,7 +299,8 @@ class Evidence:
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
             `levels`: at the primary one. `structures`: other maps, there. `twin`: the price-only
-            twin's map. `stated`: probabilities that somebody stated, for episodes of the horizon.
+            twin's map. `touches`: at the primary one, of a path that is fine enough to show
+            them. `stated`: probabilities that somebody stated, for episodes of the horizon.
         horizon_ns : int
             Horizon.
         """
@@ -313,6 +316,8 @@ class Evidence:
                 bool((~np.isnan(self.stated_of(i, horizon_ns))).any())
                 for i in range(len(self.markets))
             )
+        if need == "touches":
+            return primary and any(len(self.touches(i)) for i in range(len(self.markets)))
         if need == "levels":
             return primary
         return need in ("episodes", "placebo", "landmarks", "bins")
@@ -424,6 +429,20 @@ class Evidence:
             lambda: response_bins(
                 source.forecasts, source.path, self.config, horizon_ns=horizon_ns
             ),
+        )
+        return found
+
+    def touches(self, market: int) -> Table:
+        """Return the touches of one market, TOUCH_DTYPE."""
+        found: Table = self._cached(
+            ("touches", market), lambda: touch_table(self.markets[market], self.config)
+        )
+        return found
+
+    def matched(self, market: int, name: str, match: Callable[[Table], Matched]) -> Matched:
+        """Return touches of one market beside their placebos, matched once for each name."""
+        found: Matched = self._cached(
+            ("matched", market, name), lambda: match(self.touches(market))
         )
         return found
 
