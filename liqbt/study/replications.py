@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pkgutil import resolve_name
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +13,6 @@ from liqbt.errors import RunawayError
 from liqbt.evaluation.claims.register import STATISTICS, TRIALS
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.estimates import POOLED
-from liqbt.simulate.effects.direction import direction_effects
-from liqbt.simulate.effects.fuel import fuel_effects
-from liqbt.simulate.effects.magnet import level_effects
-from liqbt.simulate.effects.values import Effect
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
 from liqbt.study.replicate import Replication, replicate, world_experiment
@@ -26,14 +23,6 @@ REPLICATED: Final = tuple(one for one in STATISTICS if not {"placebo", "levels"}
 
 RAN_AWAY: Final = "ran_away"
 """Kept in the place of the scores of a market whose price left the range of the true map."""
-
-
-MEASURES: Final[dict[str, Callable[..., tuple[Effect, ...]]]] = {
-    "levels": level_effects,
-    "direction": direction_effects,
-    "fuel": fuel_effects,
-}
-"""What measures a planted mechanism from the truth, by `Trial.measure`."""
 
 
 def market_seed(root: int, number: int) -> np.random.SeedSequence:
@@ -106,7 +95,8 @@ def _effects(world: World, truths: Sequence[Truth], claim: str | None) -> dict[s
     if claim is None or len(truths) < 2:  # told out of sample: of one market by another
         return {}
     trial = TRIALS[claim]
-    found = MEASURES[trial.measure](truths, mechanism=world.name)
+    measure = resolve_name(f"liqbt.simulate.effects.{trial.measure.replace('.', ':')}")
+    found = measure(truths, mechanism=world.name)
     return {e.statistic: float(e.value) for e in found if e.statistic in trial.effects}
 
 

@@ -123,12 +123,17 @@ def planted_keys(world: World, mechanism: str, strength: float) -> dict[str, flo
     world : World
         As its file has it.
     mechanism : str
-        The key that plants it.
+        The claim that it makes true.
     strength : float
         One of `PLANTED`.
     """
     keys = TRIALS[mechanism].keys
-    return {mechanism: strength} if keys is None else keys(world, strength)
+    return {world_name(mechanism): strength} if keys is None else keys(world, strength)
+
+
+def world_name(name: str) -> str:
+    """Return the name of the world of a job: its own, or where its claim's trial plants it."""
+    return (TRIALS[name].world if name in TRIALS else "") or name
 
 
 def world_of(job: Job, folder: Path) -> World:
@@ -139,12 +144,12 @@ def world_of(job: Job, folder: Path) -> World:
     ConfigError
         If the file is missing or wrong.
     """
-    return replace(load_world(folder / f"{job.world}.yaml"), **changes_of(job, folder))
+    return replace(load_world(folder / f"{world_name(job.world)}.yaml"), **changes_of(job, folder))
 
 
 def changes_of(job: Job, folder: Path) -> dict[str, Any]:
     """Return the keys of a job's world in place of those in its file: length and strength."""
-    world = load_world(folder / f"{job.world}.yaml")
+    world = load_world(folder / f"{world_name(job.world)}.yaml")
     planted = planted_keys(world, job.world, job.strength) if job.role == "power" else {}
     return {"days": job.days, **planted}
 

@@ -27,6 +27,7 @@ from liqbt.validity.jobs import (
     Job,
     campaign_jobs,
     changes_of,
+    world_name,
 )
 from liqbt.validity.summary import gate_document
 
@@ -118,7 +119,7 @@ def campaign_identity(worlds: Path, names: Iterable[str], root: int) -> str:
     root : int
         Root seed.
     """
-    paths = {name: worlds / f"{name}.yaml" for name in names}
+    paths = {name: worlds / f"{world_name(name)}.yaml" for name in names}
     files = {name: sha256_file(path) for name, path in paths.items() if path.is_file()}
     return run_identity({"code": code_digest(REPLICATION, APART), "worlds": files, "root": root})
 
@@ -140,7 +141,7 @@ def pinned_batches(jobs: Iterable[Job], worlds: Path) -> dict[Job, dict[str, Any
     shortest = min(job.days for job in first)
     return {
         job: {
-            "world": dict(read_yaml(worlds / f"{job.world}.yaml")),
+            "world": dict(read_yaml(worlds / f"{world_name(job.world)}.yaml")),
             "changes": changes_of(job, worlds),
             "numbers": list(range(BATCH if job.role == "power" else _PINNED)),
             "cheat": job.role == "oracle",

@@ -122,7 +122,8 @@ class Trial:
     strengths : tuple of float
         Of the simulator's key that has the claim's name.
     measure : str
-        What measures effects from the truths of a batch of markets: `levels` or `direction`.
+        What measures effects from the truths of a batch of markets: a module of
+        `liqbt.simulate.effects` and a function in it, such as `magnet.level_effects`.
     effects : (str, str)
         Which of them are kept: what the mechanism caused (or told), and that of the factual path.
     beside : tuple of str
@@ -133,6 +134,9 @@ class Trial:
     keys : callable, optional
         Of a world and a strength: the keys of the world that plant the mechanism, where they are
         not its own key alone.
+    world : str
+        The world, and the key in it, that plant the mechanism, where they have another name than
+        the claim.
     """
 
     strengths: tuple[float, ...]
@@ -141,6 +145,7 @@ class Trial:
     beside: tuple[str, ...] = ()
     mechanisms: tuple[str, ...] = ()
     keys: Callable[[Any, float], dict[str, float]] | None = None
+    world: str = ""
 
 
 def effect_words(claim: Claim, effect: float) -> str:
