@@ -393,7 +393,7 @@ STATISTICS: Final = (
         "Whole hour beside trends",
         _hour("all", trends=True),
         "no drift, given trends",
-        wrong_sign=0.25,
+        wrong_sign=0.5,
     ),
     *(
         Statistic(
