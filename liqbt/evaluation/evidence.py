@@ -8,7 +8,10 @@ that only those are made that the chosen statistics need:
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
 - *bins*: one distance on both sides of the mark, with the map's density and what was visited;
-- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`).
+- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
+- *bursts*: moments at which positions were forced, and moments at which none were, with what led
+  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
+- *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed.
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -25,12 +28,21 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.accuracy.hits import Reading, market_readings
+from liqbt.evaluation.accuracy.landmarks import every_landmark, phases, scored_span_ns
 from liqbt.evaluation.bins import (
     ResponseBins,
     anchors_of,
     beside_bins,
     rank_contrast,
     response_bins,
+)
+from liqbt.evaluation.bursts import (
+    Bursts,
+    NextLevels,
+    hour_bursts,
+    instant_bursts,
+    next_levels,
 )
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
@@ -48,6 +60,7 @@ from liqbt.evaluation.nulls.placebo import (
 )
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
+from liqbt.evaluation.touches import Matched, touch_table
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -298,13 +311,17 @@ class Evidence:
         ----------
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
-            landmarks), `levels`: at the primary one. `structures`, `twin`: maps that stand beside
-            the market's own. `stated`: probabilities that somebody stated, for episodes of the
-            horizon.
+            landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
+            maps that stand beside the market's own. `stated`: probabilities that somebody stated,
+            for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
+            primary one. `touches`: there, of a path that is fine enough to show them.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need in ("bursts", "burst_hours"):
+            made = self.bursts if need == "bursts" else self.burst_hours
+            return primary and any(made(i) is not None for i in range(len(self.markets)))
         if need == "structures":
             return all(market.competing_maps for market in self.markets)
         if need == "twin":
@@ -316,8 +333,12 @@ class Evidence:
                 bool((~np.isnan(self.stated_of(i, horizon_ns))).any())
                 for i in range(len(self.markets))
             )
+        if need == "touches":
+            return primary and any(len(self.touches(i)) for i in range(len(self.markets)))
         if need == "levels":
             return primary
+        if need == "readings":
+            return primary and all(scored_span_ns(market) >= horizon_ns for market in self.markets)
         return need in ("episodes", "placebo", "landmarks", "bins", "hours")
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -434,6 +455,58 @@ class Evidence:
             lambda: response_bins(
                 source.forecasts, source.path, self.config, horizon_ns=horizon_ns
             ),
+        )
+        return found
+
+    def bursts(self, market: int) -> Bursts | None:
+        """Return one market's single liquidations as bursts; None where there can be none."""
+        found: Bursts | None = self._cached(
+            ("bursts", market), lambda: instant_bursts(self.markets[market])
+        )
+        return found
+
+    def burst_hours(self, market: int) -> Bursts | None:
+        """Return one market's hours as bursts; None where no liquidation is fed."""
+        found: Bursts | None = self._cached(
+            ("burst hours", market), lambda: hour_bursts(self.markets[market])
+        )
+        return found
+
+    def next_levels(self, market: int) -> NextLevels | None:
+        """Return the next cluster ahead of each row of `bursts`."""
+
+        def make() -> NextLevels | None:
+            bursts = self.bursts(market)
+            return None if bursts is None else next_levels(self.markets[market], bursts)
+
+        found: NextLevels | None = self._cached(("next levels", market), make)
+        return found
+
+    def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
+        """Return every reading of a hit of one market and horizon, each forecast a landmark.
+
+        Other times are those of the same time of the horizon; empty where no window was watched.
+        """
+
+        def make() -> dict[str, Reading]:
+            source, latency_ns = self.markets[market], self.config.latency_ns
+            marks = every_landmark(source, horizon_ns=horizon_ns, latency_ns=latency_ns)
+            return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
+
+        found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
+        return found
+
+    def touches(self, market: int) -> Table:
+        """Return the touches of one market, TOUCH_DTYPE."""
+        found: Table = self._cached(
+            ("touches", market), lambda: touch_table(self.markets[market], self.config)
+        )
+        return found
+
+    def matched(self, market: int, name: str, match: Callable[[Table], Matched]) -> Matched:
+        """Return touches of one market beside their placebos, matched once for each name."""
+        found: Matched = self._cached(
+            ("matched", market, name), lambda: match(self.touches(market))
         )
         return found
 

@@ -16,7 +16,8 @@ from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evaluate import Evaluation, days_spanned
 from liqbt.evaluation.evidence import LEVELS, Evidence
 from liqbt.evaluation.inference.days import DaySums, draw, stream
-from liqbt.evaluation.inference.estimates import ScoreDetail
+from liqbt.evaluation.inference.estimates import POOLED, ScoreDetail
+from liqbt.evaluation.inference.markets import equivalent_markets
 from liqbt.evaluation.paired import (
     PairedDifference,
     can_be_paired,
@@ -44,8 +45,28 @@ def run_tables(
         "bands": [asdict(row) for row in first.bands],
         "sensitivities": sensitivities,
         "compared": list(_compared(done)),
+        **_pooling(done),
         **_visit_tables(first.evidence),
     }
+
+
+def _pooling(done: Study) -> dict[str, list[dict[str, Any]]]:
+    """Return how many independent markets each pooled row is worth; nothing where there is one."""
+    if len(done.first.evidence.markets) < 2:
+        return {}
+    parts: dict[Key, list[DaySums]] = {}
+    for key, days in _day_rows(done.evaluations):
+        if key.symbol != POOLED and days.n_days and not statistic_of(key.statistic).total:
+            parts.setdefault(key._replace(symbol=POOLED), []).append(days)
+    rows = [
+        {
+            **key._asdict(),
+            "markets": len(held),
+            "equivalent": equivalent_markets(held, duration_ns(key.horizon)),
+        }
+        for key, held in parts.items()
+    ]
+    return {"pooling": rows}
 
 
 def _compared(done: Study) -> Iterator[dict[str, Any]]:

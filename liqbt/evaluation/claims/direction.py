@@ -77,7 +77,7 @@ def _keys(world: Any, strength: float) -> dict[str, float]:
 
 TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0, 8.0),
-    measure="direction",
+    measure="direction.direction_effects",
     effects=("skill_per_day", "crowded_move"),
     beside=("near_return_1h", "first_side_gain", "first_side_skill"),
     keys=_keys,

@@ -77,8 +77,9 @@ CLAIM: Final = Claim(
 
 TRIAL: Final = Trial(
     strengths=(0.5, 1.0, 1.5, 2.0),
-    measure="levels",
+    measure="magnet.level_effects",
     effects=("dose_response_twin", "dose_response_raw"),
+    causal=True,
 )
 
 DRIFT: Final = Group(
