@@ -14,6 +14,7 @@ from liqbt.evaluation.claims.accuracy import claim_of
 from liqbt.evaluation.claims.claim import ClaimStatus, describe_claims
 from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
 from liqbt.evaluation.claims.register import CLAIMS, REGISTER, STATISTICS, statistic_of
+from liqbt.evaluation.claims.scale import OWN_SCALE
 from liqbt.evaluation.claims.verdict import find_score, power_at, verdict, verdicts
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.covariates import LANDMARK_DTYPE
@@ -35,6 +36,7 @@ MAGNET = dataclasses.replace(
     statistic="dose_response",
     horizon="24h",
     unit="share",
+    scale=OWN_SCALE,
     smallest_effect=0.02,
     least_value=0.02,
     least_bound=0.01,
