@@ -10,6 +10,7 @@ from liqbt.config.fields import format_duration
 from liqbt.config.schema import DISTANCE_BANDS, EvaluationOptions
 from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import Cascades
+from liqbt.evaluation.forced import Forced
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
@@ -122,6 +123,10 @@ class MarketInput:
         Rates, where they are fed.
     cascades : Cascades or None
         What began in each hour, where that is asked about.
+    forced : Forced or None
+        Forced notional of each hour, where liquidations are fed.
+    twin : sequence of Forecast or None
+        The price-only twin's maps, in order of issue.
     """
 
     symbol: str
@@ -131,3 +136,5 @@ class MarketInput:
     competing_maps: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)
     funding: Funding | None = None
     cascades: Cascades | None = None
+    forced: Forced | None = None
+    twin: Sequence[Forecast] | None = None

@@ -20,6 +20,7 @@ from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.forced import market_forced
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
@@ -340,8 +341,13 @@ def market_input(
     if symbol not in made:
         path = outcome_path(experiment, symbol, tape)
         events = experiment.symbols[symbol].events
-        made[symbol] = path, market_funding(tape.events), market_cascades(tape.events, path, events)
-    path, funding, cascades = made[symbol]
+        made[symbol] = (
+            path,
+            market_funding(tape.events),
+            market_cascades(tape.events, path, events),
+            market_forced(tape.events, path, events),
+        )
+    path, funding, cascades, forced = made[symbol]
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
@@ -349,6 +355,7 @@ def market_input(
         anchors=anchors_of(forecasts),
         funding=funding,
         cascades=cascades,
+        forced=forced,
     )
 
 
