@@ -296,14 +296,16 @@ class Evidence:
         ----------
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
-            `levels`: at the primary one. `structures`: other maps, there. `stated`: probabilities
-            that somebody stated, for episodes of the horizon.
+            `levels`: at the primary one. `structures`: other maps, there. `twin`: the price-only
+            twin's map. `stated`: probabilities that somebody stated, for episodes of the horizon.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
         if need == "structures":
             return primary and all(market.competing_maps for market in self.markets)
+        if need == "twin":
+            return all(market.twin for market in self.markets)
         if need == "models":
             return primary and len(self.models[0]) > 0
         if need == "stated":
