@@ -128,8 +128,6 @@ class MarketInput:
         What began in each hour, where that is asked about.
     forced : Forced or None
         Forced notional of each hour, where liquidations are fed.
-    twin : sequence of Forecast or None
-        The price-only twin's maps, in order of issue.
     """
 
     symbol: str
@@ -141,4 +139,3 @@ class MarketInput:
     funding: Funding | None = None
     cascades: Cascades | None = None
     forced: Forced | None = None
-    twin: Sequence[Forecast] | None = None

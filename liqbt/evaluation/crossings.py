@@ -22,7 +22,7 @@ from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.kernels.crossings import crossed_bins, crossed_mass
 from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.path import Censor, PricePath, watch
-from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
+from liqbt.types import HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 CROSSING_DTYPE: Final = np.dtype(
     [
@@ -32,8 +32,6 @@ CROSSING_DTYPE: Final = np.dtype(
         ("forced_usd", "<f8"),
         ("map_usd", "<f8"),
         ("twin_usd", "<f8"),
-        ("twin_beyond", "<f8"),
-        ("twin_before", "<f8"),
         ("reach", "<f8"),
         ("opposite", "<f8"),
         ("move", "<f8"),
@@ -141,14 +139,12 @@ def crossing_table(market: MarketInput, forecasts: Sequence[Forecast]) -> npt.ND
     out["known_ns"] = forced.known_ns[place][:, None]
     out["forced_usd"] = forced.usd[:, place].T
     bins = _bins(hours, path)
-    out["map_usd"] = _crossed(forecasts, hours.owner, hours, bins)[:, :, 0]
-    twin = np.full((*out.shape, 3), np.nan)
-    if market.twin is not None and len(market.twin):
+    out["map_usd"] = _crossed(forecasts, hours.owner, hours, bins)
+    out["twin_usd"] = np.nan
+    if market.twin:
         owner, fresh = _owner(np.array([f.at for f in market.twin], np.int64), hours.at)
-        twin = _crossed(market.twin, np.maximum(owner, 0), hours, bins)
-        twin[~fresh] = np.nan
-    for k, name in enumerate(("twin_usd", "twin_beyond", "twin_before")):
-        out[name] = twin[:, :, k]
+        held = _crossed(market.twin, np.maximum(owner, 0), hours, bins)
+        out["twin_usd"] = np.where(fresh[:, None], held, np.nan)
     _write_path(out, forecasts, hours, path)
     _write_bins(out, bins)
     return out.ravel()
@@ -192,22 +188,24 @@ def _chosen(hours: _Hours, keep: npt.NDArray[np.bool_]) -> _Hours:
 
 def _bins(hours: _Hours, path: PricePath) -> _Bins:
     """Return the bins that each hour crosses, bin by bin."""
-    found = crossed_bins(
+    origin = float(np.log(path.close[0])) - 0.5 * STEP  # no price is special, nor up or down
+    level, *rest = swings(path)
+    offset, inner, outer, *others = crossed_bins(
         hours.at,
-        np.column_stack([hours.low, hours.start, hours.high]),
+        np.column_stack([hours.low, hours.start, hours.high]) - origin,
         hours.first,
-        (path.end_ns, np.log(path.low), np.log(path.high), np.log(path.close)),
-        swings(path),
+        (path.end_ns, *(np.log(price) - origin for price in (path.low, path.high, path.close))),
+        (level - origin, *rest),
         (STEP, BAND, float(SWING_H)),
     )
-    return _Bins(*found)
+    return _Bins(offset, inner + origin, outer + origin, *others)
 
 
 def _crossed(
     forecasts: Sequence[Forecast], owner: IntArray, hours: _Hours, bins: _Bins
 ) -> FloatArray:
-    """Return what maps hold in the bins that hours cross, (n, 2, 3): see `crossed_mass`."""
-    out = np.zeros((len(owner), 2, 3))
+    """Return what maps hold in the bins that hours cross, (n, 2): see `crossed_mass`."""
+    out = np.zeros((len(owner), 2))
     grids = [forecasts[j].grid for j in owner.tolist()]
     kinds = {grid: k for k, grid in enumerate(dict.fromkeys(grids))}
     kind = np.array([kinds[grid] for grid in grids], np.int64)
@@ -228,8 +226,7 @@ def _crossed(
             row[:, : held.shape[1]] = held
         part = bins.of(mine) if len(kinds) > 1 else bins
         ends = [(x - anchor) / grid.step for x in (part.inner, part.outer)]
-        given = (part.offset, *ends, part.beyond, part.before)
-        out[mine] = crossed_mass(density, edges[: n + 1], mark, given)
+        out[mine] = crossed_mass(density, edges[: n + 1], mark, (part.offset, *ends))
     return out
 
 
@@ -283,9 +280,10 @@ def _past_extremes(at: IntArray, path: PricePath, past_ns: Ns) -> tuple[FloatArr
     shift = 0 if path.bar_ns else 1
     first = np.searchsorted(path.start_ns, at - past_ns + shift, "left")
     stop = np.searchsorted(path.end_ns, at, "right")
-    return window_extremes(
+    lowest, highest = window_extremes(
         np.log(path.low), np.log(path.high), first.astype(np.int64), stop.astype(np.int64)
     )
+    return np.asarray(lowest), np.asarray(highest)
 
 
 def swings(path: PricePath) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
@@ -303,9 +301,11 @@ def swings(path: PricePath) -> tuple[FloatArray, IntArray, IntArray, IntArray]:
     """
     first = int(path.start_ns[0]) // HOUR_NS
     shift = 0 if path.bar_ns else 1
-    hour = (path.end_ns - 1) // HOUR_NS - first if path.bar_ns else (
-        path.end_ns - shift
-    ) // HOUR_NS - first
+    hour = (
+        (path.end_ns - 1) // HOUR_NS - first
+        if path.bar_ns
+        else (path.end_ns - shift) // HOUR_NS - first
+    )
     n = int(hour.max()) + 1
     low, high = np.full(n, np.inf), np.full(n, -np.inf)
     known = hour >= 0

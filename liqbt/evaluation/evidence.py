@@ -7,7 +7,9 @@ that only those are made that the chosen statistics need:
 - *landmarks*: windows that do not overlap (`FIRST_SIDE_DTYPE`), with calibrated probabilities, and
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
-- *bins*: one distance on both sides of the mark, with the map's density and what was visited.
+- *bins*: one distance on both sides of the mark, with the map's density and what was visited;
+- *crossings*: an hour and a side (`CROSSING_DTYPE`): what the price crosses of each map, and what
+  was forced, with the models of it that walk forward.
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -33,8 +35,10 @@ from liqbt.evaluation.bins import (
 )
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
+from liqbt.evaluation.crossings import crossing_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
+from liqbt.evaluation.forced_models import ForcedModels, forced_models
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
@@ -297,7 +301,8 @@ class Evidence:
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
             `levels`: at the primary one. `structures`: other maps, there. `twin`: the price-only
-            twin's map. `stated`: probabilities that somebody stated, for episodes of the horizon.
+            twin's map. `crossings`: forced notional of some market, at the primary one. `stated`:
+            probabilities that somebody stated, for episodes of the horizon.
         horizon_ns : int
             Horizon.
         """
@@ -315,6 +320,8 @@ class Evidence:
             )
         if need == "levels":
             return primary
+        if need == "crossings":
+            return primary and any(market.forced is not None for market in self.markets)
         return need in ("episodes", "placebo", "landmarks", "bins")
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -442,6 +449,35 @@ class Evidence:
             rank_contrast(beside_bins(bins, source.forecasts, others))
             for others in source.competing_maps.values()
         ]
+
+    def crossings(self, market: int) -> Table:
+        """Return the hours of one market with what each map and the path say of them.
+
+        Those of `training` too, which come first. CROSSING_DTYPE; empty where no liquidation is
+        fed.
+        """
+
+        def make() -> Table:
+            source = self.markets[market]
+            early = [
+                f for one in self.training if one.symbol == source.symbol for f in one.forecasts
+            ]
+            return crossing_table(source, [*early, *source.forecasts])
+
+        found: Table = self._cached(("crossings", market), make)
+        return found
+
+    def forced_models(self, market: int) -> ForcedModels | None:
+        """Return the models of one market's forced notional; None where there is too little."""
+
+        def make() -> ForcedModels | None:
+            source = self.markets[market]
+            if not len(source.forecasts):
+                return None
+            return forced_models(self.crossings(market), source.forecasts[0].at)
+
+        found: ForcedModels | None = self._cached(("forced_models", market), make)
+        return found
 
 
 def landmark_tables(

@@ -9,7 +9,7 @@ ridge; medians and scales are those of the first fortnight, in which nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,12 +30,22 @@ PATH: Final = (
 )  # fmt: skip
 """What every model knows of an hour and side: see `CROSSING_DTYPE`. `forced_*` and `other_*` are
 the response of the hour before, and its mean over the day before, of this side and of the other."""
-STAND_INS: Final = ("uniform", "kernel", "fresh_2h", "fresh_24h")
-"""Maps that know the path alone."""
-MAPS: Final = (*STAND_INS, "map", "twin")
+_SCALES: Final = {"": 1.0, "_fine": 0.1, "_coarse": 10.0}
+"""At how many medians a stand-in bends. What is forced does not follow ln(1 + mass/s') of any: a
+map that knows the path alone, but bends elsewhere, would tell beside one that bends once."""
+
+
+def _scaled(*names: str) -> tuple[str, ...]:
+    return tuple(f"{name}{suffix}" for name in names for suffix in _SCALES)
+
+
+STAND_INS: Final = _scaled("uniform", "kernel", "fresh_2h", "fresh_24h")
+"""Maps that know the path alone, each at three scales; `uniform` and the like are at the median."""
+TWIN: Final = _scaled("twin")
+"""The price-only twin, at three scales."""
+MAPS: Final = (*STAND_INS, *TWIN, "map")
 """What may stand beside the path, by name."""
 
-_SOURCE: Final = {"map": "map_usd", "twin": "twin_usd"}
 _GAMMA_STEPS: Final = (8, 2)
 
 
@@ -73,6 +83,10 @@ class ForcedModels:
     def has_twin(self) -> bool:
         """Whether the twin had a map in these hours."""
         return bool(np.isfinite(self.table["twin_usd"]).any())
+
+    def beside(self, maps: Sequence[str]) -> FloatArray:
+        """Return what a model with the path and these maps knows of each row, (n, k)."""
+        return np.asarray(self.columns[:, _places(tuple(maps))])
 
     def fitted(self, beside: Sequence[str]) -> tuple[FloatArray, FloatArray]:
         """Return what the model with the path and these maps expects of each row, and its variance.
@@ -122,9 +136,9 @@ class ForcedModels:
         ½ e (ŷ_full − ŷ_other)/s², e and s² the residual and variance of `other`. Its mean is the
         information gain of Gaussian models whose coefficients are known: out of sample it is 0 for
         maps that tell nothing, while a realised gain is below it by what it costs to estimate one
-        coefficient more. The encompassing statistic of Harvey, Leybourne and Newbold (1998), Tests
-        for forecast encompassing, equation 4; for nested models Clark and West (2007), Approximately
-        normal tests for equal predictive accuracy in nested models, equation 2.1 (halved).
+        coefficient more. It is half the statistic of Harvey, Leybourne and Newbold (1998), Tests
+        for forecast encompassing; of nested models, of Clark and West (2007), Approximately normal
+        tests for equal predictive accuracy in nested models.
         """
         expected, variance = self.fitted(other)
         apart = self.fitted(full)[0] - expected
@@ -150,25 +164,26 @@ class ForcedModels:
         of `other`'s past. Hours of hundreds of times the median weigh in it by their size.
         """
         size = np.exp(self.response)
-        means, shape = zip(*(self._gamma_means(_places(tuple(b))) for b in (full, other)), strict=True)
+        found = [self._gamma_means(_places(tuple(beside))) for beside in (full, other)]
+        means, shape = [mean for mean, _ in found], found[1][1]
         gain = (np.log(means[1]) - np.log(means[0])) + size * (1.0 / means[1] - 1.0 / means[0])
-        return np.asarray(shape[1] * gain)[self.scored]
+        return np.asarray(shape * gain)[self.scored]
 
     def _gamma_means(self, place: IntArray) -> tuple[FloatArray, FloatArray]:
         x, size = self.columns[:, place], np.exp(self.response)
-        squares, _, _, _, _ = self._sums()
         day = self.at // DAY_NS
         week = (day - int(day[0])) // 7
         mean, shape = np.ones(len(size)), np.ones(len(size))
         prior = np.full(len(place), RIDGE)
         prior[0] = 1e-9
-        beta, steps = np.zeros(len(place)), _GAMMA_STEPS[0]
-        beta[0] = float(self.response.mean()) if not self.scored.any() else 0.0
+        beta, steps = None, _GAMMA_STEPS[0]
         for each in np.unique(week[self.scored]):
             mine = week == each
             past = self.usable_day <= int(day[mine][0])
             known = x[past]
             gram = known.T @ known + np.diag(prior)
+            if beta is None:
+                beta = np.linalg.solve(gram, known.T @ self.response[past])
             for _ in range(steps):
                 expected = np.exp(np.clip(known @ beta, -2.0, 12.0))
                 slope = known.T @ (size[past] / expected - 1.0) - prior * beta
@@ -212,7 +227,7 @@ def forced_models(table: npt.NDArray[Any], scored_from: Ns) -> ForcedModels | No
     columns = np.column_stack(
         [
             *_path_columns(rows, response),
-            *(_logged(rows[_SOURCE.get(name, name)], early) for name in MAPS),
+            *_map_columns(rows, early),
         ]
     )
     centre, width = columns[early].mean(axis=0), columns[early].std(axis=0)
@@ -227,11 +242,19 @@ def forced_models(table: npt.NDArray[Any], scored_from: Ns) -> ForcedModels | No
     )
 
 
-def _logged(values: FloatArray, early: npt.NDArray[np.bool_]) -> FloatArray:
-    """Return ln(1 + value/s), s the median of what is positive early on; NaN counts as 0."""
+def _logged(values: FloatArray, early: npt.NDArray[np.bool_], scale: float = 1.0) -> FloatArray:
+    """Return ln(1 + value/s), s so many medians of what is positive early on; NaN counts as 0."""
     held = np.nan_to_num(values)
     positive = held[early & (held > 0.0)]
-    return np.log1p(held / (float(np.median(positive)) if len(positive) else 1.0))
+    return np.log1p(held / (scale * float(np.median(positive)) if len(positive) else 1.0))
+
+
+def _map_columns(rows: npt.NDArray[Any], early: npt.NDArray[np.bool_]) -> Iterator[FloatArray]:
+    """Yield the columns of `MAPS`."""
+    for name in ("uniform", "kernel", "fresh_2h", "fresh_24h", "twin_usd"):
+        for scale in _SCALES.values():
+            yield _logged(rows[name], early, scale)
+    yield _logged(rows["map_usd"], early)
 
 
 def _path_columns(rows: npt.NDArray[Any], response: FloatArray) -> list[FloatArray]:

@@ -32,11 +32,7 @@ FAULTS: Final[Mapping[Kind, str]] = {
 
 
 def event_columns(
-    world: World,
-    truth: Truth,
-    seed: int | np.random.SeedSequence,
-    symbol: int,
-    others: FloatArray | None = None,
+    world: World, truth: Truth, seed: int | np.random.SeedSequence, symbol: int
 ) -> dict[Kind, Columns]:
     """Return the columns of every kind that the world publishes, without venue and symbol.
 
@@ -50,8 +46,6 @@ def event_columns(
         Root seed: idle volume, depth and faults have streams of their own.
     symbol : int
         The symbol's place in `world.symbols`.
-    others : ndarray of float64, shape (steps + 1,), optional
-        Open interest of others, lots, where the world publishes a part of it.
     """
     feed = world.feed
     out = {Kind.MARK: _mark_bars(world, truth) if feed.mark_bars else _mark_points(world, truth)}
@@ -61,7 +55,7 @@ def event_columns(
             out[Kind.BAR] = _bars(world, truth, bought + sold)
         if feed.trades:
             out[Kind.TRADE] = _trades(world, truth, bought, sold)
-    out[Kind.OPEN_INTEREST] = _open_interest(world, truth, others)
+    out[Kind.OPEN_INTEREST] = _open_interest(world, truth)
     if feed.liquidations:
         out[Kind.LIQUIDATION] = _liquidations(world, truth)
     if feed.totals_every_s:
@@ -147,14 +141,12 @@ def _trades(world: World, truth: Truth, bought: FloatArray, sold: FloatArray) ->
     return {name: values[kept] for name, values in columns.items()}
 
 
-def _open_interest(world: World, truth: Truth, others: FloatArray | None) -> Columns:
+def _open_interest(world: World, truth: Truth) -> Columns:
     """Open interest, sampled, in coins and at the mark in USD; polled, so known late."""
     every = world.feed.oi_every_s // world.step_s
-    lots = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])[::every]
-    if others is not None:
-        share = world.feed.oi_of_others
-        lots = np.rint(lots ** (1.0 - share) * others[::every] ** share)
-    coins = lots * world.traders.lot_coins
+    own = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])
+    lots = truth.published_lots if truth.published_lots.size else own
+    coins = lots[::every] * world.traders.lot_coins
     mark = truth.path_price[:: world.substeps][::every]
     return {
         **_clocks(_edges(world, world.feed.oi_every_s), world.feed.oi_latency_s),

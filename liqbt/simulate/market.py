@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,9 +82,9 @@ def simulate(world: World, *, seed: int | np.random.SeedSequence) -> Market:
         others = None
         if world.feed.oi_of_others > 0:
             others = _others(world, seed, i, common, record.price)
-        truth[symbol] = truth_of(world, sigma_1d, book, record, symbol)
+        truth[symbol] = truth_of(world, sigma_1d, book, record, symbol, others)
         del book, record
-        columns.append(event_columns(world, truth[symbol], seed, i, others))
+        columns.append(event_columns(world, truth[symbol], seed, i))
     return Market(world=world, tables=_tables(world, columns), truth=truth)
 
 
@@ -95,7 +96,8 @@ def _others(
     path: FloatArray,
 ) -> FloatArray:
     """Return the open interest of another crowd on the same path, lots, from the start on."""
-    apart = replace(world, mechanisms=Mechanisms(), oi_volatility=0.0)
+    calm: dict[str, Any] = {"mechanisms": Mechanisms(), "oi_volatility": 0.0}
+    apart = replace(world, **calm)
     price = draw_price(apart, seed, symbol, common)
     price.noise[1:] = np.diff(np.log(path))
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)

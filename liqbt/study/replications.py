@@ -13,7 +13,9 @@ from liqbt.evaluation.claims.register import STATISTICS, TRIALS
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.effects.direction import direction_effects
+from liqbt.simulate.effects.location import location_effects
 from liqbt.simulate.effects.magnet import level_effects
+from liqbt.simulate.effects.placement import placement_effects
 from liqbt.simulate.effects.values import Effect
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
@@ -30,6 +32,8 @@ RAN_AWAY: Final = "ran_away"
 MEASURES: Final[dict[str, Callable[..., tuple[Effect, ...]]]] = {
     "levels": level_effects,
     "direction": direction_effects,
+    "location": location_effects,
+    "placement": placement_effects,
 }
 """What measures a planted mechanism from the truth, by `Trial.measure`."""
 

@@ -34,7 +34,7 @@ def crossed_mass(
     density: npt.NDArray[np.float32],
     edges: IntArray,
     mark: FloatArray,
-    bins: tuple[IntArray, FloatArray, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+    bins: tuple[IntArray, FloatArray, FloatArray],
 ) -> FloatArray:
     """Return what maps hold in the bins that hours cross.
 
@@ -46,17 +46,17 @@ def crossed_mass(
         Edges of the entries, in bins outward.
     mark : ndarray of float64, shape (n, 2)
         Where the entries of either row begin, in bins of the map's grid.
-    bins : (first, inner, outer, beyond, before)
+    bins : (first, inner, outer)
         `first` of shape (2 n + 1,): of hour i and row r the bins `first[2 i + r]` to the next; the
-        ends of their crossed parts, in bins of the map's grid; whether each is near a swing.
+        ends of their crossed parts, in bins of the map's grid.
 
     Returns
     -------
-    ndarray of float64, shape (n, 2, 3)
-        In all bins, in those just beyond a swing, and in those just before one.
+    ndarray of float64, shape (n, 2)
+        USD.
     """
-    first, inner, outer, beyond, before = bins
-    out = np.zeros((len(density), 2, 3))
+    first, inner, outer = bins
+    out = np.zeros((len(density), 2))
     held = np.zeros(density.shape[2] + 1)
     for i in range(len(density)):
         for row in range(2):
@@ -68,10 +68,8 @@ def crossed_mass(
             sign = 1.0 if row else -1.0
             for b in range(start, stop):
                 far = _mass_within(held, edges, sign * (outer[b] - mark[i, row]))
-                mass = far - _mass_within(held, edges, sign * (inner[b] - mark[i, row]))
-                out[i, row, 0] += mass
-                out[i, row, 1] += mass if beyond[b] else 0.0
-                out[i, row, 2] += mass if before[b] else 0.0
+                near = _mass_within(held, edges, sign * (inner[b] - mark[i, row]))
+                out[i, row] += far - near
     return out
 
 
@@ -101,7 +99,9 @@ def crossed_bins(
     path: tuple[IntArray, FloatArray, FloatArray, FloatArray],
     swings: tuple[FloatArray, IntArray, IntArray, IntArray],
     settings: tuple[float, float, float],
-) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+) -> tuple[
+    IntArray, FloatArray, FloatArray, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]
+]:
     """Return the bins that each hour crosses on both sides of the price that it began at.
 
     Parameters
@@ -133,10 +133,10 @@ def crossed_bins(
         Whether it lies just beyond, just before a swing of its side.
     """
     step, band, least = settings
-    end_ns, low, high, close = path
+    _, low, high, _ = path
     level, side_of, from_ns, until_ns = swings
-    origin = int(math.floor(low.min() / step)) - 1
-    last = np.full(int(math.floor(high.max() / step)) + 2 - origin, NEVER)
+    origin = math.floor(low.min() / step) - 1
+    last = np.full(math.floor(high.max() / step) + 2 - origin, NEVER)
     passed = np.zeros(len(level), np.bool_)
     standing = np.zeros(len(level))
     offset = np.zeros(2 * len(at) + 1, np.int64)
@@ -159,7 +159,7 @@ def crossed_bins(
                     standing[n_standing] = level[k]
                     n_standing += 1
             lowest, highest = (ends[i, 1], ends[i, 2]) if row else (ends[i, 0], ends[i, 1])
-            for b in range(int(math.floor(lowest / step)), int(math.floor(highest / step)) + 1):
+            for b in range(math.floor(lowest / step), math.floor(highest / step) + 1):
                 below, above = max(lowest, b * step), min(highest, (b + 1) * step)
                 if above <= below:
                     continue
@@ -201,6 +201,6 @@ def _visit(
     end_ns, low, high, close = path
     before = close[entry - 1] if entry else close[entry]
     lowest, highest = min(low[entry], before), max(high[entry], before)
-    for b in range(int(math.floor(lowest / step)), int(math.floor(highest / step)) + 1):
+    for b in range(math.floor(lowest / step), math.floor(highest / step) + 1):
         if 0 <= b - origin < len(last):
             last[b - origin] = end_ns[entry]
