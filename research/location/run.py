@@ -142,14 +142,13 @@ def feeds(root: Path) -> None:
         common = sorted(set(held[one]) & set(held[other]))
         a, b = (np.array([held[key][hour] for hour in common]) for key in (one, other))
         equal = np.isclose(a, b, rtol=1e-6, atol=0.01).all(axis=1)
-        both = np.stack([a.sum(axis=1), b.sum(axis=1)])
-        apart = np.abs(np.diff(both, axis=0)[0]) > 0.1 * both.max(axis=0)
+        apart = np.abs(a - b) > 0.1 * np.maximum(a, b)
         logs = [np.log1p(x / np.median(x[x > 0])).ravel() for x in (a, b)]
         slope = np.cov(*logs)[0, 1] / np.var(logs[1], ddof=1)
         print(
-            f"{one} and {other}: {len(common)} hours, equal {equal.mean():.1%}, total off by more "
-            f"than 10 % {apart.mean():.1%}, correlation of logarithms "
-            f"{np.corrcoef(*logs)[0, 1]:.3f}, slope {slope:.3f}"
+            f"{one} and {other}: {len(common)} hours, equal {equal.mean():.1%}, off by more than "
+            f"10 % {apart.mean():.1%} of hours and sides, {apart.any(axis=1).mean():.1%} of hours; "
+            f"correlation of logarithms {np.corrcoef(*logs)[0, 1]:.3f}, slope {slope:.3f}"
         )
 
 
