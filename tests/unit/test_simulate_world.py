@@ -156,8 +156,9 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
         )
         assert worlds[path.stem].name == path.stem
     nuisances = {"gbm", "stochastic_volatility", "momentum", "mean_reversion", "jumps", "drift",
-                 "oi_linked_volatility", "regimes", "throttled", "delayed"}  # fmt: skip
-    assert set(worlds) == {"baseline", "placement"} | set(MECHANISMS) | nuisances
+                 "oi_linked_volatility", "regimes", "throttled", "delayed", "others"}  # fmt: skip
+    named = {"baseline", "placement", "location"}
+    assert set(worlds) == named | set(MECHANISMS) | nuisances
     base = worlds["baseline"]
     assert base == World(name="baseline")
     for name, world in worlds.items():
@@ -169,7 +170,7 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
             assert replace(world, name="baseline", mechanisms=base.mechanisms) == base
         if name in nuisances:
             changed = world.price != base.price
-            assert changed == (name not in ("throttled", "delayed"))
+            assert changed == (name not in ("throttled", "delayed", "others"))
             assert (world.feed != base.feed) == (not changed)
             assert (world.traders, world.exchange) == (base.traders, base.exchange)
 
