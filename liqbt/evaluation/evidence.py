@@ -9,7 +9,8 @@ that only those are made that the chosen statistics need:
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
 - *bins*: one distance on both sides of the mark, with the map's density and what was visited;
 - *bursts*: moments at which positions were forced, and moments at which none were, with what led
-  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`).
+  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
+- *walls*: bands of published depth before clusters (`WalledClusters`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -55,6 +56,7 @@ from liqbt.evaluation.nulls.placebo import (
 )
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
+from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -307,11 +309,13 @@ class Evidence:
             `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
             `levels`: at the primary one. `structures`: other maps, there. `stated`: probabilities
             that somebody stated, for episodes of the horizon. `bursts`, `burst_hours`: forced flow
-            of any market, at the primary one.
+            of any market, and `depth`, at the primary one.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need == "depth":
+            return primary and any(market.depth is not None for market in self.markets)
         if need in ("bursts", "burst_hours"):
             made = self.bursts if need == "bursts" else self.burst_hours
             return primary and any(made(i) is not None for i in range(len(self.markets)))
@@ -460,6 +464,14 @@ class Evidence:
             return None if bursts is None else next_levels(self.markets[market], bursts)
 
         found: NextLevels | None = self._cached(("next levels", market), make)
+        return found
+
+    def walled_clusters(self, market: int) -> WalledClusters | None:
+        """Return the bands of depth before clusters; None where no depth is fed."""
+        found: WalledClusters | None = self._cached(
+            ("walled clusters", market),
+            lambda: walled_clusters(self.markets[market], self.config),
+        )
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:

@@ -16,6 +16,7 @@ from liqbt.simulate.effects.direction import direction_effects
 from liqbt.simulate.effects.fuel import fuel_effects
 from liqbt.simulate.effects.magnet import level_effects
 from liqbt.simulate.effects.values import Effect
+from liqbt.simulate.effects.walls import held_effects
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
 from liqbt.study.replicate import Replication, replicate, world_experiment
@@ -32,6 +33,7 @@ MEASURES: Final[dict[str, Callable[..., tuple[Effect, ...]]]] = {
     "levels": level_effects,
     "direction": direction_effects,
     "fuel": fuel_effects,
+    "walls": held_effects,
 }
 """What measures a planted mechanism from the truth, by `Trial.measure`."""
 
