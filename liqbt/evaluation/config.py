@@ -120,6 +120,9 @@ class MarketInput:
     competing_maps : mapping of str to sequence of Forecast
         Other maps of the same market by their names (structural ones), issued at least at the
         landmarks of 24 h: what the dose-response must survive beside. None by default.
+    twin : sequence of Forecast or None
+        What the estimator's price-only twin issued, at least at the times of `forecasts` that it
+        did not decline: what the price path alone would have drawn. None: there is no twin.
     funding : Funding or None
         Rates, where they are fed.
     cascades : Cascades or None
@@ -135,6 +138,7 @@ class MarketInput:
     path: PricePath
     anchors: Anchors | None = None
     competing_maps: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)
+    twin: Sequence[Forecast] | None = None
     funding: Funding | None = None
     cascades: Cascades | None = None
     forced: Forced | None = None

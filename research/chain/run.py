@@ -14,6 +14,7 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from liqbt.evaluation.claims.register import STATISTICS, TRIALS
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.world import World
 from liqbt.study.replicate import replicate, world_experiment
-from liqbt.study.replications import MEASURES, market_seed
+from liqbt.study.replications import market_seed
 from liqbt.study.worlds import load_world
 
 WORLDS = Path(__file__).resolve().parent.parent.parent / "liqbt" / "data" / "worlds"
@@ -34,11 +35,14 @@ NUISANCE = (
     "gbm",
     "stochastic_volatility",
     "momentum",
+    "momentum_slow",
     "mean_reversion",
     "jumps",
     "drift",
     "oi_linked_volatility",
     "regimes",
+    "regimes_strong",
+    "other_traders",
 )
 OTHERS = (
     "magnet",
@@ -55,7 +59,6 @@ OTHERS = (
 def cases(claim: str) -> dict[str, World]:
     """Return the worlds in which a claim's test is tried, by the name of the case."""
     plain = {name: load_world(WORLDS / f"{name}.yaml") for name in (*NUISANCE, *OTHERS, claim)}
-    regimes = plain["regimes"]
     trial = TRIALS[claim]
     found = {
         f"{claim} {strength:g}": replace(plain[claim], **trial.keys(plain[claim], strength))
@@ -92,7 +95,8 @@ def market(claim: str, world: World, number: int) -> dict[str, Any]:
         for d in done.evaluation.details
         if d.score.symbol == POOLED
     }  # fmt: skip
-    measured = MEASURES[TRIALS[claim].measure](done.truths, mechanism=world.name)
+    name = TRIALS[claim].measure.replace(".", ":")
+    measured = resolve_name(f"liqbt.simulate.effects.{name}")(done.truths, mechanism=world.name)
     truth = {e.statistic: e.value for e in measured if e.statistic in TRIALS[claim].effects}
     return {"scores": scores, "truth": truth}
 

@@ -26,7 +26,7 @@ from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.evaluation.inference.slopes import slope_days
 from liqbt.evaluation.statistic import POINTS, Cell, Group, Reading, Statistic
-from liqbt.evaluation.walls import WalledClusters
+from liqbt.evaluation.walls import WINDOW_NS, WalledClusters
 
 CLAIM: Final = Claim(
     id="wall",
@@ -36,6 +36,7 @@ CLAIM: Final = Claim(
     "same of the mirror image",
     null="0: with a wall and without the price goes through equally often",
     statistic="wall_holds",
+    horizon="4h",
     unit="share",
     smallest_effect=0.05,
     pass_rule="97.5 % lower bound above 0: the registered sign is that walls hold",
@@ -53,7 +54,13 @@ def _keys(_: Any, strength: float) -> dict[str, float]:
 
 
 TRIAL: Final = Trial(
-    strengths=(0.1, 0.3, 1.0), measure="walls", effects=("held_twin", "held_mirror"), keys=_keys
+    strengths=(0.1, 0.3, 1.0),
+    measure="walls.held_effects",
+    effects=("held_twin", "held_mirror"),
+    keys=_keys,
+    nulls=("decoys",),
+    causal=True,
+    oracle=False,
 )
 
 HELD: Final = Group(
@@ -106,5 +113,6 @@ STATISTICS: Final = (
         ),
         effect="Caused: passed less often within 4 h, share",
         conditional=False,
+        horizon_ns=WINDOW_NS,
     ),
 )
