@@ -58,21 +58,17 @@ OTHERS = (
 
 def cases(claim: str) -> dict[str, World]:
     """Return the worlds in which a claim's test is tried, by the name of the case."""
-    plain = {name: load_world(WORLDS / f"{name}.yaml") for name in (*NUISANCE, *OTHERS, claim)}
+    plain = {name: load_world(WORLDS / f"{name}.yaml") for name in (*NUISANCE, *OTHERS)}
     trial = TRIALS[claim]
+    planted = load_world(WORLDS / f"{trial.world}.yaml")
     found = {
-        f"{claim} {strength:g}": replace(plain[claim], **trial.keys(plain[claim], strength))
+        f"{claim} {strength:g}": replace(planted, **{trial.world: strength})
         for strength in trial.strengths
     }
     found |= {name: plain[name] for name in (*NUISANCE, *OTHERS)}
-    found["momentum, 48 h"] = replace(plain["momentum"], momentum_half_life_h=48.0)
-    found["regimes, twice the drift"] = replace(
-        regimes, regime_drift=2 * regimes.price.regime_drift
-    )
     if claim == "chain":
         found["impact"] = load_world(WORLDS / "impact.yaml")
-        year = replace(plain["chain"], days=365, **trial.keys(plain["chain"], 0.1))
-        found["chain 0.1, 365 days"] = year
+        found["chain 0.1, 365 days"] = replace(planted, days=365, fuel=0.1)
     else:  # walls that hold nothing stand before the same clusters
         shown = {"depth_every_s": 3600, "depth_decoys": 0.3}
         found = {

@@ -29,7 +29,7 @@ volatility as in Aitken (1935), On least squares and linear combination of obser
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -63,18 +63,12 @@ CLAIM: Final = Claim(
 """The smallest effect that matters: 1 % of open interest, forced, that moves the price by less than
 10 bp does not pay one round trip at the taker's fee of 5 bp."""
 
-
-def _keys(_: Any, strength: float) -> dict[str, float]:
-    """Return the key that plants it: the impact of forced flow alone."""
-    return {"fuel": strength}
-
-
 TRIAL: Final = Trial(
     strengths=(0.1, 0.2, 0.3, 0.6),
     measure="fuel.fuel_effects",
     effects=("after_forced_pushed", "after_forced"),
     beside=("next_cluster_sooner", "forced_push_hours"),
-    keys=_keys,
+    world="fuel",
     causal=True,
     oracle=False,
 )

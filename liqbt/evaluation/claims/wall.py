@@ -16,7 +16,7 @@ to, there is no wall without a cluster to compare them with (decision 0036).
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -47,17 +47,11 @@ CLAIM: Final = Claim(
 """Five points are the least that would change what is done at a cluster: at a typical one, passed
 one time in four within four hours, that is every fifth of these times."""
 
-
-def _keys(_: Any, strength: float) -> dict[str, float]:
-    """Return the key that plants it: what a wall absorbs."""
-    return {"walls": strength}
-
-
 TRIAL: Final = Trial(
     strengths=(0.1, 0.3, 1.0),
     measure="walls.held_effects",
     effects=("held_twin", "held_mirror"),
-    keys=_keys,
+    world="walls",
     nulls=("decoys",),
     causal=True,
     oracle=False,
