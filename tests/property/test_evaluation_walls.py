@@ -15,7 +15,11 @@ from liqbt.evaluation.claims.wall import held_days
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.depth import WALL, market_depth
 from liqbt.evaluation.walls import BEHIND, WINDOW_NS, walled_clusters
-from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, MINUTE_NS, Kind
+from liqbt.simulate.market import simulate
+from liqbt.simulate.world import World
+from liqbt.tape.build import tape_from_tables
+from liqbt.tape.values import Selection
+from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, MINUTE_NS, Instrument, Kind
 
 START = 19_700 * DAY_NS
 STEP = 5 * MINUTE_NS
@@ -143,3 +147,15 @@ def test_a_planted_wall_is_found_at_its_size():
         held = -0.3 * one.wall + 0.01 * rng.standard_normal(len(one.wall))
         planted = replace(one, passed=held)
         assert held_days(planted).ratio == pytest.approx(0.3, abs=0.01)
+
+
+def test_decoys_are_shown_and_move_nothing():
+    world = World(name="small", days=3, warmup_days=1, depth_every_s=3600)
+    plain, shown = (simulate(replace(world, depth_decoys=p), seed=4) for p in (0.0, 0.5))
+    for kind, table in plain.tables.items():
+        assert (kind == Kind.DEPTH) != table.equals(shown.tables[kind])
+    np.testing.assert_array_equal(plain.truth["SIM"].path_price, shown.truth["SIM"].path_price)
+    selection = Selection(kinds={Kind.DEPTH: (Instrument("simulated", "SIM"),)})
+    depths = [market_depth(tape_from_tables(m.tables, selection).events) for m in (plain, shown)]
+    assert not depths[0].wall.any()
+    assert 0.02 < depths[1].wall.mean() < 0.3
