@@ -13,7 +13,8 @@ that only those are made that the chosen statistics need:
   to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
 - *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed;
 - *crossings*: an hour and a side (`CROSSING_DTYPE`): what the price crosses of each map, and what
-  was forced, with the models of it that walk forward.
+  was forced, with the models of it that walk forward;
+- *walls*: bands of published depth before clusters (`WalledClusters`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -65,6 +66,7 @@ from liqbt.evaluation.nulls.placebo import (
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
 from liqbt.evaluation.touches import Matched, touch_table
+from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -317,16 +319,18 @@ class Evidence:
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
             landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
             maps that stand beside the market's own. `stated`: probabilities that somebody stated,
-            for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
-            primary one. `touches`: there, of a path that is fine enough to show them.
-            `crossings`: forced notional of some market, at the primary one.
+            for episodes of the horizon. `bursts`, `burst_hours`, `depth`: forced flow, and depth,
+            of any market. `crossings`: its forced notional by the hour, at the primary one.
+            `touches`: there, of a path that is fine enough to show them.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need == "depth":
+            return any(market.depth is not None for market in self.markets)
         if need in ("bursts", "burst_hours"):
             made = self.bursts if need == "bursts" else self.burst_hours
-            return primary and any(made(i) is not None for i in range(len(self.markets)))
+            return any(made(i) is not None for i in range(len(self.markets)))
         if need == "structures":
             return all(market.competing_maps for market in self.markets)
         if need == "twin":
@@ -487,6 +491,14 @@ class Evidence:
             return None if bursts is None else next_levels(self.markets[market], bursts)
 
         found: NextLevels | None = self._cached(("next levels", market), make)
+        return found
+
+    def walled_clusters(self, market: int) -> WalledClusters | None:
+        """Return the bands of depth before clusters; None where no depth is fed."""
+        found: WalledClusters | None = self._cached(
+            ("walled clusters", market),
+            lambda: walled_clusters(self.markets[market], self.config),
+        )
         return found
 
     def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
