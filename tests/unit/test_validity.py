@@ -28,7 +28,7 @@ from liqbt.study.replications import RAN_AWAY
 from liqbt.validity.campaign import run_campaign
 from liqbt.validity.candles import absent
 from liqbt.validity.cells import oracle_seen, size_cells
-from liqbt.validity.jobs import BATCH, PLANTED, Job, campaign_jobs, one_batch
+from liqbt.validity.jobs import BATCH, PLANTED, POWER_DAYS, Job, campaign_jobs, one_batch
 from liqbt.validity.power import power_points, smallest_found
 from liqbt.validity.summary import describe_document, gate_document
 from liqbt.validity.validate import pinned_batches
@@ -213,7 +213,8 @@ def test_a_market_whose_price_ran_away_counts_as_found(monkeypatch):
 def test_a_part_of_a_campaign_is_a_part_of_each_world():
     jobs = campaign_jobs(1000)
     assert len({job.key for job in jobs}) == len(jobs)
-    first = {job.world for job in jobs[: len(NUISANCE) + 17]}
+    tried = 1 + len(POWER_DAYS) * sum(map(len, PLANTED.values()))  # an oracle, and strengths
+    first = {job.world for job in jobs[: len(NUISANCE) + tried]}
     assert first == {*NUISANCE, *PLANTED}
     sizes = [job for job in jobs if job.role == "size"]
     assert len(sizes) * BATCH == 8000
