@@ -10,6 +10,7 @@ from liqbt.config.fields import format_duration
 from liqbt.config.schema import DISTANCE_BANDS, EvaluationOptions
 from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import Cascades
+from liqbt.evaluation.forced import Forced
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
@@ -125,6 +126,8 @@ class MarketInput:
         Rates, where they are fed.
     cascades : Cascades or None
         What began in each hour, where that is asked about.
+    forced : Forced or None
+        What was liquidated, where that is fed.
     """
 
     symbol: str
@@ -135,3 +138,4 @@ class MarketInput:
     twin: Sequence[Forecast] | None = None
     funding: Funding | None = None
     cascades: Cascades | None = None
+    forced: Forced | None = None

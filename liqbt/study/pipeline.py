@@ -20,6 +20,7 @@ from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.forced import market_forced
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
@@ -407,7 +408,8 @@ def market_input(
     forecasts : sequence of Forecast
         Everything that was issued.
     shared : dict, optional
-        Holds the prices, and what began in each hour, for the next estimator of the same tape.
+        Holds the prices, and what began and was forced in each hour, for the next estimator of the
+        same tape.
     name : str
         Of the estimator; empty: the first. Its maps are believed, and nothing else that it says.
     twin : sequence of Forecast, optional
@@ -423,8 +425,13 @@ def market_input(
     if symbol not in made:
         path = outcome_path(experiment, symbol, tape)
         events = experiment.symbols[symbol].events
-        made[symbol] = path, market_funding(tape.events), market_cascades(tape.events, path, events)
-    path, funding, cascades = made[symbol]
+        made[symbol] = (
+            path,
+            market_funding(tape.events),
+            market_cascades(tape.events, path, events),
+            market_forced(tape.events, path, events),
+        )
+    path, funding, cascades, forced = made[symbol]
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
@@ -433,6 +440,7 @@ def market_input(
         twin=None if twin is None else believed(experiment, symbol, twin, tape, name),
         funding=funding,
         cascades=cascades,
+        forced=forced,
     )
 
 

@@ -19,6 +19,7 @@ from shell import call
 
 from liqbt.config.fields import instant_ns
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.first_passage import FIRST_SIDE_DTYPE
 from liqbt.learn.models import predict_landmarks
@@ -103,7 +104,7 @@ def test_a_registration_says_what_it_fixes_and_when(card):
     assert said["date"] == "2026-01-05"
     assert said["hash"] == card.stem
     assert tuple(said["fixed"]) == PARTS
-    assert set(said["fixed"]["claims"]) == {"visit", "magnet", "direction"}
+    assert set(said["fixed"]["claims"]) == {claim.id for claim in CLAIMS}
     assert said["holdout"]["start"] == "2025-01-13T00:00:00+00:00"
     assert said["of"] == ["world small seed 3: simulated/SIM"]
     assert said["configuration"]["evaluation"]["horizons"] == ["4h", "24h"]
