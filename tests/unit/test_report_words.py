@@ -307,11 +307,13 @@ def test_what_statistics_ask_of_the_report_is_there() -> None:
 def test_a_claim_that_is_new_is_told_by_its_label(run: FakeRun) -> None:
     hit = find(run.scores, "hit_rate", "BTCUSDT", "24h")
     assert hit is not None
-    decides = replace(hit, statistic="first_side_gain", value=0.02, null=0.0, mde=0.014)
+    decides = replace(hit, statistic="near_jumps", value=0.02, null=0.0, mde=0.014)
     decides = replace(decides, ci_low=0.01, ci_high=0.03)
     plain = [replace(known, reading=None) for known in STATISTICS if known.id == decides.statistic]
     [told] = sentences(replace(run, scores=(decides,)), "BTCUSDT", "24h", plain)
-    assert told.startswith(f"{plain[0].label}: +20 [+10, +30] millinats. The interval lies above")
+    assert told.startswith(
+        f"{plain[0].label}: +0.020 [+0.010, +0.030] σ a day. The interval lies above"
+    )
     other = replace(decides, null=0.015)
     [told] = sentences(replace(run, scores=(other,)), "BTCUSDT", "24h", plain)
-    assert "The interval contains +15.0 millinats: no effect found" in told
+    assert "The interval contains +0.015 σ a day: no effect found" in told

@@ -29,6 +29,7 @@ from scipy.special import ndtr
 
 from liqbt.evaluation.bins import ResponseBins
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
+from liqbt.evaluation.claims.scale import CausalScale
 from liqbt.evaluation.claims.visit import (
     GROUPS,
     OVER_WALK,
@@ -65,8 +66,11 @@ CLAIM: Final = Claim(
     "that no control knows",
     statistic="near_drift",
     horizon="4h",
-    unit="σ a day",
-    smallest_effect=0.25,
+    unit="share",
+    smallest_effect=0.06,
+    scale=CausalScale(
+        per_unit=0.24, error=0.08, effect="visits within a day, densest less sparsest level"
+    ),
     least_bound=0.2,
     specific="near_drift_specific",
     pass_rule="97.5 % lower bound above 0.2 σ a day",
