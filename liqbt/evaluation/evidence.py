@@ -8,8 +8,13 @@ that only those are made that the chosen statistics need:
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
 - *bins*: one distance on both sides of the mark, with the map's density and what was visited;
+- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
+- *bursts*: moments at which positions were forced, and moments at which none were, with what led
+  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
+- *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed;
 - *crossings*: an hour and a side (`CROSSING_DTYPE`): what the price crosses of each map, and what
-  was forced, with the models of it that walk forward.
+  was forced, with the models of it that walk forward;
+- *walls*: bands of published depth before clusters (`WalledClusters`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -26,6 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.evaluation.accuracy.hits import Reading, market_readings
+from liqbt.evaluation.accuracy.landmarks import every_landmark, phases, scored_span_ns
 from liqbt.evaluation.bins import (
     ResponseBins,
     anchors_of,
@@ -33,12 +40,20 @@ from liqbt.evaluation.bins import (
     rank_contrast,
     response_bins,
 )
+from liqbt.evaluation.bursts import (
+    Bursts,
+    NextLevels,
+    hour_bursts,
+    instant_bursts,
+    next_levels,
+)
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
 from liqbt.evaluation.crossings import crossing_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
 from liqbt.evaluation.forced_models import ForcedModels, forced_models
+from liqbt.evaluation.hours import Hours, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
@@ -50,6 +65,8 @@ from liqbt.evaluation.nulls.placebo import (
 )
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
+from liqbt.evaluation.touches import Matched, touch_table
+from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -299,16 +316,23 @@ class Evidence:
         Parameters
         ----------
         need : str
-            `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
-            `levels`: at the primary one. `structures`: other maps, there. `twin`: the price-only
-            twin's map. `crossings`: forced notional of some market, at the primary one. `stated`:
-            probabilities that somebody stated, for episodes of the horizon.
+            `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
+            landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
+            maps that stand beside the market's own. `stated`: probabilities that somebody stated,
+            for episodes of the horizon. `bursts`, `burst_hours`, `depth`: forced flow, and depth,
+            of any market. `crossings`: its forced notional by the hour, at the primary one.
+            `touches`: there, of a path that is fine enough to show them.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need == "depth":
+            return any(market.depth is not None for market in self.markets)
+        if need in ("bursts", "burst_hours"):
+            made = self.bursts if need == "bursts" else self.burst_hours
+            return any(made(i) is not None for i in range(len(self.markets)))
         if need == "structures":
-            return primary and all(market.competing_maps for market in self.markets)
+            return all(market.competing_maps for market in self.markets)
         if need == "twin":
             return all(market.twin for market in self.markets)
         if need == "models":
@@ -318,11 +342,15 @@ class Evidence:
                 bool((~np.isnan(self.stated_of(i, horizon_ns))).any())
                 for i in range(len(self.markets))
             )
+        if need == "touches":
+            return primary and any(len(self.touches(i)) for i in range(len(self.markets)))
         if need == "levels":
             return primary
         if need == "crossings":
             return primary and any(market.forced is not None for market in self.markets)
-        return need in ("episodes", "placebo", "landmarks", "bins")
+        if need == "readings":
+            return primary and all(scored_span_ns(market) >= horizon_ns for market in self.markets)
+        return need in ("episodes", "placebo", "landmarks", "bins", "hours")
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._made:
@@ -423,6 +451,13 @@ class Evidence:
         found: tuple[Table, VisitPredictions] = self._cached(("levels", kind), make)
         return found
 
+    def hours(self, market: int) -> Hours:
+        """Return every forecast of one market, with what was known and the return after it."""
+        found: Hours = self._cached(
+            ("hours", market), lambda: market_hours(self.markets[market], self.config)
+        )
+        return found
+
     def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
         """Return the pairs of bins of one market and horizon."""
         source = self.markets[market]
@@ -431,6 +466,66 @@ class Evidence:
             lambda: response_bins(
                 source.forecasts, source.path, self.config, horizon_ns=horizon_ns
             ),
+        )
+        return found
+
+    def bursts(self, market: int) -> Bursts | None:
+        """Return one market's single liquidations as bursts; None where there can be none."""
+        found: Bursts | None = self._cached(
+            ("bursts", market), lambda: instant_bursts(self.markets[market])
+        )
+        return found
+
+    def burst_hours(self, market: int) -> Bursts | None:
+        """Return one market's hours as bursts; None where no liquidation is fed."""
+        found: Bursts | None = self._cached(
+            ("burst hours", market), lambda: hour_bursts(self.markets[market])
+        )
+        return found
+
+    def next_levels(self, market: int) -> NextLevels | None:
+        """Return the next cluster ahead of each row of `bursts`."""
+
+        def make() -> NextLevels | None:
+            bursts = self.bursts(market)
+            return None if bursts is None else next_levels(self.markets[market], bursts)
+
+        found: NextLevels | None = self._cached(("next levels", market), make)
+        return found
+
+    def walled_clusters(self, market: int) -> WalledClusters | None:
+        """Return the bands of depth before clusters; None where no depth is fed."""
+        found: WalledClusters | None = self._cached(
+            ("walled clusters", market),
+            lambda: walled_clusters(self.markets[market], self.config),
+        )
+        return found
+
+    def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
+        """Return every reading of a hit of one market and horizon, each forecast a landmark.
+
+        Other times are those of the same time of the horizon; empty where no window was watched.
+        """
+
+        def make() -> dict[str, Reading]:
+            source, latency_ns = self.markets[market], self.config.latency_ns
+            marks = every_landmark(source, horizon_ns=horizon_ns, latency_ns=latency_ns)
+            return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
+
+        found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
+        return found
+
+    def touches(self, market: int) -> Table:
+        """Return the touches of one market, TOUCH_DTYPE."""
+        found: Table = self._cached(
+            ("touches", market), lambda: touch_table(self.markets[market], self.config)
+        )
+        return found
+
+    def matched(self, market: int, name: str, match: Callable[[Table], Matched]) -> Matched:
+        """Return touches of one market beside their placebos, matched once for each name."""
+        found: Matched = self._cached(
+            ("matched", market, name), lambda: match(self.touches(market))
         )
         return found
 

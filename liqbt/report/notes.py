@@ -26,7 +26,14 @@ def definitions(run: Run) -> list[tuple[str, str]]:
     ceiling = _configured(run, "distance_ceiling", "a configured ceiling of")
     latency = _configured(run, "latency", "the configured latency")
     overlap = _configured(run, "iou", "the configured share")
+    worth = (
+        "Independent markets",
+        "How many markets whose errors have nothing to do with each other a pooled row is worth: "
+        "the number of markets, times the sum of their variances over the variance of their sum, "
+        "by day. It has an error of its own, and exceeds the number where errors offset.",
+    )
     return [
+        *([worth] if run.pooling else []),
         (
             "Level, cluster",
             "A level is a price with estimated notional that would be force-closed there; a "
@@ -126,6 +133,9 @@ def limits(run: Run) -> list[str]:
             "The map is an estimate, not observed positions: entries and leverage are assumed, and "
             "positions that were open at the start are unknown and are not placed."
         )
+    assumed: Mapping[str, list[str]] = run.manifest.get("assumed", {})
+    for symbol, words in assumed.items():
+        out += [f"{fmt.one_line(symbol)}: {fmt.one_line(sentence, 200)}." for sentence in words]
     needs: Mapping[str, list[str]] = run.manifest.get("needs", {})
     if needs:
         told = (

@@ -168,18 +168,18 @@ def score_tables(run: Run) -> list[ScoreTable]:
             intro=group.intro,
             note=group.note,
             folded=group.folded,
-            table=_group_table(scores, score_symbols(run), group, statistics),
+            table=_group_table(run, scores, group, statistics),
         )
         for group, statistics in groups.items()
     ]
 
 
 def _group_table(
-    scores: Sequence[Score], symbols: Sequence[str], group: Group, statistics: Sequence[Statistic]
+    run: Run, scores: Sequence[Score], group: Group, statistics: Sequence[Statistic]
 ) -> Table:
     names = {one.id for one in statistics}
     mine = [score for score in scores if score.statistic in names]
-    keys = [(symbol, horizon) for symbol in symbols for horizon in horizons(mine)]
+    keys = [(symbol, horizon) for symbol in score_symbols(run) for horizon in horizons(mine)]
     judged = [one for one in statistics if one.better != Better.NEITHER]
     judged = [one for one in judged if one.id in DECIDING] or judged
     detected = judged[0] if judged else None
@@ -200,13 +200,31 @@ def _group_table(
         if detected is not None:
             cells.append(mde_cell(found[detected.id]))
         counted = next((score for score in found.values() if score is not None), None)
-        rows.append((*cells, *count_cells(counted)))
+        pooled = counted if detected is None else found[detected.id]
+        rows.append((*cells, *count_cells(counted), *_worth_cells(run, pooled)))
     return Table(
-        head=("Market", "Horizon", *head, group.units, "Days"),
+        head=("Market", "Horizon", *head, group.units, "Days", *_worth_head(run)),
         rows=tuple(rows),
         text_columns=2,
         strong=tuple(i for i, (_, horizon) in enumerate(keys) if horizon == PRIMARY),
     )
+
+
+def _worth_head(run: Run) -> tuple[str, ...]:
+    return ("Independent markets",) if run.pooling else ()
+
+
+def _worth_cells(run: Run, score: Score | None) -> tuple[str, ...]:
+    """Write how many independent markets a pooled row is worth, where a run has several."""
+    if not run.pooling:
+        return ()
+    names = ("estimator", "symbol", "horizon", "side", "statistic")
+    for row in run.pooling:
+        if score is not None and all(row[name] == getattr(score, name) for name in names):
+            return (
+                f"{fmt.fixed(float(row['equivalent']), 1)} of {fmt.count(int(row['markets']))}",
+            )
+    return (fmt.DASH,)
 
 
 def all_table(run: Run) -> Table | None:
@@ -219,13 +237,10 @@ def all_table(run: Run) -> Table | None:
         for symbol in symbols if one.group is None else symbols[:1]:
             for horizon in horizons(mine):
                 here = [s for s in mine if (s.symbol, s.horizon) == (symbol, horizon)]
-                rows += [_whole_row(score) for score in here]
-    head = ("Claim", "Statistic", "Market", "Horizon", "Side", "Value [95%]", "Null")
-    return (
-        Table(head=(*head, "Detectable", "Unit", "n", "Days"), rows=tuple(rows), text_columns=5)
-        if rows
-        else None
-    )
+                rows += [(*_whole_row(score), *_worth_cells(run, score)) for score in here]
+    head = ("Claim", "Statistic", "Market", "Horizon", "Side", "Value [95%]", "Null", "Detectable")
+    head_row = (*head, "Unit", "n", "Days", *_worth_head(run))
+    return Table(head=head_row, rows=tuple(rows), text_columns=5) if rows else None
 
 
 def _whole_row(score: Score) -> tuple[str, ...]:

@@ -451,6 +451,9 @@ class Feed(Section):
         Depth is published so often, in bands to 5 % on both sides; 0 leaves it out.
     depth_share : float
         Depth within 1 % of the price at mean volatility, as a share of open interest.
+    depth_decoys : float
+        Each hour, on a side without one, a wall that holds nothing is shown in the depth with this
+        probability, where `walls` would put one, for `wall_hours`: a third of a daily σ large.
     mark_faults, bar_faults, trade_faults, oi_faults, liquidation_faults, totals_faults,
     funding_faults, depth_faults : Faults
         What goes wrong with each.
@@ -471,6 +474,7 @@ class Feed(Section):
     execution_s: Annotated[Whole, at_most(86_400, "a day"), Seconds] = 0
     depth_every_s: Annotated[Whole, Seconds] = 0
     depth_share: Above0 = 0.01
+    depth_decoys: Part = 0.0
     mark_faults: Faults = Faults()
     bar_faults: Faults = Faults()
     trade_faults: Faults = Faults()

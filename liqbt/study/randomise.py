@@ -40,7 +40,7 @@ from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, load_experiment
 from liqbt.tape.positions import LEAST_SHIFT_NS, shifted_tape
 from liqbt.tape.values import Tape
-from liqbt.types import FloatArray, Forecast, Ns, VerdictWord
+from liqbt.types import FloatArray, Forecast, Ns
 
 _TIE: Final = 1e-9
 """Values nearer to each other than this share of them are one value."""
@@ -258,7 +258,7 @@ def _outcome(work: _Work, share: float | None) -> _Outcome:
             if found == (name, POOLED, horizon, "both"):
                 values[name] = row.value, row.null
     words = verdicts(details, withheld={})
-    held = frozenset(one.claim for one in words if one.word == VerdictWord.SUPPORTED)
+    held = frozenset(one.claim for one in words if one.word.supports)
     return _Outcome(values=values, supported=held)
 
 

@@ -6,7 +6,7 @@ hands over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
-from liqbt.study.estimators import estimator_sources, needed_kinds
+from liqbt.study.estimators import build_estimators, estimator_sources, needed_kinds
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Plan, claims_value, prepare
@@ -32,6 +32,7 @@ from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_market, versions
 from liqbt.study.tables import run_parquet, run_tables
 from liqbt.study.twin import twin_tables
+from liqbt.tape.values import Tape
 from liqbt.types import Kind
 
 
@@ -214,6 +215,7 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
             for symbol, tape in work.tapes.items()
         },
         **_needs(experiment),
+        **_assumed(experiment, work.tapes),
         **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
     }
@@ -238,6 +240,18 @@ def _needs(experiment: Experiment) -> dict[str, Any]:
         for name in experiment.estimators
     }
     return {"needs": needs} if len({tuple(kinds) for kinds in needs.values()}) > 1 else {}
+
+
+def _assumed(experiment: Experiment, tapes: Mapping[str, Tape]) -> dict[str, Any]:
+    """Return, in sentences, what markets made of their estimators' parameters, where they did."""
+    said: dict[str, list[str]] = {}
+    for symbol, tape in tapes.items():
+        at = tape.of(Kind.OPEN_INTEREST)["ts_event"]
+        for one in build_estimators(experiment, symbol).values():
+            if len(at) and hasattr(one, "assumed"):
+                said.setdefault(symbol, []).extend(one.assumed(int(at[0]), int(at[-1])))
+    held = {symbol: list(dict.fromkeys(words)) for symbol, words in said.items() if words}
+    return {"assumed": held} if held else {}
 
 
 def _sealing(work: Plan) -> dict[str, Any]:

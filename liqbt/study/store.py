@@ -192,6 +192,9 @@ class Run:
     randomised : tuple of mapping
         What decides claims beside placebo histories; see `liqbt.study.randomise.Randomised`. Empty
         where none were asked for.
+    pooling : tuple of mapping
+        Of each pooled row of scores: how many `markets` it is of, and how many independent ones
+        they are worth (`equivalent`). Empty where there is one market.
     issued : mapping of str to sequence of Forecast, optional
         The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
@@ -211,6 +214,7 @@ class Run:
     twin: Rows = ()
     twin_scores: Rows = ()
     randomised: Rows = ()
+    pooling: Rows = ()
     issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
@@ -434,6 +438,7 @@ def load_run(path: Path | str) -> Run:
             twin=tuple(_numbers(row) for row in tables.get("twin", ())),
             twin_scores=tuple(_numbers(row) for row in tables.get("twin_scores", ())),
             randomised=tuple(_numbers(row) for row in tables.get("randomised", ())),
+            pooling=tuple(_numbers(row) for row in tables.get("pooling", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error

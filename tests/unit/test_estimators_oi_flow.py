@@ -24,7 +24,7 @@ from estimator_events import (
 
 from liqbt.errors import ConfigError, DataError, MarginError
 from liqbt.estimators.config import MapParams, MarketSpec
-from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams, fitted_brackets, plan_of
 from liqbt.margin.tiers import flat_tiers, tier_table
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Kind, Side
 
@@ -588,6 +588,90 @@ def test_prices_and_tier_bounds_scaled_together_scale_the_clusters(c):
 def test_a_configuration_that_cannot_be_right_is_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         config(**changes)
+
+
+def laddered(most, **changes):
+    """Four brackets on a venue that allows so much, fitted to it."""
+    given = {
+        "leverages": (10.0, 20.0, 50.0, 100.0),
+        "weights": (0.2, 0.3, 0.4, 0.1),
+        "half_lives_h": (4.0, 3.0, 2.0, 1.0),
+        "tiers": flat_tiers("X", 0.004, most),
+        "above_maximum": "fit",
+    }
+    return config(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (100.0, {10: 0.2, 20: 0.3, 50: 0.4, 100: 0.1}),
+        (75.0, {10: 0.2, 20: 0.3, 50: 0.4, 75: 0.1}),
+        (50.0, {10: 0.2, 20: 0.3, 50: 0.4}),
+        (40.0, {10: 0.2, 20: 0.3, 40: 0.4}),
+        (15.0, {10: 0.2, 15: 0.3}),
+        (5.0, {5: 0.2}),
+    ],
+)
+def test_brackets_are_fitted_to_what_the_venue_allows(most, expected):
+    params, market = laddered(most)
+    found = fitted_brackets(params.brackets, market.tiers.at(0))
+    assert {b.leverage: b.weight for b in found if b.weight} == expected
+    assert [b.half_life for b in found] == [b.half_life for b in params.brackets]
+    plan = plan_of(params, market.tiers)
+    assert plan.weights[0].sum() == pytest.approx(1.0)
+    assert plan.weights[0][plan.weights[0] > 0] == pytest.approx(
+        np.array(list(expected.values())) / sum(expected.values())
+    )
+
+
+def test_fitting_is_what_a_list_by_hand_says():
+    """A map with fitted brackets is, bit for bit, that of the list that somebody would write."""
+    tape = market(seed=3, days=6)
+    by_hand = laddered(
+        40.0, leverages=(10.0, 20.0, 40.0), weights=(0.2, 0.3, 0.4), half_lives_h=(4.0, 3.0, 2.0)
+    )
+    maps = []
+    for given in (laddered(40.0), by_hand):
+        estimator = OIFlow(*given)
+        estimator.update(tape)
+        maps.append(estimator.forecast(int(tape["ts_known"][-1]) + 1))
+    assert maps[0].density_usd.any()
+    np.testing.assert_array_equal(maps[0].density_usd, maps[1].density_usd)
+
+
+def test_each_date_has_the_brackets_of_its_tiers():
+    """The dropped bracket is opened no more, and what it held stays until it is gone."""
+    day = 86_400
+    tiers = tier_table(
+        "X",
+        effective_ns=[at(0) - 1, at(2 * day)],
+        floor_usd=[0.0, 0.0],
+        cap_usd=[1e9, 1e9],
+        rate=[0.004, 0.004],
+        max_leverage=[100.0, 20.0],
+    )
+    estimator = OIFlow(*laddered(100.0, tiers=tiers, half_lives_h=(1e12,) * 4))
+    estimator.update(events(mark(0, 100.0), open_interest(0, 1000.0), open_interest(60, 1100.0)))
+    held = (estimator.state()["coins"] * estimator.state()["scale"][:, :, None]).sum(axis=2)
+    assert held[0] == pytest.approx([20.0, 30.0, 40.0, 10.0])
+    estimator.update(events(mark(2 * day, 100.0), open_interest(2 * day + 60, 1200.0)))
+    later = (estimator.state()["coins"] * estimator.state()["scale"][:, :, None]).sum(axis=2)
+    assert later[0] - held[0] == pytest.approx([40.0, 60.0, 0.0, 0.0], abs=1e-6)
+    assert estimator.assumed(at(0), at(day)) == ()
+    assert estimator.assumed(at(0), at(3 * day)) == (
+        "brackets above the venue's maximum leverage by its tiers from 2023-11-16: 50x and 100x "
+        "left out; weights are rescaled over what is left",
+    )
+
+
+def test_what_is_not_to_be_fitted_is_refused():
+    with pytest.raises(MarginError, match="bracket 50x of 10000 USD is above the maximum leverage"):
+        OIFlow(*laddered(40.0, above_maximum="refuse"))
+    with pytest.raises(MarginError, match="no bracket with a weight is allowed"):
+        OIFlow(*laddered(40.0, weights=(0.0, 0.0, 0.0, 0.1)))
+    with pytest.raises(MarginError, match="bracket 10x of 10000 USD is above the maximum"):
+        OIFlow(*laddered(1.0))
 
 
 def test_a_price_configuration_that_cannot_be_right_is_refused():

@@ -12,7 +12,13 @@ from shell import call
 
 from liqbt.audit.audits import audit_checkpoint, audit_chunks, audit_order, audit_ties
 
-EXPERIMENTS = {"demo": None, "btc-2025-12": 21, "eth-2025-12": 16, "hyperliquid-2025": 30}
+EXPERIMENTS = {
+    "demo": None,
+    "btc-2025-12": 21,
+    "eth-2025-12": 16,
+    "hyperliquid-2025": 30,
+    "panel-2025-12": 16,
+}
 """How many days of each; the demo's world is made shorter instead."""
 
 

@@ -306,6 +306,6 @@ def test_a_run_says_where_its_data_come_from_where_that_is_not_its_own_root(monk
 
 def test_every_shipped_experiment_is_valid(root):
     paths = sorted((root / "experiments").glob("*.yaml"))
-    assert {p.stem for p in paths} >= {"demo", "btc-2025-12", "eth-2025-12", "hyperliquid-2025"}
+    assert {p.stem for p in paths} >= {"btc-2025-12", "hyperliquid-2025", "panel-2025-12"}
     for path in paths:
         assert load_experiment(path).name == path.stem

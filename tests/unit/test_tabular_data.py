@@ -23,6 +23,13 @@ FEEDS = [
     ("hyperliquid-open-interest-1h", "hyperliquid/open-interest-1h.parquet", 21293, 21136),
     ("hyperliquid-funding", "hyperliquid/funding.parquet", 45727, 17472),
     ("venue-funding", "hyperliquid/funding.parquet", 45727, 28255),
+    (
+        "hyperliquid-open-interest-1h-sol",
+        "hyperliquid/open-interest-1h-SOL.parquet",
+        10657,
+        10569,
+    ),
+    ("binance-um-funding", "binance-um/funding.csv.gz", 1452, 1452),
     ("hyperliquid-context-1m", "hyperliquid/context-1m-2026-06.csv.gz", 14481, 43443),
     ("okx-liquidations", "okx/swap-liquidations-2026-03-04.csv.gz", 3243, 3243),
     ("binance-um-force-orders", "binance-um/force-orders.csv.gz", 2941, 2941),

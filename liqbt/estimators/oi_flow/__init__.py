@@ -34,8 +34,9 @@ Coins placed beyond the grid are counted as outside and are not among the surviv
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ from liqbt.estimators.emission import Issue
 from liqbt.estimators.oi_flow.kernels import Book, Plan, fold, issue
 from liqbt.estimators.state import read_only
 from liqbt.margin import bracket_ratios
-from liqbt.margin.tiers import TierTable
+from liqbt.margin.tiers import ALWAYS, Tiers, TierTable
 from liqbt.types import HOUR_NS, Events, FloatArray, Kind, Ns
 
 __all__ = ["Bracket", "OIFlow", "OIFlowParams"]
@@ -99,6 +100,9 @@ class OIFlowParams(MapParams):
     ----------
     brackets : tuple of Bracket
         The leverage brackets; their weights are rescaled to sum to 1.
+    above_maximum : {'refuse', 'fit'}
+        What becomes of brackets above the highest leverage that the venue allows on a date: they
+        are an error, or are fitted to it (`fitted_brackets`).
     """
 
     brackets: tuple[Bracket, ...] = (
@@ -108,6 +112,7 @@ class OIFlowParams(MapParams):
         Bracket(leverage=50.0, weight=0.25, half_life=36 * HOUR_NS),
         Bracket(leverage=100.0, weight=0.13, half_life=18 * HOUR_NS),
     )
+    above_maximum: Literal["refuse", "fit"] = "refuse"
 
     def __post_init__(self) -> None:
         MapParams.__post_init__(self)
@@ -131,8 +136,9 @@ class OIFlow(MapEstimator):
     ConfigError
         If the market has no tiers.
     MarginError
-        If a bracket is not allowed by the venue on any date of its tiers; names it. A bracket that
-        only some dates do not allow is an error when a snapshot of such a date is met.
+        If a bracket is not allowed by the venue on any date of its tiers, and is not to be fitted
+        to what it allows; names it. A bracket that only some dates do not allow is an error when a
+        snapshot of such a date is met.
     """
 
     Params = OIFlowParams
@@ -167,6 +173,20 @@ class OIFlow(MapEstimator):
             date = int(np.searchsorted(self._tiers.effective_ns, at, "right")) - 1
             raise MarginError(_unusable(self.params, self._tiers, date))
 
+    def assumed(self, since: Ns, until: Ns) -> tuple[str, ...]:
+        """Return, in sentences, what the venue's tiers of a period made of the brackets.
+
+        Parameters
+        ----------
+        since, until : int
+            First and last time of open interest, ns.
+        """
+        first, last = (
+            int(np.searchsorted(self._tiers.effective_ns, at, "right")) - 1 for at in (since, until)
+        )
+        held = self._tiers.tiers[max(first, 0) : last + 1]
+        return tuple(filter(None, (_fitted_words(self.params, tiers) for tiers in held)))
+
     def _issue(self, at: Ns) -> Issue:
         """As asked for; σ is NaN before the first open interest, too."""
         result: Issue = issue(at, *self._work)
@@ -184,6 +204,46 @@ class OIFlow(MapEstimator):
         }
 
 
+def fitted_brackets(brackets: Sequence[Bracket], tiers: Tiers) -> tuple[Bracket, ...]:
+    """Return brackets as a venue allows them: of those above its maximum one at most is left.
+
+    Whoever would take more than the venue allows takes what it allows. So the lowest of the
+    brackets above the maximum stands at it, unless another bracket does already; those above it
+    have no weight, and what they had goes to all others in proportion (weights are rescaled where
+    they are used). The maximum is that of the tier of a bracket's own notional.
+
+    Parameters
+    ----------
+    brackets : sequence of Bracket
+        As configured.
+    tiers : Tiers
+        The tiers of the symbol and date.
+
+    Returns
+    -------
+    tuple of Bracket
+        As many, in the same order: a weight of 0 is a bracket that the venue does not have.
+
+    Examples
+    --------
+    >>> from liqbt.margin.tiers import flat_tiers
+    >>> for most in (40, 20):
+    ...     found = fitted_brackets(OIFlowParams().brackets, flat_tiers("X", 0.0125, most).at(0))
+    ...     print([(one.leverage, one.weight) for one in found if one.weight])
+    [(5.0, 0.08), (10.0, 0.22), (20.0, 0.32), (40.0, 0.25)]
+    [(5.0, 0.08), (10.0, 0.22), (20.0, 0.32)]
+    """
+    most = [float(tiers.max_leverage[tiers.index(b.position_notional_usd)]) for b in brackets]
+    above = [k for k, b in enumerate(brackets) if b.leverage > most[k] > 1.0]
+    held = {b.leverage for k, b in enumerate(brackets) if k not in above}
+    lowest = min(above, key=lambda k: brackets[k].leverage, default=-1)
+    out = list(brackets)
+    for k in above:
+        stays = k == lowest and most[k] not in held
+        out[k] = replace(out[k], leverage=most[k], weight=out[k].weight if stays else 0.0)
+    return tuple(out)
+
+
 def plan_of(params: OIFlowParams, tiers: TierTable) -> Plan:
     """Return the constants of the fold: for each tier date, bins from entry to liquidation.
 
@@ -194,39 +254,66 @@ def plan_of(params: OIFlowParams, tiers: TierTable) -> Plan:
     MarginError
         If the brackets are allowed on no date.
     """
-    brackets, dates = params.brackets, len(tiers.tiers)
+    dates, n = len(tiers.tiers), len(params.brackets)
     errors = [_unusable(params, tiers, i) for i in range(dates)]
     if all(errors):
         raise MarginError(errors[-1])
     usable = np.array([not error for error in errors])
-    shifts = np.zeros((dates, 2, len(brackets)), dtype=np.int64)
+    weights, shifts = np.zeros((dates, n)), np.zeros((dates, 2, n), dtype=np.int64)
     for i in np.flatnonzero(usable):
-        ratios = _ratios(params, tiers, int(i))
+        brackets = brackets_of(params, tiers.tiers[i])
+        total = math.fsum(bracket.weight for bracket in brackets)
+        weights[i] = [bracket.weight / total for bracket in brackets]
+        ratios = _ratios(brackets, tiers.tiers[i])
         shifts[i] = np.floor(np.log(np.array(ratios)) / params.step + 0.5)
-    total = math.fsum(bracket.weight for bracket in brackets)
     return Plan(
-        weights=np.array([bracket.weight / total for bracket in brackets]),
-        half_lives_ns=np.array([bracket.half_life for bracket in brackets], dtype=np.float64),
+        half_lives_ns=np.array([b.half_life for b in params.brackets], dtype=np.float64),
         dates=np.array(tiers.effective_ns, dtype=np.int64),
         usable=usable,
+        weights=weights,
         shifts=shifts,
     )
 
 
-def _ratios(params: OIFlowParams, tiers: TierTable, date: int) -> tuple[FloatArray, FloatArray]:
+def brackets_of(params: OIFlowParams, tiers: Tiers) -> tuple[Bracket, ...]:
+    """Return the brackets that stand under the tiers of one date, in the order configured."""
+    fit = params.above_maximum == "fit"
+    return fitted_brackets(params.brackets, tiers) if fit else params.brackets
+
+
+def _fitted_words(params: OIFlowParams, tiers: Tiers) -> str:
+    """Return what becomes of brackets above the maximum of one date; empty where nothing does."""
+    pairs = list(zip(params.brackets, brackets_of(params, tiers), strict=True))
+    stands = [f"{a.leverage:g}x stands at {b.leverage:g}x" for a, b in pairs if a != b and b.weight]
+    out = [f"{a.leverage:g}x" for a, b in pairs if a.weight and not b.weight]
+    said = [*stands, *([f"{' and '.join(out)} left out"] if out else [])]
+    since = "" if tiers.effective_ns == ALWAYS else f" by its tiers from {tiers.date}"
+    return (
+        f"brackets above the venue's maximum leverage{since}: {', '.join(said)}; weights are "
+        "rescaled over what is left"
+        if said
+        else ""
+    )
+
+
+def _ratios(brackets: Sequence[Bracket], tiers: Tiers) -> tuple[FloatArray, FloatArray]:
     return bracket_ratios(
-        tiers.tiers[date],
-        tuple(bracket.leverage for bracket in params.brackets),
-        tuple(bracket.position_notional_usd for bracket in params.brackets),
+        tiers,
+        tuple(bracket.leverage for bracket in brackets),
+        tuple(bracket.position_notional_usd for bracket in brackets),
     )
 
 
 def _unusable(params: OIFlowParams, tiers: TierTable, date: int) -> str:
     """Return why the brackets cannot be placed under the tiers of a date; empty if they can."""
+    at = tiers.tiers[date]
     try:
-        _ratios(params, tiers, date)
+        brackets = brackets_of(params, at)
+        _ratios(brackets, at)
     except MarginError as error:
         return str(error)
+    if not math.fsum(bracket.weight for bracket in brackets) > 0.0:
+        return f"{at.symbol} from {at.date}: no bracket with a weight is allowed"
     return ""
 
 

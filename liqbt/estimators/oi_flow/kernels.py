@@ -80,19 +80,21 @@ class Plan(NamedTuple):
 
     Attributes
     ----------
-    weights, half_lives_ns : ndarray of float64, shape (n_brackets,)
+    half_lives_ns : ndarray of float64, shape (n_brackets,)
     dates : ndarray of int64, shape (n_dates,)
-        From when each set of shifts holds, ns.
+        From when each set of weights and shifts holds, ns.
     usable : ndarray of bool, shape (n_dates,)
         Whether the brackets are allowed by the venue on that date.
+    weights : ndarray of float64, shape (n_dates, n_brackets)
+        Shares of what is opened; 0 where the venue has no such bracket.
     shifts : ndarray of int64, shape (n_dates, 2, n_brackets)
         Bins from entry to liquidation price.
     """
 
-    weights: FloatArray
     half_lives_ns: FloatArray
     dates: IntArray
     usable: npt.NDArray[np.bool_]
+    weights: FloatArray
     shifts: IntArray
 
 
@@ -180,7 +182,7 @@ def take_bar(market: Market, book: Book, event: Any) -> None:
 def decay(book: Book, plan: Plan, elapsed: float) -> None:
     """Age the book by `elapsed` ns; scales that have become tiny are multiplied out."""
     scale, coins = book.scale, book.coins
-    for k in range(len(plan.weights)):
+    for k in range(len(plan.half_lives_ns)):
         factor = 0.5 ** (elapsed / plan.half_lives_ns[k])
         for side in range(2):
             scale[side, k] *= factor
@@ -219,11 +221,11 @@ def place(market: Market, book: Book, plan: Plan, date: int, side: int, opened: 
         book.counts[OUTSIDE, side] += opened
         return
     first, last, n = bounds[source, LOW], bounds[source, HIGH], coins.shape[2]
-    for k in range(len(plan.weights)):
-        if plan.weights[k] == 0.0:
+    for k in range(len(plan.half_lives_ns)):
+        if plan.weights[date, k] == 0.0:
             continue
         shift = plan.shifts[date, side, k]
-        each = opened * plan.weights[k] / total
+        each = opened * plan.weights[date, k] / total
         stored = each / book.scale[side, k]
         for i in range(first, last + 1):
             if 0 <= i + shift < n:
@@ -260,7 +262,7 @@ def settle(market: Market, book: Book, plan: Plan, date: int, after: float) -> N
             place(market, book, plan, date, side, change)
         elif left < 0.0:
             kept = max(1.0 + left / head.open_interest_coins, 0.0)
-            for k in range(len(plan.weights)):
+            for k in range(len(plan.half_lives_ns)):
                 book.scale[side, k] *= kept
     consume(book, head.mark_bin, head.mark_bin)
 
@@ -344,7 +346,7 @@ def survivors(book: Book, plan: Plan, side: int, elapsed: float, mix: FloatArray
     out = mix[first : last + 1]
     for i in range(len(out)):
         out[i] = 0.0
-    for k in range(len(plan.weights)):
+    for k in range(len(plan.half_lives_ns)):
         factor = book.scale[side, k] * 0.5 ** (elapsed / plan.half_lives_ns[k])
         coins = book.coins[side, k, first : last + 1]
         for i in range(len(out)):

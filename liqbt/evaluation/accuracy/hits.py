@@ -15,6 +15,7 @@ momentum): skill must stand over each of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,10 +23,18 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, touches
-from liqbt.evaluation.claims.accuracy import READINGS
 from liqbt.evaluation.nulls.brownian import touch_probability, two_barrier_probabilities
 from liqbt.evaluation.path import PricePath
 from liqbt.types import FloatArray, IntArray, Ns
+
+READINGS: Final = {
+    "nearest": "the nearest cluster is visited",
+    "either_side": "the nearest cluster above or the nearest below is visited",
+    "first_side": "of these two the crowded side's is touched first",
+    "first_side_decided": "the same, leaving out windows that touch neither",
+    "direction": "the price ends on the crowded side",
+}
+"""Readings of the claim, in words."""
 
 _CHUNK: Final = 1_000_000
 _PARTS: Final = 8
@@ -107,7 +116,9 @@ def _hits(
     }
 
 
-def market_readings(path: PricePath, marks: Landmarks) -> dict[str, Reading]:
+def market_readings(
+    path: PricePath, marks: Landmarks, apart: Sequence[IntArray] | None = None
+) -> dict[str, Reading]:
     """Return every reading of one market and horizon.
 
     Parameters
@@ -116,6 +127,9 @@ def market_readings(path: PricePath, marks: Landmarks) -> dict[str, Reading]:
         The prices.
     marks : Landmarks
         The windows, one or more.
+    apart : sequence of ndarray of int64, optional
+        Which of them are held against each other as other times: windows that do not overlap. By
+        default all.
     """
     everyone = np.arange(len(marks))
     distance = marks.distance
@@ -125,7 +139,7 @@ def market_readings(path: PricePath, marks: Landmarks) -> dict[str, Reading]:
     back = touches(path, marks, everyone, flipped[:, None], distance[:, None, ::-1])[:, 0]
     mirror = _hits(back, distance[:, ::-1], -marks.call, marks.move)
     scored = _scored(marks, own["either_side"][0] > 0)
-    others = _over_others(path, marks, own, scored)
+    others = _over_others(path, marks, own, scored, [everyone] if apart is None else apart)
     brownian = _brownian(path.spacing_ns, marks)
     absent = np.full(len(marks), np.nan)
     result = {}
@@ -176,6 +190,7 @@ def _over_others(
     marks: Landmarks,
     own: dict[str, _Bounds],
     scored: dict[str, npt.NDArray[np.bool_]],
+    apart: Sequence[IntArray],
 ) -> dict[str, FloatArray]:
     """Return, for each landmark, its score against the same calls at all other times.
 
@@ -185,30 +200,45 @@ def _over_others(
     window, so that day sums of these scores have the variance of the whole.
     """
     names = [name for name in scored if name != "first_side_decided"]
-    n = len(marks)
-    as_call = {name: np.zeros(n) for name in names}
-    as_window = {name: np.zeros(n) for name in names}
-    reach = marks.distance / marks.sigma_h[:, None] * np.array([1.0, -1.0])
+    result = {name: np.full(len(marks), np.nan) for name in names}
+    for phase in apart:
+        as_call, as_window = _cross_hits(path, marks, phase, {n: scored[n][phase] for n in names})
+        for name in names:
+            use = scored[name][phase]
+            size = int(use.sum())
+            if size < 2:
+                continue
+            call, window = as_call[name] / size, as_window[name] / size
+            hit = 0.5 * (own[name][0] + own[name][1])[phase]
+            skill = (hit - call - (window - call[use].mean())) * size / (size - 1)
+            result[name][phase] = skill
+    return result
+
+
+def _cross_hits(
+    path: PricePath, marks: Landmarks, phase: IntArray, scored: dict[str, npt.NDArray[np.bool_]]
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """Return, of some landmarks, in how many windows each call hits, and how many hit in each.
+
+    Only calls and windows that a reading scores count.
+    """
+    n = len(phase)
+    as_call = {name: np.zeros(n) for name in scored}
+    as_window = {name: np.zeros(n) for name in scored}
+    distance, sigma = marks.distance[phase], marks.sigma_h[phase]
+    call, move, centre = marks.call[phase], marks.move[phase], marks.log_mark[phase]
+    reach = distance / sigma[:, None] * np.array([1.0, -1.0])
     step = max(1, _CHUNK // (2 * max(n, 1)))
     for start in range(0, n, step):
         rows = np.arange(start, min(start + step, n))
-        levels = marks.log_mark[rows, None, None] + reach * marks.sigma_h[rows, None, None]
-        touched = touches(path, marks, rows, levels, marks.distance)
-        found = _hits(touched, marks.distance, marks.call, marks.move[rows, None])
-        for name in names:
+        levels = centre[rows, None, None] + reach * sigma[rows, None, None]
+        touched = touches(path, marks, phase[rows], levels, distance)
+        found = _hits(touched, distance, call, move[rows, None])
+        for name, use in scored.items():
             half = 0.5 * (found[name][0] + found[name][1])
-            as_call[name] += half[scored[name][rows]].sum(axis=0)
-            as_window[name][rows] = half[:, scored[name]].sum(axis=1)
-    result = {}
-    for name in names:
-        use = scored[name]
-        size = int(use.sum())
-        if size < 2:
-            continue
-        call, window = as_call[name] / size, as_window[name] / size
-        hit = 0.5 * (own[name][0] + own[name][1])
-        result[name] = (hit - call - (window - call[use].mean())) * size / (size - 1)
-    return result
+            as_call[name] += half[use[rows]].sum(axis=0)
+            as_window[name][rows] = half[:, use].sum(axis=1)
+    return as_call, as_window
 
 
 def brownian_pairs(

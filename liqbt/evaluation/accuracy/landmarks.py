@@ -7,6 +7,7 @@ distance 0, is a hit for everybody, and its null is 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,6 +110,40 @@ def market_landmarks(market: MarketInput, *, horizon_ns: Ns, latency_ns: Ns) -> 
     DataError
         If forecasts cannot be right, or the horizon is longer than the data.
     """
+    return _landmarks(market, horizon_ns, latency_ns, landmark_rows)
+
+
+def every_landmark(market: MarketInput, *, horizon_ns: Ns, latency_ns: Ns) -> Landmarks:
+    """Return the landmarks of one market at every forecast: their windows overlap.
+
+    Those that are issued at one time of the horizon do not (`phases`): which of these times is
+    asked is no choice of anybody's where all of them are.
+
+    Parameters
+    ----------
+    market, horizon_ns, latency_ns
+        As in `market_landmarks`.
+
+    Raises
+    ------
+    DataError
+        As `market_landmarks`.
+    """
+    return _landmarks(market, horizon_ns, latency_ns, lambda at, _: np.arange(len(at)))
+
+
+def phases(marks: Landmarks) -> list[IntArray]:
+    """Return the landmarks that share a time of the horizon, such as the hour of the day."""
+    _, phase = np.unique(marks.at % marks.horizon_ns, return_inverse=True)
+    return [np.flatnonzero(phase == k) for k in range(int(phase.max(initial=-1)) + 1)]
+
+
+def _landmarks(
+    market: MarketInput,
+    horizon_ns: Ns,
+    latency_ns: Ns,
+    chosen_of: Callable[[IntArray, Ns], IntArray],
+) -> Landmarks:
     flat = flatten(market.symbol, market.forecasts)
     span_ns = scored_span_ns(market)
     if horizon_ns > span_ns:
@@ -116,7 +151,7 @@ def market_landmarks(market: MarketInput, *, horizon_ns: Ns, latency_ns: Ns) -> 
             f"{market.symbol}: a horizon of {horizon_name(horizon_ns)} is longer than the data, "
             f"which end {span_ns / DAY_NS:.3g} days after the first scored forecast"
         )
-    chosen = landmark_rows(flat.at, horizon_ns)
+    chosen = chosen_of(flat.at, horizon_ns)
     windows = watch(market.path, flat.at[chosen] + latency_ns, flat.at[chosen] + horizon_ns)
     watched = windows.censor == Censor.NONE
     rows = chosen[watched]
@@ -145,7 +180,7 @@ def market_landmarks(market: MarketInput, *, horizon_ns: Ns, latency_ns: Ns) -> 
         until_ns=windows.exposed_end_ns[watched] - flat.mark_ts[rows],
         levels=levels,
         distance=distance,
-        call=-np.sign(asymmetry).astype(np.int64),
+        call=-np.sign(np.nan_to_num(asymmetry)).astype(np.int64),
         move=np.log(market.path.close[np.maximum(stop - 1, 0)]) - centre,
         extremes=np.column_stack([highest - centre, centre - lowest]),
         owner=owner,

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation.accuracy.hits import Reading
+from liqbt.evaluation.accuracy.hits import READINGS, Reading
 from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, touches
 from liqbt.evaluation.accuracy.levels import real_levels
-from liqbt.evaluation.claims.accuracy import NULLS, READINGS, STATISTICS, rate_of, skill_of
+from liqbt.evaluation.claims.accuracy import NULLS, STATISTICS, rate_of, skill_of
 from liqbt.evaluation.inference.days import Draws, day_sums
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail, estimate
 from liqbt.evaluation.path import PricePath

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from liqbt.evaluation.accuracy.hits import READINGS
 from liqbt.evaluation.accuracy.plane import Plane
 from liqbt.evaluation.accuracy.rows import ReadingRow
 from liqbt.evaluation.claims.accuracy import CLAIM as ACCURACY
-from liqbt.evaluation.claims.accuracy import READINGS
 from liqbt.evaluation.inference.estimates import POOLED, ScoreDetail
 
 

@@ -45,7 +45,7 @@ CLAIM: Final = Claim(
 
 TRIAL: Final = Trial(
     strengths=(0.25, 0.5, 1.0),
-    measure="location",
+    measure="location.location_effects",
     effects=("information_told", "information_true"),
     beside=("information_gain_realised", "information_gain_over_freshness"),
     keys=lambda _world, strength: {"oi_of_others": 1.0 - strength},

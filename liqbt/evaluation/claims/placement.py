@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
-from liqbt.evaluation.claims.magnet import slope_days
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.forced_models import STAND_INS, TWIN
 from liqbt.evaluation.inference.days import DaySums
+from liqbt.evaluation.inference.slopes import slope_days
 from liqbt.evaluation.statistic import Cell, Group, Reading, Statistic, Summed, Unit
 
 CLAIM: Final = Claim(
@@ -36,7 +36,7 @@ CLAIM: Final = Claim(
 
 TRIAL: Final = Trial(
     strengths=(0.25, 0.5, 1.0),
-    measure="placement",
+    measure="placement.placement_effects",
     effects=("placed_ratio", "beyond_ratio"),
 )
 
