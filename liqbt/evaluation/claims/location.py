@@ -29,7 +29,7 @@ CLAIM: Final = Claim(
     "left for what no stand-in knows of the path; and against each of them in the map's place",
     statistic="information_gain",
     unit="nats",
-    smallest_effect=0.005,
+    smallest_effect=0.003,
     least_bound=0.002,
     also_above=(
         "information_gain_over_twin",
@@ -49,6 +49,9 @@ TRIAL: Final = Trial(
     effects=("information_told", "information_true"),
     beside=("information_gain_realised", "information_gain_over_freshness"),
     keys=lambda _world, strength: {"oi_of_others": 1.0 - strength},
+    true_by_default=True,
+    nulls=("others", "others_regimes"),
+    oracle=False,
 )
 
 LOCATION: Final = Group(
