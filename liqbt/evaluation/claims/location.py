@@ -65,7 +65,6 @@ LOCATION: Final = Group(
     "refill with age since the price was there), distance and extent together; the location claim "
     "rests on it. Over each: the map in its place. 0 is what no information gives; a map that only "
     "knows the path has nothing beside all, and may lose to freshness.",
-    charts=("forest",),
 )
 
 _ALL: Final = (*STAND_INS, *TWIN)
