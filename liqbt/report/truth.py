@@ -87,7 +87,8 @@ def truth_section(run: Run) -> TruthSection | None:
             "planted effect is in the units of the test; its setting in the simulator is not.",
             "Each side normalised; one map a day. Even: the same notional at every distance. "
             "Usual: the mean of the estimator's own earlier maps by distance, which knows the "
-            "usual shape and no position. Smaller distances and higher correlations are better.",
+            "usual shape and no position. Price-only twin: what the path alone would have drawn. "
+            "Smaller distances and higher correlations are better.",
         ),
     )
 
@@ -195,6 +196,7 @@ def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
             "Estimated map",
             "Even",
             "Usual",
+            "Price-only twin",
             "Days nearer than usual, %",
             "Outside: estimated, true, %",
             "Days",
@@ -206,6 +208,7 @@ def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
                 "longs" if r["side"] == "long" else "shorts",
                 _MEASURES.get(str(r["measure"]), fmt.one_line(str(r["measure"]))),
                 *(_measure(r[k], str(r["measure"])) for k in ("estimated", "even", "usual")),
+                _measure(r.get("twin"), str(r["measure"])),
                 fmt.fixed(_number(r["nearer_than_usual"]) * 100, 0),
                 f"{_share(r['outside'])}, {_share(r['true_outside'])}",
                 fmt.count(r["n_days"]),

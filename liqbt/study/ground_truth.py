@@ -35,7 +35,7 @@ from liqbt.simulate.market import Market, simulate
 from liqbt.simulate.truth import Truth, truth_tables
 from liqbt.simulate.world import World
 from liqbt.study.schema import Experiment
-from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Kind, Ns
+from liqbt.types import DAY_NS, FloatArray, IntArray, Kind, Ns
 
 REACHES: Final = (0.10, 0.30, 0.60)
 """Maps are compared within ±10 %, ±30 % and ±60 % of the price."""
@@ -113,7 +113,7 @@ def ground_truth(
         rows["effects"] += [name | asdict(effect) for effect in _effects(truth, planted)]
         mine = outcomes[outcomes["symbol"] == i]
         rows["twin"] += [name | row for row in _twin_rows(truth, market, mine)]
-        rows["maps"] += [name | row for row in _map_rows(truth, market.forecasts)]
+        rows["maps"] += [name | row for row in _map_rows(truth, market)]
         if market.forecasts:
             maps.append(_last_map(market.symbol, truth, market.forecasts[-1].at))
     return GroundTruth(
@@ -198,52 +198,55 @@ def _against_twin(truth: Truth, market: MarketInput, rows: npt.NDArray[Any]) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """An estimated and a true map of one instant, by log distance from the true price."""
+    """Maps of one instant, by log distance from the true price; the twin's is zero without one."""
 
     at: Ns
     estimated: FloatArray
     true: FloatArray
+    twin: FloatArray
     outside: FloatArray
     true_outside: FloatArray
 
 
-def _pairs(truth: Truth, forecasts: Sequence[Forecast], reach: float) -> Iterator[_Pair]:
+def _pairs(truth: Truth, market: MarketInput, reach: float) -> Iterator[_Pair]:
     """Yield a pair a day: the first forecast of each UTC day that has a true map at its issue."""
     snapshot = {ts: i for i, ts in enumerate(truth.snapshot_ns.tolist())}
+    twins = {f.at: f for f in market.twin or ()}
     bins, last = round(reach / _WIDTH), -1
-    for f in forecasts:
+    for f in market.forecasts:
         i = snapshot.get(f.at)
         if i is None or f.at // DAY_NS == last:
             continue
         last = f.at // DAY_NS
         price = float(truth.snapshot_mark[i])
-        true, estimated = (
+        maps = [(truth.density_usd[i], truth.grid, int(truth.mark_bin[i]))]
+        maps += [(g.density_usd, g.grid, g.mark_bin) for g in (f, twins.get(f.at)) if g is not None]
+        true, estimated, *twin = (
             mass_by_distance(density, grid, mark_bin, price=price, width=_WIDTH, bins=bins)
-            for density, grid, mark_bin in (
-                (truth.density_usd[i], truth.grid, int(truth.mark_bin[i])),
-                (f.density_usd, f.grid, f.mark_bin),
-            )
+            for density, grid, mark_bin in maps
         )
         yield _Pair(
             f.at,
             estimated,
             true,
+            twin[0] if twin else np.zeros_like(true),
             outside_share(f.density_usd, estimated),
             outside_share(truth.density_usd[i], true),
         )
 
 
-def _map_rows(truth: Truth, forecasts: Sequence[Forecast]) -> Iterator[dict[str, Any]]:
-    """Yield, by reach, side and measure, the estimated map beside two that know no position.
+def _map_rows(truth: Truth, market: MarketInput) -> Iterator[dict[str, Any]]:
+    """Yield, by reach, side and measure, the estimated map beside three that know no position.
 
     `even`: the same notional at every distance (flat, so nothing correlates with it); `usual`: the
-    mean of the estimator's own maps issued before, by distance alone.
+    mean of the estimator's own maps issued before, by distance alone; `twin`: its price-only
+    twin's of the same days, None where there is none.
     """
     for reach in REACHES:
-        pairs = list(_pairs(truth, forecasts, reach))
+        pairs = list(_pairs(truth, market, reach))
         for side, name in enumerate(("long", "short")):
-            rows = np.array(list(_compared(pairs, side)), dtype=np.float64).reshape(-1, 3, 2)
-            rows = rows[np.isfinite(rows).all(axis=(1, 2))]
+            rows = np.array(list(_compared(pairs, side)), dtype=np.float64).reshape(-1, 4, 2)
+            rows = rows[np.isfinite(rows[:, :3]).all(axis=(1, 2))]
             if not len(rows):
                 continue
             for k, measure in enumerate(("wasserstein", "correlation")):
@@ -255,6 +258,7 @@ def _map_rows(truth: Truth, forecasts: Sequence[Forecast]) -> Iterator[dict[str,
                     "estimated": float(mean[0]),
                     "even": float(mean[1]) if measure == "wasserstein" else None,
                     "usual": float(mean[2]),
+                    "twin": float(mean[3]) if np.isfinite(mean[3]) else None,
                     "nearer_than_usual": _share_better(rows[:, 0, k], rows[:, 2, k], measure),
                     "outside": float(np.nanmean([p.outside[side] for p in pairs])),
                     "true_outside": float(np.nanmean([p.true_outside[side] for p in pairs])),
@@ -268,13 +272,13 @@ def _share_better(estimated: FloatArray, usual: FloatArray, measure: str) -> flo
 
 
 def _compared(pairs: Sequence[_Pair], side: int) -> Iterator[list[list[float]]]:
-    """Yield [distance, correlation] of the estimated, the even and the usual map, for each pair."""
+    """Yield [distance, correlation] of the estimated, even, usual and twin map, for each pair."""
     past: list[FloatArray] = []
     for pair in pairs:
         estimated, true = pair.estimated[side], pair.true[side]
         if past:
             usual = np.mean(past, axis=0)
-            maps = (estimated, np.ones_like(true), usual)
+            maps = (estimated, np.ones_like(true), usual, pair.twin[side])
             yield [
                 [wasserstein(m, true, _WIDTH), correlation(m, true) if k != 1 else 0.0]
                 for k, m in enumerate(maps)

@@ -449,6 +449,9 @@ def test_each_claim_finds_its_row_and_is_withheld(directed):
         mine = find_score(claim, evaluation.details)  # none of what these markets do not feed
         assert mine is None or mine.score.claim == claim.id
     by_claim = {v.claim: v.word for v in found}
+    for claim in ("location", "placement"):  # nothing is fed of what was forced here
+        assert find_score(next(c for c in CLAIMS if c.id == claim), evaluation.details) is None
+        assert by_claim[claim] == VerdictWord.NOT_TESTABLE
     assert by_claim["visit"] == VerdictWord.WITHHELD
     for claim in ("magnet", "direction"):  # this market's maps have no density
         assert by_claim[claim] == VerdictWord.NOT_TESTABLE

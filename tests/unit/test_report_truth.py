@@ -148,6 +148,7 @@ def test_map_distances_are_those_of_the_maps(run, home):
     told = rows[0.3, "long", "correlation"]
     assert told["estimated"] == pytest.approx(np.mean([c for _, _, c in found]))
     assert told["even"] is None
+    assert all(0 < r["twin"] < 1 for r in rows.values() if r["measure"] == "wasserstein")
     assert all(0 <= r["outside"] < 1 and 0 <= r["true_outside"] < 1 for r in rows.values())
 
 

@@ -29,7 +29,7 @@ CLAIM: Final = Claim(
     "left for what no stand-in knows of the path; and against each of them in the map's place",
     statistic="information_gain",
     unit="nats",
-    smallest_effect=0.005,
+    smallest_effect=0.003,
     least_bound=0.002,
     also_above=(
         "information_gain_over_twin",
@@ -49,6 +49,9 @@ TRIAL: Final = Trial(
     effects=("information_told", "information_true"),
     beside=("information_gain_realised", "information_gain_over_freshness"),
     keys=lambda _world, strength: {"oi_of_others": 1.0 - strength},
+    true_by_default=True,
+    nulls=("others", "others_regimes"),
+    oracle=False,
 )
 
 LOCATION: Final = Group(
@@ -62,7 +65,6 @@ LOCATION: Final = Group(
     "refill with age since the price was there), distance and extent together; the location claim "
     "rests on it. Over each: the map in its place. 0 is what no information gives; a map that only "
     "knows the path has nothing beside all, and may lose to freshness.",
-    charts=("forest",),
 )
 
 _ALL: Final = (*STAND_INS, *TWIN)

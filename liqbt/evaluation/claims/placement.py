@@ -38,6 +38,7 @@ TRIAL: Final = Trial(
     strengths=(0.25, 0.5, 1.0),
     measure="placement.placement_effects",
     effects=("placed_ratio", "beyond_ratio"),
+    oracle=False,
 )
 
 LOG_RATIO: Final = Unit(name="log ratio")
