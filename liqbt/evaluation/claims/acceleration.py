@@ -37,7 +37,7 @@ CLAIM: Final = Claim(
 )
 """A tenth is what the clock alone changes from one hour to the next (the profile of hours in
 `liqbt.simulate.sections`): less would not be noticed beside it. The scale is that of markets in
-which it is planted at strengths of 2, 4 and 8 (research/touches)."""
+which it is planted at a strength of 4 (research/touches)."""
 
 TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0, 8.0),
