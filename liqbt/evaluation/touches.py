@@ -70,9 +70,10 @@ COSTS: Final = 14e-4
 """Fees of two taker orders (5 bp each) and as many slippages (2 bp), in log price."""
 
 DENSE: Final = 2.0
-SPARSE: Final = 0.5
+SPARSE: Final = 1.0
 """A bin is dense where its smoothed density is at least twice the mean of its map, sparse where it
-is at most half of it: as the truth of a simulated market has it."""
+is below it. At half the mean few sparse bins are as old as dense ones on real records, where what
+was not met for days is hardly ever empty: ETH had 77 beside 243, and its answers hung on these."""
 SWEPT_DENSE: Final = 0.8
 SWEPT_SPARSE: Final = 0.5
 """A sweep is dense in the top fifth of what was swept at touches of one market, sparse below the

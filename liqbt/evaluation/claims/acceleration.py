@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
+from liqbt.evaluation.claims.scale import CausalScale
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.evaluation.statistic import Better, Cell, Group, Reading, Statistic, Summed, Unit
@@ -25,14 +26,18 @@ CLAIM: Final = Claim(
     null="0: matched touches of sparse bins of the same side, distance, age, approach and "
     "volatility",
     statistic="traverse_speed",
-    unit="ratio",
+    unit="of log speed",
     smallest_effect=0.10,
+    scale=CausalScale(
+        per_unit=7.4, error=0.3, effect="log speed in dense over sparse places of the true map"
+    ),
     pass_rule="97.5 % lower bound above 0",
     number="4b",
     status=ClaimStatus.TESTABLE,
 )
 """A tenth is what the clock alone changes from one hour to the next (the profile of hours in
-`liqbt.simulate.sections`): less would not be noticed beside it."""
+`liqbt.simulate.sections`): less would not be noticed beside it. The scale is that of markets in
+which it is planted at a strength of 4 (research/touches)."""
 
 TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0, 8.0),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
+from liqbt.evaluation.claims.scale import CausalScale
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.evaluation.statistic import POINTS, Cell, Group, Reading, Statistic, Summed
@@ -24,12 +25,14 @@ CLAIM: Final = Claim(
     statistic="reversal_lift",
     unit="share",
     smallest_effect=0.05,
+    scale=CausalScale(per_unit=3.5, error=0.3, effect="returns after sweeps of the true map"),
     pass_rule="97.5 % lower bound above 0",
     number="7",
     status=ClaimStatus.TESTABLE,
 )
 """Less than 5 points pays nobody: ± σ of an hour, 54 bp at 2.65 % a day, times twice 5 points is
-5.4 bp, the fees of two maker orders and a little."""
+5.4 bp, the fees of two maker orders and a little. The scale is that of markets in which it is
+planted at strengths of 2 and 4 (research/touches)."""
 
 TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0),
