@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from liqbt.evaluation.statistic import Cell, Statistic, detail
 from liqbt.types import Ns, Score
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """An evaluation of one estimator.
 
@@ -26,15 +27,21 @@ class Evaluation:
     ----------
     details : tuple of ScoreDetail
         Rows of the one schema, with what each was made of.
-    bands : tuple of BandRow
-        Visits by distance.
     evidence : Evidence
         What was observed.
     """
 
     details: tuple[ScoreDetail, ...]
-    bands: tuple[BandRow, ...]
     evidence: Evidence
+
+    @cached_property
+    def bands(self) -> tuple[BandRow, ...]:
+        """Visits by distance, made when they are first asked for."""
+        evidence = self.evidence
+        reps, n_days = evidence.config.bootstrap_reps, days_spanned(evidence)
+        draws = draw(stream(evidence.root, "bootstrap", "bands"), reps=reps, n_days=n_days)
+        rows = band_rows(evidence.observed.outcomes, evidence.symbols, evidence.config, draws)
+        return tuple(rows)
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -59,12 +66,7 @@ def evaluate(evidence: Evidence, statistics: Sequence[Statistic] = STATISTICS) -
     DataError
         If forecasts or paths cannot be right.
     """
-    reps, root = evidence.config.bootstrap_reps, evidence.root
-    draws = draw(stream(root, "bootstrap", "bands"), reps=reps, n_days=days_spanned(evidence))
-    rows = band_rows(evidence.observed.outcomes, evidence.symbols, evidence.config, draws)
-    return Evaluation(
-        details=tuple(scored(evidence, statistics)), bands=tuple(rows), evidence=evidence
-    )
+    return Evaluation(details=tuple(scored(evidence, statistics)), evidence=evidence)
 
 
 def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[ScoreDetail]:
@@ -101,21 +103,42 @@ def _rows(
     draws: Draws,
     known: dict[str, Statistic],
 ) -> Iterator[ScoreDetail]:
-    """Yield the rows of one statistic, horizon and side: every market, then all together."""
+    """Yield the rows of one statistic, horizon and side: every market, then all together.
+
+    Of one market alone both are the same row, and it is estimated once.
+    """
     cells = [Cell(market=i, horizon_ns=horizon_ns, side=side) for i in range(len(evidence.markets))]
     groups = [(symbol, [cell]) for symbol, cell in zip(evidence.symbols, cells, strict=True)]
+    row: ScoreDetail | None = None
     for symbol, mine in [*groups, (POOLED, cells)]:
-        where = (symbol, horizon_name(horizon_ns), side)
-        if statistic.sampled is not None:
-            sampled = statistic.sampled(evidence, mine)
-            if sampled is not None:
-                yield detail(statistic, where, sampled[1], sampled[0], estimator=evidence.estimator)
-            continue
-        days = _sums(evidence, statistic, mine)
-        if days is not None:
-            found = _estimated(evidence, statistic, mine, days, draws, known)
-            null = 0.0 if days.null is None else days.chance
-            yield detail(statistic, where, null, found, days, estimator=evidence.estimator)
+        if symbol != POOLED or len(cells) > 1:
+            where = (symbol, horizon_name(horizon_ns), side)
+            row = _row(evidence, statistic, where, mine, draws, known)
+        elif row is not None:
+            row = replace(row, score=replace(row.score, symbol=POOLED))
+        if row is not None:
+            yield row
+
+
+def _row(
+    evidence: Evidence,
+    statistic: Statistic,
+    where: tuple[str, str, str],
+    cells: Sequence[Cell],
+    draws: Draws,
+    known: dict[str, Statistic],
+) -> ScoreDetail | None:
+    if statistic.sampled is not None:
+        sampled = statistic.sampled(evidence, cells)
+        if sampled is None:
+            return None
+        return detail(statistic, where, sampled[1], sampled[0], estimator=evidence.estimator)
+    days = _sums(evidence, statistic, cells)
+    if days is None:
+        return None
+    found = _estimated(evidence, statistic, cells, days, draws, known)
+    null = 0.0 if days.null is None else days.chance
+    return detail(statistic, where, null, found, days, estimator=evidence.estimator)
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:

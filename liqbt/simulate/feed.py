@@ -151,8 +151,9 @@ def _trades(world: World, truth: Truth, bought: FloatArray, sold: FloatArray) ->
 def _open_interest(world: World, truth: Truth) -> Columns:
     """Open interest, sampled, in coins and at the mark in USD; polled, so known late."""
     every = world.feed.oi_every_s // world.step_s
-    lots = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])[::every]
-    coins = lots * world.traders.lot_coins
+    own = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])
+    lots = truth.published_lots if truth.published_lots.size else own
+    coins = lots[::every] * world.traders.lot_coins
     mark = truth.path_price[:: world.substeps][::every]
     return {
         **_clocks(_edges(world, world.feed.oi_every_s), world.feed.oi_latency_s),

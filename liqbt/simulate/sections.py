@@ -424,6 +424,11 @@ class Feed(Section):
     ----------
     oi_every_s, oi_latency_s : int
         Open interest is sampled and polled so.
+    oi_of_others : float
+        Which power of the published open interest is that of *others*, the rest being that of the
+        traders: another crowd like them, on the same price and as busy when it is volatile, whose
+        liquidations are nowhere published. At 1 open interest says of liquidations only what the
+        price does.
     bars_every_s, totals_every_s : int
         Length of last-price bars and of liquidation totals; 0 leaves the feed out.
     feed_latency_s : int
@@ -456,6 +461,7 @@ class Feed(Section):
 
     oi_every_s: Annotated[Count, Seconds] = 300
     oi_latency_s: Annotated[Whole, at_most(86_400, "a day"), Seconds] = 60
+    oi_of_others: Part = 0.0
     bars_every_s: Annotated[Whole, Seconds] = 3600
     totals_every_s: Annotated[Whole, Seconds] = 3600
     feed_latency_s: Annotated[Whole, at_most(86_400, "a day"), Seconds] = 1

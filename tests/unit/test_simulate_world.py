@@ -155,12 +155,12 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
             yaml.safe_load(path.read_text(encoding="utf-8")), source=path.name
         )
         assert worlds[path.stem].name == path.stem
-    sections = dict.fromkeys(("throttled", "delayed", "decoys"), "feed")
+    sections = dict.fromkeys(("throttled", "delayed", "decoys", "others"), "feed")
     sections |= {"other_traders": "traders"}
     nuisances = {"gbm", "stochastic_volatility", "momentum", "momentum_slow", "mean_reversion",
                  "jumps", "drift", "oi_linked_volatility", "regimes", "regimes_strong",
                  *sections}  # fmt: skip
-    assert set(worlds) == {"baseline", "placement"} | set(MECHANISMS) | nuisances
+    assert set(worlds) == {"baseline", "placement", "location"} | set(MECHANISMS) | nuisances
     base = worlds["baseline"]
     assert base == World(name="baseline")
     for name, world in worlds.items():
