@@ -254,10 +254,12 @@ def _standing(forecasts: Sequence[Forecast], at: IntArray) -> IntArray:
 def near_edges(forecasts: Sequence[Forecast]) -> tuple[IntArray, IntArray, FloatArray]:
     """Return where each forecast's clusters begin, their sides, and log near edges."""
     starts = np.concatenate([[0], np.cumsum([len(f.clusters) for f in forecasts])])
-    clusters = np.concatenate([f.clusters for f in forecasts])
-    side = clusters["side"].astype(np.int64)
-    near = np.where(side > 0, clusters["high"], clusters["low"])
-    return starts.astype(np.int64), side, np.log(near)
+    # field by field: to join records numpy would promote every field of every forecast
+    side, low, high = (
+        np.concatenate([f.clusters[name] for f in forecasts]) for name in ("side", "low", "high")
+    )
+    near = np.where(side > 0, high, low)
+    return starts.astype(np.int64), side.astype(np.int64), np.log(near)
 
 
 def sooner_by_drift(distance: FloatArray) -> FloatArray:

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from liqbt.errors import RunawayError
-from liqbt.evaluation.claims.register import STATISTICS, TRIALS
+from liqbt.evaluation.claims.claim import Claim
+from liqbt.evaluation.claims.register import REGISTER, STATISTICS, TRIALS
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.world import World
 from liqbt.study.replicate import replicate, world_experiment
@@ -117,34 +118,49 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def table(claim: str, path: Path) -> str:
-    """Return a table for every statistic of a claim."""
+    """Return a table for every statistic of a claim, and one of its rule."""
+    rule = next(one for one in REGISTER if one.id == claim)
     by_case: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows(path):
-        by_case[row["case"]].append(row)
-    lines = []
+        if row["case"] in cases(claim):
+            by_case[row["case"]].append(row)
+    lines = ["| world | markets | supported | caused |", "|---|---|---|---|"]
+    for case in (name for name in cases(claim) if name in by_case):
+        held = [row for row in by_case[case] if "scores" in row]
+        found = sum(_supported(rule, row["scores"]) for row in held)
+        caused = [row["truth"].get(TRIALS[claim].effects[0], np.nan) for row in held]
+        told = f"{np.nanmean(caused):.3g}" if np.isfinite(caused).any() else ""
+        lines.append(f"| {case} | {len(by_case[case])} | {found} | {told} |")
     for one in (one for one in STATISTICS if one.claim == claim):
         scale = one.unit.scale
         lines += ["", f"**{one.id}** ({one.unit.name})", ""]
-        lines += ["| world | markets | mean (spread) | above 0 | below 0 | detectable | caused |",
-                  "|---|---|---|---|---|---|---|"]  # fmt: skip
+        lines += [
+            "| world | mean (spread) | above 0 | below 0 | detectable |",
+            "|---|---|---|---|---|",
+        ]
         for case in (name for name in cases(claim) if name in by_case):
-            held = [r["scores"][one.id] for r in by_case[case] if one.id in r.get("scores", {})]
-            held = [r for r in held if np.isfinite(r[1])]
-            if not held:
+            scores = [r["scores"][one.id] for r in by_case[case] if one.id in r.get("scores", {})]
+            scores = [r for r in scores if np.isfinite(r[1])]
+            if len(scores) < 2:
                 continue
-            value = scale * np.array([r[0] for r in held])
-            above = sum(r[4] and r[1] > 0 for r in held)
-            below = sum(r[4] and r[2] < 0 for r in held)
-            least = scale * float(np.median([r[3] for r in held]))
-            caused = [r["truth"].get(TRIALS[claim].effects[0], np.nan) for r in by_case[case]
-                      if "truth" in r]  # fmt: skip
-            caused = [v for v in caused if np.isfinite(v)]
-            told = f"{np.mean(caused):.3g}" if caused else ""
+            value = scale * np.array([r[0] for r in scores])
+            above = sum(r[4] and r[1] > 0 for r in scores)
+            below = sum(r[4] and r[2] < 0 for r in scores)
+            least = scale * float(np.median([r[3] for r in scores]))
             lines.append(
-                f"| {case} | {len(held)} | {value.mean():+.2f} ({value.std(ddof=1):.2f}) | {above} "
-                f"| {below} | {least:.3g} | {told} |"
+                f"| {case} | {value.mean():+.1f} ({value.std(ddof=1):.1f}) | {above} | {below} "
+                f"| {least:.3g} |"
             )
     return "\n".join(lines)
+
+
+def _supported(rule: Claim, scores: dict[str, list[Any]]) -> bool:
+    """Tell whether every bound of a claim's rule is met."""
+    asked = {rule.statistic: rule.least_bound} | dict.fromkeys(rule.also_above, 0.0)
+    return all(
+        name in scores and scores[name][4] and scores[name][1] > bound
+        for name, bound in asked.items()
+    )
 
 
 def main() -> None:

@@ -16,11 +16,13 @@ from liqbt.evaluation.bursts import (
     next_levels,
     sooner_by_drift,
 )
+from liqbt.evaluation.claims import chain, wall
 from liqbt.evaluation.claims.chain import push_days
+from liqbt.evaluation.claims.verdict import verdict
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.forced import Forced, ForcedOrders
 from liqbt.evaluation.nulls.levels import Anchors
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, VerdictWord
 
 START = 19_700 * DAY_NS
 STEP = 5 * MINUTE_NS
@@ -249,3 +251,10 @@ def test_what_a_drift_does_to_the_pair_is_the_integral_of_its_response():
     for d in (0.2, 0.7, 1.5):
         whole, _ = quad(lambda u, d=d: 4.0 * d * ndtr(-d / np.sqrt(u)), 0.0, 1.0)
         assert sooner_by_drift(np.array([d]))[0] == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize(("file", "words"), [(chain, "hourly total"), (wall, "no depth is fed")])
+def test_where_it_cannot_be_tested_the_verdict_says_why(file, words):
+    found = verdict(file.CLAIM, None, withheld=None)
+    assert found.word == VerdictWord.NOT_TESTABLE
+    assert words in found.reason

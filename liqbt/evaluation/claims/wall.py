@@ -53,7 +53,6 @@ TRIAL: Final = Trial(
     effects=("held_twin", "held_mirror"),
     world="walls",
     nulls=("decoys",),
-    causal=True,
     oracle=False,
 )
 
