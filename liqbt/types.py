@@ -348,15 +348,21 @@ class Score:
 
 
 class VerdictWord(StrEnum):
-    """The seven words that a verdict may use."""
+    """The words that a verdict may use."""
 
     SUPPORTED = "supported"
+    SPECIFIC = "supported, specific"
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
     UNDERPOWERED = "underpowered"
     NOT_TESTABLE = "not testable on this data"
     WITHHELD = "withheld"
     SUSPECT = "suspect"
+
+    @property
+    def supports(self) -> bool:
+        """Whether the claim is supported, specific or not."""
+        return self in (VerdictWord.SUPPORTED, VerdictWord.SPECIFIC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ import numpy.typing as npt
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, Events, FloatArray, IntArray, Kind, Ns, Side
 
-_FORCED: Final = (Kind.LIQUIDATION_TOTAL, Kind.LIQUIDATION)
+FORCED: Final = (Kind.LIQUIDATION_TOTAL, Kind.LIQUIDATION)
+"""Kinds that say what was forced: totals before single liquidations, which are summed."""
 _SHARE: Final = 0.99
 _TRAILING_HOURS: Final = 30 * 24
 _LEAST_HOURS: Final = _TRAILING_HOURS // 2
@@ -119,7 +120,7 @@ def cascade_source(kinds: Collection[Kind]) -> str:
 
 
 def _source(kinds: Collection[Kind]) -> Kind:
-    return next((kind for kind in _FORCED if kind in kinds), Kind.OPEN_INTEREST)
+    return next((kind for kind in FORCED if kind in kinds), Kind.OPEN_INTEREST)
 
 
 def hourly_forced(events: Events, edges: IntArray) -> FloatArray:

@@ -10,6 +10,7 @@ from liqbt.config.fields import format_duration
 from liqbt.config.schema import DISTANCE_BANDS, EvaluationOptions
 from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import Cascades
+from liqbt.evaluation.forced import Forced
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import PricePath
@@ -118,10 +119,15 @@ class MarketInput:
     competing_maps : mapping of str to sequence of Forecast
         Other maps of the same market by their names (structural ones), issued at least at the
         landmarks of 24 h: what the dose-response must survive beside. None by default.
+    twin : sequence of Forecast or None
+        What the estimator's price-only twin issued, at least at the times of `forecasts` that it
+        did not decline: what the price path alone would have drawn. None: there is no twin.
     funding : Funding or None
         Rates, where they are fed.
     cascades : Cascades or None
         What began in each hour, where that is asked about.
+    forced : Forced or None
+        What was liquidated, where that is fed.
     """
 
     symbol: str
@@ -129,5 +135,7 @@ class MarketInput:
     path: PricePath
     anchors: Anchors | None = None
     competing_maps: Mapping[str, Sequence[Forecast]] = field(default_factory=dict)
+    twin: Sequence[Forecast] | None = None
     funding: Funding | None = None
     cascades: Cascades | None = None
+    forced: Forced | None = None

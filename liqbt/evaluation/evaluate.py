@@ -79,7 +79,8 @@ def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[Scor
             continue
         rng = stream(evidence.root, "bootstrap", statistic.id)
         draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
-        for horizon_ns in evidence.config.horizons_ns:
+        own = (statistic.horizon_ns,) if statistic.horizon_ns else evidence.config.horizons_ns
+        for horizon_ns in own:
             if all(evidence.has(need, horizon_ns) for need in statistic.needs):
                 for side in statistic.sides:
                     yield from _rows(evidence, statistic, horizon_ns, side, draws, known)

@@ -7,7 +7,10 @@ that only those are made that the chosen statistics need:
 - *landmarks*: windows that do not overlap (`FIRST_SIDE_DTYPE`), with calibrated probabilities, and
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
-- *bins*: one distance on both sides of the mark, with the map's density and what was visited.
+- *bins*: one distance on both sides of the mark, with the map's density and what was visited;
+- *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
+- *bursts*: moments at which positions were forced, and moments at which none were, with what led
+  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -33,10 +36,18 @@ from liqbt.evaluation.bins import (
     rank_contrast,
     response_bins,
 )
+from liqbt.evaluation.bursts import (
+    Bursts,
+    NextLevels,
+    hour_bursts,
+    instant_bursts,
+    next_levels,
+)
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
+from liqbt.evaluation.hours import Hours, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
@@ -297,15 +308,22 @@ class Evidence:
         Parameters
         ----------
         need : str
-            `episodes`, `placebo`, `landmarks`, `bins`: at every horizon. `models` (of landmarks),
-            `levels`, `readings` (of the 85 % claim): at the primary one. `structures`: other maps,
-            there. `stated`: probabilities that somebody stated, for episodes of the horizon.
+            `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
+            landmarks), `levels`, `readings` (of 85 %): at the primary one. `structures`, `twin`:
+            maps that stand beside the market's own. `stated`: probabilities that somebody stated,
+            for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
+            primary one.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need in ("bursts", "burst_hours"):
+            made = self.bursts if need == "bursts" else self.burst_hours
+            return primary and any(made(i) is not None for i in range(len(self.markets)))
         if need == "structures":
-            return primary and all(market.competing_maps for market in self.markets)
+            return all(market.competing_maps for market in self.markets)
+        if need == "twin":
+            return all(market.twin for market in self.markets)
         if need == "models":
             return primary and len(self.models[0]) > 0
         if need == "stated":
@@ -317,7 +335,7 @@ class Evidence:
             return primary
         if need == "readings":
             return primary and all(scored_span_ns(market) >= horizon_ns for market in self.markets)
-        return need in ("episodes", "placebo", "landmarks", "bins")
+        return need in ("episodes", "placebo", "landmarks", "bins", "hours")
 
     def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
         if key not in self._made:
@@ -418,6 +436,13 @@ class Evidence:
         found: tuple[Table, VisitPredictions] = self._cached(("levels", kind), make)
         return found
 
+    def hours(self, market: int) -> Hours:
+        """Return every forecast of one market, with what was known and the return after it."""
+        found: Hours = self._cached(
+            ("hours", market), lambda: market_hours(self.markets[market], self.config)
+        )
+        return found
+
     def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
         """Return the pairs of bins of one market and horizon."""
         source = self.markets[market]
@@ -441,6 +466,30 @@ class Evidence:
             return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
 
         found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
+        return found
+
+    def bursts(self, market: int) -> Bursts | None:
+        """Return one market's single liquidations as bursts; None where there can be none."""
+        found: Bursts | None = self._cached(
+            ("bursts", market), lambda: instant_bursts(self.markets[market])
+        )
+        return found
+
+    def burst_hours(self, market: int) -> Bursts | None:
+        """Return one market's hours as bursts; None where no liquidation is fed."""
+        found: Bursts | None = self._cached(
+            ("burst hours", market), lambda: hour_bursts(self.markets[market])
+        )
+        return found
+
+    def next_levels(self, market: int) -> NextLevels | None:
+        """Return the next cluster ahead of each row of `bursts`."""
+
+        def make() -> NextLevels | None:
+            bursts = self.bursts(market)
+            return None if bursts is None else next_levels(self.markets[market], bursts)
+
+        found: NextLevels | None = self._cached(("next levels", market), make)
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:

@@ -50,6 +50,7 @@ MILLINATS: Final = Unit(name="millinats", scale=1000.0, decimals=1)
 THOUSANDTHS: Final = Unit(name="thousandths", scale=1000.0, decimals=1)
 RATIO: Final = Unit(name="", signed=False, decimals=3)
 SCORE: Final = Unit(name="", signed=False, decimals=3)
+SIGMA_A_DAY: Final = Unit(name="σ a day", decimals=2)
 COUNT: Final = Unit(name="", signed=False, decimals=0)
 
 
@@ -218,6 +219,9 @@ class Statistic:
     wrong_sign : float
         An alarm: a map cannot honestly put it this far below its null, in its own unit, so that an
         upper bound there says look-ahead, and nothing of the claim; NaN: no alarm.
+    horizon_ns : int
+        Its own horizon, the only one that it has a row of, whichever the protocol asks for; 0: it
+        has one of each of those.
     """
 
     id: str
@@ -243,6 +247,7 @@ class Statistic:
     line: str = ""
     effect: str = ""
     wrong_sign: float = math.nan
+    horizon_ns: Ns = 0
 
     @property
     def heading(self) -> str:

@@ -38,11 +38,16 @@ if TYPE_CHECKING:
 
 VERDICT_WORDS: Final[dict[VerdictWord, str]] = {
     VerdictWord.SUPPORTED: (
-        "the rule that was fixed before the run is met, by a test that passed its validity gate."
+        "the rule that was fixed before the run is met, by a test that passed its validity gate. "
+        "It says that these levels do it, and not that liquidations are the cause."
+    ),
+    VerdictWord.SPECIFIC: (
+        "the rule is met, and more: beside what prices alone and chart structures would have "
+        "drawn, the map's own levels still do it."
     ),
     VerdictWord.REFUTED: (
-        "the whole interval lies below the smallest effect of interest: whatever effect there may "
-        "be is too small to matter."
+        "the whole interval lies below the smallest effect of interest: whatever effect this map's "
+        "levels may have is too small to matter. It speaks of this map; another may know more."
     ),
     VerdictWord.INCONCLUSIVE: (
         "the data neither show the effect nor rule it out. This is a result, and no reason to tune."
@@ -79,8 +84,8 @@ def rests_on(score: Score, verdict: Verdict | None) -> str:
         return (
             "no verdict rests on this row; among this many rows some intervals miss zero by chance"
         )
-    if verdict.word == VerdictWord.SUPPORTED and _favours(score):
-        return "the verdict is supported"
+    if verdict.word.supports and _favours(score):
+        return f"the verdict is {verdict.word.value}"
     return f"but the verdict is {verdict.word.value}: it is not to be read as a finding"
 
 

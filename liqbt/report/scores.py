@@ -194,12 +194,11 @@ def effect_name(statistic: Statistic) -> str:
 
 
 def row_words(score: Score) -> str:
-    """Write a whole row on one line; a rate never without its null."""
+    """Write a whole row on one line, with what it was made of; a rate never without its null."""
     statistic = statistic_of(score.statistic)
     null = f", null {null_words(score)}" if has_null(statistic) else ""
     return (
         f"{statistic.label}, {score.symbol}, {fmt.horizon_words(score.horizon)}: "
         f"{with_unit(statistic, value_cell(score))}{null}; "
-        f"detectable {mde_cell(score)} {effect_name(statistic)}".rstrip()
-        + f"; n {fmt.count(score.n_episodes)} on {fmt.count(score.n_days)} days"
+        f"n {fmt.count(score.n_episodes)} on {fmt.count(score.n_days)} days"
     )

@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 
 from liqbt.config.fields import format_duration
 from liqbt.config.schema import EvaluationOptions
-from liqbt.errors import DataError
+from liqbt.errors import DataError, EstimatorError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
 from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.forced import market_forced
 from liqbt.evaluation.funding import market_funding
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
@@ -34,6 +35,7 @@ from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
 from liqbt.study.trust import believed
+from liqbt.tape.positions import price_only_tape
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
 
@@ -41,6 +43,22 @@ Slicer: TypeAlias = Callable[[Events, int, int], Events]
 
 Forecaster: TypeAlias = Callable[[Sequence[Forecast], MarketInput], Sequence[Forecast]]
 """Puts other forecasts in the place of those that were issued, given them and the prices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """What an estimator issues of the price path alone.
+
+    Attributes
+    ----------
+    forecasts : mapping of str to sequence of Forecast
+        By market; empty where it failed.
+    reason : str
+        Why there is none; empty where there is.
+    """
+
+    forecasts: Mapping[str, Sequence[Forecast]]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,12 +71,15 @@ class Study:
         By estimator and market: everything that was issued.
     evaluations : mapping of str to Evaluation
         By estimator: the first is the one that others are compared with.
+    twins : mapping of str to Twin
+        By estimator: what its price-only twin issued; of published levels there is none.
     shared : dict
         What estimators of the same tapes share: prices, and maps beside.
     """
 
     forecasts: Mapping[str, Mapping[str, Sequence[Forecast]]]
     evaluations: Mapping[str, Evaluation]
+    twins: Mapping[str, Twin] = field(default_factory=dict)
     shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -104,17 +125,71 @@ def study(
         name: {symbol: each[name] for symbol, each in issued.items()}
         for name in experiment.estimators
     }
+    twins = price_only_twins(experiment, tapes, stage)
     stage("score", 0, 2)
     shared: dict[Any, Any] = {}
     evidence = {  # of all, before any is scored: one that issued nothing is found at once
         name: observed(
-            experiment, tapes, mine, since=since, instead=instead, name=name, shared=shared
+            experiment,
+            tapes,
+            mine,
+            twins[name].forecasts,
+            since=since,
+            instead=instead,
+            name=name,
+            shared=shared,
         )
         for name, mine in forecasts.items()
     }
     evaluations = {name: evaluate(one, statistics) for name, one in evidence.items()}
     stage("score", 1, 2)
-    return Study(forecasts=forecasts, evaluations=evaluations, shared=shared)
+    return Study(forecasts=forecasts, evaluations=evaluations, twins=twins, shared=shared)
+
+
+def price_only_twins(
+    experiment: Experiment, tapes: Mapping[str, Tape], stage: Stage = silent
+) -> dict[str, Twin]:
+    """Replay every estimator's price-only twin: the same class, told of prices alone.
+
+    Parameters
+    ----------
+    experiment, tapes, stage
+        As in `study`.
+
+    Returns
+    -------
+    dict of str to Twin
+        By estimator; one that fails on such a tape has no twin, and says why.
+    """
+    told = {symbol: price_only_tape(tape) for symbol, tape in tapes.items()}
+    found = {}
+    for number, name in enumerate(experiment.estimators):
+        stage("twin", number, len(experiment.estimators))
+        found[name] = _twin(experiment, tapes, told, name)
+    stage("twin", len(found), len(found))
+    return found
+
+
+def _twin(
+    experiment: Experiment, tapes: Mapping[str, Tape], told: Mapping[str, Tape], name: str
+) -> Twin:
+    try:
+        issued = {
+            symbol: replay(
+                told[symbol],
+                build_estimator(experiment, symbol, name),
+                forecast_times(experiment, tape),
+            )
+            for symbol, tape in tapes.items()
+        }
+    except EstimatorError as error:
+        return Twin(forecasts={}, reason=str(error))
+    for symbol, forecasts in issued.items():
+        start = scored_from(experiment, symbol, tapes[symbol])
+        if not any(forecast.at >= start for forecast in forecasts):
+            reason = f"the twin of {name} issued no forecast of {symbol}"
+            return Twin(forecasts={}, reason=reason)
+    return Twin(forecasts=issued)
 
 
 def _replayed(
@@ -135,6 +210,7 @@ def observed(
     experiment: Experiment,
     tapes: Mapping[str, Tape],
     forecasts: Mapping[str, Sequence[Forecast]],
+    twins: Mapping[str, Sequence[Forecast]] | None = None,
     *,
     since: Ns | None = None,
     instead: Forecaster | None = None,
@@ -150,6 +226,8 @@ def observed(
         As in `study`.
     forecasts : mapping of str to sequence of Forecast
         By market: everything that was issued.
+    twins : mapping of str to sequence of Forecast, optional
+        By market: what the price-only twin issued.
     slicer : callable
         How slices are cut for the maps beside.
     name : str
@@ -158,8 +236,11 @@ def observed(
         What other estimators of the same tapes have made already: prices, and maps beside.
     """
     made = {} if shared is None else shared
+    beside = twins or {}
     markets = [
-        market_input(experiment, symbol, forecasts[symbol], tape, made, name=name)
+        market_input(
+            experiment, symbol, forecasts[symbol], tape, made, name=name, twin=beside.get(symbol)
+        )
         for symbol, tape in tapes.items()
     ]
     markets, training = split_markets(markets, since)
@@ -316,6 +397,7 @@ def market_input(
     shared: dict[Any, Any] | None = None,
     *,
     name: str = "",
+    twin: Sequence[Forecast] | None = None,
 ) -> MarketInput:
     """Return what evaluation needs of one market: the forecasts after the warm-up, the prices.
 
@@ -326,9 +408,12 @@ def market_input(
     forecasts : sequence of Forecast
         Everything that was issued.
     shared : dict, optional
-        Holds the prices, and what began in each hour, for the next estimator of the same tape.
+        Holds the prices, and what began and was forced in each hour, for the next estimator of the
+        same tape.
     name : str
         Of the estimator; empty: the first. Its maps are believed, and nothing else that it says.
+    twin : sequence of Forecast, optional
+        What its price-only twin issued.
     """
     start = scored_from(experiment, symbol, tape)
     foreign = {f.symbol for f in forecasts} - {symbol}
@@ -340,15 +425,22 @@ def market_input(
     if symbol not in made:
         path = outcome_path(experiment, symbol, tape)
         events = experiment.symbols[symbol].events
-        made[symbol] = path, market_funding(tape.events), market_cascades(tape.events, path, events)
-    path, funding, cascades = made[symbol]
+        made[symbol] = (
+            path,
+            market_funding(tape.events),
+            market_cascades(tape.events, path, events),
+            market_forced(tape.events, path, events),
+        )
+    path, funding, cascades, forced = made[symbol]
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
         path=path,
         anchors=anchors_of(forecasts),
+        twin=None if twin is None else believed(experiment, symbol, twin, tape, name),
         funding=funding,
         cascades=cascades,
+        forced=forced,
     )
 
 

@@ -34,13 +34,13 @@ from liqbt.replay import replay
 from liqbt.study.estimators import build_estimator
 from liqbt.study.events import open_events
 from liqbt.study.own_code import make_importable
-from liqbt.study.pipeline import forecast_times, observed
+from liqbt.study.pipeline import forecast_times, observed, price_only_twins
 from liqbt.study.plan import market_tapes
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, load_experiment
 from liqbt.tape.positions import LEAST_SHIFT_NS, shifted_tape
 from liqbt.tape.values import Tape
-from liqbt.types import FloatArray, Ns, VerdictWord
+from liqbt.types import FloatArray, Forecast, Ns
 
 _TIE: Final = 1e-9
 """Values nearer to each other than this share of them are one value."""
@@ -90,12 +90,13 @@ class Randomised:
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """What every history is made of; prices and structural maps are shared by all of them."""
+    """What every history is made of; they share prices, twin and structural maps."""
 
     experiment: Experiment
     tapes: Mapping[str, Tape]
     since: Ns | None
     statistics: tuple[str, ...]
+    twins: Mapping[str, Sequence[Forecast]]
     shared: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -192,14 +193,18 @@ def randomised(
             raise ConfigError(f"statistic '{name}' is not computed; {nearest(name, known)}")
     asked = tuple(statistics or dict.fromkeys(claim.statistic for claim in CLAIMS))
     read = dict.fromkeys((*asked, *(name for claim in CLAIMS for name in claim.conditions)))
-    work = _Work(experiment=experiment, tapes=tapes, since=since, statistics=tuple(read))
+    estimator = next(iter(experiment.estimators))
+    needed = any("twin" in statistic_of(name).needs for name in read)
+    twins = price_only_twins(experiment, tapes)[estimator].forecasts if needed else {}
+    work = _Work(
+        experiment=experiment, tapes=tapes, since=since, statistics=tuple(read), twins=twins
+    )
     real = _outcome(work, None)
     shares = stream(experiment.seed, "randomise").random(histories).tolist()
     outcomes = []
     for outcome in _outcomes(work, shares, processes or os.cpu_count() or 1):
         outcomes.append(outcome)
         stage("histories", len(outcomes), histories)
-    estimator = next(iter(experiment.estimators))
     return [_beside(estimator, name, real, outcomes) for name in asked]
 
 
@@ -236,7 +241,9 @@ def _outcome(work: _Work, share: float | None) -> _Outcome:
         told = tape if share is None else shifted_tape(tape, share)
         estimator = build_estimator(experiment, symbol)
         issued[symbol] = replay(told, estimator, forecast_times(experiment, tape))
-    evidence = observed(experiment, work.tapes, issued, since=work.since, shared=work.shared)
+    evidence = observed(
+        experiment, work.tapes, issued, work.twins, since=work.since, shared=work.shared
+    )
     read = {_horizon(name) for name in work.statistics}
     horizons = tuple(h for h in evidence.config.horizons_ns if horizon_name(h) in read)
     if horizons:  # what is read at one horizon does not depend on which others are observed
@@ -251,7 +258,7 @@ def _outcome(work: _Work, share: float | None) -> _Outcome:
             if found == (name, POOLED, horizon, "both"):
                 values[name] = row.value, row.null
     words = verdicts(details, withheld={})
-    held = frozenset(one.claim for one in words if one.word == VerdictWord.SUPPORTED)
+    held = frozenset(one.claim for one in words if one.word.supports)
     return _Outcome(values=values, supported=held)
 
 

@@ -13,6 +13,7 @@ from liqbt.evaluation.claims.register import STATISTICS, TRIALS
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.effects.direction import direction_effects
+from liqbt.simulate.effects.fuel import fuel_effects
 from liqbt.simulate.effects.magnet import level_effects
 from liqbt.simulate.effects.values import Effect
 from liqbt.simulate.truth import Truth
@@ -30,6 +31,7 @@ RAN_AWAY: Final = "ran_away"
 MEASURES: Final[dict[str, Callable[..., tuple[Effect, ...]]]] = {
     "levels": level_effects,
     "direction": direction_effects,
+    "fuel": fuel_effects,
 }
 """What measures a planted mechanism from the truth, by `Trial.measure`."""
 

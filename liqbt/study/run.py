@@ -84,7 +84,7 @@ def _execute(
     done = study(work.experiment, work.tapes, since=work.since, stage=stage)
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
-    twins = twin_tables(work.experiment, work.tapes, done, since=work.since, stage=stage)
+    twins = twin_tables(work.experiment, work.tapes, done, since=work.since)
     histories = _histories(work, stage)
     beside = _beside(work, done)
     _refuse_edited(work)

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from liqbt.config.fields import duration_ns
 from liqbt.evaluation.claims.register import statistic_of
-from liqbt.evaluation.config import PRIMARY_NS, horizon_name
+from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evaluate import Evaluation, days_spanned
 from liqbt.evaluation.evidence import LEVELS, Evidence
 from liqbt.evaluation.inference.days import DaySums, draw, stream
@@ -53,7 +54,6 @@ def _pooling(done: Study) -> dict[str, list[dict[str, Any]]]:
     """Return how many independent markets each pooled row is worth; nothing where there is one."""
     if len(done.first.evidence.markets) < 2:
         return {}
-    lengths = {horizon_name(h): h for h in done.first.evidence.config.horizons_ns}
     parts: dict[Key, list[DaySums]] = {}
     for key, days in _day_rows(done.evaluations):
         if key.symbol != POOLED and days.n_days and not statistic_of(key.statistic).total:
@@ -62,7 +62,7 @@ def _pooling(done: Study) -> dict[str, list[dict[str, Any]]]:
         {
             **key._asdict(),
             "markets": len(held),
-            "equivalent": equivalent_markets(held, lengths[key.horizon]),
+            "equivalent": equivalent_markets(held, duration_ns(key.horizon)),
         }
         for key, held in parts.items()
     ]
@@ -105,8 +105,7 @@ def paired(
     rng = stream(evidence.root, "bootstrap", one.score.statistic)
     n_days = days_together(mine, theirs)
     draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
-    lengths = {horizon_name(h): h for h in evidence.config.horizons_ns}
-    return paired_difference(mine, theirs, lengths[one.score.horizon], draws)
+    return paired_difference(mine, theirs, duration_ns(one.score.horizon), draws)
 
 
 def _visit_tables(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:

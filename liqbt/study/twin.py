@@ -3,7 +3,7 @@
 The twin is the same class with the same parameters, replayed on a tape that is told of constant
 inflow in the place of open interest, and of no liquidations (`price_only_tape`). Its map stands
 beside the estimator's own: how alike they are near the mark, and what it scores in each statistic
-that decides a claim. No verdict reads it.
+that decides a claim.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from liqbt.errors import EstimatorError
 from liqbt.evaluation.bins import ResponseBins, beside_bins
 from liqbt.evaluation.claims.register import CLAIMS, statistic_of
 from liqbt.evaluation.claims.verdict import find_score
@@ -23,15 +22,11 @@ from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.estimates import ScoreDetail
-from liqbt.replay import replay
-from liqbt.study.estimators import build_estimator
-from liqbt.study.pipeline import Study, forecast_times, observed
-from liqbt.study.progress import Stage, silent
+from liqbt.study.pipeline import Study, observed
 from liqbt.study.schema import Experiment
 from liqbt.study.tables import paired
-from liqbt.tape.positions import price_only_tape
 from liqbt.tape.values import Tape
-from liqbt.types import FloatArray, Forecast, Ns
+from liqbt.types import FloatArray, Ns
 
 Rows: TypeAlias = list[dict[str, Any]]
 
@@ -42,17 +37,16 @@ def twin_tables(
     done: Study,
     *,
     since: Ns | None = None,
-    stage: Stage = silent,
 ) -> dict[str, Rows]:
-    """Replay the price-only twin of every estimator of a study, and hold it beside its estimator.
+    """Hold the price-only twin of every estimator of a study beside its estimator.
 
     Parameters
     ----------
     experiment, tapes : Experiment, mapping of str to Tape
         What the study was made of.
     done : Study
-        The study; its prices and its structural maps serve the twins too.
-    since, stage
+        The study, with what the twins issued; its prices and structural maps serve them too.
+    since
         As in `liqbt.study.pipeline.study`.
 
     Returns
@@ -64,24 +58,22 @@ def twin_tables(
         estimator, market and statistic that decides a claim: `value`, the `twin`'s, and their
         paired `difference` with its interval.
     """
-    told = {symbol: price_only_tape(tape) for symbol, tape in tapes.items()}
     maps: Rows = []
     scores: Rows = []
-    for number, (name, evaluation) in enumerate(done.evaluations.items()):
-        stage("twin", number, len(done.evaluations))
-        mine = evaluation.evidence
-        try:
-            evidence = _twin(experiment, tapes, told, name, done.shared, since)
-        except EstimatorError as error:
-            maps += [_row(name, symbol, reason=str(error)) for symbol in tapes]
+    for name, evaluation in done.evaluations.items():
+        mine, twin = evaluation.evidence, done.twins[name]
+        if twin.reason:
+            maps += [_row(name, symbol, reason=twin.reason) for symbol in tapes]
             continue
+        evidence = observed(
+            experiment, tapes, twin.forecasts, since=since, name=name, shared=done.shared
+        )
         for i, symbol in enumerate(mine.symbols):
             bins, beside = _pairs(mine, evidence, i)
             found = map_correlation(bins, beside)
             reason = "" if math.isfinite(found) else "one of the two maps is flat, or missing"
             maps.append(_row(name, symbol, found, bins.n_landmarks, reason))
         scores += _scores(name, evaluation.details, mine, evidence)
-    stage("twin", len(done.evaluations), len(done.evaluations))
     return {"twin": maps, "twin_scores": scores}
 
 
@@ -99,28 +91,6 @@ def _row(
         "landmarks": landmarks,
         "reason": reason,
     }
-
-
-def _twin(
-    experiment: Experiment,
-    tapes: Mapping[str, Tape],
-    told: Mapping[str, Tape],
-    name: str,
-    shared: dict[Any, Any],
-    since: Ns | None,
-) -> Evidence:
-    """Return what is observed of one estimator's twin: of its map, and of the record's events."""
-    issued: dict[str, Sequence[Forecast]] = {
-        symbol: replay(
-            tape, build_estimator(experiment, symbol, name), forecast_times(experiment, tape)
-        )
-        for symbol, tape in told.items()
-    }
-    evidence = observed(experiment, tapes, issued, since=since, name=name, shared=shared)
-    for market in evidence.markets:
-        if not len(market.forecasts):
-            raise EstimatorError(f"the twin of {name} issued no forecast of {market.symbol}")
-    return evidence
 
 
 def _pairs(mine: Evidence, twin: Evidence, market: int) -> tuple[ResponseBins, ResponseBins]:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.bins import ResponseBins, within_ranks
-from liqbt.evaluation.claims.magnet import slope_days
 from liqbt.evaluation.inference.days import DaySums
+from liqbt.evaluation.inference.slopes import slope_days
 from liqbt.evaluation.nulls.placebo import Placebo, placebo_probability, restricted_cubic
 
 _KNOTS: Final = (0.3, 0.8, 1.5, 2.3)

@@ -61,7 +61,7 @@ def test_an_interval_with_zero_is_no_effect_and_names_what_could_not_be_seen(run
     assert "above zero" not in text
 
 
-@pytest.mark.parametrize("word", [w for w in VerdictWord if w != VerdictWord.SUPPORTED])
+@pytest.mark.parametrize("word", [w for w in VerdictWord if not w.supports])
 def test_an_interval_above_zero_says_no_more_than_its_verdict(
     run: FakeRun, word: VerdictWord
 ) -> None:
@@ -184,9 +184,9 @@ def test_every_number_is_in_the_unit_of_its_statistic(run: FakeRun) -> None:
     ]
     interval = {"value": 0.5, "null": 0.45, "ci_low": 0.4, "ci_high": 0.6, "mde": 0.14}
     unknown = row_words(replace(lift, statistic="something_else", **interval))
-    assert unknown.startswith("something else, BTCUSDT, 24 h: 0.50 [0.40, 0.60]; detectable 0.14")
+    assert unknown.startswith("something else, BTCUSDT, 24 h: 0.50 [0.40, 0.60]; n ")
     rate = row_words(replace(lift, statistic="hit_rate", **interval))
-    assert "Hit rate, BTCUSDT, 24 h: 50 [40, 60]%, null 45.0%; detectable 14 points; " in rate
+    assert "Hit rate, BTCUSDT, 24 h: 50 [40, 60]%, null 45.0%; n " in rate
 
 
 def test_every_verdict_word_is_explained() -> None:

@@ -6,12 +6,15 @@ of them, and is there because every other claim rests on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from liqbt.evaluation.claims.scale import OWN_SCALE, CausalScale, Reach, reach_of
 from liqbt.evaluation.inference.estimates import POOLED
+from liqbt.types import Score
 
 
 class ClaimStatus(StrEnum):
@@ -36,9 +39,11 @@ class Claim:
     statistic, symbol, horizon, side : str
         The score that decides.
     unit : str
-        Of the statistic and the effects: `share`, `nats` or `ratio`.
+        Of the effects: `share`, `ratio`, or what is written behind a number.
     smallest_effect : float
-        Smallest effect of interest.
+        Smallest effect of interest, on the causal scale.
+    scale : CausalScale
+        From the statistic to the effect.
     least_value : float
         What the estimate less its null must reach to be supported, besides its lower bound.
     least_bound : float
@@ -47,6 +52,11 @@ class Claim:
         Further statistics whose lower bound must lie above their null.
     also_positive : tuple of str
         Further statistics whose value must lie above their null.
+    not_above : tuple of str
+        Further statistics whose lower bound must not lie above their null.
+    specific : str
+        The statistic that says that the effect is not the price path's alone: where its lower
+        bound lies above its null too, *supported* becomes *supported, specific*. Empty for none.
     alpha : float
         One-sided size; the bounds are those of `Score.ci_low` and `ci_high`.
     min_episodes, min_days : int
@@ -61,6 +71,8 @@ class Claim:
         Whether this version computes its statistic.
     target : float or None
         What the statistic itself is held against, in the place of its null; None: its null.
+    absent : str
+        Why it cannot be tested where its statistic has no row, in words; empty: that there is none.
     """
 
     id: str
@@ -73,10 +85,13 @@ class Claim:
     side: str = "both"
     unit: str
     smallest_effect: float
+    scale: CausalScale = OWN_SCALE
     least_value: float = 0.0
     least_bound: float = 0.0
     also_above: tuple[str, ...] = ()
     also_positive: tuple[str, ...] = ()
+    not_above: tuple[str, ...] = ()
+    specific: str = ""
     alpha: float = 0.025
     min_episodes: int = 30
     min_days: int = 20
@@ -85,11 +100,13 @@ class Claim:
     primary: bool = False
     status: ClaimStatus = ClaimStatus.NOT_YET
     target: float | None = None
+    absent: str = ""
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """The statistics that its verdict reads: the one that decides, and further conditions."""
-        return (self.statistic, *self.also_above, *self.also_positive)
+        further = (*self.also_above, *self.also_positive, *self.not_above)
+        return (self.statistic, *further, *((self.specific,) if self.specific else ()))
 
     def value(self) -> dict[str, Any]:
         """Return it as plain values, without what it does not have."""
@@ -111,6 +128,8 @@ class Trial:
     beside : tuple of str
         Statistics whose power is shown beside that of the claim's test, to tell a blunt test from
         a mechanism that is weak; they decide nothing.
+    mechanisms : tuple of str
+        Keys of a world that make the claim true where they are above 0; empty: its own id.
     keys : callable, optional
         Of a world and a strength: the keys of the world that plant the mechanism, where they are
         not its own key alone.
@@ -120,6 +139,7 @@ class Trial:
     measure: str
     effects: tuple[str, str]
     beside: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] = ()
     keys: Callable[[Any, float], dict[str, float]] | None = None
 
 
@@ -134,7 +154,69 @@ def effect_words(claim: Claim, effect: float) -> str:
     """
     if claim.unit == "share":
         return f"{100.0 * effect:.2g} points"
-    return f"{effect:.2g} {claim.unit}" if claim.unit == "nats" else f"a ratio of {1 + effect:.3g}"
+    return f"a ratio of {1 + effect:.3g}" if claim.unit == "ratio" else f"{effect:.2g} {claim.unit}"
+
+
+def reach(claim: Claim, score: Score) -> Reach:
+    """Return how small an effect the record behind a claim's score can show, on the causal scale.
+
+    Examples
+    --------
+    >>> from liqbt.evaluation.claims.visit import CLAIM
+    >>> score = Score(claim="visit", symbol="X", horizon="24h", side="both", statistic="lift",
+    ...     value=0.0, null=0.0, ci_low=0.0, ci_high=0.0, n_episodes=9, n_days=365, mde=0.04)
+    >>> round(reach(CLAIM, score).needed, 1)
+    4.0
+    """
+    return reach_of(
+        score.mde,
+        score.n_days,
+        scale=claim.scale,
+        least_bound=claim.least_bound,
+        smallest_effect=claim.smallest_effect,
+    )
+
+
+def reach_words(claim: Claim, score: Score) -> str:
+    """Return a record's reach in one sentence; empty where nothing is known of it.
+
+    Examples
+    --------
+    >>> from liqbt.evaluation.claims.visit import CLAIM
+    >>> score = Score(claim="visit", symbol="X", horizon="24h", side="both", statistic="lift",
+    ...     value=0.0, null=0.0, ci_low=0.0, ci_high=0.0, n_episodes=9, n_days=365, mde=0.04)
+    >>> said, takes = reach_words(CLAIM, score).split("; ")
+    >>> print(said)
+    365 days of these markets show an effect of 4 points with 80 % power
+    >>> print(takes)
+    2 points would matter, and that takes about 4 years of them
+    """
+    if not (math.isfinite(score.mde) and score.mde > 0.0 and score.n_days):
+        return ""
+    found = reach(claim, score)
+    what = f" ({claim.scale.effect})" if claim.scale.effect else ""
+    shown = effect_words(claim, found.detectable)
+    smallest = effect_words(claim, claim.smallest_effect)
+    takes = "and no length of record would show that"
+    if math.isfinite(found.needed):
+        takes = f"and that takes about {years_words(found.needed)} of them"
+    if found.detectable <= claim.smallest_effect:
+        takes = "so that this record is long enough"
+    return (
+        f"{score.n_days} days of these markets show an effect{what} of {shown} with 80 % power; "
+        f"{smallest} would matter, {takes}"
+    )
+
+
+def years_words(years: float) -> str:
+    """Return a length of record in words.
+
+    Examples
+    --------
+    >>> years_words(0.345), years_words(12.4), years_words(1234.0)
+    ('0.34 years', '12 years', '1,230 years')
+    """
+    return f"{years:.2g} years" if years < 100.0 else f"{round(years, -1):,.0f} years"
 
 
 def describe_claims(claims: Sequence[Claim]) -> str:

@@ -1,4 +1,9 @@
-"""Whether the crowded side tells which side is reached first, and a cascade's direction.
+"""Whether the crowded side tells which way sudden moves go, and which side is reached first.
+
+The claim rests on **jumps**: at every hour, what the steps of the next hour that are longer than
+4 σ of their time add up to, on the map's near asymmetry (`liqbt.evaluation.hours`), beside funding
+where it is fed. A pull that acts all the time is the magnet claim's, and trends make no jumps
+(decision 0033). The drift of the whole hour, given trends, stands beside it.
 
 Every gain is a mean difference of log scores (Good 1952) at landmarks, of probabilities that were
 issued walking forward. Only landmarks at which both models had been fitted enter: before that both
@@ -14,11 +19,13 @@ import numpy.typing as npt
 
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.hours import drift_days
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.statistic import (
     COUNT,
     MILLINATS,
     POINTS,
+    SIGMA_A_DAY,
     Better,
     Cell,
     Group,
@@ -28,32 +35,25 @@ from liqbt.evaluation.statistic import (
     Summed,
 )
 from liqbt.learn.walk import Predictions
-from liqbt.types import FloatArray
+from liqbt.types import HOUR_NS, FloatArray
 
 CLAIM: Final = Claim(
     id="direction",
     words="The crowded side tells which side the price reaches first, and a cascade's direction.",
-    estimand="mean(ln p with the asymmetry − ln p without it) of {up, down, neither} at landmarks "
-    "24 h apart, of models that learn from matured outcomes and know distances, trend, volatility, "
-    "funding and the change of open interest",
-    null="0: the same model without the asymmetry",
-    statistic="first_side_gain",
-    unit="nats",
-    smallest_effect=0.005,
-    also_above=(
-        "first_side_skill",
-        "first_side_over_coin",
-        "first_side_over_momentum",
-        "first_side_over_funding",
-        "first_side_over_nearest",
-        "cascade_gain",
-        "cascade_side_gain",
-        "large_move_side_gain",
-    ),
-    pass_rule="97.5 % lower bound above 0, against two-barrier Brownian, a coin, momentum, the "
-    "sign of funding and the nearest side too; and for cascades (up, down, none, and the side "
-    "given one) and the side of large moves, against the same model without asymmetry and "
-    "distances",
+    estimand="lean of jumps toward near mass: what the jumps of the next hour add up to for each "
+    "unit of (U − D)/(U + D), U and D the map's mass above and below weighted by exp(−d / 0.5 σ) "
+    "within 2.5 σ of a day, given funding where it is fed, every hour",
+    null="0: jumps go to either side alike; 0.2 σ a day are left for what a steady pull, or "
+    "a trend, adds to jumps",
+    statistic="near_jumps",
+    horizon="1h",
+    unit="σ a day",
+    smallest_effect=0.3,
+    least_bound=0.2,
+    also_above=("near_drift_1h",),
+    specific="near_jumps_beside_twin",
+    pass_rule="97.5 % lower bound above 0.2 σ a day, and the drift of the whole hour above 0 given "
+    "trends and funding",
     number="5",
     primary=True,
     status=ClaimStatus.TESTABLE,
@@ -80,10 +80,22 @@ TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0, 8.0),
     measure="direction",
     effects=("skill_per_day", "crowded_move"),
-    beside=("first_side_skill",),
+    beside=("near_drift_1h", "first_side_skill"),
     keys=_keys,
 )
 
+JUMPS: Final = Group(
+    id="near_jumps",
+    title="Jumps and drift toward near mass in the next hour",
+    units="Windows",
+    intro="Where the price went in the next hour for each unit of near asymmetry: in σ a day, if "
+    "all near mass lay on one side.",
+    note="Jumps are steps from price to price of more than 4 σ of their time; the direction claim "
+    "rests on them. The whole hour is given trends, and sees a steady pull as well, which is what "
+    "the magnet claim is about. Funding stands beside both where it is fed. 0 is what no "
+    "information gives.",
+    charts=("forest",),
+)
 FIRST_SIDE: Final = Group(
     id="first_side",
     title="Which side is reached first",
@@ -95,9 +107,9 @@ GAINS: Final = Group(
     title="What the asymmetry adds, over models without it",
     units="Landmarks",
     note="Which of the two nearest levels is reached first within 24 h, or neither: what the model "
-    "with the asymmetry gains over each other one in the logarithmic score. The direction claim "
-    "rests on the first column: both models know distances, trends, volatility, funding and open "
-    "interest. 0 is what no information gives; a model that learns noise loses.",
+    "with the near asymmetry gains over each other one in the logarithmic score. In the first "
+    "column both models know distances, trends, volatility, funding and open interest. 0 is what "
+    "no information gives; a model that learns noise loses.",
     charts=("forest",),
 )
 AFTER: Final = Group(
@@ -192,6 +204,39 @@ def side_gain(p: FloatArray, q: FloatArray, outcome: npt.NDArray[np.int8]) -> Fl
         given = values[:, :2] / values[:, :2].sum(axis=1, keepdims=True)
         logs.append(np.log(np.take_along_axis(given, column, axis=1)[:, 0]))
     return np.asarray(logs[0] - logs[1])
+
+
+def _hour(part: str, *, trends: bool = False, twin: bool = False) -> Summed:
+    """Return the day sums of what the next hour brings toward near mass, beside what is named."""
+
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        hours = evidence.hours(cell.market)
+        response = hours.jumps if part == "jumps" else hours.jumps + hours.diffusion
+        known = np.isfinite(hours.funding)
+        controls = [np.column_stack([np.where(known, hours.funding, 0.0), known])]
+        controls += [hours.past] if trends else []
+        controls += [hours.twin] if twin else []
+        return drift_days(hours, hours.near, response, cell.horizon_ns, controls)
+
+    return summed
+
+
+def _hour_statistic(
+    name: str, label: str, column: str, day_sums: Summed, null: str, **rest: Any
+) -> Statistic:
+    return Statistic(
+        id=name,
+        claim="direction",
+        label=label,
+        column=column,
+        unit=SIGMA_A_DAY,
+        null=null,
+        day_sums=day_sums,
+        needs=("hours", *rest.pop("needs", ())),
+        group=JUMPS,
+        horizon_ns=HOUR_NS,
+        **rest,
+    )
 
 
 def _landmarks(evidence: Evidence, cell: Cell) -> tuple[npt.NDArray[Any], FloatArray, FloatArray]:
@@ -321,6 +366,34 @@ _SKILL: Final = Reading(
 )
 
 STATISTICS: Final = (
+    _hour_statistic(
+        "near_jumps",
+        "Jumps toward near mass",
+        "Jumps",
+        _hour("jumps"),
+        "no lean of jumps",
+        reading=Reading(
+            text="With all near mass on one side the jumps of an hour lean there by {value}."
+        ),
+        line="cascade direction",
+        effect="Told by the asymmetry, millinats a day",
+    ),
+    _hour_statistic(
+        "near_jumps_beside_twin",
+        "Jumps toward near mass beside the price-only twin",
+        "Jumps beside the price-only twin",
+        _hour("jumps", twin=True),
+        "no lean of jumps, given the price-only twin",
+        needs=("twin",),
+        conditional=False,
+    ),
+    _hour_statistic(
+        "near_drift_1h",
+        "Drift toward near mass in an hour beside trends",
+        "Whole hour beside trends",
+        _hour("all", trends=True),
+        "no drift, given trends",
+    ),
     *(
         Statistic(
             id=f"first_side_skill{suffix}",
@@ -360,8 +433,6 @@ STATISTICS: Final = (
             text="To a model that knows distances, trends and volatility it adds {value} at {n} "
             "landmarks."
         ),
-        line="cascade direction",
-        effect="Told by the asymmetry, millinats a day",
     ),
     _gain_statistic("first_side_over_coin", "Equal chances", _over("coin"), "equal chances"),
     _gain_statistic("first_side_over_momentum", "Momentum", _over("momentum"), "momentum"),

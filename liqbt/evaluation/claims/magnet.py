@@ -1,4 +1,10 @@
-"""Whether dense clusters attract the price: the dose–response across the mark, and mirror lifts.
+"""Whether dense levels attract the price: drift toward near mass, dose–response, mirror lifts.
+
+The claim rests on the **drift**: at every hour, the return of the next four hours on the map's near
+asymmetry (`liqbt.evaluation.hours`), beside what trends of three and seven days foretell. Jumps are
+left out of the return: a pull acts all the time, and sudden moves that lean to the crowded side
+are the direction claim's (decision 0033). Whether the drift is owed to positions is asked of the
+same slope beside the near asymmetries of the price-only twin and of the structural maps.
 
 The unit of the dose is a **bin**: one distance from the mark, on both sides of it, at a landmark.
 The two bins at one distance are a pair (decision 0018),
@@ -11,16 +17,12 @@ dose, so that neither can speak for the other. A trend acts through a drift, and
 does to the pair at distance d (`drift_response`).
 
 β is the effect of going from the lowest to the highest density, a share of visits.
-
-Source: a linear probability model with partialled-out controls (Frisch and Waugh 1933; Lovell 1963,
-Seasonal adjustment of economic time series, theorem 4.1). The interval comes from the day sums of
-the score x̃·e, which is what cluster-robust and HAC errors of β are made of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import ndtr
@@ -36,29 +38,38 @@ from liqbt.evaluation.claims.visit import (
     births,
     lift_over,
 )
+from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.hours import drift_days
 from liqbt.evaluation.inference.days import DaySums, day_sums
+from liqbt.evaluation.inference.slopes import slope_days
 from liqbt.evaluation.lifts import SUBSETS
-from liqbt.evaluation.statistic import POINTS, Cell, Group, Reading, Statistic, Summed
-from liqbt.types import DAY_NS, FloatArray, IntArray
+from liqbt.evaluation.statistic import (
+    POINTS,
+    SIGMA_A_DAY,
+    Cell,
+    Group,
+    Reading,
+    Statistic,
+    Summed,
+)
+from liqbt.types import HOUR_NS, FloatArray
 
 CLAIM: Final = Claim(
     id="magnet",
     words="Dense clusters attract the price.",
-    estimand="dose-response across the mark: P(visit) at the highest density rank less that at the "
-    "lowest, at equal distances on both sides, given the trends known at issue, 24 h",
-    null="0: of two bins at one distance the denser is visited as often as the other; 1 point is "
-    "left for trends that no control knows",
-    statistic="dose_response",
-    unit="share",
-    smallest_effect=0.02,
-    least_value=0.02,
-    least_bound=0.01,
-    also_above=("dose_response_beside_structures",),
-    also_positive=("mirror_lift_densest",),
-    pass_rule="97.5 % lower bound above 1 point, an effect of 2 points or more from the lowest to "
-    "the highest density, mirror lift of the densest cluster above 0, and a lower bound above 0 "
-    "beside the structural maps",
+    estimand="drift toward near mass: what the next four hours bring, jumps left out, for each "
+    "unit of (U − D)/(U + D), U and D the map's mass above and below weighted by exp(−d / 0.5 σ) "
+    "within 2.5 σ of a day, given trends of three and seven days, every hour",
+    null="0: given trends, the price goes to either side alike; 0.15 σ a day are left for trends "
+    "that no control knows",
+    statistic="near_drift",
+    horizon="4h",
+    unit="σ a day",
+    smallest_effect=0.25,
+    least_bound=0.15,
+    specific="near_drift_specific",
+    pass_rule="97.5 % lower bound above 0.15 σ a day",
     number="3",
     primary=True,
     status=ClaimStatus.TESTABLE,
@@ -70,6 +81,19 @@ TRIAL: Final = Trial(
     effects=("dose_response_twin", "dose_response_raw"),
 )
 
+DRIFT: Final = Group(
+    id="drift",
+    title="Drift toward near mass",
+    units="Windows",
+    intro="Where the price went in the next four hours for each unit of near asymmetry, jumps left "
+    "out: in σ a day, if all near mass lay on one side.",
+    note="Near mass is the map's mass weighted by e^(−d/0.5 σ) within 2.5 σ of a day. Beside "
+    "trends: what is left once returns of the last three and seven days have their share; the "
+    "magnet claim rests on it. Beside the twin, and structures too: what is left beside the same "
+    "measure of a map that is told of prices alone, and of swings, volume nodes, round numbers and "
+    "prior highs and lows; only this speaks of liquidations. 0 is what no information gives.",
+    charts=("forest",),
+)
 DOSE: Final = Group(
     id="dose",
     title="Dose-response across the mark",
@@ -78,81 +102,11 @@ DOSE: Final = Group(
     "highest density.",
     note="Of two bins at one distance, above and below: how much more often the one with the "
     "highest density rank is visited than the one with the lowest. Beside trends: what is left "
-    "once the trends known at issue have their share; the magnet claim rests on this at 24 h. "
-    "Beside chart structures: what is left beside swings, volume nodes, round numbers and prior "
-    "highs and lows, too, all fitted together; a map that only says where these lie has nothing "
-    "left. 0 is what no information gives.",
+    "once the trends known at issue have their share. Beside chart structures: what is left beside "
+    "swings, volume nodes, round numbers and prior highs and lows, too, all fitted together; a map "
+    "that only says where these lie has nothing left. 0 is what no information gives.",
     charts=("forest",),
 )
-
-_FREE: Final = 1e-9
-"""Controls scaled to length 1 are free in the directions that are longer than this share."""
-
-
-def _basis(controls: FloatArray) -> FloatArray:
-    """Return orthonormal columns that span what the controls span, as many as they are free.
-
-    A control that is zero, or that others already say, adds nothing: what is left of dose and
-    visits is that of the least-squares fit of minimum norm (Golub and Van Loan 2013, Matrix
-    Computations, section 5.5).
-    """
-    basis, upper = np.linalg.qr(controls)
-    if not len(controls):
-        return basis
-    length = np.linalg.norm(upper, axis=0)
-    turned, size, _ = np.linalg.svd(
-        upper / np.where(length > 0.0, length, 1.0), full_matrices=False
-    )
-    free = size > _FREE * size.max()
-    return basis if free.all() else np.asarray(basis @ turned[:, free])
-
-
-def _partialled(
-    x: FloatArray, y: FloatArray, controls: FloatArray
-) -> tuple[FloatArray, FloatArray, int]:
-    """Return what the controls leave of both, and how many of them are free."""
-    basis = _basis(controls)
-    return x - basis @ (basis.T @ x), y - basis @ (basis.T @ y), basis.shape[1]
-
-
-def slope_days(
-    at: IntArray, x: FloatArray, y: FloatArray, controls: FloatArray | None, *, n_units: int
-) -> DaySums:
-    """Return what each day adds to the slope of y on x in one market.
-
-    Parameters
-    ----------
-    at : ndarray of int64, shape (n,)
-        Times, ns.
-    x, y : ndarray of float64, shape (n,)
-        Dose and response.
-    controls : ndarray of float64, shape (n, k), or None
-        What stands beside the dose; fitted to this market alone.
-    n_units : int
-        Independent units, as reported.
-
-    Returns
-    -------
-    DaySums
-        Of x̃ỹ and x̃²: the slope is the ratio. Empty but for the units where nothing is left of x.
-    """
-    fitted = 1
-    if controls is not None:
-        x, y, free = _partialled(x, y, controls)
-        fitted = free + 1
-    if not len(x) or float(x @ x) <= 1e-12 * len(x):
-        return DaySums(total=np.zeros(0), count=np.zeros(0), n_units=n_units)
-    first = int(at.min() // DAY_NS)
-    day = at // DAY_NS - first
-    n_days = int(np.count_nonzero(np.bincount(day)))
-    return DaySums(
-        total=np.asarray(np.bincount(day, x * y), np.float64),
-        count=np.asarray(np.bincount(day, x * x), np.float64),
-        first_day=first,
-        n_units=n_units,
-        size=np.asarray(np.bincount(day, np.abs(x * y)), np.float64),
-        freedom=(n_days - fitted) / max(n_days - 1, 1),
-    )
 
 
 def response_days(bins: ResponseBins, contrast: FloatArray, controls: FloatArray | None) -> DaySums:
@@ -201,6 +155,37 @@ def _dose_beside_structures(evidence: Evidence, cell: Cell) -> DaySums:
     bins = evidence.bins(cell.market, cell.horizon_ns)
     controls = beside_trends(bins, evidence.contrasts_beside(cell.market, cell.horizon_ns))
     return response_days(bins, evidence.contrast(cell.market, cell.horizon_ns), controls)
+
+
+def _drift(*, trends: bool = True, twin: bool = False, structures: bool = False) -> Summed:
+    """Return the day sums of the drift toward near mass, jumps left out, beside what is named."""
+
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        hours = evidence.hours(cell.market)
+        controls = [hours.past] if trends else []
+        controls += [hours.twin] if twin else []
+        controls += [hours.beside] if structures else []
+        return drift_days(hours, hours.near, hours.diffusion, cell.horizon_ns, controls)
+
+    return summed
+
+
+def _drift_statistic(
+    name: str, column: str, day_sums: Summed, null: str, *, needs: tuple[str, ...] = (), **rest: Any
+) -> Statistic:
+    return Statistic(
+        id=name,
+        claim="magnet",
+        label=f"Drift toward near mass {column[0].lower()}{column[1:]}",
+        column=column,
+        unit=SIGMA_A_DAY,
+        null=null,
+        day_sums=day_sums,
+        needs=("hours", *needs),
+        group=DRIFT,
+        horizon_ns=4 * HOUR_NS,
+        **rest,
+    )
 
 
 def _difference_in_differences(subset: str) -> Summed:
@@ -271,6 +256,34 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
 
 
 STATISTICS: Final = (
+    _drift_statistic(
+        "near_drift",
+        "Beside trends",
+        _drift(),
+        "no drift, given trends",
+        reading=Reading(
+            text="With all near mass on one side the price drifts there by {value}, jumps left out "
+            "and given trends."
+        ),
+        effect="Caused: visits, densest less sparsest, points",
+    ),
+    _drift_statistic("near_drift_raw", "Alone", _drift(trends=False), "no drift"),
+    _drift_statistic(
+        "near_drift_beside_twin",
+        "Beside trends and the price-only twin",
+        _drift(twin=True),
+        "no drift, given trends and the price-only twin",
+        needs=("twin",),
+        conditional=False,
+    ),
+    _drift_statistic(
+        "near_drift_specific",
+        "Beside trends, the price-only twin and chart structures",
+        _drift(twin=True, structures=True),
+        "no drift, given trends, the price-only twin and chart structures",
+        needs=("twin", "structures"),
+        conditional=False,
+    ),
     *(one for subset in SUBSETS for one in _of_episodes(subset)),
     Statistic(
         id="dose_response_raw",
@@ -295,7 +308,6 @@ STATISTICS: Final = (
             text="From the lowest to the highest density, at equal distances on both sides and "
             "given trends, visits differ by {value}."
         ),
-        effect="Caused: visits, densest less sparsest, points",
         wrong_sign=0.02,
         day_sums=_dose,
         needs=("bins",),
@@ -311,6 +323,7 @@ STATISTICS: Final = (
         null="both sides alike, given trends and chart structures",
         day_sums=_dose_beside_structures,
         needs=("bins", "structures"),
+        horizon_ns=PRIMARY_NS,
         group=DOSE,
         tolerance=0.005,
         conditional=False,

@@ -1,4 +1,4 @@
-"""The rule that turns a score into one of the seven words of a verdict.
+"""The rule that turns a score into one of the words of a verdict.
 
 The order of the rule, each word only where none above it applies:
 
@@ -7,11 +7,14 @@ The order of the rule, each word only where none above it applies:
    It judges what came in and not the claim, so it needs no clearance;
 2. *not testable on this data*: too few episodes or days, or no interval;
 3. *withheld*: the claim's test has not passed the validity gate;
-4. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest (an effect that is
-   positive and smaller than that is refuted too: it is too small to matter);
+4. *refuted*: the 97.5 % upper bound lies below the smallest effect of interest, both on the causal
+   scale (an effect that is positive and smaller than that is refuted too: it is too small to
+   matter). What is refuted is said of this map: that liquidations do nothing is another claim;
 5. *supported*: the 97.5 % lower bound lies above the null, bound and estimate reach what the pass
-   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`); a
-   primary claim also stays within alpha once it shares that with the other primary ones (Holm);
+   rule asks of them, and so do the claim's further conditions (`also_above`, `also_positive`,
+   `not_above`); a primary claim also stays within alpha once it shares that with the other primary
+   ones that are released (Holm). *Supported, specific* where the claim's `specific` statistic, too,
+   has its lower bound above its null: the effect is not what prices alone would have drawn;
 6. *underpowered*: undecided, and the minimum detectable effect exceeds the smallest effect of
    interest, so that the smallest effect would have been missed more than one time in five;
 7. *inconclusive*: undecided although an effect of that size would have been found with 80 % power,
@@ -114,13 +117,17 @@ def verdict(
         word, reason = VerdictWord.WITHHELD, withheld
     else:
         word, reason = _decide(claim, detail, conditions, unmet or _crowded_out(claim, shared_p))
+        if word == VerdictWord.SUPPORTED and claim.specific:
+            word, why = _specificity(_row(claim, claim.specific, others))
+            reason = f"{reason}; {why}"
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
 def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
     """Return why the claim cannot be tested, or None."""
     if detail is None:
-        return f"there is no {claim.statistic} for {claim.symbol} at {claim.horizon} here"
+        absent = f"there is no {claim.statistic} for {claim.symbol} at {claim.horizon} here"
+        return claim.absent or absent
     row = detail.score
     if row.n_episodes < claim.min_episodes or row.n_days < claim.min_days:
         return (
@@ -171,11 +178,15 @@ def _crowded_out(claim: Claim, shared_p: float) -> str | None:
 
 def _unmet(claim: Claim, others: Sequence[ScoreDetail]) -> str | None:
     """Return the first further condition that is not met, in words, or None."""
-    for statistic in (*claim.also_above, *claim.also_positive):
+    for statistic in (*claim.also_above, *claim.also_positive, *claim.not_above):
         found = _row(claim, statistic, others)
         if found is None:
             return f"its further condition {statistic} was not computed here"
         row = found.score
+        if statistic in claim.not_above:
+            if row.ci_low > row.null and found.estimate.agree:
+                return f"its further condition fails: {statistic} is above its null, too"
+            continue
         if statistic in claim.also_above and math.isnan(row.ci_low):
             return (
                 f"its further condition {statistic} has no interval here "
@@ -190,6 +201,19 @@ def _unmet(claim: Claim, others: Sequence[ScoreDetail]) -> str | None:
     return None
 
 
+def _specificity(found: ScoreDetail | None) -> tuple[VerdictWord, str]:
+    """Return which word a supported claim gets, and what its specific statistic says."""
+    if found is None:
+        return VerdictWord.SUPPORTED, "whether liquidations are the cause was not asked here"
+    row, held = found.score, found.estimate.agree and found.score.ci_low > found.score.null
+    if held:
+        return VerdictWord.SPECIFIC, f"{row.statistic} lies above its null too"
+    return VerdictWord.SUPPORTED, (
+        f"that liquidations are the cause is not shown: the interval of {row.statistic} holds its "
+        "null"
+    )
+
+
 def _decide(
     claim: Claim, detail: ScoreDetail, conditions: Sequence[ScoreDetail], unmet: str | None = None
 ) -> tuple[VerdictWord, str]:
@@ -197,38 +221,39 @@ def _decide(
     row, agree = detail.score, detail.estimate.agree
     show = partial(effect_words, claim)
     base = row.null if claim.target is None else claim.target
-    effect, low, high = row.value - base, row.ci_low - base, row.ci_high - base
+    value, low = row.value - base, row.ci_low - base
+    bounds = claim.scale.bounds(value, low, row.ci_high - base)
     mde = row.mde
     if claim.target is not None:  # the smallest effect is one over its nulls
         mde = max((one.score.mde for one in conditions), default=mde)
         agree = agree and all(one.estimate.agree for one in conditions)
-    power = power_at(claim.smallest_effect - claim.least_bound, mde, alpha=claim.alpha)
-    detectable = mde + claim.least_bound
+    room = claim.smallest_effect / claim.scale.per_unit - claim.least_bound
+    power = power_at(room, mde, alpha=claim.alpha)
+    detectable = claim.scale.of(mde + claim.least_bound)
     smallest = show(claim.smallest_effect)
-    interval = f"95 % interval {show(low)} to {show(high)}, {row.n_episodes} episodes"
+    interval = f"95 % interval {show(bounds[0])} to {show(bounds[1])}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
     reached = low > claim.least_bound or (claim.target is not None and low >= 0.0)
-    enough = agree and reached and effect >= claim.least_value
-    excluded = _excluded(claim, high, conditions)
+    enough = agree and reached and value >= claim.least_value
+    excluded = _excluded(claim, bounds[1], conditions)
     met = enough and unmet is None
     if agree and excluded is not None and not (met and claim.target is not None):
-        return VerdictWord.REFUTED, f"{excluded} {tail}"
+        return VerdictWord.REFUTED, f"of this map, {excluded} {tail}"
     if met:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
     if enough and (claim.target is None or detectable <= claim.smallest_effect):
         return VerdictWord.INCONCLUSIVE, f"above its null, but {unmet} {tail}"
     if detectable > claim.smallest_effect:
         return VerdictWord.UNDERPOWERED, (
-            f"only effects of {show(detectable)} or more could have been found, and {smallest} "
-            f"would matter {tail}"
+            f"an effect of {show(detectable)} would have been found with 80 % power, and "
+            f"{smallest} would matter {tail}"
         )
     if not agree:
         return VerdictWord.INCONCLUSIVE, f"HAC and bootstrap intervals do not agree {tail}"
     if low > 0.0:
-        short = "estimate" if effect < claim.least_value else "lower bound"
-        found = show(effect) if effect < claim.least_value else show(low)
+        short = "estimate" if value < claim.least_value else "lower bound"
         return VerdictWord.INCONCLUSIVE, (
-            f"above its null, and its {short} of {found} is short of the pass rule {tail}"
+            f"above its null, and its {short} is short of the pass rule {tail}"
         )
     return VerdictWord.INCONCLUSIVE, (
         f"the interval holds both no effect and the smallest that would matter {tail}"
@@ -265,7 +290,7 @@ def verdicts(details: Sequence[ScoreDetail], *, withheld: Mapping[str, str]) -> 
     withheld : mapping of str to str
         Why, for each claim whose test has not passed the validity gate.
     """
-    shared = _shared_p(details)
+    shared = _shared_p(details, withheld)
     return tuple(
         verdict(
             claim,
@@ -278,11 +303,13 @@ def verdicts(details: Sequence[ScoreDetail], *, withheld: Mapping[str, str]) -> 
     )
 
 
-def _shared_p(details: Sequence[ScoreDetail]) -> dict[str, float]:
-    """Return the primary claims' one-sided p-values, adjusted; one that cannot be tested has 1."""
-    primary = [claim for claim in CLAIMS if claim.primary]
+def _shared_p(details: Sequence[ScoreDetail], withheld: Mapping[str, str]) -> dict[str, float]:
+    """Return the released primary claims' one-sided p-values, adjusted; untestable ones have 1."""
+    primary = [claim for claim in CLAIMS if claim.primary and claim.id not in withheld]
     p = [_one_sided_p(claim, find_score(claim, details)) for claim in primary]
-    return {claim.id: float(q) for claim, q in zip(primary, holm(p), strict=True)}
+    return (
+        {claim.id: float(q) for claim, q in zip(primary, holm(p), strict=True)} if primary else {}
+    )
 
 
 def _one_sided_p(claim: Claim, detail: ScoreDetail | None) -> float:

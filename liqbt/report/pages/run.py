@@ -24,9 +24,10 @@ from liqbt.report.narrative import (
 from liqbt.report.notes import registration_sentences
 from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.pages.validity import gate_section
-from liqbt.report.scores import estimators, row_words
+from liqbt.report.scores import estimators
 from liqbt.report.truth import truth_section
-from liqbt.types import Forecast, Verdict
+from liqbt.report.verdicts import verdict_box, verdict_table
+from liqbt.types import Forecast
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
@@ -57,23 +58,6 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     return market
 
 
-def _sentence(text: str) -> str:
-    """Begin with a capital and end with a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-
-
-def _verdict(run: Run, verdict: Verdict) -> dict[str, str]:
-    claim = run.manifest.get("claims", {}).get(verdict.claim, {})
-    return {
-        "claim": fmt.one_line(verdict.claim),
-        "says": fmt.one_line(str(claim.get("words", "")), 300),
-        "word": verdict.word.value,
-        "class": verdict.word.name.lower().replace("_", "-"),
-        "reason": _sentence(fmt.one_line(verdict.reason, 600)),
-        "score": "" if verdict.score is None else fmt.one_line(row_words(verdict.score), 300),
-    }
-
-
 def _context(run: Run) -> dict[str, Any]:
     """Gather everything that the templates lay out."""
     manifest = run.manifest
@@ -87,7 +71,8 @@ def _context(run: Run) -> dict[str, Any]:
         "planted": notes.planted_truth(run),
         "truth": truth_section(run),
         "published": published_section(run),
-        "verdicts": [_verdict(run, verdict) for verdict in run.verdicts],
+        "verdict_table": verdict_table(run),
+        "verdicts": [verdict_box(run, verdict) for verdict in run.verdicts],
         "gate": gate_section(run),
         "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
         "registration": registration_sentences(run),

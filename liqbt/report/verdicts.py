@@ -1,0 +1,97 @@
+"""What a run says of every claim: one table, and under it each word with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from liqbt.evaluation.claims.claim import Claim, effect_words, reach, reach_words, years_words
+from liqbt.evaluation.claims.register import REGISTER, TRIALS
+from liqbt.report import formatting as fmt
+from liqbt.report.scores import null_words, row_words, value_words
+from liqbt.report.tables import Table
+from liqbt.types import Score, Verdict
+
+if TYPE_CHECKING:
+    from liqbt.study.store import Run
+
+_SCALED: Final = {"share": (100.0, "points"), "nats": (1000.0, "millinats")}
+_NO_YEARS: Final = "no length"
+
+
+def verdict_table(run: Run) -> Table:
+    """Return a row for each claim that the run decides, in the order of their numbers.
+
+    What it says, how large the effect is beside what no information gives, how small an effect
+    this record could show, how small a one would matter, and how long a record of these markets
+    that would take. A simulated market says, too, whether the claim is true in it.
+    """
+    planted = dict(run.manifest.get("planted") or {}) if run.manifest.get("simulated") else None
+    head = ["Claim", "It says", "Verdict", "Effect [95 %]", "No information", "Shown with 80 %"]
+    head += ["Would matter", "Takes", *(["Here"] if planted is not None else [])]
+    rows = []
+    for claim in REGISTER:
+        found = next((one for one in run.verdicts if one.claim == claim.id), None)
+        if found is not None:
+            row = [f"{claim.number} {claim.id}".strip(), claim.words, found.word.value]
+            row += _numbers(claim, found.score)
+            rows.append((*row, *([_truth(claim, planted)] if planted is not None else [])))
+    return Table(head=tuple(head), rows=tuple(rows), text_columns=3)
+
+
+def _numbers(claim: Claim, score: Score | None) -> list[str]:
+    if score is None:
+        return [fmt.DASH] * 3 + [effect_words(claim, claim.smallest_effect), fmt.DASH]
+    found = reach(claim, score)
+    known = math.isfinite(score.mde) and score.mde > 0.0
+    years = _NO_YEARS if math.isinf(found.needed) else years_words(found.needed)
+    return [
+        effect_interval(claim, score),
+        null_words(score),
+        effect_words(claim, found.detectable) if known else fmt.DASH,
+        effect_words(claim, claim.smallest_effect),
+        years if known else fmt.DASH,
+    ]
+
+
+def effect_interval(claim: Claim, score: Score) -> str:
+    """Write a claim's effect with its interval, on the causal scale where the claim has one."""
+    if not claim.scale.effect:
+        return value_words(score)
+    value = score.value - score.null
+    low, high = claim.scale.bounds(value, score.ci_low - score.null, score.ci_high - score.null)
+    factor, unit = _SCALED.get(claim.unit, (1.0, claim.unit))
+    numbers = [fmt.fixed(factor * x, 1, signed=True) for x in (claim.scale.of(value), low, high)]
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}] {unit}"
+
+
+def _truth(claim: Claim, planted: Mapping[str, Any]) -> str:
+    """Return whether a claim is true in a simulated market, as far as that is known."""
+    trial = TRIALS.get(claim.id)
+    if trial is None:
+        return "not planted"
+    strengths = [planted.get(key, 0.0) for key in trial.mechanisms or (claim.id,)]
+    return "true" if any(isinstance(x, int | float) and x > 0 for x in strengths) else "false"
+
+
+def verdict_box(run: Run, verdict: Verdict) -> dict[str, str]:
+    """Return what stands in a verdict's box."""
+    claim = next((one for one in REGISTER if one.id == verdict.claim), None)
+    says = run.manifest.get("claims", {}).get(verdict.claim, {})
+    score = verdict.score
+    reached = "" if claim is None or score is None else reach_words(claim, score)
+    return {
+        "claim": fmt.one_line(verdict.claim),
+        "says": fmt.one_line(str(says.get("words", "")), 300),
+        "word": verdict.word.value,
+        "class": verdict.word.name.lower().replace("_", "-"),
+        "reason": _sentence(fmt.one_line(verdict.reason, 600)),
+        "score": "" if score is None else fmt.one_line(row_words(score), 300),
+        "reach": _sentence(fmt.one_line(reached, 300)) if reached else "",
+    }
+
+
+def _sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
