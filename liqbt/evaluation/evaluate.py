@@ -104,18 +104,36 @@ def _rows(
     """Yield the rows of one statistic, horizon and side: every market, then all together."""
     cells = [Cell(market=i, horizon_ns=horizon_ns, side=side) for i in range(len(evidence.markets))]
     groups = [(symbol, [cell]) for symbol, cell in zip(evidence.symbols, cells, strict=True)]
-    for symbol, mine in [*groups, (POOLED, cells)]:
-        where = (symbol, horizon_name(horizon_ns), side)
-        if statistic.sampled is not None:
-            sampled = statistic.sampled(evidence, mine)
-            if sampled is not None:
-                yield detail(statistic, where, sampled[1], sampled[0], estimator=evidence.estimator)
-            continue
-        days = _sums(evidence, statistic, mine)
-        if days is not None:
-            found = _estimated(evidence, statistic, mine, days, draws, known)
-            null = 0.0 if days.null is None else days.chance
-            yield detail(statistic, where, null, found, days, estimator=evidence.estimator)
+    several = [(POOLED, cells)] if len(cells) > 1 else []
+    for symbol, mine in [*groups, *several]:
+        row = _row(evidence, statistic, symbol, mine, draws, known)
+        if row is not None:
+            yield row
+            if not several:  # one market is all of them
+                yield replace(row, score=replace(row.score, symbol=POOLED))
+
+
+def _row(
+    evidence: Evidence,
+    statistic: Statistic,
+    symbol: str,
+    cells: Sequence[Cell],
+    draws: Draws,
+    known: dict[str, Statistic],
+) -> ScoreDetail | None:
+    """Return the row of some markets together; None where none of them has any."""
+    where = (symbol, horizon_name(cells[0].horizon_ns), cells[0].side)
+    if statistic.sampled is not None:
+        sampled = statistic.sampled(evidence, cells)
+        if sampled is None:
+            return None
+        return detail(statistic, where, sampled[1], sampled[0], estimator=evidence.estimator)
+    days = _sums(evidence, statistic, cells)
+    if days is None:
+        return None
+    found = _estimated(evidence, statistic, cells, days, draws, known)
+    null = 0.0 if days.null is None else days.chance
+    return detail(statistic, where, null, found, days, estimator=evidence.estimator)
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:

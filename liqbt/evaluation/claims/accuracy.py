@@ -13,12 +13,12 @@ overlap, and what is counted as units is how many do not.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from liqbt.evaluation.accuracy.hits import READINGS, Reading
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.statistic import PERCENT, POINTS, Better, Cell, Group, Statistic, Summed
@@ -89,6 +89,21 @@ CLAIM: Final = Claim(
     number="10",
     status=ClaimStatus.TESTABLE,
     target=0.85,
+)
+
+
+def _keys(_: Any, strength: float) -> dict[str, float]:
+    """Return the key that plants it: of clusters that attract, one is visited more often."""
+    return {"magnet": strength}
+
+
+TRIAL: Final = Trial(
+    strengths=(0.5, 1.0, 1.5, 2.0),
+    measure="levels",
+    effects=("densest_twin_lift", "densest_mirror_lift"),
+    beside=CLAIM.also_above,
+    mechanisms=("magnet",),
+    keys=_keys,
 )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.inference.estimates import Estimate
@@ -41,14 +41,31 @@ from liqbt.types import DAY_NS, FloatArray
 
 CLAIM: Final = Claim(
     id="visit",
-    words="Prices visit the estimated clusters more often than a price without memory would.",
-    estimand="mean(Y − q): visits of episodes within 24 h, less their Brownian probability",
-    null="0: driftless Brownian motion at the past volatility, over the time watched",
-    statistic="brownian_lift",
+    words="Prices visit the estimated clusters more often than other levels as far away.",
+    estimand="mean(Y − p̂): visits of episodes within 24 h, less the placebo probability: that with "
+    "which a random level of the same distance, side, volatility, trend, season and change of open "
+    "interest is visited",
+    null="0: p̂, learnt from random levels of the past of the same market",
+    statistic="level_lift",
     unit="share",
     smallest_effect=0.02,
     pass_rule="97.5 % lower bound above 0",
     status=ClaimStatus.TESTABLE,
+)
+
+
+def _keys(_: Any, strength: float) -> dict[str, float]:
+    """Return the key that plants it: what is attracted visits."""
+    return {"magnet": strength}
+
+
+TRIAL: Final = Trial(
+    strengths=(0.5, 1.0, 1.5, 2.0),
+    measure="levels",
+    effects=("densest_twin_lift", "densest_mirror_lift"),
+    beside=("level_lift_densest", "brownian_lift"),
+    mechanisms=("magnet",),
+    keys=_keys,
 )
 
 GROUPS: Final = {
@@ -255,7 +272,7 @@ def _corp(part: str) -> Sampled:
 
 
 OVER_WALK: Final = "brownian_lift"
-"""Lift over the random walk: what `CLAIM` rests on, and a weaker comparison than the mirror."""
+"""Lift over the random walk: a weaker comparison than p̂, and than the mirror."""
 SIDES: Final = ("long", "short", "both")
 SIZES: Final = {"": "", "_dense": ", dense clusters", "_densest": ", the densest cluster"}
 """What a subset adds to a label."""
