@@ -15,6 +15,7 @@ from liqbt.evaluation.claims.claim import ClaimStatus, describe_claims
 from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
 from liqbt.evaluation.claims.register import CLAIMS, REGISTER, STATISTICS, statistic_of
 from liqbt.evaluation.claims.verdict import find_score, power_at, verdict, verdicts
+from liqbt.evaluation.claims.visit import CLAIM as VISIT
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.covariates import LANDMARK_DTYPE
 from liqbt.evaluation.evaluate import evaluate, scored
@@ -296,9 +297,8 @@ def test_other_rows_raise_no_alarm(changes):
 
 
 def test_a_claim_without_an_alarm_is_refuted_as_before():
-    visit = next(claim for claim in CLAIMS if claim.id == "visit")
-    found = detail(value=-0.26, statistic="brownian_lift")
-    assert verdict(visit, found, withheld=None).word == VerdictWord.REFUTED
+    found = detail(value=-0.26, statistic=VISIT.statistic)
+    assert verdict(VISIT, found, withheld=None).word == VerdictWord.REFUTED
 
 
 def test_reasons_say_what_is_needed():
@@ -421,7 +421,8 @@ def test_each_claim_finds_its_row_and_is_withheld(directed):
         assert mine is not None
         assert mine.score.claim == claim.id
     by_claim = {v.claim: v.word for v in found}
-    assert by_claim["visit"] == by_claim["direction"] == VerdictWord.WITHHELD
+    assert by_claim["direction"] == VerdictWord.WITHHELD
+    assert "visit" not in by_claim  # it is shown, and decides nothing
     assert by_claim["magnet"] == VerdictWord.NOT_TESTABLE  # this market's maps have no density
     released = verdicts(evaluation.details, withheld={})
     assert VerdictWord.WITHHELD not in {v.word for v in released}

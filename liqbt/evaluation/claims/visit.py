@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.inference.estimates import Estimate
@@ -49,24 +49,11 @@ CLAIM: Final = Claim(
     statistic="level_lift",
     unit="share",
     smallest_effect=0.02,
-    pass_rule="97.5 % lower bound above 0",
-    status=ClaimStatus.TESTABLE,
+    pass_rule="none: its test holds its size, and finds nothing where clusters attract (decision "
+    "0037); it is shown, and decides nothing",
+    status=ClaimStatus.DESCRIPTIVE,
 )
 
-
-def _keys(_: Any, strength: float) -> dict[str, float]:
-    """Return the key that plants it: what is attracted visits."""
-    return {"magnet": strength}
-
-
-TRIAL: Final = Trial(
-    strengths=(0.5, 1.0, 1.5, 2.0),
-    measure="levels",
-    effects=("densest_twin_lift", "densest_mirror_lift"),
-    beside=("level_lift_densest", "brownian_lift"),
-    mechanisms=("magnet",),
-    keys=_keys,
-)
 
 GROUPS: Final = {
     "": Group(
@@ -283,6 +270,9 @@ _HIT_RATE: Final = Reading(
     "walk of the same volatility would have entered {null}.",
     absent="No episode could be scored, so nothing can be said.",
 )
+_LEVELS: Final = Reading(
+    text="Over random levels of the same distance and state, as past ones taught it, it is {value}."
+)
 _WALK: Final = Reading(text="Over that random walk the difference is {value}.")
 
 
@@ -323,7 +313,8 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
         Statistic(
             id=f"level_lift{subset}",
             claim="visit",
-            label=f"Level lift{SIZES[subset]}",
+            label=f"Lift over random levels{SIZES[subset]}",
+            column=f"Level lift{SIZES[subset]}",
             unit=POINTS,
             null="the placebo probability",
             day_sums=_level_lift(subset),
@@ -331,6 +322,8 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
             group=PLACEBO,
             tolerance=0.005,
             conditional=False,
+            headline=0 if subset else 2,
+            reading=None if subset else _LEVELS,
         ),
     )
 
