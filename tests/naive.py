@@ -1265,3 +1265,60 @@ def constant_inflow(times: list[int], coins: list[float]) -> list[float]:
     day = 86_400 * 10**9
     inflow = rises / (last - first) if rises and last > first else 1.0 / day
     return [inflow * (t - first + 30 * day) for t in times]
+
+
+# --- evaluation: the hourly table ------------------------------------------------------------
+
+
+def near_mass(
+    rows: list[list[float]],
+    edges: list[int],
+    inside: float,
+    step: float,
+    decay: float,
+    reach: float,
+    pieces: int = 400,
+) -> list[float]:
+    """Weighted mass below and above, each entry cut into pieces that weigh by their middle."""
+    out = []
+    for side, row in enumerate(rows):
+        begin = inside if side == 0 else 1.0 - inside
+        total = 0.0
+        for entry, usd in enumerate(row):
+            near, far = (begin + edges[entry]) * step, (begin + edges[entry + 1]) * step
+            low, high = max(near, 0.0), min(far, reach)
+            if high <= low:
+                continue
+            width = (high - low) / pieces
+            for k in range(pieces):
+                middle = low + (k + 0.5) * width
+                total += usd * width / (far - near) * math.exp(-middle / decay)
+        out.append(total)
+    return out
+
+
+def decayed_returns(hours: list[float], log_mark: list[float], half_life_h: float) -> list[float]:
+    """Σ of past returns, each times ½ to the power of its age in half-lives."""
+    out = []
+    for i, now in enumerate(hours):
+        total = 0.0
+        for j in range(1, i + 1):
+            move = log_mark[j] - log_mark[j - 1]
+            total += move * 0.5 ** ((now - hours[j]) / half_life_h)
+        out.append(total)
+    return out
+
+
+def split_return(
+    prices: list[tuple[int, float]], opened: int, horizon: int, sigma_1d: float, jump: float
+) -> list[float]:
+    """Return of a window in σ of its length: of steps up to `jump` σ of their time, and longer."""
+    day = 86_400 * 10**9
+    first = next(k for k, (at, _) in enumerate(prices) if at >= opened)
+    last = next(k for k, (at, _) in enumerate(prices) if at >= prices[first][0] + horizon)
+    parts = [0.0, 0.0]
+    for k in range(first + 1, last + 1):
+        (before, old), (at, new) = prices[k - 1], prices[k]
+        step = math.log(new / old)
+        parts[abs(step) > jump * sigma_1d * math.sqrt((at - before) / day)] += step
+    return [part / (sigma_1d * math.sqrt(horizon / day)) for part in parts]

@@ -1,85 +1,141 @@
-"""A campaign made up by hand: its counts, and a signed document with a few real pinned markets."""
+"""A campaign made up by hand: its tallies, and a signed document with a few real pinned markets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from liqbt.config.yaml import read_yaml
-from liqbt.evaluation.claims.register import CLAIMS
-from liqbt.study.clearing import NUISANCE
+from liqbt.evaluation.claims.claim import Claim
+from liqbt.evaluation.claims.register import CLAIMS, TRIALS
 from liqbt.study.pinned import Numbers, pinned_numbers
+from liqbt.study.trials import TESTS, Where, places
 from liqbt.study.worlds import WORLDS
-from liqbt.validity.campaign import Results
-from liqbt.validity.jobs import BATCH, Job
+from liqbt.validity.campaign import Campaign, KeptCell
+from liqbt.validity.jobs import BATCH, PLANTED, Job, tallied_names
 from liqbt.validity.summary import gate_document
+from liqbt.validity.tallies import Tally
 from liqbt.validity.validate import write_signed
 
-STATISTICS = [claim.statistic for claim in CLAIMS if claim.primary]
+TRIED: list[Claim] = [claim for claim in TESTS.values() if claim.id in TRIALS]
+"""Claims that are made true somewhere."""
+FIRST, SECOND = TRIED[:2]
+UNTRIED = {claim.id for claim in CLAIMS} - {claim.id for claim in TRIED}
+"""Claims that no campaign can clear."""
 
 
-def row(found: bool, value: float = 0.1) -> list:
-    return [value, value - (0.05 if found else 0.2), value + 0.2, True, 105, 106]
+def tally(n: int, found: int, *, value: float = 0.001, **more: Any) -> Tally:
+    """A tally of n markets in which the claim was found so often."""
+    held: dict[str, Any] = {
+        "batches": -(-n // BATCH),
+        "markets": n,
+        "tested": n,
+        "found": found,
+        "above": found,
+        "valued": n,
+        "value": n * value,
+        "value2": n * (value * value + 0.01),
+        "n_days": 105 * n,
+        "n_episodes": 106 * n,
+    }
+    return Tally(**{**held, **more})
 
 
-def results(replications: int, found: dict[str, int], oracle: int = 8) -> Results:
-    """A campaign in which `magnet` finds something so often in each world, `direction` never."""
-    out = {}
-    for world in NUISANCE:
-        for batch in range(replications // BATCH):
-            k = range(batch * BATCH, (batch + 1) * BATCH)
-            scores = [
-                {"dose_response": row(i < found.get(world, 25)), "first_side_gain": row(i < 25)}
-                for i in k
-            ]
-            job = Job(role="size", world=world, strength=0.0, days=120, batch=batch)
-            out[job] = {"scores": scores, "effects": {}}
-    for batch in range(2):
-        k = range(batch * BATCH, (batch + 1) * BATCH)
-        scores = [dict.fromkeys(STATISTICS, row(i < oracle)) for i in k]
-        job = Job(role="oracle", world="gbm", strength=0.0, days=120, batch=batch)
-        out[job] = {"scores": scores, "effects": {}}
-    return out
+def measured(effect: float, batches: int) -> dict[str, Any]:
+    """The part of a tally that an effect of the truth makes."""
+    sums = {"effect": effect, "factual": 0.2}
+    return {
+        "measured": batches,
+        "measured_factual": batches,
+        **{name: batches * held for name, held in sums.items()},
+        **{f"{name}2": batches * held * held for name, held in sums.items()},
+    }
+
+
+def sized(
+    found: Mapping[str, int] | None = None,
+    *,
+    n: int = 1000,
+    oracle: int = 8,
+    lengths: tuple[int, ...] = (120,),
+) -> Campaign:
+    """A campaign of `n` markets where nothing is planted: `FIRST` is found so often, by world.
+
+    Every other test is found as often as it says of itself, and where another claim is true there
+    are three tenths as many markets, at its first strength.
+    """
+    cells: dict[str, dict[str, Tally]] = {}
+    for claim in TESTS.values():
+        for place in places(claim, lengths):
+            some = n if place.needed == 1000 else 3 * n // 10
+            k = (found or {}).get(place.world, -1) if claim == FIRST else -1
+            role, strength = "size", 0.0
+            if place.where == Where.PLANTED:
+                role, strength = "power", PLANTED[place.world][0]
+            job = Job(role=role, world=place.world, strength=strength, days=place.days, batch=0)
+            held = tally(some, k if k >= 0 else some // 40)
+            cells.setdefault(job.cell, {})[claim.id] = held
+    seen = Job(role="oracle", world="gbm", strength=0.0, days=min(lengths), batch=0)
+    if oracle >= 0:
+        cells[seen.cell] = {name: tally(8, oracle) for name in TESTS}
+    kept = {name: KeptCell(of="by hand", tallies=held) for name, held in cells.items()}
+    return Campaign(root=1, cells=kept)
 
 
 def planted(
-    powers: dict[float, int], effect=lambda s: 0.1 * s, batches: int = 5, claim: str = "magnet"
-) -> Results:
-    statistic = {c.id: c.statistic for c in CLAIMS}[claim]
-    names = ("dose_response_twin", "dose_response_raw")
-    if claim == "direction":
-        names = ("skill_per_day", "crowded_move")
-    out = {}
+    campaign: Campaign,
+    powers: Mapping[float, int],
+    *,
+    claim: Claim = FIRST,
+    n: int = 40,
+    days: int = 120,
+    effect: Any = lambda strength: 0.1 * strength,
+    **more: Any,
+) -> Campaign:
+    """Return a campaign with `n` markets of each strength, and so many found, of a claim."""
     for strength, found in powers.items():
-        for batch in range(batches):
-            scores = [{statistic: row(batch * BATCH + k < found)} for k in range(BATCH)]
-            job = Job(role="power", world=claim, strength=strength, days=120, batch=batch)
-            effects = dict(zip(names, (effect(strength), 0.2), strict=True))
-            out[job] = {"scores": scores, "effects": effects}
-    return out
+        job = Job(role="power", world=claim.id, strength=strength, days=days, batch=0)
+        before = campaign.cells.get(job.cell, KeptCell(of="by hand")).tallies
+        held = tally(n, found, value=more.pop("value", 0.3), **measured(effect(strength), n // 4))
+        names = tallied_names(job, claim.id)
+        tallies = {**before, **dict.fromkeys(names[1:], tally(n, n)), names[0]: held}
+        campaign.cells[job.cell] = KeptCell(of="by hand", unit="share", tallies=tallies)
+    return campaign
+
+
+def _batch(world: str, numbers: list[int], claim: str | None) -> dict[str, Any]:
+    mapping = dict(read_yaml(WORLDS / f"{world}.yaml"))
+    changes = {"days": 45}
+    return {"world": mapping, "changes": changes, "numbers": numbers, "cheat": False,
+            "claim": claim}  # fmt: skip
 
 
 BATCHES = [
-    {"world": dict(read_yaml(WORLDS / f"{name}.yaml")), "changes": {"days": 45},
-     "numbers": numbers, "cheat": False, "claim": claim}
-    for name, numbers, claim in (
-        ("regimes", [0], None), ("magnet", [0, 1], "magnet"), ("direction", [0, 1], "direction"),
-    )
-]  # fmt: skip
+    _batch("regimes", [0], None),
+    *(_batch(TRIALS[c.id].world or c.id, [0, 1], c.id) for c in (FIRST, SECOND)),
+]
 """Five short markets."""
 
 
 @cache
 def numbers() -> Numbers:
-    return pinned_numbers(BATCHES, 1)
+    """What they give, with an effect from the truth of every claim that is made true."""
+    told = pinned_numbers(BATCHES, 1)
+    effects = {
+        f"{claim.id} from the truth: {name}": [[0.1]]
+        for claim in TRIED[2:]
+        for name in TRIALS[claim.id].effects
+    }
+    return {**told, **effects}
 
 
-def signed(folder: Path, found: dict[str, int] | None = None) -> dict[str, Any]:
-    """Write into `folder` a document that clears both tests, or those with few enough findings."""
-    every = results(1000, found or {})
-    for claim in ("magnet", "direction"):
-        every |= planted({1.0: 40}, batches=10, claim=claim)
+def signed(folder: Path, found: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """Write into `folder` a document that clears all tests, or those with few enough findings."""
+    campaign = sized(found)
+    for claim in TRIED:
+        planted(campaign, {PLANTED[claim.id][-1]: 40}, claim=claim)
     levels = {"word": "absent", "reason": "no candles"}
-    document = gate_document(every, identity="by hand", root=1, levels=levels)
+    document = gate_document(campaign, levels=levels)
     return write_signed(folder, document, BATCHES, numbers())

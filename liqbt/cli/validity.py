@@ -15,7 +15,8 @@ from liqbt.errors import ConfigError
 @click.command(epilog=examples("liqbt validate --pinned", "liqbt validate --processes 2"))
 @click.option(
     "--replications", type=click.IntRange(min=1), default=1000, show_default=True,
-    help="Markets of each world where nothing is planted; fewer than 1,000 clear no test.",
+    help="Markets of each world where nothing is planted; three tenths of longer ones, and of "
+    "those where another claim is true. Fewer than 1,000 clear no test.",
 )  # fmt: skip
 @click.option(
     "--powered", type=click.IntRange(min=1),
@@ -23,12 +24,14 @@ from liqbt.errors import ConfigError
     "and fewer of the longer ones.",
 )  # fmt: skip
 @click.option("--worlds", help="Some of them, with commas; all by default.")
-@click.option("--days", type=click.IntRange(min=30), default=120, show_default=True)
 @click.option(
-    "--power-days", default="120,365", show_default=True,
-    help="Lengths of the markets where something is planted.",
-)  # fmt: skip
+    "--days", default="120,365", show_default=True, help="Lengths of the markets, with commas."
+)
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--minutes", type=click.FloatRange(min=0.0, min_open=True),
+    help="Stop after so long; the same command goes on from there.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--worlds-from", type=FILE,
@@ -46,17 +49,18 @@ from liqbt.errors import ConfigError
 @json_option
 def validate(
     worlds: str | None,
-    power_days: str,
+    days: str,
     out: Path,
     pinned: bool,
     stamp: bool,
     as_json: bool,
     **options: object,
 ) -> None:
-    """Test the tests: size where nothing is planted, power where something is.
+    """Test the tests: size where a claim is false, power where it is true.
 
     Where real candles are present (LIQBT_DATA), random levels are held against the placebo
-    probability on them, too. Stopped, it goes on where it was. Exit 1 if a test found too much or
+    probability on them, too. What is tallied in campaign.json, in the folder of the document, is
+    not run again: stopped or killed, the same command goes on. Exit 1 if a test found too much or
     missed an oracle, or random levels fail; with --pinned, if the document is stale for a claim.
     """
     if stamp and not pinned:
@@ -64,20 +68,19 @@ def validate(
     if pinned:
         _pinned(out, stamp, as_json)
     from liqbt.report.pages.validity import write_validity_page
-    from liqbt.study.clearing import NUISANCE
     from liqbt.validity.candles import candles_root
-    from liqbt.validity.jobs import PLANTED
+    from liqbt.validity.jobs import WORLDS_TRIED
     from liqbt.validity.summary import describe_document
     from liqbt.validity.validate import validate
 
-    names = worlds.split(",") if worlds else (*NUISANCE, *PLANTED)
+    names = worlds.split(",") if worlds else WORLDS_TRIED
     if options["worlds_from"] is None:
         del options["worlds_from"]
     with progress() as stage:
         document = validate(
             out,
             worlds=[name.strip() for name in names],
-            power_days=_lengths(power_days),
+            days=_lengths(days),
             data=candles_root(),
             stage=stage,
             **options,  # type: ignore[arg-type]
@@ -105,6 +108,6 @@ def _lengths(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and 30 <= int(part) <= 3650 for part in parts):
         raise ConfigError(
-            f"--power-days: found '{text}', expected lengths of 30 to 3650 days with commas"
+            f"--days: found '{text}', expected lengths of 30 to 3650 days with commas"
         )
     return [int(part) for part in parts]

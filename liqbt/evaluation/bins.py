@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,6 +20,10 @@ from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 _TRENDS_NS: Final = (12 * HOUR_NS, DAY_NS, 3 * DAY_NS)
 
+PHASES: Final = 6
+"""Landmarks begin at so many times of a horizon, a sixth of it apart: what they tell is averaged
+over them, since the hour at which one begins is no free choice."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResponseBins:
@@ -29,7 +34,7 @@ class ResponseBins:
     horizon_ns : int
         Horizon.
     n_landmarks : int
-        Non-overlapping windows that were watched through.
+        Windows that were watched through, in one of the phases: so many do not overlap.
     forecast : ndarray of int64, shape (n,)
         Index of the landmark's forecast.
     at : ndarray of int64, shape (n,)
@@ -105,13 +110,28 @@ def _density_at(forecast: Forecast, mark: float, place: FloatArray, smoothing: i
     )
 
 
+def phase_rows(at: IntArray, horizon_ns: Ns) -> IntArray:
+    """Return the forecasts that are landmarks of a horizon in any of its phases, in order.
+
+    Examples
+    --------
+    >>> phase_rows(np.arange(0, 100, 10), 60).tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    >>> phase_rows(np.arange(0, 24, 1), 12).tolist()
+    [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
+    """
+    starts = np.searchsorted(at, at[0] + np.arange(PHASES) * (horizon_ns // PHASES))
+    chains = [start + landmark_rows(at[start:], horizon_ns) for start in starts if start < len(at)]
+    return np.unique(np.concatenate(chains))
+
+
 def landmark_times(forecasts: Sequence[Forecast], horizon_ns: Ns) -> IntArray:
-    """Return when the forecasts were issued that are landmarks of a horizon, ns.
+    """Return when the forecasts were issued that are landmarks of a horizon in any phase, ns.
 
     At these times another map must be issued that is to stand beside this one.
     """
     at = np.array([forecast.at for forecast in forecasts], np.int64)
-    return at[landmark_rows(at, horizon_ns)] if len(at) else at
+    return at[phase_rows(at, horizon_ns)] if len(at) else at
 
 
 def beside_bins(
@@ -166,7 +186,7 @@ def response_bins(
     horizon_ns: Ns,
     smoothing: int = 7,
 ) -> ResponseBins:
-    """Return the pairs of bins of one market at non-overlapping landmarks.
+    """Return the pairs of bins of one market at the landmarks of all phases of a horizon.
 
     Parameters
     ----------
@@ -177,7 +197,7 @@ def response_bins(
     config : EvaluationConfig
         Latency, distances and bands.
     horizon_ns : int
-        Horizon; landmarks are as far apart.
+        Horizon; landmarks of one phase are as far apart.
     smoothing : int
         Width of the triangular kernel over the density, in bins, odd.
 
@@ -189,7 +209,8 @@ def response_bins(
     if not len(forecasts):
         raise DataError("dose-response: no forecast to evaluate; is the warm-up too long?")
     anchors = anchors_of(forecasts)
-    chosen = landmark_rows(anchors.at, horizon_ns)
+    chosen = phase_rows(anchors.at, horizon_ns)
+    apart = len(landmark_rows(anchors.at, horizon_ns)) / len(chosen)
     opened, closed = anchors.at[chosen] + config.latency_ns, anchors.at[chosen] + horizon_ns
     windows = watch(path, opened, closed)
     lowest, highest = window_extremes(
@@ -209,7 +230,7 @@ def response_bins(
     band = np.searchsorted(np.asarray(config.bands), ratio, "right")
     return ResponseBins(
         horizon_ns=horizon_ns,
-        n_landmarks=len(watched),
+        n_landmarks=math.ceil(apart * len(watched)),
         forecast=forecast,
         at=anchors.at[forecast],
         distance=distance,

@@ -10,7 +10,8 @@ that only those are made that the chosen statistics need:
 - *bins*: one distance on both sides of the mark, with the map's density and what was visited;
 - *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
 - *bursts*: moments at which positions were forced, and moments at which none were, with what led
-  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`).
+  to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
+- *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed.
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -59,6 +60,7 @@ from liqbt.evaluation.nulls.placebo import (
 )
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
+from liqbt.evaluation.touches import Matched, touch_table
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -313,10 +315,17 @@ class Evidence:
         ----------
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
+<<<<<<< HEAD
             landmarks), `levels`, `readings` (of 85 %): at the primary one. `structures`, `twin`:
             maps that stand beside the market's own. `stated`: probabilities that somebody stated,
             for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
             primary one.
+=======
+            landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
+            maps that stand beside the market's own. `stated`: probabilities that somebody stated,
+            for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
+            primary one. `touches`: there, of a path that is fine enough to show them.
+>>>>>>> e6b562070f14713c0b080c79e3d629415d10f601
         horizon_ns : int
             Horizon.
         """
@@ -335,6 +344,8 @@ class Evidence:
                 bool((~np.isnan(self.stated_of(i, horizon_ns))).any())
                 for i in range(len(self.markets))
             )
+        if need == "touches":
+            return primary and any(len(self.touches(i)) for i in range(len(self.markets)))
         if need == "levels":
             return primary
         if need == "readings":
@@ -462,6 +473,7 @@ class Evidence:
         )
         return found
 
+<<<<<<< HEAD
     def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
         """Return every reading of a hit of one market and horizon, each forecast a landmark.
 
@@ -476,6 +488,8 @@ class Evidence:
         found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
         return found
 
+=======
+>>>>>>> e6b562070f14713c0b080c79e3d629415d10f601
     def bursts(self, market: int) -> Bursts | None:
         """Return one market's single liquidations as bursts; None where there can be none."""
         found: Bursts | None = self._cached(
@@ -498,6 +512,37 @@ class Evidence:
             return None if bursts is None else next_levels(self.markets[market], bursts)
 
         found: NextLevels | None = self._cached(("next levels", market), make)
+<<<<<<< HEAD
+=======
+        return found
+
+    def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
+        """Return every reading of a hit of one market and horizon, each forecast a landmark.
+
+        Other times are those of the same time of the horizon; empty where no window was watched.
+        """
+
+        def make() -> dict[str, Reading]:
+            source, latency_ns = self.markets[market], self.config.latency_ns
+            marks = every_landmark(source, horizon_ns=horizon_ns, latency_ns=latency_ns)
+            return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
+
+        found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
+        return found
+
+    def touches(self, market: int) -> Table:
+        """Return the touches of one market, TOUCH_DTYPE."""
+        found: Table = self._cached(
+            ("touches", market), lambda: touch_table(self.markets[market], self.config)
+        )
+        return found
+
+    def matched(self, market: int, name: str, match: Callable[[Table], Matched]) -> Matched:
+        """Return touches of one market beside their placebos, matched once for each name."""
+        found: Matched = self._cached(
+            ("matched", market, name), lambda: match(self.touches(market))
+        )
+>>>>>>> e6b562070f14713c0b080c79e3d629415d10f601
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:

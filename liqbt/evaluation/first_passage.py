@@ -20,6 +20,7 @@ import numpy.typing as npt
 from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.episodes import MarketClusters, eligible
 from liqbt.evaluation.kernels.passages import first_passages
+from liqbt.evaluation.near import near_asymmetry, near_mass
 from liqbt.evaluation.nulls.brownian import two_barrier_probabilities
 from liqbt.evaluation.path import Censor, PricePath, Windows
 from liqbt.types import DAY_NS, FirstSide, FloatArray, IntArray, Ns
@@ -53,6 +54,7 @@ FIRST_SIDE_DTYPE: Final = np.dtype(
 
 `matured_ns`: the time from which on the outcome is final: a moment after the window's end plus the
 latency or the path's `max_delay_ns`, whichever is longer (no record counts that comes later).
+`asymmetry`: (D − U)/(D + U) of near mass (`liqbt.evaluation.near`), positive: more longs below.
 `up`, `down`: the two levels, prices, NaN for none; `up_sigma`, `down_sigma`: their distances in
 σ_h. `scored`: both levels exist and the window is not censored. `outcome`: a `FirstSide`, 0 too
 where `tie` is set or nothing is scored. `q_*`: two-barrier Brownian probabilities, `p_*`:
@@ -100,7 +102,7 @@ def market_first_sides(
     ndarray of FIRST_SIDE_DTYPE
         By horizon, then time.
     """
-    asymmetry = np.array([f.asymmetry for f in market.forecasts], np.float64)
+    asymmetry = -near_asymmetry(near_mass(market.forecasts, market.forecasts))
     parts = [
         _horizon_rows(flat, market.path, windows[h], asymmetry, h, config)
         for h in config.horizons_ns

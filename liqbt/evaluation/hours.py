@@ -1,9 +1,7 @@
 """Every forecast of a market: its map's near asymmetry, what was known, and the return after it.
 
 One row a forecast, every hour by default: windows overlap, and nothing hangs on the hour at which a
-day is cut. **Near mass** of a map is its mass on one side of the mark, weighted by
-exp(−d / 0.5 σ_1d) at log distance d, within 2.5 σ_1d; with U above and D below, the **near
-asymmetry** is (U − D)/(U + D), positive where more lies above.
+day is cut. Near mass and near asymmetry are those of `liqbt.evaluation.near`.
 
 Returns begin at the first price at or after `at` + latency and end at the first one a horizon
 later, so that hourly bars are watched for as long as points. They are told in two parts: **jumps**
@@ -28,7 +26,8 @@ from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.funding import funding_at
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.evaluation.inference.slopes import slope_days
-from liqbt.evaluation.kernels.hours import decayed_returns, near_masses, split_returns
+from liqbt.evaluation.kernels.hours import decayed_returns, split_returns
+from liqbt.evaluation.near import beside_asymmetry, near_asymmetry, near_mass
 from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
@@ -37,12 +36,6 @@ RETURNS_NS: Final[tuple[Ns, ...]] = (HOUR_NS, 4 * HOUR_NS)
 
 HALF_LIVES_NS: Final[tuple[Ns, ...]] = (72 * HOUR_NS, 168 * HOUR_NS)
 """Half-lives of the past returns, the columns of `Hours.past`."""
-
-DECAY_SIGMA: Final = 0.5
-"""Distance in σ_1d over which near mass weighs less by e."""
-
-REACH_SIGMA: Final = 2.5
-"""Distance in σ_1d beyond which mass is not near."""
 
 JUMP_SIGMA: Final = 4.0
 """A step from one price to the next that is longer than this, in σ of its time, is a jump."""
@@ -119,68 +112,13 @@ def market_hours(market: MarketInput, config: EvaluationConfig) -> Hours:
         diffusion=np.column_stack([part[:, 0] for part in parts]),
         jumps=np.column_stack([part[:, 1] for part in parts]),
         past=np.column_stack(past) / sigma[:, None],
-        near=asymmetry(mass),
+        near=near_asymmetry(mass),
         size=size,
         total=np.log(np.where(share > 0.0, share, np.nan)),
         funding=np.full(len(at), np.nan) if rates is None else funding_at(rates, at),
         twin=beside_asymmetry(issued, market.twin or ()),
         beside=_beside(issued, market.competing_maps),
     )
-
-
-def near_mass(forecasts: Sequence[Forecast], maps: Sequence[Forecast]) -> FloatArray:
-    """Return near mass below and above the marks of forecasts, of maps issued at the same times.
-
-    Parameters
-    ----------
-    forecasts : sequence of Forecast
-        Whose mark and σ hold.
-    maps : sequence of Forecast
-        Whose densities are weighed, one for each.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        Weighted USD below and above.
-    """
-    out = np.zeros((len(forecasts), 2))
-    for i, (forecast, held) in enumerate(zip(forecasts, maps, strict=True)):
-        grid, sigma = held.grid, forecast.sigma_1d
-        inside = math.log(forecast.mark / grid.anchor) / grid.step - held.mark_bin
-        edges = grid.outward_edges(held.density_usd.shape[1])
-        decay, reach = DECAY_SIGMA * sigma, REACH_SIGMA * sigma
-        out[i] = near_masses(held.density_usd, edges, inside, grid.step, decay, reach)
-    return out
-
-
-def asymmetry(mass: FloatArray) -> FloatArray:
-    """Return (U − D)/(U + D) of near masses below and above, 0 where both are 0.
-
-    Examples
-    --------
-    >>> asymmetry(np.array([[1.0, 3.0], [0.0, 0.0]])).tolist()
-    [0.5, 0.0]
-    """
-    total = mass.sum(axis=1)
-    ratio = np.divide(mass[:, 1] - mass[:, 0], total, out=np.zeros(len(mass)), where=total > 0.0)
-    return np.asarray(ratio)
-
-
-def beside_asymmetry(forecasts: Sequence[Forecast], others: Sequence[Forecast]) -> FloatArray:
-    """Return another map's near asymmetry about the marks of forecasts, by time of issue.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        NaN where the other map was not issued.
-    """
-    found = {other.at: other for other in others}
-    out = np.full(len(forecasts), np.nan)
-    rows = [i for i, forecast in enumerate(forecasts) if forecast.at in found]
-    out[rows] = asymmetry(
-        near_mass([forecasts[i] for i in rows], [found[forecasts[i].at] for i in rows])
-    )
-    return out
 
 
 def _beside(forecasts: Sequence[Forecast], maps: Mapping[str, Sequence[Forecast]]) -> FloatArray:

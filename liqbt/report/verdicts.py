@@ -71,8 +71,16 @@ def _truth(claim: Claim, planted: Mapping[str, Any]) -> str:
     trial = TRIALS.get(claim.id)
     if trial is None:
         return "not planted"
-    strengths = [planted.get(key, 0.0) for key in trial.mechanisms or (claim.id,)]
+    if trial.true_by_default and planted.get("world") not in trial.nulls:
+        return "true"
+    makers = {trial.world or claim.id, *(_planted_by(name) for name in trial.also_true)}
+    strengths = [planted.get(key, 0.0) for key in makers]
     return "true" if any(isinstance(x, int | float) and x > 0 for x in strengths) else "false"
+
+
+def _planted_by(name: str) -> str:
+    """Return the key of a world that plants the mechanism of a claim."""
+    return (TRIALS[name].world if name in TRIALS else "") or name
 
 
 def verdict_box(run: Run, verdict: Verdict) -> dict[str, str]:

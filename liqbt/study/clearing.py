@@ -1,4 +1,4 @@
-"""What clears a test: its size where nothing is, an oracle that it must see, and its power.
+"""What clears a test: its size where its claim is false, an oracle that it must see, and its power.
 
 The rule takes counts, so that a document of the validity gate can be decided again by whoever reads
 it: the words that stand in it are never believed.
@@ -7,35 +7,17 @@ it: the words that stand in it are never believed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
 from liqbt.evaluation.claims.claim import Claim
-from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.evaluation.claims.register import TRIALS, statistic_of
+from liqbt.study.trials import LENGTHS, TESTS, Place, Where, places
 
-TESTS: Final[dict[str, Claim]] = {claim.id: claim for claim in CLAIMS if claim.primary}
-"""The claims whose tests are replicated: a test is the statistic that decides its claim."""
-
-NUISANCE: Final = (
-    "gbm",
-    "stochastic_volatility",
-    "momentum",
-    "mean_reversion",
-    "jumps",
-    "drift",
-    "oi_linked_volatility",
-    "regimes",
-)
-"""Worlds in which no claim is true, and something else may be mistaken for it."""
-
-ALPHA: Final = 0.025
-"""One-sided size of each test."""
 FAMILY: Final = 0.05
-"""Chance that any cell of a campaign of right tests lies above its limit."""
-CLEARING: Final = 1000
-"""Replications of each world that can clear a test; fewer catch gross failure only."""
+"""Chance that any cell of a claim whose test is right lies above its limit."""
 ASKED: Final = 0.8
 """Power that a test must reach at some effect that was tried."""
 LEAST_MARKETS: Final = 30
@@ -60,34 +42,51 @@ class Cell:
 
     Attributes
     ----------
-    claim, statistic, world : str
-        The test and the world.
+    claim, statistic : str
+        The test: the claim's verdict, and the statistic that decides it.
+    where, world, days : str, str, int
+        The place (see `Place`).
+    markets : int
+        That were replicated.
     replications : int
-        Markets in which the test gave an interval, and those whose price ran away.
+        Of these, the ones in which the claim could be tested, or whose price ran away.
     rejections : int
-        Of these, how often its lower bound lay above the claim's, both errors agreeing; one that
-        ran away counts as found, so that dropping it can flatter nothing.
+        Of these, how often the verdict was *supported*; one that ran away counts as found, so that
+        dropping it can flatter nothing.
     ran_away : int
         How many did.
+    refuted, suspect : int
+        How often the verdict was *refuted*, and *suspect*.
+    above : int
+        How often the statistic that decides would have been enough, without further conditions.
+    expected : float
+        Rejections of a right test on average: its alpha times the replications.
     limit : int
-        More rejections than this block: right tests exceed it in any cell of the campaign with
-        probability 5 % or less.
+        More rejections than this block: right tests exceed it in any cell of their claim with
+        probability 5 % or less. It is no expectation.
     few : int
         Fewer than this are conservative.
     opposite : int
-        How often the upper bound lay below the null.
+        How often the statistic's upper bound lay below the null.
     mean, spread : float
-        Of the statistic over the replications.
+        Of the statistic less its null over the replications.
     n_days, n_episodes : float
         Means over the replications.
     """
 
     claim: str
     statistic: str
+    where: str
     world: str
+    days: int
+    markets: int
     replications: int
     rejections: int
     ran_away: int
+    refuted: int
+    suspect: int
+    above: int
+    expected: float
     limit: int
     few: int
     opposite: int
@@ -103,10 +102,18 @@ class Cell:
             return "above"
         return "conservative" if self.rejections < self.few else "within"
 
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(where=Where(self.where), world=self.world, days=self.days)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One test in markets whose forecasts knew the future: how many there were, and were missed."""
+    """One test in markets whose forecasts knew the future: how many there were, and were missed.
+
+    Missed by the statistic that decides: an oracle shows that a score can see what there is.
+    """
 
     claim: str
     statistic: str
@@ -121,24 +128,33 @@ class PowerPoint:
     Attributes
     ----------
     claim, statistic : str
-        The test.
+        The test; or a statistic that is shown beside it, found where its lower bound lies above its
+        null.
     strength : float
         Of the mechanism, as the simulator's setting.
     days : int
         Length of each market.
     replications, found : int
-        Markets, and those in which the lower bound lay above the claim's; one without an interval,
-        and one whose price ran away, found nothing.
+        Markets, and those in which the claim's verdict was *supported*; one that could not be
+        tested, and one whose price ran away, found nothing.
     ran_away : int
         Markets whose price ran away: they found nothing, and are in neither mean nor effect.
     refuted : int
-        Those in which the upper bound lay below the smallest effect of interest, both errors
-        agreeing, though the effect was as large; 0 where it was smaller.
+        Those in which the verdict was *refuted* though the effect was as large as the smallest of
+        interest, by the mean of the statistic, or by what was caused where that is on its scale; 0
+        where it was smaller.
+    suspect : int
+        Those in which it was *suspect*.
+    above : int
+        Those in which the statistic that decides would have been enough, without further
+        conditions.
     mean, error : float
-        Mean of the statistic, and its standard error.
+        Mean of the statistic less its null, and its standard error.
     effect, effect_error : float
         What the mechanism caused (or told), measured from the truth: mean over the batches, and
         its standard error.
+    unit : str
+        Of the effect (see `Effect.unit`).
     factual, factual_error : float
         The same question asked of the factual path with the true map.
     """
@@ -151,19 +167,28 @@ class PowerPoint:
     found: int
     ran_away: int
     refuted: int
+    suspect: int
+    above: int
     mean: float
     error: float
     effect: float
     effect_error: float
+    unit: str
     factual: float
     factual_error: float
 
     @property
+    def tried(self) -> int:
+        """Markets whose price stayed in range."""
+        return self.replications - self.ran_away
+
+    @property
     def refuted_limit(self) -> int:
-        """More wrong refutations than this are not chance (97.5 % of a right test's)."""
+        """More wrong refutations than this are let pass by no right test, 97.5 % of the time."""
         from scipy.stats import binom
 
-        return int(binom.ppf(1.0 - ALPHA, self.replications - self.ran_away, ALPHA))
+        alpha = TESTS[self.claim].alpha
+        return int(binom.ppf(1.0 - alpha, self.tried, alpha))
 
     @property
     def power(self) -> float:
@@ -183,37 +208,48 @@ class Gate:
         What the gate says of it.
     reason : str
         Why, in words.
+    days : tuple of int
+        Lengths of records for which its size was tried in full.
     """
 
     claim: str
     statistic: str
     word: TestWord
     reason: str
+    days: tuple[int, ...] = ()
 
 
-def rejects(row: Sequence[Any], bound: float) -> bool:
-    """Return whether a kept score's lower bound lies above `bound`, both errors agreeing."""
-    return bool(row[3]) and math.isfinite(row[1]) and row[1] > bound
-
-
-def limits(tried: int, cells: int) -> tuple[int, int]:
-    """Return the most rejections of `tried` markets that are chance, and the fewest that are.
+def limits(tried: int, cells: int, alpha: float) -> tuple[int, int]:
+    """Return the most rejections of `tried` markets that are let pass, and the fewest.
 
     Parameters
     ----------
     tried : int
         Markets.
     cells : int
-        Of the campaign: right tests exceed the limit in any of them with probability 5 % or less.
+        Of the claim: a right test exceeds the limit in any of them with probability 5 % or less.
+    alpha : float
+        Size of the test: `alpha · tried` are expected.
     """
     from scipy.stats import binom
 
-    share = FAMILY / cells
-    return int(binom.ppf(1.0 - share, tried, ALPHA)), int(binom.ppf(share, tried, ALPHA))
+    share = FAMILY / max(cells, 1)
+    return int(binom.ppf(1.0 - share, tried, alpha)), int(binom.ppf(share, tried, alpha))
+
+
+def let_pass(limit: int, expected: float) -> str:
+    """Return a limit in words, with what is expected beside it.
+
+    Examples
+    --------
+    >>> let_pass(39, 25.0)
+    'a right test finds 25 on average, and up to 39 would be let pass'
+    """
+    return f"a right test finds {expected:.3g} on average, and up to {limit} would be let pass"
 
 
 def size_gates(cells: Sequence[Cell], seen: Sequence[Seen]) -> list[Gate]:
-    """Decide every test: its size must hold in all eight worlds, and it must see the oracle."""
+    """Decide every test: its size must hold wherever its claim is false, and it must see."""
     return [_gate(claim, cells, seen) for claim in TESTS.values()]
 
 
@@ -222,30 +258,56 @@ def _gate(claim: Claim, cells: Sequence[Cell], seen: Sequence[Seen]) -> Gate:
     mine = [cell for cell in cells if (cell.claim, cell.statistic) == key]
     shown = [each for each in seen if (each.claim, each.statistic) == key]
     markets, missed = sum(each.markets for each in shown), sum(each.missed for each in shown)
+    asked = claim.id not in TRIALS or TRIALS[claim.id].oracle
     above = [cell for cell in mine if cell.word == "above"]
-    absent = [name for name in NUISANCE if name not in {cell.world for cell in mine}]
-    fewest = min((cell.replications for cell in mine), default=0)
-    word, reason = TestWord.CLEARED, f"its size holds in all {len(NUISANCE)} worlds"
+    earned, lacking = _earned(claim, mine)
+    word, reason = TestWord.CLEARED, f"its size holds in all {len(mine)} cells where it is false"
     if above:
         worst = max(above, key=lambda cell: cell.rejections / cell.replications)
         word = TestWord.BLOCKED
         reason = (
             f"in {worst.world} it found something in {worst.rejections} of {worst.replications} "
-            f"markets where there was nothing; at most {worst.limit} are chance"
+            f"markets of {worst.days} days where there was nothing; "
+            f"{let_pass(worst.limit, worst.expected)}"
         )
-    elif missed:
+    elif asked and missed:
         word = TestWord.BLIND
         reason = f"it missed {missed} of {markets} markets whose forecasts knew the future"
-    elif absent or fewest < CLEARING:
-        word = TestWord.TOO_FEW
-        reason = (
-            f"{fewest} markets of each world and none of {', '.join(absent)}"
-            if absent
-            else f"{fewest} markets of each world"
-        ) + f"; {CLEARING} are needed to clear a test"
-    elif not markets:
+    elif not earned:
+        word, reason = TestWord.TOO_FEW, lacking
+    elif asked and not markets:
         word, reason = TestWord.TOO_FEW, "no market whose forecasts knew the future"
-    return Gate(claim=claim.id, statistic=claim.statistic, word=word, reason=reason)
+    return Gate(claim=claim.id, statistic=claim.statistic, word=word, reason=reason, days=earned)
+
+
+def _earned(claim: Claim, cells: Sequence[Cell]) -> tuple[tuple[int, ...], str]:
+    """Return the lengths at which a claim's size was tried in full, and else what is lacking.
+
+    What is lacking where another claim is true is lacking at every length.
+    """
+    held = {cell.place: cell for cell in cells}
+    lengths = tuple(sorted({cell.days for cell in cells if cell.where != Where.PLANTED}))
+    lacking: dict[int, str] = {}
+    for place in places(claim, lengths or LENGTHS):
+        cell = held.get(place)
+        markets = cell.markets if cell else 0
+        said = ""
+        if markets < place.needed:
+            said = (
+                f"{markets} of {place.needed} markets of {place.days} days of {place.world}, where "
+                "it is false"
+            )
+        elif cell and cell.replications < LEAST_MARKETS and place.where != Where.PLANTED:
+            said = (
+                f"it could be tested in {cell.replications} of {markets} markets of {place.days} "
+                f"days of {place.world}"
+            )
+        if said:
+            every = place.where == Where.PLANTED
+            for days in (lengths or LENGTHS) if every else (place.days,):
+                lacking.setdefault(days, said)
+    earned = tuple(days for days in lengths if days not in lacking)
+    return earned, next(iter(lacking.values()), "")
 
 
 def gates_with_power(gates: Sequence[Gate], points: Sequence[PowerPoint]) -> list[Gate]:
@@ -271,10 +333,12 @@ def _with_power(gate: Gate, points: Sequence[PowerPoint]) -> Gate:
     mine = [p for p in points if (p.claim, p.statistic) == key and p.replications]
     wrong = next((p for p in mine if p.refuted > p.refuted_limit), None)
     if wrong is not None:
+        expected = TESTS[gate.claim].alpha * wrong.tried
         reason = (
-            f"its size holds, but at an effect of {wrong.effect:.3g} it would have refuted the "
+            f"its size holds, but at an effect of {effect_said(wrong)} it would have refuted the "
             f"claim in {wrong.refuted} of {wrong.replications} markets (strength "
-            f"{wrong.strength:g}, {wrong.days} days); at most {wrong.refuted_limit} are chance"
+            f"{wrong.strength:g}, {wrong.days} days); "
+            f"{let_pass(wrong.refuted_limit, expected)}"
         )
         return replace(gate, word=TestWord.UNDERPOWERED, reason=reason)
     best = max(
@@ -287,12 +351,76 @@ def _with_power(gate: Gate, points: Sequence[PowerPoint]) -> Gate:
         )
         return replace(gate, word=TestWord.TOO_FEW, reason=reason)
     if best.power >= ASKED:
-        return gate
+        return replace(gate, reason=f"{gate.reason}; {_at_what(mine)}")
     reason = (
         f"its size holds, but where its claim is true it found at most {best.found} of "
-        f"{best.replications} markets (strength {best.strength:g}, {best.days} days)"
+        f"{best.replications} markets (an effect of {effect_said(best)}, strength "
+        f"{best.strength:g}, {best.days} days)"
     )
     return replace(gate, word=TestWord.UNDERPOWERED, reason=reason)
+
+
+def _at_what(points: Sequence[PowerPoint]) -> str:
+    """Say from which effect on a test finds it four times in five, at each length."""
+    parts = []
+    for days in sorted({p.days for p in points}):
+        mine = [p for p in points if p.days == days]
+        found = smallest_found(mine)
+        said = (
+            "at none that was tried" if found is None else f"from {_said(found, mine[0].unit)} on"
+        )
+        parts.append(f"{said} over {days} days")
+    return "it finds an effect four times in five " + ", ".join(parts)
+
+
+EFFECT_UNITS: Final[dict[str, tuple[str, float]]] = {
+    "share": ("points", 100.0),
+    "nats": ("millinats", 1000.0),
+    "bp_per_percent": ("bp per 1 % of open interest", 1.0),
+    "ratio": ("times", 1.0),
+}
+"""How an effect that is measured from the truth is written, and what it is times."""
+
+
+def effect_unit(unit: str) -> tuple[str, float]:
+    """Return how an effect of a unit is written, and what it is times."""
+    return EFFECT_UNITS.get(unit, (unit, 1.0))
+
+
+def _said(effect: float, unit: str) -> str:
+    name, scale = effect_unit(unit)
+    return f"{scale * effect:.3g} {name}".strip()
+
+
+def effect_said(point: PowerPoint) -> str:
+    """Return the effect of a point in words; where none was measured, its statistic's mean."""
+    if math.isfinite(point.effect):
+        return _said(point.effect, point.unit)
+    unit = statistic_of(point.statistic).unit
+    return f"{unit.scale * point.mean:.3g} {unit.name}".strip()
+
+
+def smallest_found(points: Sequence[PowerPoint], power: float = ASKED) -> float | None:
+    """Return the smallest effect that is found with `power`, between the points by straight lines.
+
+    None where no strength that was tried reaches it: the test is underpowered at that length.
+
+    Parameters
+    ----------
+    points : sequence of PowerPoint
+        Of one statistic and length.
+    power : float
+        Asked for.
+    """
+    before: tuple[float, float] = (0.0, 0.0)
+    for point in sorted(points, key=lambda p: p.strength):
+        if point.power >= power:
+            if point.power == before[1]:
+                return point.effect
+            share = (power - before[1]) / (point.power - before[1])
+            return before[0] + share * (point.effect - before[0])
+        before = (point.effect, point.power)
+    return None
 
 
 def document_gates(document: Mapping[str, Any]) -> list[Gate]:
@@ -303,14 +431,33 @@ def document_gates(document: Mapping[str, Any]) -> list[Gate]:
     document : mapping
         `size`, `oracle` and `power` of it are read; limits and words are not.
     """
-    size = document["size"]
-    cells = []
-    for row in size:
-        limit, few = limits(int(row["replications"]), len(size))
-        cells.append(Cell(**_of(Cell, row) | {"limit": limit, "few": few}))
+    cells = with_limits([_of(Cell, row) for row in document["size"] if row["claim"] in TESTS])
     seen = [Seen(**_of(Seen, row)) for row in document["oracle"]]
     points = [PowerPoint(**_of(PowerPoint, row)) for row in document["power"]]
-    return gates_with_power(size_gates(cells, seen), points)
+    return gates_with_power(size_gates(cells, seen), [p for p in points if p.claim in TESTS])
+
+
+def with_limits(rows: Iterable[Mapping[str, Any]]) -> list[Cell]:
+    """Return cells with what a right test finds in each: expected, at most, and at least.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Fields of `Cell`; those three are computed. The family is all cells of a claim, those that
+        have not been tried yet among them.
+    """
+    held = list(rows)
+    family: dict[str, int] = {}
+    for claim in TESTS.values():
+        mine = [row for row in held if row["claim"] == claim.id]
+        lengths = tuple(sorted({int(row["days"]) for row in mine}))
+        family[claim.id] = max(len(mine), len(places(claim, lengths or LENGTHS)))
+    out = []
+    for row in held:
+        alpha, tried = TESTS[row["claim"]].alpha, int(row["replications"])
+        limit, few = limits(tried, family[row["claim"]], alpha)
+        out.append(Cell(**{**row, "expected": alpha * tried, "limit": limit, "few": few}))
+    return out
 
 
 def _of(kind: type[Cell | Seen | PowerPoint], row: Mapping[str, Any]) -> dict[str, Any]:

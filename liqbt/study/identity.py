@@ -20,8 +20,14 @@ from liqbt.registry.ledger import run_identity
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
-REPLICATION: Final = ("liqbt.study.replications", "liqbt.study.worlds", "liqbt.estimators")
-"""Where a replication of the validity gate begins; estimators are found by name."""
+REPLICATION: Final = (
+    "liqbt.study.replications",
+    "liqbt.study.worlds",
+    "liqbt.estimators",
+    "liqbt.simulate.effects",
+)
+"""Where a replication of the validity gate begins; estimators, and what measures an effect, are
+found by name."""
 
 PIPELINE: Final = ("liqbt.study.run", "liqbt.study.published.score", *REPLICATION)
 """Where what a run computes begins."""

@@ -37,13 +37,14 @@ from liqbt.study.replications import RAN_AWAY, batch_found
 from liqbt.study.worlds import world_from
 
 Numbers: TypeAlias = dict[str, list[list[float | None]]]
-"""By statistic a row for every market: the fields of a score (see `_FIELDS`)."""
+"""By statistic a row for every market: the fields of a score (see `_FIELDS`); by claim the word of
+its verdict (see `_WORDS`)."""
 
 EVERYTHING: Final = "*"
 """Stands for all statistics where the markets cannot be replicated any more."""
 
 _FIELDS: Final = ("value", "ci_low", "ci_high", "agree", "n_episodes", "n_days", "null", "mde")
-_ABSENT: Final = [None] * len(_FIELDS)
+_WORDS: Final = ("supported", "refuted", "suspect", "testable")
 _DIGITS: Final = 9
 _RELATIVE: Final = 1e-7
 _ABSOLUTE: Final = 1e-9
@@ -94,13 +95,38 @@ def numbers_of(batches: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str
         scores += each["scores"]
         for statistic, value in each["effects"].items():
             effects.setdefault(effect_name(batch["claim"], statistic), []).append([_short(value)])
-    names = sorted({name for rows in scores for name in rows} - {RAN_AWAY})
-    rows: Numbers = {name: [_row(each.get(name)) for each in scores] for name in names}
+    width = {name: len(row) for rows in scores for name, row in rows.items() if name != RAN_AWAY}
+    rows: Numbers = {
+        name: [_row(each.get(name), width[name]) for each in scores] for name in sorted(width)
+    }
     return {**rows, **dict(sorted(effects.items()))}
 
 
-def _row(row: Sequence[Any] | None) -> list[float | None]:
-    return list(_ABSENT) if row is None else [_short(float(value)) for value in row]
+def joined_numbers(parts: Sequence[tuple[Mapping[str, Any], Numbers]]) -> Numbers:
+    """Return the numbers of several batches as one, from those of each (see `numbers_of`).
+
+    Parameters
+    ----------
+    parts : sequence of (mapping, Numbers)
+        Batches, and what each gave.
+    """
+    effects = {name for _, held in parts for name, rows in held.items() if len(rows[0]) == 1}
+    names = sorted({name for _, held in parts for name in held} - effects)
+    joined: Numbers = {}
+    for name in names:
+        width = next(len(held[name][0]) for _, held in parts if name in held)
+        nothing: list[float | None] = [None] * width
+        joined[name] = [
+            row
+            for batch, held in parts
+            for row in held.get(name, [nothing] * len(batch["numbers"]))
+        ]
+    told = {name: [row for _, held in parts for row in held.get(name, [])] for name in effects}
+    return {**joined, **dict(sorted(told.items()))}
+
+
+def _row(row: Sequence[Any] | None, width: int) -> list[float | None]:
+    return [None] * width if row is None else [_short(float(value)) for value in row]
 
 
 def _short(value: float) -> float | None:
@@ -148,7 +174,8 @@ def _said(
     """Return in how many markets a statistic differs, and by how much at most."""
     most: dict[str, float] = {}
     for k in differ:
-        for field, one, other in zip(_FIELDS, kept[k], found[k], strict=False):
+        fields = _WORDS if len(kept[k]) == len(_WORDS) else _FIELDS
+        for field, one, other in zip(fields, kept[k], found[k], strict=False):
             if not _equal(one, other):
                 change = math.inf if one is None or other is None else abs(other - one)
                 most[field] = max(most.get(field, 0.0), change)

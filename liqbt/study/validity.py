@@ -22,23 +22,27 @@ from liqbt.errors import DataError
 from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import CLAIMS, TRIALS, statistic_of
 from liqbt.registry.ledger import run_identity
-from liqbt.study.clearing import TESTS, Gate, TestWord, document_gates
+from liqbt.study.clearing import Gate, TestWord, document_gates
 from liqbt.study.estimator_config import EstimatorConfig, filled_in
 from liqbt.study.estimators import needed_kinds
 from liqbt.study.pinned import EVERYTHING, effect_name, pinned_differences, pinned_digests
 from liqbt.study.pipeline import scored_from
 from liqbt.study.progress import Stage, silent
+from liqbt.study.replications import verdict_name
 from liqbt.study.schema import Experiment
+from liqbt.study.trials import TESTS
 from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, Ns
 
+FORMAT: Final = "document of the validity gate, 2"
+"""What a document begins with: one of another form is none."""
 DOCUMENT: Final = "validity.json"
 PINNED: Final = "pinned.json"
 SHIPPED: Final = Path(__file__).resolve().parent.parent / "data" / "validity"
 """Folder of the document that ships with liqbt."""
 
-_CELL: Final = ("claim", "world", "replications", "rejections", "limit")
-_ABSENT: Final = "the validity gate replicates the primary claims alone, and not this one"
+_CELL: Final = ("claim", "world", "days", "replications", "rejections", "expected", "limit")
+_ABSENT: Final = "its conditions are not replicated"
 _UNSIGNED: Final = (
     "its document is not the one that its pinned replications sign (edited since, or copied apart)"
 )
@@ -52,8 +56,14 @@ _TERMS: Final = (
     "horizon",
     "side",
     "alpha",
+    "least_value",
     "least_bound",
     "smallest_effect",
+    "also_above",
+    "also_positive",
+    "min_episodes",
+    "min_days",
+    "target",
 )
 _SLACK: Final = 0.1
 """A record may be so much shorter than the shortest that was tried, or longer than the longest."""
@@ -153,6 +163,8 @@ def read_gate(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
         If a file cannot be read; names it.
     """
     document = _read(folder / DOCUMENT)
+    if document.get("format") != FORMAT:
+        raise DataError(_not_one(folder / DOCUMENT, f"its format is {document.get('format')!r}"))
     pinned = _read(folder / PINNED) if (folder / PINNED).is_file() else {}
     signed = bool(pinned) and (pinned.get("document"), document.get("pinned")) == (
         run_identity(document),
@@ -168,7 +180,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(_not_one(path, error)) from error
 
 
-def _not_one(path: Path, error: Exception) -> str:
+def _not_one(path: Path, error: object) -> str:
     return (
         f"{path}: not a document of the validity gate ({error}); expected what liqbt validate "
         "writes there"
@@ -208,11 +220,13 @@ def clearance(
         stale = stale_claims(document, pinned, differ)
         levels = (str(document["random_levels"]["word"]), str(document["random_levels"]["reason"]))
         beyond = _beyond(document["tried"], ran)
-        withheld = {
-            claim.id: why
-            for claim in claims
-            if (why := _withheld(claim, gates.get(claim.id), stale.get(claim.id), beyond, levels))
-        }
+        withheld = {}
+        for claim in claims:
+            gate = gates.get(claim.id)
+            outside = beyond or _beyond_length(document["tried"], ran, gate)
+            why = _withheld(claim, gate, stale.get(claim.id), outside, levels)
+            if why:
+                withheld[claim.id] = why
         return Clearance(withheld=withheld, shown=_shown(document, list(gates.values()), stale))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(_not_one(folder / DOCUMENT, error)) from error
@@ -239,7 +253,8 @@ def _withheld(
 
 def terms_of(claim: Claim) -> dict[str, Any]:
     """Return what a claim's test asks, as far as a campaign's counts depend on it."""
-    return {key: getattr(claim, key) for key in _TERMS}
+    terms = {key: getattr(claim, key) for key in _TERMS}
+    return {key: list(held) if isinstance(held, tuple) else held for key, held in terms.items()}
 
 
 def stale_claims(
@@ -262,7 +277,11 @@ def stale_claims(
     planted = {row["claim"] for row in document["power"]}
     for claim in TESTS.values():
         effects = TRIALS[claim.id].effects if claim.id in planted else ()
-        names = (*claim.conditions, *(effect_name(claim.id, name) for name in effects))
+        names = (
+            *claim.conditions,
+            verdict_name(claim.id),
+            *(effect_name(claim.id, name) for name in effects),
+        )
         unknown = [name for name in names if name not in pinned["statistics"]]
         changed = [name for name in names if name in differ]
         if claim.id not in document["tests"]:
@@ -292,13 +311,23 @@ def _beyond(tried: Mapping[str, Any], ran: Mapping[str, Any]) -> str:
     for key, value in tried["protocol"].items():
         if ran["protocol"].get(key) != value:
             return f"under a protocol of {key} {value} and not {ran['protocol'].get(key)}"
-    shortest, longest = min(tried["scored_days"]), max(tried["scored_days"])
-    if not (1 - _SLACK) * shortest <= ran["scored_days"] <= (1 + _SLACK) * longest:
-        return (
-            f"on records of {shortest:g} to {longest:g} scored days and not of "
-            f"{ran['scored_days']:g}"
-        )
     return ""
+
+
+def _beyond_length(tried: Mapping[str, Any], ran: Mapping[str, Any], gate: Gate | None) -> str:
+    """Return in words that a record is shorter or longer than those of a test's size, or nothing.
+
+    Those are the lengths at which its size was tried in full.
+    """
+    scored = [days - tried["warm_up_days"] for days in (gate.days if gate else ())]
+    if not scored:
+        return ""
+    shortest, longest = min(scored), max(scored)
+    if (1 - _SLACK) * shortest <= ran["scored_days"] <= (1 + _SLACK) * longest:
+        return ""
+    return (
+        f"on records of {shortest:g} to {longest:g} scored days and not of {ran['scored_days']:g}"
+    )
 
 
 def _defaults(use: str) -> dict[str, Any]:

@@ -1,81 +1,84 @@
-"""Size: how often each test found something where there was nothing, and missed an oracle."""
+"""Size: how often each test found something where its claim is false, and missed an oracle."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from liqbt.evaluation.claims.claim import Claim
-from liqbt.study.clearing import NUISANCE, TESTS, Cell, Seen, limits, rejects
-from liqbt.study.replications import RAN_AWAY
-from liqbt.validity.campaign import Results
+from liqbt.study.clearing import Cell, Seen, with_limits
+from liqbt.study.trials import NUISANCE, TESTS, Place, Where, places
+from liqbt.validity.campaign import Campaign
+from liqbt.validity.jobs import job_of
+from liqbt.validity.tallies import Tally, mean_of
 
 
-def size_cells(results: Results) -> list[Cell]:
-    """Return every test in every nuisance world that was replicated, in order."""
-    groups = {
-        (claim.id, world): list(_rows(results, "size", world, claim.statistic))
+def size_cells(campaign: Campaign) -> list[Cell]:
+    """Return every test in every world in which its claim is false, as far as it was replicated.
+
+    Of a world in which another claim is true all strengths are one cell.
+    """
+    found: dict[tuple[str, Place], list[Tally]] = {}
+    for name, cell in sorted(campaign.cells.items()):
+        job = job_of(name)
+        if job.role == "oracle":
+            continue
+        where = Where.NUISANCE if job.world in NUISANCE else Where.NULL
+        where = Where.PLANTED if job.role == "power" else where
+        place = Place(where=where, world=job.world, days=job.days)
+        for claim, tally in cell.tallies.items():
+            found.setdefault((claim, place), []).append(tally)
+    lengths = tuple(sorted({place.days for _, place in found}))
+    rows = [
+        _row(claim, place, _together(found[claim.id, place]))
         for claim in TESTS.values()
-        for world in NUISANCE
-    }
-    held = {key: rows for key, rows in groups.items() if rows}
-    lost = {
-        world: sum(
-            RAN_AWAY in scores
-            for job, found in results.items()
-            if (job.role, job.world) == ("size", world)
-            for scores in found["scores"]
-        )
-        for world in NUISANCE
-    }
-    return [
-        _cell(TESTS[claim], world, rows, lost[world], len(held))
-        for (claim, world), rows in held.items()
+        for place in (places(claim, lengths) if lengths else ())
+        if (claim.id, place) in found
     ]
+    return with_limits([row for row in rows if row["markets"]])
 
 
-def oracle_seen(results: Results) -> list[Seen]:
-    """Return how many markets of an oracle each test missed."""
+def oracle_seen(campaign: Campaign) -> list[Seen]:
+    """Return how many markets of an oracle each test missed: the score, not further conditions."""
+    cells = sorted(campaign.cells.items())
+    tallies = [cell.tallies for name, cell in cells if name.startswith("oracle/")]
     found = []
     for claim in TESTS.values():
-        rows = list(_rows(results, "oracle", "gbm", claim.statistic))
-        missed = sum(not rejects(row, claim.least_bound) for row in rows)
-        found.append(
-            Seen(claim=claim.id, statistic=claim.statistic, markets=len(rows), missed=missed)
-        )
+        mine = _together(each[claim.id] for each in tallies if claim.id in each)
+        if mine.markets:
+            missed = mine.markets - mine.above
+            found.append(
+                Seen(claim=claim.id, statistic=claim.statistic, markets=mine.markets, missed=missed)
+            )
     return found
 
 
-def _rows(results: Results, role: str, world: str, statistic: str) -> Iterator[list[Any]]:
-    """Yield the kept scores of one statistic that have an interval."""
-    for job, found in results.items():
-        if (job.role, job.world) == (role, world):
-            for scores in found["scores"]:
-                if statistic in scores and math.isfinite(scores[statistic][1]):
-                    yield scores[statistic]
+def _together(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total += tally
+    return total
 
 
-def _cell(
-    claim: Claim, world: str, rows: Sequence[Sequence[Any]], ran_away: int, cells: int
-) -> Cell:
-    values = [row[0] for row in rows]
-    mean = math.fsum(values) / len(values)
-    spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1))
-    tried = len(rows) + ran_away
-    limit, few = limits(tried, cells)
-    return Cell(
-        claim=claim.id,
-        statistic=claim.statistic,
-        world=world,
-        replications=tried,
-        rejections=sum(rejects(row, claim.least_bound) for row in rows) + ran_away,
-        ran_away=ran_away,
-        limit=limit,
-        few=few,
-        opposite=sum(bool(row[3]) and row[2] < 0.0 for row in rows),
-        mean=mean,
-        spread=spread,
-        n_days=math.fsum(row[5] for row in rows) / len(rows),
-        n_episodes=math.fsum(row[4] for row in rows) / len(rows),
-    )
+def _row(claim: Claim, place: Place, tally: Tally) -> dict[str, Any]:
+    mean, spread = mean_of(tally.valued, tally.value, tally.value2)
+    return {
+        "claim": claim.id,
+        "statistic": claim.statistic,
+        "where": str(place.where),
+        "world": place.world,
+        "days": place.days,
+        "markets": tally.markets,
+        "replications": tally.tested + tally.ran_away,
+        "rejections": tally.found + tally.ran_away,
+        "ran_away": tally.ran_away,
+        "refuted": tally.refuted,
+        "suspect": tally.suspect,
+        "above": tally.above + tally.ran_away,
+        "opposite": tally.opposite,
+        "mean": mean,
+        "spread": spread,
+        "n_days": tally.n_days / tally.valued if tally.valued else math.nan,
+        "n_episodes": tally.n_episodes / tally.valued if tally.valued else math.nan,
+    }

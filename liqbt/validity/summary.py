@@ -7,40 +7,44 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from liqbt.registry.ledger import run_identity
 from liqbt.simulate.world import World
-from liqbt.study.clearing import TESTS, PowerPoint, gates_with_power, size_gates
+from liqbt.study.clearing import (
+    PowerPoint,
+    effect_unit,
+    gates_with_power,
+    let_pass,
+    size_gates,
+    smallest_found,
+)
 from liqbt.study.replicate import world_experiment
 from liqbt.study.store import json_value
-from liqbt.study.validity import first_estimator, scope, terms_of
+from liqbt.study.trials import TESTS
+from liqbt.study.validity import FORMAT, first_estimator, scope, terms_of
 from liqbt.types import DAY_NS
-from liqbt.validity.campaign import Results
+from liqbt.validity.campaign import Campaign
 from liqbt.validity.cells import oracle_seen, size_cells
-from liqbt.validity.power import power_points, smallest_found
+from liqbt.validity.jobs import job_of
+from liqbt.validity.power import power_points
 
 RULE: Final = (
     "A verdict is released where the run's estimator has the name and the keys under 'tried' (its "
     "brackets, the sampling of sigma and the source of its prices are the venue's), where its "
     "protocol has those keys (other horizons beside the one that decides, more draws of the "
     "bootstrap and another longest gap are no matter), and where its record has as many scored "
-    "days as the markets that were tried, or a tenth less than the shortest, or a tenth more than "
-    "the longest."
+    "days as the markets in which the claim's size was tried in full, or a tenth less than the "
+    "shortest, or a tenth more than the longest."
 )
 """What the clearance of a test covers, in words; `liqbt.study.validity.scope` is what decides."""
 
 
-def gate_document(
-    results: Results, *, identity: str, root: int, levels: Mapping[str, Any]
-) -> dict[str, Any]:
+def gate_document(campaign: Campaign, *, levels: Mapping[str, Any]) -> dict[str, Any]:
     """Return everything that a campaign found; `sign` makes it a document that verdicts believe.
 
     Parameters
     ----------
-    results : mapping of Job to dict
-        From `run_campaign`.
-    identity : str
-        Digest of the code, worlds and seed that they depend on.
-    root : int
-        Root seed.
+    campaign : Campaign
+        Finished or not: what is lacking is said claim by claim, and holds up no other.
     levels : mapping
         What random levels on real data show: of `random_levels_entry`.
 
@@ -49,20 +53,28 @@ def gate_document(
     dict
         Numbers that JSON has not (of effects that were not measured) are None.
     """
-    cells, seen, points = size_cells(results), oracle_seen(results), power_points(results)
+    cells, seen, points = size_cells(campaign), oracle_seen(campaign), power_points(campaign)
     groups: dict[tuple[str, str, int], list[PowerPoint]] = {}
     for point in points:
         groups.setdefault((point.claim, point.statistic, point.days), []).append(point)
     smallest = [
-        {"claim": claim, "statistic": statistic, "days": days, "effect": smallest_found(mine)}
+        {
+            "claim": claim,
+            "statistic": statistic,
+            "days": days,
+            "effect": smallest_found(mine),
+            "unit": mine[0].unit,
+        }
         for (claim, statistic, days), mine in groups.items()
     ]
-    document: dict[str, Any] = json_value(
+    worlds = {name: cell.of for name, cell in sorted(campaign.cells.items())}
+    found: dict[str, Any] = json_value(
         {
-            "identity": identity,
-            "seed": root,
+            "format": FORMAT,
+            "identity": run_identity({"root": campaign.root, "worlds": worlds}),
+            "seed": campaign.root,
             "rule": RULE,
-            "tried": tried_scope(results),
+            "tried": tried_scope(campaign),
             "tests": {name: terms_of(claim) for name, claim in TESTS.items()},
             "gates": [
                 {**asdict(gate), "word": str(gate.word)}
@@ -75,16 +87,17 @@ def gate_document(
             "random_levels": dict(levels),
         }
     )
-    return document
+    return found
 
 
-def tried_scope(results: Results) -> dict[str, Any]:
+def tried_scope(campaign: Campaign) -> dict[str, Any]:
     """Return what the tests were tried with: estimator, protocol, and the lengths of records."""
     experiment = world_experiment(World(name="any"))
     chosen = [first_estimator(experiment, symbol) for symbol in experiment.symbols]
     found = scope(chosen, experiment.evaluation, experiment.schedule.every, 0.0)
     warm_up = experiment.schedule.warm_up / DAY_NS
-    return {**found, "scored_days": sorted({job.days - warm_up for job in results})}
+    lengths = sorted({job_of(name).days for name in campaign.cells})
+    return {**found, "warm_up_days": warm_up, "scored_days": [days - warm_up for days in lengths]}
 
 
 def describe_document(document: Mapping[str, Any]) -> str:
@@ -95,19 +108,27 @@ def describe_document(document: Mapping[str, Any]) -> str:
     levels = document["random_levels"]
     lines.append(f"random levels on real prices: {levels['word']}: {levels['reason']}")
     if document["size"]:
-        lines += ["", f"{'nothing planted':24}{'test':20}{'found':>14}{'limit':>8}   mean, spread"]
+        lines += [
+            "",
+            f"{'where it is false':30}{'claim':14}{'found':>14}  a right test, and spread",
+        ]
     lines += [
-        f"{c['world']:24}{c['statistic']:20}{c['rejections']:>6} of {c['replications']:<5}"
-        f"{c['limit']:>7}   {c['mean']:+.4f}, {c['spread']:.4f}  {c['word']}"
+        f"{c['world'] + ', ' + str(c['days']) + ' d':30}{c['claim']:14}{c['rejections']:>6} of "
+        f"{c['replications']:<5}  {let_pass(c['limit'], c['expected'])}; "
+        f"{_number(c['mean']):+.4f}, {_number(c['spread']):.4f}  {c['word']}"
         for c in document["size"]
     ]
     if document["power"]:
-        lines += ["", f"{'planted':24}{'test':20}{'found':>14}   effect from the truth"]
+        lines += [
+            "",
+            f"{'where it is true':30}{'statistic':20}{'found':>14}   effect from the truth",
+        ]
     for p in document["power"]:
         what = f"{p['claim']} {p['strength']:g}, {p['days']} d"
-        effect = f"{_number(p['effect']):+.4f} ({_number(p['effect_error']):.4f})"
+        name, scale = effect_unit(p["unit"])
+        effect, error = (scale * _number(p[key]) for key in ("effect", "effect_error"))
         found = f"{p['found']:>6} of {p['replications']:<5}"
-        lines.append(f"{what:24}{p['statistic']:20}{found}   {effect}")
+        lines.append(f"{what:30}{p['statistic']:20}{found}   {effect:+.4g} ({error:.2g}) {name}")
     lines += [
         f"{s['claim']}, {s['days']} d: smallest effect {s['statistic']} finds at 80 %: "
         f"{_smallest(s)}"
@@ -134,4 +155,7 @@ def _number(value: float | None) -> float:
 
 
 def _smallest(row: Mapping[str, Any]) -> str:
-    return "none that was tried" if row["effect"] is None else f"{row['effect']:+.4f}"
+    if row["effect"] is None:
+        return "none that was tried"
+    name, scale = effect_unit(row["unit"])
+    return f"{scale * row['effect']:+.4g} {name}".strip()

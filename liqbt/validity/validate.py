@@ -9,64 +9,68 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.config.yaml import read_yaml
-from liqbt.log.disk import sha256_file
 from liqbt.registry.ledger import run_identity
-from liqbt.study.clearing import NUISANCE, TESTS
-from liqbt.study.identity import APART, REPLICATION, code_digest
-from liqbt.study.pinned import Numbers, code_stamp, numbers_of, pinned_differences, pinned_digests
+from liqbt.study.pinned import Numbers, code_stamp, pinned_differences, pinned_digests
 from liqbt.study.progress import Stage, silent
+from liqbt.study.trials import LENGTHS, TESTS
 from liqbt.study.validity import DOCUMENT, PINNED, SHIPPED, gate_folder, read_gate, stale_claims
 from liqbt.study.worlds import WORLDS
-from liqbt.validity.campaign import run_campaign
-from liqbt.validity.candles import absent, random_levels_entry
-from liqbt.validity.jobs import (
-    BATCH,
-    PLANTED,
-    POWER_DAYS,
-    SIZE_DAYS,
-    Job,
-    campaign_jobs,
-    changes_of,
+from liqbt.validity.campaign import (
+    CAMPAIGN,
+    Campaign,
+    Executor,
+    in_processes,
+    read_campaign,
+    run_campaign,
+    still_true,
 )
+from liqbt.validity.candles import absent, random_levels_entry
+from liqbt.validity.jobs import PLANTED, WORLDS_TRIED, Job, campaign_jobs, changes_of, job_of
 from liqbt.validity.summary import gate_document
 
-KEPT: Final = "replications.jsonl"
-_PINNED: Final = 2
+_PINNED: Final = {"size": 1, "oracle": 1, "power": 2}
+"""Markets that are pinned of a world: where something is planted, as many as an effect needs."""
 
 
 def validate(
     out: Path,
     *,
     worlds_from: Path = WORLDS,
-    worlds: Sequence[str] = (*NUISANCE, *PLANTED),
+    worlds: Sequence[str] = WORLDS_TRIED,
     replications: int = 1000,
     powered: int | None = None,
-    days: int = SIZE_DAYS,
-    power_days: Sequence[int] = POWER_DAYS,
+    days: Sequence[int] = LENGTHS,
     processes: int = 1,
+    executor: Executor | None = None,
+    minutes: float | None = None,
     seed: int = 0,
     data: Path | None = None,
     stage: Stage = silent,
 ) -> dict[str, Any]:
-    """Replicate, decide every test, and write and sign `validity.json`; what is finished is kept.
+    """Replicate, decide every test, and write and sign `validity.json`.
+
+    It goes on from `campaign.json` in the same folder: what is tallied there is not run again, but
+    for the claims whose terms or pinned numbers are others now.
 
     Parameters
     ----------
     out : Path
-        Folder of the document, of its pinned replications and, in `replications.jsonl`, of every
-        finished batch.
+        Folder of the document, of its pinned replications and of the tallies.
     worlds_from : Path
         Folder of the worlds' files; those that ship with liqbt.
     worlds : sequence of str
-        Nuisance worlds, and mechanisms to plant.
+        Worlds, and claims to be made true.
     replications, powered : int
-        Markets of each nuisance world, and of each strength of a planted mechanism.
-    days : int
-        Length of each market where nothing is planted.
-    power_days : sequence of int
-        Lengths of those where something is.
+        Markets of each nuisance world, and of each strength of a planted mechanism (see
+        `campaign_jobs`).
+    days : sequence of int
+        Lengths of the markets.
     processes : int
         How many work at once; the document does not depend on it.
+    executor : callable, optional
+        Where the batches run, in the place of local processes.
+    minutes : float, optional
+        After which it stops by itself: the document is that of what is finished.
     seed : int
         Root seed.
     data : Path, optional
@@ -82,84 +86,68 @@ def validate(
     Raises
     ------
     ConfigError
-        If a world is unknown, its file is wrong, or nothing is asked for.
+        If a world is unknown, its file is wrong, nothing is asked for, or what is kept is of
+        another root seed.
     DataError
         If what is kept cannot be read.
     """
-    jobs = campaign_jobs(replications, worlds, days=days, powered=powered, power_days=power_days)
-    identity = campaign_identity(worlds_from, {job.world for job in jobs}, seed)
+    jobs = campaign_jobs(replications, worlds, days=days, powered=powered)
     levels = absent("no real data was asked for, so that they were not tried")
     if data is not None:
         levels = random_levels_entry(out, data, root=seed, stage=stage)
-    results = run_campaign(
+    kept = read_campaign(out / CAMPAIGN, seed)
+    known = [job_of(name) for name in kept.cells]
+    campaign = still_true(kept, pinned_batches([*known, *jobs], worlds_from), worlds_from, stage)
+    run_campaign(
+        campaign,
         jobs,
         worlds=worlds_from,
-        kept=out / KEPT,
-        identity=identity,
-        root=seed,
-        processes=processes,
+        kept=out / CAMPAIGN,
+        executor=executor or in_processes(processes),
+        seconds=None if minutes is None else 60.0 * minutes,
         progress=partial(stage, "replicate"),
     )
-    document = gate_document(results, identity=identity, root=seed, levels=levels)
-    batches = pinned_batches(jobs, worlds_from)
-    numbers = numbers_of(list(batches.values()), [_part(results[job]) for job in batches])
-    return write_signed(out, document, list(batches.values()), numbers)
+    return write_document(out, campaign, levels)
 
 
-def campaign_identity(worlds: Path, names: Iterable[str], root: int) -> str:
-    """Return the digest of code, worlds' files and root seed; 16 hex digits.
-
-    Parameters
-    ----------
-    worlds : Path
-        Folder of the worlds' files; one that is missing is left out (a job that needs it says so).
-    names : iterable of str
-        The worlds.
-    root : int
-        Root seed.
-    """
-    paths = {name: worlds / f"{name}.yaml" for name in names}
-    files = {name: sha256_file(path) for name, path in paths.items() if path.is_file()}
-    return run_identity({"code": code_digest(REPLICATION, APART), "worlds": files, "root": root})
+def write_document(out: Path, campaign: Campaign, levels: Mapping[str, Any]) -> dict[str, Any]:
+    """Write and sign the document of a campaign as far as it went, and return it."""
+    document = gate_document(campaign, levels=levels)
+    batches = [one["batch"] for one in campaign.pinned]
+    return write_signed(out, document, batches, campaign.statistics)
 
 
-def pinned_batches(jobs: Iterable[Job], worlds: Path) -> dict[Job, dict[str, Any]]:
-    """Return which markets of a campaign are pinned: of each first batch, by its job.
+def pinned_batches(jobs: Iterable[Job], worlds: Path) -> list[dict[str, Any]]:
+    """Return which markets of a campaign are pinned, in the order of its cells.
 
-    Two of every world where nothing is planted, two of an oracle's, and of each planted mechanism
-    four of the second strongest, all as short as the campaign has them.
+    The first of every world where a claim is false, the first of an oracle's, and of each planted
+    mechanism the first two of the second strongest, all as short as the campaign has them.
 
     Parameters
     ----------
     jobs : iterable of Job
-        Of the campaign.
+        Of the campaign; cells whose file is gone are left out.
     worlds : Path
         Folder of the worlds' files.
     """
-    first = [job for job in jobs if job.batch == 0]
-    shortest = min(job.days for job in first)
-    return {
-        job: {
-            "world": dict(read_yaml(worlds / f"{job.world}.yaml")),
+    first = {job.cell: job for job in jobs if job.batch == 0}
+    shortest = min((job.days for job in first.values()), default=0)
+    return [
+        {
+            "world": dict(read_yaml(worlds / f"{job.file}.yaml")),
             "changes": changes_of(job, worlds),
-            "numbers": list(range(BATCH if job.role == "power" else _PINNED)),
+            "numbers": list(range(_PINNED[job.role])),
             "cheat": job.role == "oracle",
             "claim": job.world if job.role == "power" else None,
         }
-        for job in first
-        if job.days == shortest and (job.role != "power" or job.strength == _pinned_strength(job))
-    }
+        for _, job in sorted(first.items())
+        if job.days == shortest and job.strength == _pinned_strength(job)
+    ]
 
 
 def _pinned_strength(job: Job) -> float:
-    """Return the last strength but one of a claim, or its only one."""
-    return PLANTED[job.world][-2:][0]
-
-
-def _part(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a job found as far as it is pinned."""
-    whole = found["scores"] if found["effects"] else found["scores"][:_PINNED]
-    return {"scores": whole, "effects": found["effects"]}
+    """Return the last strength but one of a claim, or its only one; 0 where none is true."""
+    return PLANTED[job.world][-2:][0] if job.role == "power" else 0.0
 
 
 def write_signed(

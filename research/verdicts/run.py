@@ -1,127 +1,128 @@
-"""Say what the three experiments on real data come to: claims 3, 5 and 10, with their power."""
+"""Say what the experiments on real data come to: every claim, one page that a trader can read."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from liqbt.evaluation.accuracy.summary import plane_value
-from liqbt.evaluation.claims.verdict import power_at
+from liqbt.evaluation.claims.claim import Claim, effect_words, reach, years_words
+from liqbt.evaluation.claims.register import REGISTER, statistic_of
+from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.report.pages.run import write_report
-from liqbt.study.accuracy import experiment_plane
+from liqbt.report.scores import null_words
+from liqbt.report.verdicts import effect_interval
+from liqbt.study.randomise import Randomised, randomise
+from liqbt.study.run import run_experiment
 from liqbt.study.store import Run
+from liqbt.types import Verdict, VerdictWord
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-VALIDITY = ROOT / "liqbt" / "data" / "validity"
-NAMES = ("btc-2025-12", "eth-2025-12", "hyperliquid-2025")
-CLAIMS = ("magnet", "direction")
-UNITS = {"share": (100.0, "points"), "nats": (1000.0, "millinats")}
-NULLS = ("brownian", "other_times", "mirror")
+NAMES = ("panel-2025-12", "hyperliquid-2025", "btc-2025-12", "eth-2025-12")
+HEAD = ("record", "says", "effect [95 %]", "no information", "prices alone", "histories as good")
+HEAD = (*HEAD, "shown with 80 %", "would matter", "takes")
+
+Histories = Mapping[str, Randomised]
 
 
-def interval(value: float | None, low: float | None, high: float | None, scale: float) -> str:
-    """Write a value with its interval."""
-    if value is None or low is None or high is None:
-        return "—"
-    return f"{scale * value:+.1f} [{scale * low:+.1f}, {scale * high:+.1f}]"
+def claim_lines(
+    claim: Claim, runs: Mapping[str, Run], histories: Mapping[str, Histories]
+) -> Iterator[str]:
+    """Yield what every record says of one claim, as Markdown."""
+    yield f"## {claim.number} {claim.id}: {claim.words}".replace("##  ", "## ")
+    yield ""
+    found = {name: v for name, run in runs.items() for v in run.verdicts if v.claim == claim.id}
+    if not found:
+        yield "Not computed: " + statistic_of(claim.statistic).label + "."
+        yield ""
+        return
+    effect = claim.scale.effect or statistic_of(claim.statistic).label
+    yield f"*Effect*: {effect}. *No information*: {claim.null}."
+    yield ""
+    yield "| " + " | ".join(HEAD) + " |"
+    yield "|---" * len(HEAD) + "|"
+    for name, verdict in found.items():
+        cells = _cells(claim, verdict, runs[name], histories.get(name, {}))
+        yield f"| {name} | *{verdict.word.value}* | " + " | ".join(cells) + " |"
+    yield ""
+    for name, verdict in found.items():
+        yield f"- {name}: {verdict.reason}. {_change(claim, verdict)}"
+    yield ""
 
 
-def primary_lines(runs: dict[str, Run]) -> Iterator[str]:
-    """Yield the verdicts of the two primary claims, as Markdown."""
-    yield (
-        "| claim | experiment | verdict | statistic, 24 h pooled | value [95 %] | detectable "
-        "| smallest that matters | power at that | landmarks | days |"
+def _cells(claim: Claim, verdict: Verdict, run: Run, histories: Histories) -> Sequence[str]:
+    score = verdict.score
+    beside = histories.get(claim.statistic)
+    good = "—" if beside is None else f"{beside.as_good} of {beside.histories}"
+    if score is None:
+        return ("—", "—", "—", good, "—", effect_words(claim, claim.smallest_effect), "—")
+    unit = statistic_of(claim.statistic).unit
+    symbols = {row["symbol"] for row in run.twin_scores}
+    symbol = POOLED if POOLED in symbols else next(iter(symbols), "")
+    twin = next(
+        (
+            f"{unit.scale * row['twin']:.3g} {unit.name}".rstrip()
+            for row in run.twin_scores
+            if (row["statistic"], row["symbol"]) == (claim.statistic, symbol)
+            and math.isfinite(row["twin"])
+        ),
+        "—",
     )
-    yield "|---" * 10 + "|"
-    for name in CLAIMS:
-        for experiment, run in runs.items():
-            claim = run.manifest["claims"][name]
-            found = next(v for v in run.verdicts if v.claim == name)
-            score, (scale, unit) = found.score, UNITS[claim["unit"]]
-            if score is None:
-                continue
-            effect, bound = float(claim["smallest_effect"]), float(claim["least_bound"])
-            yield (
-                f"| {claim['number']}, {name} | {experiment} | *{found.word}* "
-                f"| `{score.statistic}`, {unit} "
-                f"| {interval(score.value, score.ci_low, score.ci_high, scale)} "
-                f"| {scale * (score.mde + bound):.1f} | {scale * effect:g} "
-                f"| {100 * power_at(effect - bound, score.mde):.0f} % "
-                f"| {score.n_episodes:,} | {score.n_days} |"
-            )
-
-
-def reasons(runs: dict[str, Run]) -> Iterator[str]:
-    """Yield why each of them is what it is."""
-    for name in CLAIMS:
-        for experiment, run in runs.items():
-            found = next(v for v in run.verdicts if v.claim == name)
-            yield f"- {name}, {experiment}: *{found.word}*: {found.reason}."
-
-
-def found_lines() -> Iterator[str]:
-    """Yield the smallest effects that were found in 80 % of simulated markets."""
-    document = json.loads((VALIDITY / "validity.json").read_text(encoding="utf-8"))
-    yield "| test | length | smallest effect found in 80 % of markets |"
-    yield "|---|---|---|"
-    for row in document["found_with_80_percent"]:
-        effect = "none that was tried" if row["effect"] is None else f"{row['effect']:.4f}"
-        yield f"| {row['claim']}, `{row['statistic']}` | {row['days']} days | {effect} |"
-
-
-def accuracy_lines(planes: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Yield each reading of the 85 % claim at 24 h beside its nulls, as Markdown."""
-    yield (
-        "| experiment | reading, 24 h pooled | verdict | hit rate, % | Brownian | other times "
-        "| mirror | least skill, points | over | its MDE | windows | days |"
+    reached = reach(claim, score)
+    takes = "no length" if math.isinf(reached.needed) else years_words(reached.needed)
+    return (
+        effect_interval(claim, score),
+        null_words(score),
+        twin,
+        good,
+        effect_words(claim, reached.detectable),
+        effect_words(claim, claim.smallest_effect),
+        takes,
     )
-    yield "|---" * 12 + "|"
-    for experiment, value in planes.items():
-        words = {v["reading"]: v["word"] for v in value["verdicts"]}
-        for row in value["readings"]:
-            if (row["symbol"], row["horizon"]) != ("pooled", "24h"):
-                continue
-            hit = row["hit_rate"]
-            bounds = [(s["ci_low"], null) for null, s in row["skill"].items() if s["ci_low"]]
-            least = min(bounds)[1] if bounds else ""
-            skill = row["skill"].get(least)
-            shown = ("—", "—")
-            if skill is not None:
-                shown = (
-                    interval(skill["value"], skill["ci_low"], skill["ci_high"], 100.0),
-                    f"{100 * skill['mde']:.1f}",
-                )
-            nulls = " | ".join(
-                "—" if row["null"][n] is None else f"{100 * row['null'][n]:.1f}" for n in NULLS
-            )
-            rate = interval(hit["value"], hit["ci_low"], hit["ci_high"], 100.0).replace("+", "")
-            yield (
-                f"| {experiment} | {row['reading']} | *{words.get(row['reading'], '—')}* | {rate} "
-                f"| {nulls} | {shown[0]} | {least.replace('_', ' ') or '—'} | {shown[1]} "
-                f"| {hit['n_episodes']:,} | {hit['n_days']} |"
-            )
+
+
+def _change(claim: Claim, verdict: Verdict) -> str:
+    """Return what would change a verdict, in one sentence."""
+    match verdict.word:
+        case VerdictWord.WITHHELD:
+            return "What would change it: its test passing the validity gate."
+        case VerdictWord.NOT_TESTABLE:
+            return "What would change it: a record that holds what the claim is about."
+        case VerdictWord.UNDERPOWERED | VerdictWord.INCONCLUSIVE if verdict.score is not None:
+            needed = reach(claim, verdict.score).needed
+            if math.isinf(needed):
+                return "What would change it: a larger effect; no length of record shows this one."
+            return f"What would change it: about {years_words(needed)} of these markets."
+        case VerdictWord.REFUTED:
+            return "What would change it: a map that knows more of positions."
+        case VerdictWord.SUSPECT:
+            return "What would change it: a record whose clocks are right."
+    return "What would change it: the same test on a later record, failing."
 
 
 def main() -> None:
-    """Run, print the tables and write them."""
+    """Run, print the page and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument("--histories", type=int, default=200)
+    parser.add_argument("--only", nargs="*", default=list(NAMES))
     arguments = parser.parse_args()
-    runs, planes = {}, {}
-    for name in NAMES:
+    runs: dict[str, Run] = {}
+    histories: dict[str, Histories] = {}
+    for name in arguments.only:
         path = ROOT / "experiments" / f"{name}.yaml"
-        run, plane = experiment_plane(path, arguments.results, finish=write_report)
-        runs[name], planes[name] = run, plane_value(plane)
-    lines = ["Claims 3 and 5:", "", *primary_lines(runs), "", *reasons(runs), ""]
-    lines += ["What the tests find on simulated markets:", "", *found_lines(), ""]
-    lines += ["Claim 10:", "", *accuracy_lines(planes), ""]
+        runs[name] = run_experiment(path, arguments.results, finish=write_report)
+        if arguments.histories:
+            rows = randomise(path, arguments.results, histories=arguments.histories)
+            histories[name] = {row.statistic: row for row in rows}
+    lines = ["# What the records say of every claim", ""]
+    for claim in REGISTER:
+        lines += claim_lines(claim, runs, histories)
     text = "\n".join(lines)
     print(text)
-    (HERE / "table.md").write_text(text, encoding="utf-8")
+    (HERE / "page.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,10 @@ CLAIM: Final = Claim(
     horizon="1h",
     unit="σ a day",
     smallest_effect=0.3,
-    least_bound=0.15,
+    least_bound=0.2,
     also_positive=("ratio_over_size",),
     not_above=("size_beside_ratio",),
-    pass_rule="97.5 % lower bound above 0.15 σ a day for the ratio beside the sizes, that of the "
+    pass_rule="97.5 % lower bound above 0.2 σ a day for the ratio beside the sizes, that of the "
     "signed size beside the ratio not above 0, and the ratio foretells more than the size does",
     number="6",
     status=ClaimStatus.TESTABLE,

@@ -70,7 +70,7 @@ def _keys(_: Any, strength: float) -> dict[str, float]:
 
 TRIAL: Final = Trial(
     strengths=(0.1, 0.2, 0.3, 0.6),
-    measure="fuel",
+    measure="fuel.fuel_effects",
     effects=("after_forced_pushed", "after_forced"),
     beside=("next_cluster_sooner", "forced_push_hours"),
     keys=_keys,

@@ -120,32 +120,52 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How a claim's mechanism is planted in simulated markets, and what is measured from the truth.
+    """Where a claim is true, how strong that is planted, and where it is false.
 
     Attributes
     ----------
     strengths : tuple of float
-        Of the simulator's key that has the claim's name.
+        Of the simulator's key that has the name of `world`.
     measure : str
-        What measures effects from the truths of a batch of markets: `levels` or `direction`.
+        What measures effects from the truths of a batch of markets: a module of
+        `liqbt.simulate.effects` and a function in it, such as `magnet.level_effects`.
     effects : (str, str)
         Which of them are kept: what the mechanism caused (or told), and that of the factual path.
     beside : tuple of str
         Statistics whose power is shown beside that of the claim's test, to tell a blunt test from
         a mechanism that is weak; they decide nothing.
-    mechanisms : tuple of str
-        Keys of a world that make the claim true where they are above 0; empty: its own id.
     keys : callable, optional
         Of a world and a strength: the keys of the world that plant the mechanism, where they are
         not its own key alone.
+    world : str
+        Name of the world in which the mechanism is planted; empty: the claim's.
+    also_true : tuple of str
+        Claims in whose worlds this one is true as well, and nuisance worlds in which it is: what
+        is found there says nothing of size. Everywhere else it is false.
+    true_by_default : bool
+        Whether it is true in every world but its nulls: of what needs no mechanism.
+    nulls : tuple of str
+        Worlds beside those where nothing is planted in which this claim is false, and others may
+        be true.
+    causal : bool
+        Whether the first of `effects` is on the scale of the claim's smallest effect, so that it
+        tells, beside the mean of the statistic, where a refutation is wrong.
+    oracle : bool
+        Whether forecasts that know where the price goes must be found: not by a claim that is
+        about something else.
     """
 
     strengths: tuple[float, ...]
     measure: str
     effects: tuple[str, str]
     beside: tuple[str, ...] = ()
-    mechanisms: tuple[str, ...] = ()
     keys: Callable[[Any, float], dict[str, float]] | None = None
+    world: str = ""
+    also_true: tuple[str, ...] = ()
+    true_by_default: bool = False
+    nulls: tuple[str, ...] = ()
+    causal: bool = False
+    oracle: bool = True
 
 
 def effect_words(claim: Claim, effect: float) -> str:

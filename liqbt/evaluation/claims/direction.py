@@ -43,16 +43,16 @@ CLAIM: Final = Claim(
     estimand="lean of jumps toward near mass: what the jumps of the next hour add up to for each "
     "unit of (U − D)/(U + D), U and D the map's mass above and below weighted by exp(−d / 0.5 σ) "
     "within 2.5 σ of a day, given funding where it is fed, every hour",
-    null="0: jumps go to either side alike; 0.2 σ a day are left for what a steady pull, or "
+    null="0: jumps go to either side alike; 0.3 σ a day are left for what a steady pull, or "
     "a trend, adds to jumps",
     statistic="near_jumps",
     horizon="1h",
     unit="σ a day",
-    smallest_effect=0.3,
-    least_bound=0.2,
-    also_above=("near_drift_1h",),
+    smallest_effect=0.5,
+    least_bound=0.3,
+    also_above=("near_return_1h",),
     specific="near_jumps_beside_twin",
-    pass_rule="97.5 % lower bound above 0.2 σ a day, and the drift of the whole hour above 0 given "
+    pass_rule="97.5 % lower bound above 0.3 σ a day, and the drift of the whole hour above 0 given "
     "trends and funding",
     number="5",
     primary=True,
@@ -78,9 +78,9 @@ def _keys(world: Any, strength: float) -> dict[str, float]:
 
 TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0, 8.0),
-    measure="direction",
+    measure="direction.direction_effects",
     effects=("skill_per_day", "crowded_move"),
-    beside=("near_drift_1h", "first_side_skill"),
+    beside=("near_return_1h", "first_side_skill"),
     keys=_keys,
 )
 
@@ -388,11 +388,12 @@ STATISTICS: Final = (
         conditional=False,
     ),
     _hour_statistic(
-        "near_drift_1h",
+        "near_return_1h",
         "Drift toward near mass in an hour beside trends",
         "Whole hour beside trends",
         _hour("all", trends=True),
         "no drift, given trends",
+        wrong_sign=0.5,
     ),
     *(
         Statistic(

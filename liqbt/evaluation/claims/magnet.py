@@ -53,7 +53,7 @@ from liqbt.evaluation.statistic import (
     Statistic,
     Summed,
 )
-from liqbt.types import HOUR_NS, FloatArray
+from liqbt.types import HOUR_NS, FloatArray, Ns
 
 CLAIM: Final = Claim(
     id="magnet",
@@ -61,15 +61,15 @@ CLAIM: Final = Claim(
     estimand="drift toward near mass: what the next four hours bring, jumps left out, for each "
     "unit of (U − D)/(U + D), U and D the map's mass above and below weighted by exp(−d / 0.5 σ) "
     "within 2.5 σ of a day, given trends of three and seven days, every hour",
-    null="0: given trends, the price goes to either side alike; 0.15 σ a day are left for trends "
+    null="0: given trends, the price goes to either side alike; 0.2 σ a day are left for trends "
     "that no control knows",
     statistic="near_drift",
     horizon="4h",
     unit="σ a day",
     smallest_effect=0.25,
-    least_bound=0.15,
+    least_bound=0.2,
     specific="near_drift_specific",
-    pass_rule="97.5 % lower bound above 0.15 σ a day",
+    pass_rule="97.5 % lower bound above 0.2 σ a day",
     number="3",
     primary=True,
     status=ClaimStatus.TESTABLE,
@@ -77,21 +77,23 @@ CLAIM: Final = Claim(
 
 TRIAL: Final = Trial(
     strengths=(0.5, 1.0, 1.5, 2.0),
-    measure="levels",
+    measure="magnet.level_effects",
     effects=("dose_response_twin", "dose_response_raw"),
+    causal=True,
 )
 
 DRIFT: Final = Group(
     id="drift",
     title="Drift toward near mass",
     units="Windows",
-    intro="Where the price went in the next four hours for each unit of near asymmetry, jumps left "
-    "out: in σ a day, if all near mass lay on one side.",
+    intro="Where the price went in the next hours for each unit of near asymmetry, jumps left out: "
+    "in σ a day, if all near mass lay on one side.",
     note="Near mass is the map's mass weighted by e^(−d/0.5 σ) within 2.5 σ of a day. Beside "
     "trends: what is left once returns of the last three and seven days have their share; the "
-    "magnet claim rests on it. Beside the twin, and structures too: what is left beside the same "
-    "measure of a map that is told of prices alone, and of swings, volume nodes, round numbers and "
-    "prior highs and lows; only this speaks of liquidations. 0 is what no information gives.",
+    "magnet claim rests on it at 4 h. Beside the twin, and structures too: what is left beside the "
+    "same measure of a map that is told of prices alone, and of swings, volume nodes, round "
+    "numbers and prior highs and lows; only this speaks of liquidations. 0 is what no information "
+    "gives.",
     charts=("forest",),
 )
 DOSE: Final = Group(
@@ -171,7 +173,14 @@ def _drift(*, trends: bool = True, twin: bool = False, structures: bool = False)
 
 
 def _drift_statistic(
-    name: str, column: str, day_sums: Summed, null: str, *, needs: tuple[str, ...] = (), **rest: Any
+    name: str,
+    column: str,
+    day_sums: Summed,
+    null: str,
+    *,
+    needs: tuple[str, ...] = (),
+    horizon_ns: Ns = 4 * HOUR_NS,
+    **rest: Any,
 ) -> Statistic:
     return Statistic(
         id=name,
@@ -183,7 +192,7 @@ def _drift_statistic(
         day_sums=day_sums,
         needs=("hours", *needs),
         group=DRIFT,
-        horizon_ns=4 * HOUR_NS,
+        horizon_ns=horizon_ns,
         **rest,
     )
 
@@ -266,6 +275,14 @@ STATISTICS: Final = (
             "and given trends."
         ),
         effect="Caused: visits, densest less sparsest, points",
+    ),
+    _drift_statistic(
+        "near_drift_1h",
+        "Beside trends, in the next hour",
+        _drift(),
+        "no drift, given trends",
+        horizon_ns=HOUR_NS,
+        wrong_sign=0.5,
     ),
     _drift_statistic("near_drift_raw", "Alone", _drift(trends=False), "no drift"),
     _drift_statistic(

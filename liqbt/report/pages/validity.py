@@ -5,7 +5,6 @@ It lays out values that were computed elsewhere and computes none.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from liqbt.report.figures.validity import (
 )
 from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
+from liqbt.study.clearing import effect_unit
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
@@ -54,8 +54,9 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
         "identity": document["identity"],
         "seed": document["seed"],
         "figures": figures,
+        "overview": _overview_table(document),
         "size": _size_table(document),
-        "ran_away": sum({c["world"]: int(c.get("ran_away", 0)) for c in document["size"]}.values()),
+        "ran_away": sum({_place(c): int(c["ran_away"]) for c in document["size"]}.values()),
         "power": _power_table(document),
         "lost": _lost(document),
         "smallest": _smallest_table(document),
@@ -65,33 +66,117 @@ def write_validity_page(document: Mapping[str, Any], out_dir: Path) -> Path:
     return write_page(out_dir, "validity", context, figures=figures.values())
 
 
+def _place(cell: Mapping[str, Any]) -> tuple[str, str, int]:
+    return str(cell["where"]), str(cell["world"]), int(cell["days"])
+
+
+def _overview_table(document: Mapping[str, Any]) -> Table:
+    """Return size and power of every claim's test, a row each."""
+    rows = []
+    for gate in document["gates"]:
+        claim = str(gate["claim"])
+        size = [c for c in document["size"] if c["claim"] == claim and c["replications"]]
+        tests = [c for c in document["size"] if c["claim"] == claim]
+        power = [
+            p
+            for p in document["power"]
+            if (p["claim"], p["statistic"]) == (claim, gate["statistic"])
+        ]
+        best = max(power, key=lambda p: float(p["power"] or 0.0), default=None)
+        rows.append(
+            (
+                claim,
+                str(gate["word"]),
+                ", ".join(str(days) for days in gate["days"]) or fmt.DASH,
+                fmt.count(len(tests)),
+                *_worst([c for c in size if c["where"] != "planted"]),
+                *_worst([c for c in size if c["where"] == "planted"]),
+                *(_smallest_at(document, gate, days) for days in _lengths(document)),
+                fmt.DASH if best is None else fmt.percent(float(best["power"])),
+            )
+        )
+    lengths = (f"Found at 80% over {days} days" for days in _lengths(document))
+    head = (
+        "Claim",
+        "Its test is",
+        "Size in full at, days",
+        "Cells",
+        "Most where nothing of it is",
+        "Expected, let pass",
+        "Most where another claim is true",
+        "Expected, let pass",
+        *lengths,
+        "Most power",
+    )
+    return Table(head=head, rows=tuple(rows), text_columns=2)
+
+
+def _worst(cells: list[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return the cell in which most was found, and what a right test would find there."""
+    if not cells:
+        return fmt.DASH, fmt.DASH
+    cell = max(cells, key=lambda c: float(c["rejections"]) / float(c["replications"]))
+    world = str(cell["world"]).replace("_", " ")
+    found = f"{fmt.count(cell['rejections'])} of {fmt.count(cell['replications'])}"
+    said = f"{fmt.fixed(float(cell['expected']), 1)}, {fmt.count(cell['limit'])}"
+    return f"{found} ({world}, {cell['days']} d)", said
+
+
+def _lengths(document: Mapping[str, Any]) -> list[int]:
+    return sorted({int(row["days"]) for row in document["found_with_80_percent"]})
+
+
+def _smallest_at(document: Mapping[str, Any], gate: Mapping[str, Any], days: int) -> str:
+    key = (gate["claim"], gate["statistic"], days)
+    for row in document["found_with_80_percent"]:
+        if (row["claim"], row["statistic"], row["days"]) == key:
+            return _effect(row)
+    return fmt.DASH
+
+
 def _size_table(document: Mapping[str, Any]) -> Table | None:
     rows = [
         (
+            str(cell["claim"]),
             str(cell["world"]).replace("_", " "),
-            statistic_of(str(cell["statistic"])).label,
+            str(cell["where"]),
+            fmt.count(cell["days"]),
+            fmt.count(cell["markets"]),
             fmt.count(cell["replications"]),
             fmt.count(cell["rejections"]),
-            fmt.percent(cell["rejections"] / cell["replications"]),
+            fmt.percent(cell["rejections"] / max(cell["replications"], 1)),
+            fmt.fixed(float(cell["expected"]), 1),
             fmt.count(cell["limit"]),
             str(cell["word"]),
+            fmt.count(cell["above"]),
+            fmt.count(cell["refuted"]),
+            fmt.count(cell["suspect"]),
             fmt.count(cell["opposite"]),
             fmt.fixed(fmt.number(cell["mean"]), 4, signed=True),
             fmt.fixed(fmt.number(cell["spread"]), 4),
-            fmt.fixed(cell["n_days"], 0),
-            fmt.fixed(cell["n_episodes"], 0),
+            fmt.fixed(fmt.number(cell["n_episodes"]), 0),
         )
         for cell in document["size"]
     ]
-    head = ("World", "Statistic", "Markets", "Found", "Share", "At most", "It is", "Found reversed")
-    tail = ("Mean", "Spread", "Days", "Episodes")
-    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
+    head = ("Claim", "World", "There", "Days", "Markets", "Tested", "Found", "Share", "Expected")
+    tail = (
+        "Let pass",
+        "It is",
+        "First condition alone",
+        "Refuted",
+        "Suspect",
+        "Found reversed",
+        "Mean",
+        "Spread",
+        "Episodes",
+    )
+    return Table(head=(*head, *tail), rows=tuple(rows), text_columns=3) if rows else None
 
 
 def _lost(document: Mapping[str, Any]) -> str:
     """Say how many planted markets ran away, and where; each is in a row for every statistic."""
     lost = {
-        (p["claim"], p["strength"], p["days"]): (int(p.get("ran_away", 0)), p["replications"])
+        (p["claim"], p["strength"], p["days"]): (int(p["ran_away"]), p["replications"])
         for p in document["power"]
     }
     return ", ".join(
@@ -104,25 +189,31 @@ def _lost(document: Mapping[str, Any]) -> str:
 def _power_table(document: Mapping[str, Any]) -> Table | None:
     rows = []
     for p in document["power"]:
-        scale = effect_axis(str(p["claim"]), str(p["statistic"]))[1]
-        effect, error = (
+        name, scale = effect_unit(str(p["unit"]))
+        effect, error, factual = (
             fmt.fixed(scale * fmt.number(p[key]), 2, signed=sign)
-            for key, sign in (("effect", True), ("effect_error", False))
+            for key, sign in (("effect", True), ("effect_error", False), ("factual", True))
         )
+        of = statistic_of(str(p["statistic"]))
         rows.append(
             (
                 str(p["claim"]),
-                statistic_of(str(p["statistic"])).label,
+                of.label,
                 fmt.fixed(p["strength"], 2),
                 fmt.count(p["days"]),
                 fmt.count(p["replications"]),
                 fmt.count(p["found"]),
                 fmt.percent(fmt.number(p["power"])),
+                fmt.count(p["above"]),
+                fmt.count(p["refuted"]),
+                fmt.count(p["suspect"]),
                 effect,
                 error,
-                fmt.fixed(100.0 * fmt.number(p["factual"]), 1, signed=True),
-                fmt.fixed(scale * fmt.number(p["mean"]), 2, signed=True),
-                fmt.fixed(scale * fmt.number(p["error"]), 2),
+                factual,
+                name,
+                fmt.fixed(of.unit.scale * fmt.number(p["mean"]), 2, signed=True),
+                fmt.fixed(of.unit.scale * fmt.number(p["error"]), 2),
+                of.unit.name,
             )
         )
     head = (
@@ -133,23 +224,24 @@ def _power_table(document: Mapping[str, Any]) -> Table | None:
         "Markets",
         "Found",
         "Power",
+        "First condition alone",
+        "Wrongly refuted",
+        "Suspect",
         "Effect",
         "Error",
     )
-    tail = ("Factual, points", "Mean", "Error")
+    tail = ("Factual", "Unit", "Mean", "Error", "Unit")
     return Table(head=(*head, *tail), rows=tuple(rows), text_columns=2) if rows else None
 
 
 def _smallest_table(document: Mapping[str, Any]) -> Table | None:
     rows = []
     for row in document["found_with_80_percent"]:
-        unit, scale = effect_axis(str(row["claim"]), str(row["statistic"]))
-        effect = fmt.number(row["effect"])
-        shown = fmt.fixed(scale * effect, 2, signed=True)
+        axis, _ = effect_axis(str(row["claim"]), str(row["unit"]))
         none = "none that was tried"
-        cell = none if math.isnan(effect) else shown
+        cell = none if row["effect"] is None else _effect(row)
         name = (str(row["claim"]), statistic_of(str(row["statistic"])).label)
-        rows.append((*name, fmt.count(row["days"]), cell, unit))
+        rows.append((*name, fmt.count(row["days"]), cell, axis))
     head = ("Claim", "Statistic", "Days", "Smallest effect found with 80% power", "What it is")
     return Table(head=head, rows=tuple(rows), text_columns=2) if rows else None
 
@@ -196,15 +288,22 @@ def gate_section(run: Run) -> dict[str, Any]:
     size = {str(cell["claim"]): cell for cell in gate["size"]}
     lengths = sorted({int(row["days"]) for row in gate["found_with_80_percent"]})
     rows = tuple(_row(each, size, gate["found_with_80_percent"], lengths) for each in gate["gates"])
-    head = ("Claim", "Statistic", "Its test is", "Found most where nothing is", "At most")
+    head = (
+        "Claim",
+        "Statistic",
+        "Its test is",
+        "Found most where it is false",
+        "Expected, let pass",
+    )
     power = tuple(f"Found at 80% over {days} days" for days in lengths)
     levels = gate["random_levels"]
     notes = [
         f"Random levels on real prices: {fmt.one_line(levels['word'])}: "
         f"{fmt.one_line(levels['reason'], 400)}.",
-        "Found most where nothing is: the worst of the worlds without the effect; more than at "
-        "most blocks the test. Found at 80%: the smallest effect, from the truth of simulated "
-        "markets, that the test finds four times in five; none: no effect that was tried.",
+        "Found most where it is false: the worst of the worlds without the effect. A right test "
+        "finds as many as expected on average; more than are let pass block the test. Found at "
+        "80%: the smallest effect, from the truth of simulated markets, that the test finds four "
+        "times in five; none: no effect that was tried.",
     ]
     table = Table(head=(*head, *power), rows=rows, text_columns=3)
     stale = [
@@ -220,7 +319,8 @@ def _tried(tried: Mapping[str, Any]) -> str:
     lengths = " to ".join(sorted({fmt.fixed(days, 0) for days in tried["scored_days"]}))
     return (
         f"The tests were tried with the estimator {names}, under the default protocol, on records "
-        f"of {lengths} scored days; beyond that a verdict is withheld."
+        f"of {lengths} scored days; beyond that, or where its size was not tried in full, a "
+        "verdict is withheld."
     )
 
 
@@ -235,10 +335,11 @@ def _row(
     found, limit = fmt.DASH, fmt.DASH
     if cell is not None:
         share = f"{fmt.count(cell['rejections'])} of {fmt.count(cell['replications'])}"
-        found = f"{share} ({fmt.one_line(str(cell['world'])).replace('_', ' ')})"
-        limit = fmt.count(cell["limit"])
+        world = fmt.one_line(str(cell["world"])).replace("_", " ")
+        found = f"{share} ({world}, {cell['days']} days)"
+        limit = f"{fmt.fixed(float(cell['expected']), 1)}, {fmt.count(cell['limit'])}"
     smallest = {
-        int(row["days"]): _effect(claim, statistic, row["effect"])
+        int(row["days"]): _effect(row)
         for row in power
         if (row["claim"], row["statistic"]) == (claim, statistic)
     }
@@ -252,9 +353,8 @@ def _row(
     )
 
 
-def _effect(claim: str, statistic: str, effect: float | None) -> str:
-    if effect is None:
+def _effect(row: Mapping[str, Any]) -> str:
+    if row["effect"] is None:
         return "none"
-    unit = effect_axis(claim, statistic)[0].rpartition(", ")[2]
-    shown = fmt.fixed(effect_axis(claim, statistic)[1] * effect, 1, signed=True)
-    return f"{shown} {unit}"
+    name, scale = effect_unit(str(row["unit"]))
+    return f"{fmt.fixed(scale * float(row['effect']), 1, signed=True)} {name}".strip()

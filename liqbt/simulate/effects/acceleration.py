@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -25,7 +27,8 @@ def acceleration_effects(
     At each path point q is the true notional within 3 bins of the price over the mean of such
     within `reach`, by the last snapshot: dense where q ≥ 2, sparse where q ≤ ½. `speed_ratio` is
     mean(|r|/(σ√dt)) over the moves that start in dense bins, over the same in sparse bins; σ is the
-    true volatility of the step, so that a busy time is not a dense place.
+    true volatility of the step, so that a busy time is not a dense place. `log_speed_ratio` is its
+    logarithm: 0 without a mechanism.
 
     Parameters
     ----------
@@ -39,19 +42,27 @@ def acceleration_effects(
     dense: list[DaySums] = []
     sparse: list[DaySums] = []
     for truth in truths:
-        q, speed, ts = _places(truth, reach), _speed(truth), truth.path_ns[:-1]
+        q, speed, ts = places(truth, reach), _speed(truth), truth.path_ns[:-1]
         for rows, mask in ((dense, q >= _DENSE), (sparse, q <= _SPARSE)):
             one = np.ones(int(mask.sum()))
             rows.append(sum_by_day(speed[mask], one, ts[mask], span_ns=ts))
-    return (
-        quotient(
-            joined(dense),
-            joined(sparse),
-            mechanism=mechanism,
-            statistic="speed_ratio",
-            unit="ratio",
-        ),
+    found = quotient(
+        joined(dense),
+        joined(sparse),
+        mechanism=mechanism,
+        statistic="speed_ratio",
+        unit="ratio",
     )
+    known = found.value > 0.0
+    log = replace(
+        found,
+        statistic="log_speed_ratio",
+        value=math.log(found.value) if known else math.nan,
+        null=0.0,
+        unit="log ratio",
+        standard_error=found.standard_error / found.value if known else math.nan,
+    )
+    return found, log
 
 
 def _speed(truth: Truth) -> FloatArray:
@@ -62,7 +73,7 @@ def _speed(truth: Truth) -> FloatArray:
     return np.asarray(move / (sigma * np.sqrt(dt)))
 
 
-def _places(truth: Truth, reach: float) -> FloatArray:
+def places(truth: Truth, reach: float) -> FloatArray:
     """Return q at each path point but the last; NaN before the first snapshot or off the grid."""
     fine, step = truth.grid.fine_bins, truth.grid.step
     width = min(round(reach / step), fine)

@@ -26,7 +26,7 @@ class Effect:
         What `value` is, such as `dose_response`.
     unit : str
         Of `value`: `share` (of visits, 0.01 is one point), `nats`, `bp_per_percent` (basis points
-        of price per 1 % of open interest forced) or `ratio`.
+        of price per 1 % of open interest forced), `ratio` or `log ratio`.
     value : float
         The effect; NaN where there is nothing to measure it on.
     null : float
