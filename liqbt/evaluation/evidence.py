@@ -315,17 +315,10 @@ class Evidence:
         ----------
         need : str
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
-<<<<<<< HEAD
-            landmarks), `levels`, `readings` (of 85 %): at the primary one. `structures`, `twin`:
-            maps that stand beside the market's own. `stated`: probabilities that somebody stated,
-            for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
-            primary one.
-=======
             landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
             maps that stand beside the market's own. `stated`: probabilities that somebody stated,
             for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
             primary one. `touches`: there, of a path that is fine enough to show them.
->>>>>>> e6b562070f14713c0b080c79e3d629415d10f601
         horizon_ns : int
             Horizon.
         """
@@ -473,23 +466,6 @@ class Evidence:
         )
         return found
 
-<<<<<<< HEAD
-    def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
-        """Return every reading of a hit of one market and horizon, each forecast a landmark.
-
-        Other times are those of the same time of the horizon; empty where no window was watched.
-        """
-
-        def make() -> dict[str, Reading]:
-            source, latency_ns = self.markets[market], self.config.latency_ns
-            marks = every_landmark(source, horizon_ns=horizon_ns, latency_ns=latency_ns)
-            return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
-
-        found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
-        return found
-
-=======
->>>>>>> e6b562070f14713c0b080c79e3d629415d10f601
     def bursts(self, market: int) -> Bursts | None:
         """Return one market's single liquidations as bursts; None where there can be none."""
         found: Bursts | None = self._cached(
@@ -512,8 +488,6 @@ class Evidence:
             return None if bursts is None else next_levels(self.markets[market], bursts)
 
         found: NextLevels | None = self._cached(("next levels", market), make)
-<<<<<<< HEAD
-=======
         return found
 
     def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
@@ -542,7 +516,6 @@ class Evidence:
         found: Matched = self._cached(
             ("matched", market, name), lambda: match(self.touches(market))
         )
->>>>>>> e6b562070f14713c0b080c79e3d629415d10f601
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:
