@@ -56,12 +56,11 @@ def edited(results, name: str, old: str, new: str) -> None:
 def test_a_cleared_test_is_released_and_a_blocked_one_is_not(results):
     document, _ = read_gate(results / "validity")
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == {"accuracy_85"}
-    assert "and not this one" in said.withheld["accuracy_85"]
+    assert set(said.withheld) == set()
     assert (said.shown["stale"], said.shown["tried"]) == ({}, document["tried"])
     signed(results / "validity", {"momentum": 60})
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == {"accuracy_85", "magnet"}
+    assert set(said.withheld) == {"magnet"}
     assert "in momentum it found something in 60 of 1000" in said.withheld["magnet"]
 
 
@@ -82,7 +81,7 @@ def test_an_edited_word_count_or_number_releases_nothing(results, name, old, new
     assert kept is not None
     edited(results, name, old, new)
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == {*TESTS, "accuracy_85"}
+    assert set(said.withheld) == set(TESTS)
     assert all("pinned replications sign" in said.withheld[claim] for claim in TESTS)
 
 
@@ -105,12 +104,12 @@ def test_code_that_gives_the_same_numbers_keeps_the_words_and_is_tried_once(resu
     monkeypatch.setattr(pinned, "code_stamp", lambda: "a local variable has another name")
     monkeypatch.setitem(check_pinned.__globals__, "code_stamp", pinned.code_stamp)
     for _ in range(2):
-        assert set(clearance(results, as_tried(document)).withheld) == {"accuracy_85"}
+        assert set(clearance(results, as_tried(document)).withheld) == set()
     assert len(ran) == 1
     assert check_pinned(results, stamp=True)["stands"] == list(TESTS)
     monkeypatch.setenv("XDG_CACHE_HOME", str(results / "another machine"))
     ran.clear()
-    assert set(clearance(results, as_tried(document)).withheld) == {"accuracy_85"}
+    assert set(clearance(results, as_tried(document)).withheld) == set()
     assert not ran  # and the document is still signed
 
 
@@ -119,7 +118,7 @@ def test_a_changed_constant_makes_that_claim_stale_and_no_other(results, monkeyp
     monkeypatch.setattr(pinned, "code_stamp", lambda: "another constant")
     document, _ = read_gate(results / "validity")
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == {"accuracy_85", "magnet"}
+    assert set(said.withheld) == {"magnet"}
     why = said.withheld["magnet"]
     assert "stale: dose_response: 5 of 5 pinned markets differ (value by up to" in why
     assert "mirror_lift_densest" not in why
@@ -200,7 +199,7 @@ def test_beyond_what_was_tried_a_verdict_is_withheld(results, other, says):
     said = clearance(results, as_tried(document, **other))
     assert says in said.withheld["magnet"]
     assert "has passed the validity gate, but" in said.withheld["magnet"]
-    assert set(said.withheld) == {"accuracy_85", *TESTS}
+    assert set(said.withheld) == set(TESTS)
 
 
 def test_another_map_or_protocol_is_beyond_and_other_brackets_are_not(results):
@@ -242,7 +241,7 @@ def test_a_folder_without_a_document_asks_the_one_that_ships(results, tmp_path_f
     document, kept = read_gate(SHIPPED)
     assert kept is not None
     said = clearance(empty, as_tried(document))
-    assert set(said.withheld) == {"accuracy_85", "direction"}
+    assert set(said.withheld) == {"direction"}
     assert "51 of 92 markets" in said.withheld["direction"]
     (results / "validity" / DOCUMENT).write_text("{}")
     with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):

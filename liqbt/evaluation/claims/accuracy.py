@@ -98,13 +98,16 @@ def _keys(_: Any, strength: float) -> dict[str, float]:
 
 
 TRIAL: Final = Trial(
-    strengths=(0.5, 1.0, 1.5, 2.0),
-    measure="levels",
+    strengths=(1.0, 2.0, 3.0),
+    measure="magnet.level_effects",
     effects=("densest_twin_lift", "densest_mirror_lift"),
     beside=CLAIM.also_above,
-    mechanisms=("magnet",),
     keys=_keys,
+    also_true=("magnet",),
+    oracle=False,
 )
+"""Forecasts that know which way the price goes, and draw the same clusters, are about calls: this
+reading is about visits (`liqbt.evaluation.accuracy.oracle` has what knows of these)."""
 
 
 def claim_of(reading: str, nulls: tuple[str, ...]) -> Claim:
