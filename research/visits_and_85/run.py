@@ -21,9 +21,9 @@ from liqbt.evaluation.claims.visit import CLAIM as VISIT
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.effects.magnet import level_effects
 from liqbt.simulate.world import World
-from liqbt.study.clearing import NUISANCE
 from liqbt.study.replicate import replicate, world_experiment
 from liqbt.study.replications import market_seed
+from liqbt.study.trials import NUISANCE
 from liqbt.study.worlds import WORLDS, load_world
 
 HERE: Final = Path(__file__).resolve().parent
@@ -40,13 +40,7 @@ FIELDS: Final = ("value", "ci_low", "ci_high", "agree", "null", "n_episodes", "m
 
 
 def world_of(name: str) -> World:
-    """Return a world that ships, a nuisance on which nothing was chosen, or a planted strength."""
-    if name == "momentum_48h":
-        world = load_world(WORLDS / "momentum.yaml")
-        return replace(world, price=replace(world.price, momentum_half_life_h=48.0))
-    if name == "regimes_x2":
-        world = load_world(WORLDS / "regimes.yaml")
-        return replace(world, price=replace(world.price, regime_drift=1.0))
+    """Return a world that ships, or a planted strength of the magnet's."""
     if name.startswith("magnet_"):
         world = load_world(WORLDS / "magnet.yaml")
         strength = float(name.removeprefix("magnet_"))
@@ -54,7 +48,7 @@ def world_of(name: str) -> World:
     return load_world(WORLDS / f"{'gbm' if name in RIGHT else name}.yaml")
 
 
-FALSE: Final = (*NUISANCE, "momentum_48h", "regimes_x2")
+FALSE: Final = NUISANCE
 OTHERS: Final = ("direction", "impact", "acceleration", "sweep_reversal", "placement", "walls")
 RIGHT: Final = tuple(f"{k}_{s:.2f}" for k in ("visited", "called") for s in (0.85, 0.9, 0.95))
 TRUE: Final = ("magnet_0.5", "magnet_1.0", "magnet_1.5", "magnet_2.0")

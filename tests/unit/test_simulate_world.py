@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from liqbt.errors import ConfigError
-from liqbt.evaluation.claims.register import TRIALS
 from liqbt.margin.tiers import flat_tiers, tier_table
 from liqbt.simulate.sections import MECHANISMS, Mechanisms, Price
 from liqbt.simulate.world import HOMES, SECTIONS, World
@@ -158,17 +157,13 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
         assert worlds[path.stem].name == path.stem
     nuisances = {"gbm", "stochastic_volatility", "momentum", "mean_reversion", "jumps", "drift",
                  "oi_linked_volatility", "regimes", "throttled", "delayed"}  # fmt: skip
-    claims = set(TRIALS) - {*MECHANISMS, "placement"}  # that plant another key than their own
-    assert set(worlds) == {"baseline", "placement"} | set(MECHANISMS) | nuisances | claims
+    assert set(worlds) == {"baseline", "placement"} | set(MECHANISMS) | nuisances
     base = worlds["baseline"]
     assert base == World(name="baseline")
     for name, world in worlds.items():
         planted = {n for n in (*MECHANISMS, "placement") if getattr(world.mechanisms, n) > 0}
         expected = {name} if name in (*MECHANISMS, "placement") else set()
-        if name in claims:
-            assert len(planted) == 1
-        else:
-            assert planted == (expected | {"fuel"} if name == "impact" else expected)
+        assert planted == (expected | {"fuel"} if name == "impact" else expected)
         assert (world.mechanisms == base.mechanisms) == (not planted)
         if planted and name not in ("direction", "walls"):  # these need jumps, and depth
             assert replace(world, name="baseline", mechanisms=base.mechanisms) == base

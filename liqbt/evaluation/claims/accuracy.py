@@ -13,7 +13,7 @@ overlap, and what is counted as units is how many do not.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -92,17 +92,12 @@ CLAIM: Final = Claim(
 )
 
 
-def _keys(_: Any, strength: float) -> dict[str, float]:
-    """Return the key that plants it: of clusters that attract, one is visited more often."""
-    return {"magnet": strength}
-
-
 TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 3.0),
     measure="magnet.level_effects",
     effects=("densest_twin_lift", "densest_mirror_lift"),
     beside=CLAIM.also_above,
-    keys=_keys,
+    world="magnet",
     also_true=("magnet",),
     oracle=False,
 )
