@@ -186,8 +186,7 @@ def test_landmark_times_are_those_of_the_pairs():
     bins = response_bins(every_hour, path, CONFIG, horizon_ns=DAY_NS)
     times = landmark_times(every_hour, DAY_NS)
     assert set(bins.at.tolist()) <= set(times.tolist())
-    assert len(times) >= bins.n_landmarks > 5
-    assert (np.diff(times) >= DAY_NS).all()
+    assert len(times) > 4 * bins.n_landmarks > 20  # in six phases
     assert len(landmark_times([], DAY_NS)) == 0
 
 

@@ -31,7 +31,20 @@ from liqbt.types import DAY_NS, HOUR_NS, Score, VerdictWord
 CONFIG = EvaluationConfig(horizons_ns=(4 * HOUR_NS, DAY_NS), bootstrap_reps=200)
 DRAWS = draw(np.random.default_rng(3), reps=200, n_days=10)
 REGISTERED = next(claim for claim in CLAIMS if claim.id == "magnet")
-MAGNET = dataclasses.replace(REGISTERED, also_above=(), also_positive=())
+MAGNET = dataclasses.replace(
+    REGISTERED,
+    statistic="dose_response",
+    horizon="24h",
+    unit="share",
+    smallest_effect=0.02,
+    least_value=0.02,
+    least_bound=0.01,
+)
+CONDITIONED = dataclasses.replace(
+    MAGNET,
+    also_above=("dose_response_beside_structures",),
+    also_positive=("mirror_lift_densest",),
+)
 KNOWN = [s for s in STATISTICS if "placebo" not in s.needs]
 """Statistics whose values no random level enters."""
 
@@ -69,7 +82,8 @@ def test_every_statistic_once_per_symbol_horizon_and_side(evaluation):
     assert len(keys) == len(set(keys))
     every_horizon = (3 * 3 + 2 * 3) + 7 + 4 + 2  # episodes, p̂, landmarks, bins
     primary = 3 + 8 + 2 * 2 + 18  # levels, models, counts of a side, readings of 85 %
-    assert len(keys) == 3 * 2 * every_horizon + 3 * primary
+    hours = 3 + 3 + 3  # magnet, direction, asymmetry
+    assert len(keys) == 3 * 2 * every_horizon + 3 * (primary + hours)
     assert [d.score for d in evaluation.details] == list(evaluation.scores)
 
 
@@ -149,7 +163,7 @@ def test_the_seed_moves_only_the_bootstrap():
         evaluate(Evidence(markets=markets, config=CONFIG, root=root), KNOWN) for root in (1, 1, 2)
     ]
     assert repr(runs[0].scores) == repr(runs[1].scores)
-    assert repr(runs[0].scores) != repr(runs[2].scores)
+    assert repr(runs[0].details) != repr(runs[2].details)
     assert [repr(s.value) for s in runs[0].scores] == [repr(s.value) for s in runs[2].scores]
     outcomes = [run.evidence.observed.outcomes.tobytes() for run in runs]
     assert outcomes[0] == outcomes[2]
@@ -335,15 +349,28 @@ def beside(**values):
 )
 def test_a_claim_is_supported_only_with_all_its_conditions(structures, mirror, word, says):
     rows = beside(dose_response_beside_structures=structures, mirror_lift_densest=mirror)
-    found = verdict(REGISTERED, detail(), withheld=None, others=rows)
+    found = verdict(CONDITIONED, detail(), withheld=None, others=rows)
     assert found.word == word
     assert says in found.reason
 
 
+def test_a_condition_that_must_not_lie_above_its_null():
+    claim = dataclasses.replace(MAGNET, not_above=("dose_response_raw",))
+    for half, agree, word in (
+        (0.04, True, VerdictWord.SUPPORTED),
+        (0.01, True, VerdictWord.INCONCLUSIVE),
+        (0.01, False, VerdictWord.SUPPORTED),
+    ):
+        other = detail(value=0.03, half=half, agree=agree, statistic="dose_response_raw")
+        found = verdict(claim, detail(), withheld=None, others=[other])
+        assert found.word == word
+    assert verdict(claim, detail(), withheld=None).word == VerdictWord.INCONCLUSIVE
+
+
 def test_a_condition_whose_intervals_do_not_agree_is_not_met():
     rows = beside(mirror_lift_densest=(0.01, 0.5))
-    rows.append(detail(value=0.03, half=0.01, agree=False, statistic=REGISTERED.also_above[0]))
-    found = verdict(REGISTERED, detail(), withheld=None, others=rows)
+    rows.append(detail(value=0.03, half=0.01, agree=False, statistic=CONDITIONED.also_above[0]))
+    found = verdict(CONDITIONED, detail(), withheld=None, others=rows)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "do not agree" in found.reason
 
@@ -366,26 +393,26 @@ def test_a_pass_rule_on_the_lower_bound_is_held_against_the_bound(value, half, w
 
 
 def test_a_condition_that_was_not_computed_is_not_met():
-    found = verdict(REGISTERED, detail(), withheld=None)
+    found = verdict(CONDITIONED, detail(), withheld=None)
     assert found.word == VerdictWord.INCONCLUSIVE
     assert "not computed" in found.reason
-    refuted = verdict(REGISTERED, detail(value=-0.015), withheld=None)
+    refuted = verdict(CONDITIONED, detail(value=-0.015), withheld=None)
     assert refuted.word == VerdictWord.REFUTED
 
 
 @pytest.mark.parametrize(
     ("direction", "word", "says"),
     [
-        ({"value": 0.02, "half": 0.01, "mde": 0.014}, VerdictWord.SUPPORTED, "met"),
-        ({"value": 0.0, "half": 0.02, "mde": 0.028}, VerdictWord.INCONCLUSIVE, "after Holm"),
+        ({"value": 0.4, "half": 0.01, "mde": 0.014}, VerdictWord.SUPPORTED, "met"),
+        ({"value": 0.3, "half": 0.02, "mde": 0.028}, VerdictWord.INCONCLUSIVE, "after Holm"),
         ({"n": 3}, VerdictWord.INCONCLUSIVE, "after Holm"),
     ],
 )
 def test_primary_claims_share_alpha(direction, word, says):
-    """A bound just above one point, p = 0.02: enough if the other primary claim is beyond doubt."""
-    magnet = detail(value=0.04, half=0.0287, mde=0.03 * 2.8 / 2.054)
-    rows = beside(dose_response_beside_structures=(0.03, 0.01), mirror_lift_densest=(0.01, 0.5))
-    rows += [magnet, detail(statistic="first_side_gain", **direction)]
+    """A bound just above 0.2, p = 0.02: enough if the other primary claim is beyond doubt."""
+    magnet = detail(value=0.23, half=0.0287, mde=0.03 * 2.8 / 2.054, statistic="near_drift")
+    magnet = moved(magnet, horizon="4h")
+    rows = [magnet, moved(detail(statistic="near_jumps", **direction), horizon="1h")]
     found = {v.claim: v for v in verdicts(rows, withheld={})}["magnet"]
     assert found.word == word
     assert says in found.reason
@@ -421,9 +448,9 @@ def test_each_claim_finds_its_row_and_is_withheld(directed):
         assert mine is not None
         assert mine.score.claim == claim.id
     by_claim = {v.claim: v.word for v in found}
-    assert by_claim["direction"] == VerdictWord.WITHHELD
     assert "visit" not in by_claim  # it is shown, and decides nothing
-    assert by_claim["magnet"] == VerdictWord.NOT_TESTABLE  # this market's maps have no density
+    for claim in ("magnet", "direction"):  # this market's maps have no density
+        assert by_claim[claim] == VerdictWord.NOT_TESTABLE
     released = verdicts(evaluation.details, withheld={})
     assert VerdictWord.WITHHELD not in {v.word for v in released}
 
@@ -593,8 +620,15 @@ def test_what_a_market_is_not_fed_with_has_a_row_without_a_value(directed):
     assert np.isnan([funding.value, funding.ci_low]).all()
     cascades = row(directed, "cascade_side_gain")
     assert (cascades.n_episodes, np.isnan(cascades.ci_low)) == (0, True)
-    claim = next(claim for claim in CLAIMS if claim.id == "direction")
-    given = detail(statistic="first_side_gain", value=0.5, half=0.1)
+    claim = dataclasses.replace(
+        next(claim for claim in CLAIMS if claim.id == "direction"),
+        statistic="first_side_gain",
+        horizon="24h",
+        unit="nats",
+        least_bound=0.0,
+        also_above=("first_side_over_coin", "first_side_over_funding"),
+    )
+    given = detail(statistic="first_side_gain", value=0.7, half=0.1)
     others = [d for d in directed.details if d.score.statistic in claim.also_above]
     above = [
         replace(d, score=replace(d.score, value=0.5, ci_low=0.1), estimate=given.estimate)

@@ -50,10 +50,9 @@ CLAIM: Final = Claim(
     unit="σ a day",
     smallest_effect=0.5,
     least_bound=0.3,
-    also_above=("near_return_1h",),
+    also_positive=("near_jumps_beside_trends",),
     specific="near_jumps_beside_twin",
-    pass_rule="97.5 % lower bound above 0.3 σ a day, and the drift of the whole hour above 0 given "
-    "trends and funding",
+    pass_rule="97.5 % lower bound above 0.3 σ a day, and above 0 given trends, too",
     number="5",
     primary=True,
     status=ClaimStatus.TESTABLE,
@@ -80,7 +79,7 @@ TRIAL: Final = Trial(
     strengths=(1.0, 2.0, 4.0, 8.0),
     measure="direction.direction_effects",
     effects=("skill_per_day", "crowded_move"),
-    beside=("near_return_1h", "first_side_skill"),
+    beside=("near_return_1h", "first_side_gain", "first_side_skill"),
     keys=_keys,
 )
 
@@ -379,6 +378,13 @@ STATISTICS: Final = (
         effect="Told by the asymmetry, millinats a day",
     ),
     _hour_statistic(
+        "near_jumps_beside_trends",
+        "Jumps toward near mass beside trends",
+        "Jumps beside trends",
+        _hour("jumps", trends=True),
+        "no lean of jumps, given trends",
+    ),
+    _hour_statistic(
         "near_jumps_beside_twin",
         "Jumps toward near mass beside the price-only twin",
         "Jumps beside the price-only twin",
@@ -393,7 +399,7 @@ STATISTICS: Final = (
         "Whole hour beside trends",
         _hour("all", trends=True),
         "no drift, given trends",
-        wrong_sign=0.5,
+        wrong_sign=1.0,
     ),
     *(
         Statistic(

@@ -282,7 +282,6 @@ STATISTICS: Final = (
         _drift(),
         "no drift, given trends",
         horizon_ns=HOUR_NS,
-        wrong_sign=0.5,
     ),
     _drift_statistic("near_drift_raw", "Alone", _drift(trends=False), "no drift"),
     _drift_statistic(
