@@ -220,7 +220,7 @@ def next_levels(market: MarketInput, bursts: Bursts) -> NextLevels:
         price,
         NEAREST * sigma,
         FARTHEST * sigma,
-        *_near_edges(market.forecasts),
+        *near_edges(market.forecasts),
     )
     kept = np.flatnonzero(np.isfinite(distance))
     row, outward, distance, at = row[kept], outward[kept], distance[kept], at[kept]
@@ -251,7 +251,7 @@ def _standing(forecasts: Sequence[Forecast], at: IntArray) -> IntArray:
     return np.where(stale, -1, place).astype(np.int64)
 
 
-def _near_edges(forecasts: Sequence[Forecast]) -> tuple[IntArray, IntArray, FloatArray]:
+def near_edges(forecasts: Sequence[Forecast]) -> tuple[IntArray, IntArray, FloatArray]:
     """Return where each forecast's clusters begin, their sides, and log near edges."""
     starts = np.concatenate([[0], np.cumsum([len(f.clusters) for f in forecasts])])
     clusters = np.concatenate([f.clusters for f in forecasts])

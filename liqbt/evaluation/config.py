@@ -10,6 +10,7 @@ from liqbt.config.fields import format_duration
 from liqbt.config.schema import DISTANCE_BANDS, EvaluationOptions
 from liqbt.errors import ConfigError
 from liqbt.evaluation.cascades import Cascades
+from liqbt.evaluation.depth import Depth
 from liqbt.evaluation.forced import Forced
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.nulls.levels import Anchors
@@ -128,6 +129,8 @@ class MarketInput:
         What began in each hour, where that is asked about.
     forced : Forced or None
         What was liquidated, where that is fed.
+    depth : Depth or None
+        Published depth, where it is fed.
     """
 
     symbol: str
@@ -139,3 +142,4 @@ class MarketInput:
     funding: Funding | None = None
     cascades: Cascades | None = None
     forced: Forced | None = None
+    depth: Depth | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from liqbt.evaluation.statistic import Cell, Statistic, detail
 from liqbt.types import Ns, Score
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """An evaluation of one estimator.
 
@@ -26,15 +27,21 @@ class Evaluation:
     ----------
     details : tuple of ScoreDetail
         Rows of the one schema, with what each was made of.
-    bands : tuple of BandRow
-        Visits by distance.
     evidence : Evidence
         What was observed.
     """
 
     details: tuple[ScoreDetail, ...]
-    bands: tuple[BandRow, ...]
     evidence: Evidence
+
+    @cached_property
+    def bands(self) -> tuple[BandRow, ...]:
+        """Visits by distance, made when they are first asked for."""
+        evidence = self.evidence
+        reps, n_days = evidence.config.bootstrap_reps, days_spanned(evidence)
+        draws = draw(stream(evidence.root, "bootstrap", "bands"), reps=reps, n_days=n_days)
+        rows = band_rows(evidence.observed.outcomes, evidence.symbols, evidence.config, draws)
+        return tuple(rows)
 
     @property
     def scores(self) -> tuple[Score, ...]:
@@ -59,12 +66,7 @@ def evaluate(evidence: Evidence, statistics: Sequence[Statistic] = STATISTICS) -
     DataError
         If forecasts or paths cannot be right.
     """
-    reps, root = evidence.config.bootstrap_reps, evidence.root
-    draws = draw(stream(root, "bootstrap", "bands"), reps=reps, n_days=days_spanned(evidence))
-    rows = band_rows(evidence.observed.outcomes, evidence.symbols, evidence.config, draws)
-    return Evaluation(
-        details=tuple(scored(evidence, statistics)), bands=tuple(rows), evidence=evidence
-    )
+    return Evaluation(details=tuple(scored(evidence, statistics)), evidence=evidence)
 
 
 def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[ScoreDetail]:
@@ -101,28 +103,31 @@ def _rows(
     draws: Draws,
     known: dict[str, Statistic],
 ) -> Iterator[ScoreDetail]:
-    """Yield the rows of one statistic, horizon and side: every market, then all together."""
+    """Yield the rows of one statistic, horizon and side: every market, then all together.
+
+    Of one market alone both are the same row, and it is estimated once.
+    """
     cells = [Cell(market=i, horizon_ns=horizon_ns, side=side) for i in range(len(evidence.markets))]
     groups = [(symbol, [cell]) for symbol, cell in zip(evidence.symbols, cells, strict=True)]
-    several = [(POOLED, cells)] if len(cells) > 1 else []
-    for symbol, mine in [*groups, *several]:
-        row = _row(evidence, statistic, symbol, mine, draws, known)
+    row: ScoreDetail | None = None
+    for symbol, mine in [*groups, (POOLED, cells)]:
+        if symbol != POOLED or len(cells) > 1:
+            where = (symbol, horizon_name(horizon_ns), side)
+            row = _row(evidence, statistic, where, mine, draws, known)
+        elif row is not None:
+            row = replace(row, score=replace(row.score, symbol=POOLED))
         if row is not None:
             yield row
-            if not several:  # one market is all of them
-                yield replace(row, score=replace(row.score, symbol=POOLED))
 
 
 def _row(
     evidence: Evidence,
     statistic: Statistic,
-    symbol: str,
+    where: tuple[str, str, str],
     cells: Sequence[Cell],
     draws: Draws,
     known: dict[str, Statistic],
 ) -> ScoreDetail | None:
-    """Return the row of some markets together; None where none of them has any."""
-    where = (symbol, horizon_name(cells[0].horizon_ns), cells[0].side)
     if statistic.sampled is not None:
         sampled = statistic.sampled(evidence, cells)
         if sampled is None:

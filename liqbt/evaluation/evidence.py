@@ -11,7 +11,10 @@ that only those are made that the chosen statistics need:
 - *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
 - *bursts*: moments at which positions were forced, and moments at which none were, with what led
   to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
-- *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed.
+- *touches*: arrivals at bins of a standing map (`TOUCH_DTYPE`), and what followed;
+- *crossings*: an hour and a side (`CROSSING_DTYPE`): what the price crosses of each map, and what
+  was forced, with the models of it that walk forward;
+- *walls*: bands of published depth before clusters (`WalledClusters`).
 
 Everything that learns walks forward: what was issued for a row rests on outcomes that were final
 before it, of the rows that are scored and of `training`, which is learnt from alone.
@@ -46,8 +49,10 @@ from liqbt.evaluation.bursts import (
 )
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.covariates import LANDMARK_DTYPE, landmark_table
+from liqbt.evaluation.crossings import crossing_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
+from liqbt.evaluation.forced_models import ForcedModels, forced_models
 from liqbt.evaluation.hours import Hours, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
@@ -61,6 +66,7 @@ from liqbt.evaluation.nulls.placebo import (
 from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
 from liqbt.evaluation.touches import Matched, touch_table
+from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
     LandmarkPredictions,
     VisitPredictions,
@@ -317,15 +323,18 @@ class Evidence:
             `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
             landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
             maps that stand beside the market's own. `stated`: probabilities that somebody stated,
-            for episodes of the horizon. `bursts`, `burst_hours`: forced flow of any market, at the
-            primary one. `touches`: there, of a path that is fine enough to show them.
+            for episodes of the horizon. `bursts`, `burst_hours`, `depth`: forced flow, and depth,
+            of any market. `crossings`: its forced notional by the hour, at the primary one.
+            `touches`: there, of a path that is fine enough to show them.
         horizon_ns : int
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
+        if need == "depth":
+            return any(market.depth is not None for market in self.markets)
         if need in ("bursts", "burst_hours"):
             made = self.bursts if need == "bursts" else self.burst_hours
-            return primary and any(made(i) is not None for i in range(len(self.markets)))
+            return any(made(i) is not None for i in range(len(self.markets)))
         if need == "structures":
             return all(market.competing_maps for market in self.markets)
         if need == "twin":
@@ -341,6 +350,8 @@ class Evidence:
             return primary and any(len(self.touches(i)) for i in range(len(self.markets)))
         if need == "levels":
             return primary
+        if need == "crossings":
+            return primary and any(market.forced is not None for market in self.markets)
         if need == "readings":
             return primary and all(scored_span_ns(market) >= horizon_ns for market in self.markets)
         return need in ("episodes", "placebo", "landmarks", "bins", "hours")
@@ -490,6 +501,14 @@ class Evidence:
         found: NextLevels | None = self._cached(("next levels", market), make)
         return found
 
+    def walled_clusters(self, market: int) -> WalledClusters | None:
+        """Return the bands of depth before clusters; None where no depth is fed."""
+        found: WalledClusters | None = self._cached(
+            ("walled clusters", market),
+            lambda: walled_clusters(self.markets[market], self.config),
+        )
+        return found
+
     def readings(self, market: int, horizon_ns: Ns) -> dict[str, Reading]:
         """Return every reading of a hit of one market and horizon, each forecast a landmark.
 
@@ -533,6 +552,35 @@ class Evidence:
             rank_contrast(beside_bins(bins, source.forecasts, others))
             for others in source.competing_maps.values()
         ]
+
+    def crossings(self, market: int) -> Table:
+        """Return the hours of one market with what each map and the path say of them.
+
+        Those of `training` too, which come first. CROSSING_DTYPE; empty where no liquidation is
+        fed.
+        """
+
+        def make() -> Table:
+            source = self.markets[market]
+            early = [
+                f for one in self.training if one.symbol == source.symbol for f in one.forecasts
+            ]
+            return crossing_table(source, [*early, *source.forecasts])
+
+        found: Table = self._cached(("crossings", market), make)
+        return found
+
+    def forced_models(self, market: int) -> ForcedModels | None:
+        """Return the models of one market's forced notional; None where there is too little."""
+
+        def make() -> ForcedModels | None:
+            source = self.markets[market]
+            if not len(source.forecasts):
+                return None
+            return forced_models(self.crossings(market), source.forecasts[0].at)
+
+        found: ForcedModels | None = self._cached(("forced_models", market), make)
+        return found
 
 
 def landmark_tables(

@@ -8,16 +8,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.simulate.effects.levels import distances, smoothed
 from liqbt.simulate.prices import stationary, stream
 from liqbt.simulate.sections import Faults
+from liqbt.simulate.tables import WALL_DTYPE
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
-from liqbt.types import SECOND_NS, FloatArray, IntArray, Kind
+from liqbt.types import HOUR_NS, SECOND_NS, FloatArray, IntArray, Kind
 
 Columns = dict[str, Any]
 
 DEPTH_BANDS: Final = (0.0, 0.002, 0.01, 0.02, 0.03, 0.04, 0.05)
 """Edges of the published depth bands, as distances from the price."""
+
+DECOY: Final = 0.3
+"""What a wall that holds nothing is as large as, in daily σ."""
+BEFORE: Final = 3
+"""So many bins before the densest one it stands."""
 
 FAULTS: Final[Mapping[Kind, str]] = {
     Kind.MARK: "mark_faults",
@@ -144,8 +151,9 @@ def _trades(world: World, truth: Truth, bought: FloatArray, sold: FloatArray) ->
 def _open_interest(world: World, truth: Truth) -> Columns:
     """Open interest, sampled, in coins and at the mark in USD; polled, so known late."""
     every = world.feed.oi_every_s // world.step_s
-    lots = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])[::every]
-    coins = lots * world.traders.lot_coins
+    own = np.concatenate([[truth.open_interest_start], truth.steps["open_interest"]])
+    lots = truth.published_lots if truth.published_lots.size else own
+    coins = lots[::every] * world.traders.lot_coins
     mark = truth.path_price[:: world.substeps][::every]
     return {
         **_clocks(_edges(world, world.feed.oi_every_s), world.feed.oi_latency_s),
@@ -228,11 +236,15 @@ def _depth(world: World, truth: Truth, rng: np.random.Generator) -> Columns:
     base = feed.depth_share * world.traders.open_interest_usd * calm * noise
     near, far = np.array(DEPTH_BANDS[:-1]), np.array(DEPTH_BANDS[1:])
     parts = []
+    shown = [(truth.walls, world.mechanisms.walls)]
+    if feed.depth_decoys:
+        shown.append((_decoys(world, truth, rng), DECOY))
     for sign in (1, -1):
         low = price[:, None] * (1 - far if sign > 0 else 1 + near)
         high = price[:, None] * (1 - near if sign > 0 else 1 + far)
         usd = base[:, None] * ((far - near) / 0.01)
-        usd = usd + _walls_usd(world, truth, ts, low, high, sign)
+        for walls, size in shown:
+            usd = usd + _walls_usd(world, walls, size, ts, (low, high), sign)
         side = np.full(usd.size, sign, dtype=np.int8)
         coins = usd / ((low + high) / 2)
         parts.append((low.ravel(), high.ravel(), coins.ravel(), usd.ravel(), side))
@@ -243,17 +255,49 @@ def _depth(world: World, truth: Truth, rng: np.random.Generator) -> Columns:
             "depth_usd": usd}  # fmt: skip
 
 
+def _decoys(world: World, truth: Truth, rng: np.random.Generator) -> npt.NDArray[Any]:
+    """Return walls that are shown and hold nothing, just before the densest levels within reach.
+
+    They are drawn at the snapshots of the true map, and stand as long as walls do.
+    """
+    rows = np.arange(truth.snapshot_ns.size)
+    density = smoothed(truth, rows)
+    far = np.stack(distances(truth, rows))
+    near = far <= world.mechanisms.reach_sigma * world.price.daily_volatility
+    best = np.where(near, density, 0.0).argmax(axis=2)
+    drawn = rng.random((rows.size, 2)) < world.feed.depth_decoys
+    lasts = int(world.mechanisms.wall_hours * HOUR_NS)
+    free, out = [0, 0], []
+    for i in rows.tolist():
+        now = int(truth.snapshot_ns[i])
+        for side in range(2):
+            away = far[side, i, best[side, i]] - BEFORE * truth.grid.step
+            if now < free[side] or not drawn[i, side] or away <= truth.grid.step:
+                continue
+            sign = 2 * side - 1
+            free[side] = now + lasts
+            price = float(truth.snapshot_mark[i]) * float(np.exp(sign * away))
+            out.append((now, now + lasts, sign, price, 0.0))
+    return np.array(out, dtype=WALL_DTYPE)
+
+
 def _walls_usd(
-    world: World, truth: Truth, ts: IntArray, low: FloatArray, high: FloatArray, sign: int
+    world: World,
+    walls: npt.NDArray[Any],
+    share: float,
+    ts: IntArray,
+    bands: tuple[FloatArray, FloatArray],
+    sign: int,
 ) -> FloatArray:
     """USD of the walls that stand in each band; one absorbs what depth of its size would.
 
     A wall's size in USD is what it absorbs in log price, at the depth of a calm book.
     """
+    low, high = bands
     out = np.zeros_like(low)
-    size = world.mechanisms.walls * world.price.daily_volatility / 0.01
+    size = share * world.price.daily_volatility / 0.01
     usd = size * world.feed.depth_share * world.traders.open_interest_usd
-    for wall in truth.walls:
+    for wall in walls:
         if wall["side"] != -sign:
             continue
         first, last = np.searchsorted(ts, [wall["from_ns"], wall["until_ns"]])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +18,10 @@ from liqbt.simulate.kernels.engine import bin_values, run
 from liqbt.simulate.layout import Book, Record, Script
 from liqbt.simulate.prices import draw_price, draw_shocks, stream
 from liqbt.simulate.rules import rules_of, tiers_of
-from liqbt.simulate.sections import MECHANISMS
+from liqbt.simulate.sections import MECHANISMS, Mechanisms
 from liqbt.simulate.truth import Truth, truth_grid, truth_of
 from liqbt.simulate.world import World
-from liqbt.types import SECOND_NS, Kind
+from liqbt.types import SECOND_NS, FloatArray, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,10 +79,32 @@ def simulate(world: World, *, seed: int | np.random.SeedSequence) -> Market:
         del price
         book, record = _run(world, script, symbol)
         del script
-        truth[symbol] = truth_of(world, sigma_1d, book, record, symbol)
+        others = None
+        if world.feed.oi_of_others > 0:
+            others = _others(world, seed, i, common, record.price)
+        truth[symbol] = truth_of(world, sigma_1d, book, record, symbol, others)
         del book, record
         columns.append(event_columns(world, truth[symbol], seed, i))
     return Market(world=world, tables=_tables(world, columns), truth=truth)
+
+
+def _others(
+    world: World,
+    seed: int | np.random.SeedSequence,
+    symbol: int,
+    common: FloatArray | None,
+    path: FloatArray,
+) -> FloatArray:
+    """Return the open interest of another crowd on the same path, lots, from the start on."""
+    calm: dict[str, Any] = {"mechanisms": Mechanisms(), "oi_volatility": 0.0}
+    apart = replace(world, **calm)
+    price = draw_price(apart, seed, symbol, common)
+    price.noise[1:] = np.diff(np.log(path))
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    own = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, 5))
+    book, record = _run(apart, draw_script(apart, price, own, symbol), world.symbols[symbol])
+    after = record.steps["open_interest"][world.warmup_steps :]
+    return np.concatenate([[book.desk[0]["open_at_start"]], after]).astype(np.float64)
 
 
 def _run(world: World, script: Script, symbol: str) -> tuple[Book, Record]:

@@ -424,6 +424,11 @@ class Feed(Section):
     ----------
     oi_every_s, oi_latency_s : int
         Open interest is sampled and polled so.
+    oi_of_others : float
+        Which power of the published open interest is that of *others*, the rest being that of the
+        traders: another crowd like them, on the same price and as busy when it is volatile, whose
+        liquidations are nowhere published. At 1 open interest says of liquidations only what the
+        price does.
     bars_every_s, totals_every_s : int
         Length of last-price bars and of liquidation totals; 0 leaves the feed out.
     feed_latency_s : int
@@ -446,6 +451,9 @@ class Feed(Section):
         Depth is published so often, in bands to 5 % on both sides; 0 leaves it out.
     depth_share : float
         Depth within 1 % of the price at mean volatility, as a share of open interest.
+    depth_decoys : float
+        Each hour, on a side without one, a wall that holds nothing is shown in the depth with this
+        probability, where `walls` would put one, for `wall_hours`: a third of a daily σ large.
     mark_faults, bar_faults, trade_faults, oi_faults, liquidation_faults, totals_faults,
     funding_faults, depth_faults : Faults
         What goes wrong with each.
@@ -453,6 +461,7 @@ class Feed(Section):
 
     oi_every_s: Annotated[Count, Seconds] = 300
     oi_latency_s: Annotated[Whole, at_most(86_400, "a day"), Seconds] = 60
+    oi_of_others: Part = 0.0
     bars_every_s: Annotated[Whole, Seconds] = 3600
     totals_every_s: Annotated[Whole, Seconds] = 3600
     feed_latency_s: Annotated[Whole, at_most(86_400, "a day"), Seconds] = 1
@@ -465,6 +474,7 @@ class Feed(Section):
     execution_s: Annotated[Whole, at_most(86_400, "a day"), Seconds] = 0
     depth_every_s: Annotated[Whole, Seconds] = 0
     depth_share: Above0 = 0.01
+    depth_decoys: Part = 0.0
     mark_faults: Faults = Faults()
     bar_faults: Faults = Faults()
     trade_faults: Faults = Faults()

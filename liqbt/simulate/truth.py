@@ -73,6 +73,9 @@ class Truth:
         Confirmed swings; none where `placement` is 0.
     walls : ndarray of WALL_DTYPE
         Walls; none where `walls` is 0.
+    published_lots : ndarray of float64, shape (steps + 1,)
+        Open interest as it is published, where `oi_of_others` is above 0; else empty: it is that of
+        `open_interest_start` and `steps`.
     """
 
     symbol: str
@@ -94,6 +97,7 @@ class Truth:
     funding: npt.NDArray[Any] = field(default_factory=_no_rows(FUNDING_DTYPE))
     swings: npt.NDArray[Any] = field(default_factory=_no_rows(SWING_DTYPE))
     walls: npt.NDArray[Any] = field(default_factory=_no_rows(WALL_DTYPE))
+    published_lots: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 def truth_grid(world: World) -> DensityGrid:
@@ -101,8 +105,19 @@ def truth_grid(world: World) -> DensityGrid:
     return DensityGrid(anchor=float(world.initial_price_usd), step=BIN_STEP)
 
 
-def truth_of(world: World, sigma_1d: FloatArray, book: Book, record: Record, symbol: str) -> Truth:
-    """Read the truth off what the kernels recorded; every array is read-only."""
+def truth_of(
+    world: World,
+    sigma_1d: FloatArray,
+    book: Book,
+    record: Record,
+    symbol: str,
+    others: FloatArray | None = None,
+) -> Truth:
+    """Read the truth off what the kernels recorded; every array is read-only.
+
+    `others` is the open interest of another crowd, lots, at the published start and after every
+    step, where the world publishes a part of it.
+    """
     warm, warm_index = world.warmup_steps, world.warmup_steps * world.substeps
     path_price = record.price[warm_index:]
     per_index = world.step_s * SECOND_NS // world.substeps
@@ -133,7 +148,19 @@ def truth_of(world: World, sigma_1d: FloatArray, book: Book, record: Record, sym
         funding=_frozen(record.funding[: desk["n_fundings"]]),
         swings=_frozen(record.swings[: desk["n_swings"]]),
         walls=_frozen(_walls(world, record.walls[: desk["n_walls"]])),
+        published_lots=_frozen(_published(world, int(desk["open_at_start"]), steps, others)),
     )
+
+
+def _published(
+    world: World, start: int, steps: npt.NDArray[Any], others: FloatArray | None
+) -> FloatArray:
+    """Return open interest as it is published, where it is not the traders' own; else nothing."""
+    if others is None:
+        return np.zeros(0)
+    own = np.concatenate([[start], steps["open_interest"]]).astype(np.float64)
+    share = world.feed.oi_of_others
+    return np.asarray(np.rint(own ** (1.0 - share) * others**share))
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

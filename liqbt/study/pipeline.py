@@ -18,6 +18,7 @@ from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
+from liqbt.evaluation.depth import market_depth
 from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.forced import market_forced
@@ -432,8 +433,9 @@ def market_input(
             market_funding(tape.events),
             market_cascades(tape.events, path, events),
             market_forced(tape.events, path, events),
+            market_depth(tape.events),
         )
-    path, funding, cascades, forced = made[symbol]
+    path, funding, cascades, forced, depth = made[symbol]
     return MarketInput(
         symbol=symbol,
         forecasts=[f for f in forecasts if f.at >= start],
@@ -443,6 +445,7 @@ def market_input(
         funding=funding,
         cascades=cascades,
         forced=forced,
+        depth=depth,
     )
 
 

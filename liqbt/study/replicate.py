@@ -51,7 +51,9 @@ def world_experiment(
     reps : int
         Draws of the bootstrap.
     """
-    kinds = ("mark", "open_interest", "bar", "liquidation")
+    kinds = ["mark", "open_interest", "bar", "liquidation"]
+    if world.feed.depth_every_s:
+        kinds.append("depth")
     symbols = {
         symbol: {
             "events": dict.fromkeys(kinds, f"{world.venue}/{symbol}"),

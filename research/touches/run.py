@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-import liqbt
 from liqbt.errors import RunawayError
 from liqbt.evaluation.claims import acceleration, stops, sweep
 from liqbt.evaluation.evaluate import scored
@@ -122,13 +121,12 @@ def _balance(name: str, evidence: Evidence) -> list[str]:
 
 
 def main() -> None:
-    """Print one table."""
+    """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("simulated", "real"))
     parser.add_argument("names", nargs="+", help="worlds, or experiments")
     parser.add_argument("--markets", type=int, default=8)
     given = parser.parse_args()
-    print(f"liqbt {liqbt.__version__}\n")
     table = (
         simulated(given.names, given.markets) if given.what == "simulated" else real(given.names)
     )

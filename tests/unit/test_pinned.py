@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
-from validity_document import BATCHES, numbers, signed
+from validity_document import BATCHES, FIRST, SECOND, UNTRIED, numbers, signed
 
 from liqbt.cli import cli
 from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError, DataError
-from liqbt.evaluation import bins
+from liqbt.evaluation.claims.register import TRIALS
 from liqbt.study import pinned
 from liqbt.study import validity as gate
-from liqbt.study.clearing import TESTS, Gate, TestWord
+from liqbt.study.clearing import Gate, TestWord
 from liqbt.study.estimator_config import EstimatorConfig, filled_in
+from liqbt.study.trials import NUISANCE, TESTS
 from liqbt.study.validity import (
     DOCUMENT,
     PINNED,
@@ -26,7 +27,8 @@ from liqbt.study.validity import (
     scope,
     stale_claims,
 )
-from liqbt.types import DAY_NS, HOUR_NS
+from liqbt.types import HOUR_NS
+from liqbt.validity.jobs import NULLS, PLANTED
 from liqbt.validity.validate import check_pinned, write_signed
 
 
@@ -56,22 +58,26 @@ def edited(results, name: str, old: str, new: str) -> None:
 def test_a_cleared_test_is_released_and_a_blocked_one_is_not(results):
     document, _ = read_gate(results / "validity")
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == set()
+    assert set(said.withheld) == UNTRIED
+    for claim in UNTRIED & set(TESTS):
+        assert "was not tried in 30 markets" in said.withheld[claim]
+    for claim in UNTRIED - set(TESTS):
+        assert "its conditions are not replicated" in said.withheld[claim]
     assert (said.shown["stale"], said.shown["tried"]) == ({}, document["tried"])
     signed(results / "validity", {"momentum": 60})
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == {"magnet"}
-    assert "in momentum it found something in 60 of 1000" in said.withheld["magnet"]
+    assert set(said.withheld) == {*UNTRIED, FIRST.id}
+    assert "in momentum it found something in 60 of 1000" in said.withheld[FIRST.id]
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        (DOCUMENT, "at most 39 are chance", "no more than chance"),
+        (DOCUMENT, "would be let pass", "would be nothing"),
         (DOCUMENT, '"word": "blocked"', '"word": "cleared"'),
         (DOCUMENT, '"rejections": 60', '"rejections": 6'),
         (PINNED, '"root": 1', '"root": 2'),
-        (PINNED, '"dose_response": [[', '"dose_response": [[9, '),
+        (PINNED, f'"{FIRST.statistic}": [[', f'"{FIRST.statistic}": [[9, '),
         (PINNED, '"document"', '"was"'),
     ],
 )
@@ -81,7 +87,7 @@ def test_an_edited_word_count_or_number_releases_nothing(results, name, old, new
     assert kept is not None
     edited(results, name, old, new)
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == set(TESTS)
+    assert set(said.withheld) == {*TESTS, *UNTRIED}
     assert all("pinned replications sign" in said.withheld[claim] for claim in TESTS)
 
 
@@ -90,8 +96,8 @@ def test_a_word_that_is_edited_and_signed_again_is_still_not_believed(results):
     words = [{**row, "word": "cleared", "reason": ""} for row in document["gates"]]
     write_signed(results / "validity", {**document, "gates": words}, BATCHES, numbers())
     said = clearance(results, as_tried(document))
-    assert "in momentum it found something in 60 of 1000" in said.withheld["magnet"]
-    assert {g["claim"]: g["word"] for g in said.shown["gates"]}["magnet"] == "blocked"
+    assert "in momentum it found something in 60 of 1000" in said.withheld[FIRST.id]
+    assert {g["claim"]: g["word"] for g in said.shown["gates"]}[FIRST.id] == "blocked"
 
 
 def test_code_that_gives_the_same_numbers_keeps_the_words_and_is_tried_once(results, monkeypatch):
@@ -104,37 +110,46 @@ def test_code_that_gives_the_same_numbers_keeps_the_words_and_is_tried_once(resu
     monkeypatch.setattr(pinned, "code_stamp", lambda: "a local variable has another name")
     monkeypatch.setitem(check_pinned.__globals__, "code_stamp", pinned.code_stamp)
     for _ in range(2):
-        assert set(clearance(results, as_tried(document)).withheld) == set()
+        assert set(clearance(results, as_tried(document)).withheld) == UNTRIED
     assert len(ran) == 1
     assert check_pinned(results, stamp=True)["stands"] == list(TESTS)
     monkeypatch.setenv("XDG_CACHE_HOME", str(results / "another machine"))
     ran.clear()
-    assert set(clearance(results, as_tried(document)).withheld) == set()
+    assert set(clearance(results, as_tried(document)).withheld) == UNTRIED
     assert not ran  # and the document is still signed
 
 
-def test_a_changed_constant_makes_that_claim_stale_and_no_other(results, monkeypatch):
-    monkeypatch.setattr(bins, "_TRENDS_NS", (6 * HOUR_NS, DAY_NS, 3 * DAY_NS))
+def test_a_changed_number_makes_the_claims_that_read_it_stale_and_no_others(results, monkeypatch):
+    real = pinned.pinned_numbers
+
+    def other(*args):
+        found = real(*args)
+        rows = [[None if v is None else 1.01 * v for v in row] for row in found[FIRST.statistic]]
+        return {**found, FIRST.statistic: rows}
+
+    monkeypatch.setattr(pinned, "pinned_numbers", other)
     monkeypatch.setattr(pinned, "code_stamp", lambda: "another constant")
     document, _ = read_gate(results / "validity")
     said = clearance(results, as_tried(document))
-    assert set(said.withheld) == {"magnet"}
-    why = said.withheld["magnet"]
-    assert "stale: dose_response: 5 of 5 pinned markets differ (value by up to" in why
-    assert "mirror_lift_densest" not in why
+    readers = {claim.id for claim in TESTS.values() if FIRST.statistic in claim.conditions}
+    # effects from the truth that these five markets do not measure are changed by no code
+    assert readers <= said.shown["stale"].keys()
+    assert SECOND.id not in said.shown["stale"] or SECOND.id in readers
+    why = said.withheld[FIRST.id]
+    assert f"stale: {FIRST.statistic}: 5 of 5 pinned markets differ (value by up to" in why
     assert "liqbt validate --pinned" in why
-    assert said.shown["stale"].keys() == {"magnet"}
     done = CliRunner().invoke(cli, ["validate", "--pinned", "--out", str(results / "validity")])
     assert done.exit_code == 1
-    assert "direction: its test's word stands\nmagnet: stale: dose_response" in done.output
+    assert f"{SECOND.id}: its test's word stands" in done.output
+    assert f"{FIRST.id}: stale: {FIRST.statistic}" in done.output
 
 
 def test_a_number_that_no_verdict_reads_leaves_all_claims_standing(results):
-    other = {**numbers(), "hit_rate": [[0.5] * 6] * 5, "gone": [[0.0] * 6] * 5}
+    other = {**numbers(), "gone": [[0.0] * 8] * 5}
     document, _ = read_gate(results / "validity")
     write_signed(results / "validity", document, BATCHES, other)
     found = check_pinned(results)
-    assert (found["stale"], set(found["differ"])) == ({}, {"hit_rate", "gone"})
+    assert (found["stale"], set(found["differ"])) == ({}, {"gone"})
     assert found["differ"]["gone"] == "it is not computed any more"
     assert found["stands"] == list(TESTS)
 
@@ -158,32 +173,43 @@ def test_markets_that_cannot_be_simulated_any_more_make_everything_stale(results
     document, kept = read_gate(results / "validity")
     why = stale_claims(document, kept, pinned.pinned_differences(kept, again=True))
     assert set(why) == set(TESTS)
-    assert "cannot be replicated: unknown key 'magnet'" in why["direction"]
+    assert "cannot be replicated: unknown key 'magnet'" in why[SECOND.id]
 
 
 def test_a_claim_that_asks_for_more_than_its_test_was_tried_for_is_stale(results, monkeypatch):
-    monkeypatch.setitem(TESTS, "magnet", replace(TESTS["magnet"], least_bound=0.02))
-    assert stale_claims(*read_gate(results / "validity"), {}) == {
-        "magnet": "the claim asks another thing than when its test was tried"
+    document, kept = read_gate(results / "validity")
+    for changed in ({"least_bound": 9.0}, {"also_above": ("y",)}, {"min_days": 5}):
+        monkeypatch.setitem(TESTS, FIRST.id, replace(FIRST, **changed))
+        assert stale_claims(document, kept, {}) == {
+            FIRST.id: "the claim asks another thing than when its test was tried"
+        }
+    monkeypatch.setitem(TESTS, FIRST.id, FIRST)
+    fewer = {k: v for k, v in kept["statistics"].items() if k != f"{FIRST.id}: its verdict"}
+    assert stale_claims(document, {**kept, "statistics": fewer}, {}) == {
+        FIRST.id: f"{FIRST.id}: its verdict has no pinned replications"
     }
-    monkeypatch.setitem(
-        TESTS, "magnet", replace(TESTS["magnet"], least_bound=0.01, also_above=("y",))
-    )
-    assert stale_claims(*read_gate(results / "validity"), {}) == {
-        "magnet": "y has no pinned replications"
-    }
+
+
+def test_a_verdict_that_is_decided_otherwise_is_stale_though_its_numbers_are_the_same(results):
+    document, kept = read_gate(results / "validity")
+    name = f"{FIRST.id}: its verdict"
+    flipped = {**kept["statistics"], name: [[1.0 - v for v in r] for r in kept["statistics"][name]]}
+    differ = pinned.differences(kept["statistics"], flipped)
+    assert set(stale_claims(document, kept, differ)) == {FIRST.id}
+    assert "5 of 5 pinned markets differ (supported by up to 1" in differ[name]
 
 
 def test_a_mechanism_that_was_not_tried_needs_no_pinned_effects(results):
     document, _ = read_gate(results / "validity")
-    fewer = {k: v for k, v in numbers().items() if not k.startswith("direction from the truth")}
-    power = [row for row in document["power"] if row["claim"] != "direction"]
+    told = f"{SECOND.id} from the truth"
+    fewer = {k: v for k, v in numbers().items() if not k.startswith(told)}
+    power = [row for row in document["power"] if row["claim"] != SECOND.id]
     write_signed(results / "validity", {**document, "power": power}, BATCHES, fewer)
-    why = clearance(results, as_tried(document)).withheld["direction"]
+    why = clearance(results, as_tried(document)).withheld[SECOND.id]
     assert "was not tried in 30 markets" in why
     write_signed(results / "validity", document, BATCHES, fewer)
-    why = clearance(results, as_tried(document)).withheld["direction"]
-    assert "direction from the truth: skill_per_day has no pinned replications" in why
+    why = clearance(results, as_tried(document)).withheld[SECOND.id]
+    assert f"{told}: {TRIALS[SECOND.id].effects[0]} has no pinned replications" in why
 
 
 @pytest.mark.parametrize(
@@ -197,9 +223,17 @@ def test_a_mechanism_that_was_not_tried_needs_no_pinned_effects(results):
 def test_beyond_what_was_tried_a_verdict_is_withheld(results, other, says):
     document, _ = read_gate(results / "validity")
     said = clearance(results, as_tried(document, **other))
-    assert says in said.withheld["magnet"]
-    assert "has passed the validity gate, but" in said.withheld["magnet"]
-    assert set(said.withheld) == set(TESTS)
+    assert says in said.withheld[FIRST.id]
+    assert "has passed the validity gate, but" in said.withheld[FIRST.id]
+    assert set(said.withheld) == {*UNTRIED, *TESTS}
+
+
+def test_a_year_is_beyond_a_test_whose_size_was_tried_at_four_months_alone(results):
+    document, kept = read_gate(results / "validity")
+    longer = {**document["tried"], "scored_days": [106.0, 351.0]}
+    write_signed(results / "validity", {**document, "tried": longer}, BATCHES, kept["statistics"])
+    said = clearance(results, {**as_tried(document), "scored_days": 351.0})
+    assert "on records of 106 to 106 scored days and not of 351" in said.withheld[FIRST.id]
 
 
 def test_another_map_or_protocol_is_beyond_and_other_brackets_are_not(results):
@@ -210,11 +244,11 @@ def test_another_map_or_protocol_is_beyond_and_other_brackets_are_not(results):
         ({"estimators": [known, {**known, "smoothing_bins": 9}]}, "smoothing_bins 7 and not 9"),
         ({"protocol": {**document["tried"]["protocol"], "iou": 0.9}}, "iou 0.5 and not 0.9"),
     ):
-        assert says in clearance(results, as_tried(document, **changed)).withheld["magnet"]
+        assert says in clearance(results, as_tried(document, **changed)).withheld[FIRST.id]
 
 
-def test_every_parameter_of_the_map_was_tried_but_what_belongs_to_a_venue(monkeypatch):
-    document, _ = read_gate(SHIPPED)  # it states some of them; the others are at their defaults
+def test_every_parameter_of_the_map_was_tried_but_what_belongs_to_a_venue(results, monkeypatch):
+    document, _ = read_gate(results / "validity")
     monkeypatch.setattr(gate, "pinned_differences", lambda *_: {})
     params = filled_in(EstimatorConfig(use="oi_flow"), "params").params
     for name in params:
@@ -222,18 +256,18 @@ def test_every_parameter_of_the_map_was_tried_but_what_belongs_to_a_venue(monkey
             (ran,) = scope([{**params, name: value, "name": "oi_flow"}], OPTIONS, HOUR_NS, 9.0)[
                 "estimators"
             ]
-            why = clearance(SHIPPED.parent, as_tried(document, estimators=[ran])).withheld
-            assert (f"an estimator of {name} " in why.get("magnet", "")) == beyond, name
+            why = clearance(results, as_tried(document, estimators=[ran])).withheld
+            assert (f"an estimator of {name} " in why.get(FIRST.id, "")) == beyond, name
 
 
 def test_a_claim_on_the_placebo_probability_needs_random_levels_to_pass():
-    claim = replace(TESTS["magnet"], also_positive=("mirror_lift_did_densest",))
-    cleared = Gate(claim="magnet", statistic="", word=TestWord.CLEARED, reason="")
+    claim = replace(FIRST, also_positive=("mirror_lift_did_densest",))
+    cleared = Gate(claim=FIRST.id, statistic="", word=TestWord.CLEARED, reason="")
     for word in ("passed", "failed", "absent"):
         why = gate._withheld(claim, cleared, None, "", (word, "why"))
         assert (why == "") == (word == "passed")
         assert word == "passed" or f"random levels on real prices: {word}: why" in why
-    assert gate._withheld(TESTS["magnet"], cleared, None, "", ("failed", "why")) == ""
+    assert gate._withheld(FIRST, cleared, None, "", ("failed", "why")) == ""
 
 
 def test_a_folder_without_a_document_asks_the_one_that_ships(results, tmp_path_factory):
@@ -241,8 +275,8 @@ def test_a_folder_without_a_document_asks_the_one_that_ships(results, tmp_path_f
     document, kept = read_gate(SHIPPED)
     assert kept is not None
     said = clearance(empty, as_tried(document))
-    assert set(said.withheld) == {"direction"}
-    assert "51 of 92 markets" in said.withheld["direction"]
+    words = {each["claim"]: each["word"] for each in document["gates"]}
+    assert {claim for claim in TESTS if words[claim] != "cleared"} <= set(said.withheld)
     (results / "validity" / DOCUMENT).write_text("{}")
     with pytest.raises(DataError, match=r"validity\.json: not a document of the validity gate"):
         clearance(results, as_tried(document))
@@ -253,10 +287,7 @@ def test_the_shipped_document_says_in_words_what_its_counts_decide():
     assert [(g.claim, str(g.word), g.reason) for g in gate.document_gates(document)] == [
         (g["claim"], g["word"], g["reason"]) for g in document["gates"]
     ]
-    assert {g["claim"]: g["word"] for g in document["gates"]} == {
-        "magnet": "cleared",
-        "direction": "underpowered",
-    }
+    assert {g["claim"] for g in document["gates"]} == set(TESTS)
 
 
 def test_the_shipped_column_map_is_that_of_the_examples(root):
@@ -269,7 +300,8 @@ def test_the_shipped_document_holds_with_this_code():
     """All its pinned markets: of every world, planted ones, an oracle."""
     _, kept = read_gate(SHIPPED)
     worlds = {batch["world"]["name"] for batch in kept["batches"]}
-    assert len(worlds) == 10
+    assert worlds >= {*NUISANCE, *NULLS}
+    assert {batch["claim"] for batch in kept["batches"]} - {None} == set(PLANTED)
     assert sum(batch["cheat"] for batch in kept["batches"]) == 1
     assert check_pinned(SHIPPED.parent)["differ"] == {}
 
@@ -289,10 +321,12 @@ def test_every_report_shows_what_the_gate_said(results):
     )
     write_report(run, results)
     for text in (page.read_text().replace("\\", "") for page in pages):
-        assert "60 of 1,000 (momentum)" in text
+        assert "60 of 1,000 (momentum, 120 days)" in text
         assert "Random levels on real prices: absent: no candles." in text
         assert "tried with the estimator oi_flow" in text.replace("&#95;", "_")
     edited(results, DOCUMENT, '"word": "blocked"', '"word": "cleared"')
     run.manifest["gate"] = clearance(results, as_tried(document)).shown
     write_report(run, results)
-    assert "What follows says nothing of magnet here: its document is not" in pages[0].read_text()
+    assert (
+        f"What follows says nothing of {FIRST.id} here: its document is not" in pages[0].read_text()
+    )

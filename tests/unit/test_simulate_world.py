@@ -155,9 +155,12 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
             yaml.safe_load(path.read_text(encoding="utf-8")), source=path.name
         )
         assert worlds[path.stem].name == path.stem
-    nuisances = {"gbm", "stochastic_volatility", "momentum", "mean_reversion", "jumps", "drift",
-                 "oi_linked_volatility", "regimes", "throttled", "delayed"}  # fmt: skip
-    assert set(worlds) == {"baseline", "placement"} | set(MECHANISMS) | nuisances
+    sections = dict.fromkeys(("throttled", "delayed", "decoys", "others"), "feed")
+    sections |= {"other_traders": "traders"}
+    nuisances = {"gbm", "stochastic_volatility", "momentum", "momentum_slow", "mean_reversion",
+                 "jumps", "drift", "oi_linked_volatility", "regimes", "regimes_strong",
+                 *sections}  # fmt: skip
+    assert set(worlds) == {"baseline", "placement", "location"} | set(MECHANISMS) | nuisances
     base = worlds["baseline"]
     assert base == World(name="baseline")
     for name, world in worlds.items():
@@ -168,10 +171,9 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
         if planted and name not in ("direction", "walls"):  # these need jumps, and depth
             assert replace(world, name="baseline", mechanisms=base.mechanisms) == base
         if name in nuisances:
-            changed = world.price != base.price
-            assert changed == (name not in ("throttled", "delayed"))
-            assert (world.feed != base.feed) == (not changed)
-            assert (world.traders, world.exchange) == (base.traders, base.exchange)
+            parts = ("price", "feed", "traders", "exchange")
+            changed = [part for part in parts if getattr(world, part) != getattr(base, part)]
+            assert changed == [sections.get(name, "price")]
 
 
 def test_keys_with_a_unit_take_durations_and_the_start_a_date():

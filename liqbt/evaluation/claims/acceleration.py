@@ -39,6 +39,9 @@ TRIAL: Final = Trial(
     measure="acceleration.acceleration_effects",
     effects=("log_speed_ratio", "speed_ratio"),
     beside=("traverse_speed_over_others",),
+    also_true=("chain", "stops"),
+    causal=True,
+    oracle=False,
 )
 
 LOG_RATIO: Final = Unit(name="%", scale=100.0, decimals=1)

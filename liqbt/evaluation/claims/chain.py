@@ -29,11 +29,11 @@ volatility as in Aitken (1935), On least squares and linear combination of obser
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation.bursts import Bursts
+from liqbt.evaluation.bursts import WINDOW_NS, Bursts
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums
@@ -49,6 +49,7 @@ CLAIM: Final = Claim(
     "the next cluster in the flow's direction is reached than its mirror image",
     null="0: forced or not, equal moves are followed by the same",
     statistic="forced_push",
+    horizon="1h",
     unit="bp for 1 %",
     smallest_effect=10.0,
     also_above=("next_cluster_sooner",),
@@ -62,18 +63,14 @@ CLAIM: Final = Claim(
 """The smallest effect that matters: 1 % of open interest, forced, that moves the price by less than
 10 bp does not pay one round trip at the taker's fee of 5 bp."""
 
-
-def _keys(_: Any, strength: float) -> dict[str, float]:
-    """Return the key that plants it: the impact of forced flow alone."""
-    return {"fuel": strength}
-
-
 TRIAL: Final = Trial(
     strengths=(0.1, 0.2, 0.3, 0.6),
     measure="fuel.fuel_effects",
     effects=("after_forced_pushed", "after_forced"),
     beside=("next_cluster_sooner", "forced_push_hours"),
-    keys=_keys,
+    world="fuel",
+    causal=True,
+    oracle=False,
 )
 
 BP_FOR_PERCENT: Final = Unit(name="bp for 1 %", decimals=1)
@@ -159,6 +156,7 @@ STATISTICS: Final = (
         ),
         effect="Caused: move in the hour after forced flow, bp for 1 % of open interest",
         conditional=False,
+        horizon_ns=WINDOW_NS,
     ),
     Statistic(
         id="next_cluster_sooner",
@@ -175,6 +173,7 @@ STATISTICS: Final = (
             "the level as far on the other side by {value} of open interest.",
         ),
         conditional=False,
+        horizon_ns=WINDOW_NS,
     ),
     Statistic(
         id="forced_push_hours",
@@ -192,5 +191,6 @@ STATISTICS: Final = (
             "lies inside the hour before.",
         ),
         conditional=False,
+        horizon_ns=WINDOW_NS,
     ),
 )

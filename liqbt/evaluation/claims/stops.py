@@ -40,6 +40,9 @@ TRIAL: Final = Trial(
     measure="stops.stop_run_effects",
     effects=("stop_run_twin", "stop_run"),
     beside=("stop_hit_difference_over_others", "stop_loss_difference"),
+    also_true=("chain",),
+    causal=True,
+    oracle=False,
 )
 
 STOPPED: Final = Group(

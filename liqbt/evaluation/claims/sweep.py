@@ -37,6 +37,8 @@ TRIAL: Final = Trial(
     effects=("return_twin", "return_placebo"),
     beside=("reversal_lift_over_others",),
     world="sweep_reversal",
+    causal=True,
+    oracle=False,
 )
 
 REVERSALS: Final = Group(

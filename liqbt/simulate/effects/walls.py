@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,6 +66,18 @@ def wall_effects(
         for name, rows in parts.items()
         if rows
     )
+
+
+def held_effects(
+    truths: Iterable[Truth], *, horizon_ns: Ns = 4 * HOUR_NS, mechanism: str = "walls"
+) -> tuple[Effect, ...]:
+    """Return by how much less often the price passes through a wall: `wall_effects` turned about.
+
+    `held_twin` and `held_mirror` are above zero where walls hold; parameters as there.
+    """
+    names = {"pass_through_twin": "held_twin", "pass_through_mirror": "held_mirror"}
+    found = wall_effects(truths, horizon_ns=horizon_ns, mechanism=mechanism)
+    return tuple(replace(e, statistic=names[e.statistic], value=-e.value) for e in found)
 
 
 def _farthest(x: FloatArray, i: int, width: int, sign: float) -> float:
