@@ -312,6 +312,29 @@ class TestStops:
         assert told.value > 0.2
         assert told.value > 5 * told.standard_error
 
+    def test_stops_that_the_price_has_come_to_by_hand(self):
+        # a new high every 12 h; on even days the map is dense there and a push hits the stop
+        hours, noise, push = 24 * 40, np.zeros(24 * 40), np.zeros(24 * 40)
+        rng = np.random.default_rng(7)
+        noise[:96] = rng.normal(0.0, 0.004, 96)  # σ of the past is that of the last three days
+        for k, i in enumerate(range(100, hours - 20, 12)):
+            noise[i], noise[i + 6] = 0.004, -0.0042
+            if k % 2 == 0:
+                push[i + 1], push[i + 5] = 0.003, -0.003
+        x = np.concatenate([[0.0], np.cumsum(noise + push)])
+        density = np.zeros((hours, 2, 203))
+        density[:, :, 60] = 1.0  # within reach, and never near the price
+        for k, i in enumerate(range(100, hours - 20, 12)):
+            if k % 2 == 0:
+                density[i : i + 2, :, 0] = 40.0
+        pushed = by_name(stop_run_effects([made_up(x, density, push)]))
+        free = np.concatenate([[0.0], np.cumsum(noise)])
+        same = by_name(stop_run_effects([made_up(free, density)]))
+        assert pushed["stop_run_twin"].value > 0.5
+        assert pushed["stop_run"].value > 0.5
+        assert same["stop_run_twin"].value == 0.0
+        assert pushed["stop_run_twin"].unit == "share"
+
 
 class TestPlacement:
     def test_swings_by_hand(self):
@@ -367,26 +390,3 @@ def _again(x, forced):
     truth = made_up(x, EMPTY, forced=forced)
     truth.grid = type(truth.grid)(anchor=1.0)
     return truth
-
-    def test_stops_that_the_price_has_come_to_by_hand(self):
-        # a new high every 12 h; on even days the map is dense there and a push hits the stop
-        hours, noise, push = 24 * 40, np.zeros(24 * 40), np.zeros(24 * 40)
-        rng = np.random.default_rng(7)
-        noise[:96] = rng.normal(0.0, 0.004, 96)  # σ of the past is that of the last three days
-        for k, i in enumerate(range(100, hours - 20, 12)):
-            noise[i], noise[i + 6] = 0.004, -0.0042
-            if k % 2 == 0:
-                push[i + 1], push[i + 5] = 0.003, -0.003
-        x = np.concatenate([[0.0], np.cumsum(noise + push)])
-        density = np.zeros((hours, 2, 203))
-        density[:, :, 60] = 1.0  # within reach, and never near the price
-        for k, i in enumerate(range(100, hours - 20, 12)):
-            if k % 2 == 0:
-                density[i : i + 2, :, 0] = 40.0
-        pushed = by_name(stop_run_effects([made_up(x, density, push)]))
-        free = np.concatenate([[0.0], np.cumsum(noise)])
-        same = by_name(stop_run_effects([made_up(free, density)]))
-        assert pushed["stop_run_twin"].value > 0.5
-        assert pushed["stop_run"].value > 0.5
-        assert same["stop_run_twin"].value == 0.0
-        assert pushed["stop_run_twin"].unit == "share"
