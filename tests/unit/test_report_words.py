@@ -316,4 +316,4 @@ def test_a_claim_that_is_new_is_told_by_its_label(run: FakeRun) -> None:
     )
     other = replace(decides, null=0.015)
     [told] = sentences(replace(run, scores=(other,)), "BTCUSDT", "24h", plain)
-    assert "The interval contains +0.015 σ a day: no effect found" in told
+    assert "The interval contains +0.02 σ a day: no effect found" in told
