@@ -23,7 +23,7 @@ before it, of the rows that are scored and of `training`, which is learnt from a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -279,6 +279,9 @@ class Evidence:
     stated : callable, optional
         Probabilities of a visit that somebody stated: takes rows of OUTCOME_DTYPE, gives one for
         each, NaN where none was stated.
+    shared : dict
+        What does not depend on a map is made once for all evidence of the same prices that is
+        given the same: the fits of the placebo model.
 
     Raises
     ------
@@ -294,6 +297,7 @@ class Evidence:
     root: int = 0
     estimator: str = ""
     stated: Callable[[Table], FloatArray] | None = None
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -390,16 +394,20 @@ class Evidence:
         """
         if not len(rows):
             return np.zeros(0), np.zeros(0)
-        source = self.markets[market]
-        fitted = fit_placebo(
-            source.anchors or anchors_of(source.forecasts),
-            source.path,
-            PlaceboConfig(),
-            horizon_ns=horizon_ns,
-            latency_ns=self.config.latency_ns,
-            rng=stream(self.root, "placebo", source.symbol, horizon_name(horizon_ns)),
-        )
-        return cluster_placebo(fitted, rows)
+        source, latency_ns = self.markets[market], self.config.latency_ns
+        anchors = source.anchors or anchors_of(source.forecasts)
+        of_anchors = tuple(getattr(anchors, f.name).tobytes() for f in fields(anchors))
+        key = ("placebo", source.symbol, horizon_ns, latency_ns, self.root, of_anchors)
+        if key not in self.shared:
+            self.shared[key] = fit_placebo(
+                anchors,
+                source.path,
+                PlaceboConfig(),
+                horizon_ns=horizon_ns,
+                latency_ns=latency_ns,
+                rng=stream(self.root, "placebo", source.symbol, horizon_name(horizon_ns)),
+            )
+        return cluster_placebo(self.shared[key], rows)
 
     @cached_property
     def first_sides(self) -> Table:

@@ -234,7 +234,8 @@ def observed(
     name : str
         Of the estimator: then one of which nothing can be scored is refused.
     shared : dict, optional
-        What other estimators of the same tapes have made already: prices, and maps beside.
+        What other estimators of the same tapes have made already: prices, maps beside, and fits
+        of the placebo model.
     """
     made = {} if shared is None else shared
     beside = twins or {}
@@ -257,6 +258,7 @@ def observed(
         training=training,
         root=experiment.seed,
         estimator=name,
+        shared=made,
     )
 
 

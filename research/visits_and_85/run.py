@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.errors import RunawayError
+from liqbt.evaluation.accuracy.oracle import called_on, visited_on
 from liqbt.evaluation.claims.accuracy import READING_CLAIMS
 from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import STATISTICS
@@ -20,9 +21,9 @@ from liqbt.evaluation.claims.visit import CLAIM as VISIT
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.simulate.effects.magnet import level_effects
 from liqbt.simulate.world import World
-from liqbt.study.clearing import NUISANCE
 from liqbt.study.replicate import replicate, world_experiment
-from liqbt.study.replications import market_seed, oracle
+from liqbt.study.replications import market_seed
+from liqbt.study.trials import NUISANCE
 from liqbt.study.worlds import WORLDS, load_world
 
 HERE: Final = Path(__file__).resolve().parent
@@ -39,29 +40,27 @@ FIELDS: Final = ("value", "ci_low", "ci_high", "agree", "null", "n_episodes", "m
 
 
 def world_of(name: str) -> World:
-    """Return a world that ships, a nuisance on which nothing was chosen, or a planted strength."""
-    if name == "momentum_48h":
-        world = load_world(WORLDS / "momentum.yaml")
-        return replace(world, price=replace(world.price, momentum_half_life_h=48.0))
-    if name == "regimes_x2":
-        world = load_world(WORLDS / "regimes.yaml")
-        return replace(world, price=replace(world.price, regime_drift=1.0))
+    """Return a world that ships, or a planted strength of the magnet's."""
     if name.startswith("magnet_"):
         world = load_world(WORLDS / "magnet.yaml")
         strength = float(name.removeprefix("magnet_"))
         return replace(world, mechanisms=replace(world.mechanisms, magnet=strength))
-    return load_world(WORLDS / f"{name.removeprefix('oracle_')}.yaml")
+    return load_world(WORLDS / f"{'gbm' if name in RIGHT else name}.yaml")
 
 
-FALSE: Final = (*NUISANCE, "momentum_48h", "regimes_x2")
+FALSE: Final = NUISANCE
 OTHERS: Final = ("direction", "impact", "acceleration", "sweep_reversal", "placement", "walls")
+RIGHT: Final = tuple(f"{k}_{s:.2f}" for k in ("visited", "called") for s in (0.85, 0.9, 0.95))
 TRUE: Final = ("magnet_0.5", "magnet_1.0", "magnet_1.5", "magnet_2.0")
 
 
 def market(name: str, number: int) -> dict[str, Any]:
     """Return the scores of one market, and what its truth says of dense levels."""
     world = world_of(name)
-    cheat = oracle if name.startswith("oracle_") else None
+    kind, _, share = name.partition("_")
+    cheat = (
+        {"visited": visited_on, "called": called_on}[kind](float(share)) if name in RIGHT else None
+    )
     try:
         done = replicate(world, world_experiment(world), market_seed(ROOT, number), cheat, SCORED)
     except RunawayError:
@@ -82,7 +81,7 @@ def main() -> None:
     """Run what is missing in a file of finished markets, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markets", type=int, default=40)
-    parser.add_argument("--worlds", nargs="*", default=[*FALSE, *TRUE, *OTHERS, "oracle_gbm"])
+    parser.add_argument("--worlds", nargs="*", default=[*FALSE, *TRUE, *RIGHT, *OTHERS])
     parser.add_argument("--done", type=Path, default=Path("build/visits_and_85.jsonl"))
     given = parser.parse_args()
     given.done.parent.mkdir(parents=True, exist_ok=True)

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.claims.scale import OWN_SCALE, CausalScale, reach_of
 from liqbt.evaluation.claims.verdict import verdict
+from liqbt.evaluation.claims.visit import CLAIM as VISIT
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail
 from liqbt.types import Score, VerdictWord
 
-VISIT = next(claim for claim in CLAIMS if claim.id == "visit")
 CAUSAL = replace(
     VISIT,
     smallest_effect=0.06,

@@ -16,6 +16,7 @@ from liqbt.evaluation.claims.direction import crowded_lift, first_side_skill
 from liqbt.evaluation.claims.register import CLAIMS, REGISTER, STATISTICS, statistic_of
 from liqbt.evaluation.claims.scale import OWN_SCALE
 from liqbt.evaluation.claims.verdict import find_score, power_at, verdict, verdicts
+from liqbt.evaluation.claims.visit import CLAIM as VISIT
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.covariates import LANDMARK_DTYPE
 from liqbt.evaluation.evaluate import evaluate, scored
@@ -312,9 +313,8 @@ def test_other_rows_raise_no_alarm(changes):
 
 
 def test_a_claim_without_an_alarm_is_refuted_as_before():
-    visit = next(claim for claim in CLAIMS if claim.id == "visit")
-    found = detail(value=-0.26, statistic="brownian_lift")
-    assert verdict(visit, found, withheld=None).word == VerdictWord.REFUTED
+    found = detail(value=-0.26, statistic=VISIT.statistic)
+    assert verdict(VISIT, found, withheld=None).word == VerdictWord.REFUTED
 
 
 def test_reasons_say_what_is_needed():
@@ -445,14 +445,14 @@ def test_each_claim_finds_its_row_and_is_withheld(directed):
     evaluation = directed
     found = verdicts(evaluation.details, withheld={claim.id: "not gated" for claim in CLAIMS})
     assert [v.claim for v in found] == [c.id for c in CLAIMS]
-    for claim in CLAIMS:
-        mine = find_score(claim, evaluation.details)  # none of what these markets do not feed
-        assert mine is None or mine.score.claim == claim.id
+    for claim, said in zip(CLAIMS, found, strict=True):
+        mine = find_score(claim, evaluation.details)
+        if mine is None:  # of what was not fed
+            assert said.word == VerdictWord.NOT_TESTABLE
+        else:
+            assert mine.score.claim == claim.id
     by_claim = {v.claim: v.word for v in found}
-    for claim in ("location", "placement"):  # nothing is fed of what was forced here
-        assert find_score(next(c for c in CLAIMS if c.id == claim), evaluation.details) is None
-        assert by_claim[claim] == VerdictWord.NOT_TESTABLE
-    assert by_claim["visit"] == VerdictWord.WITHHELD
+    assert "visit" not in by_claim  # it is shown, and decides nothing
     for claim in ("magnet", "direction"):  # this market's maps have no density
         assert by_claim[claim] == VerdictWord.NOT_TESTABLE
     released = verdicts(evaluation.details, withheld={})

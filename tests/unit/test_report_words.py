@@ -314,6 +314,6 @@ def test_a_claim_that_is_new_is_told_by_its_label(run: FakeRun) -> None:
     assert told.startswith(
         f"{plain[0].label}: +0.020 [+0.010, +0.030] σ a day. The interval lies above"
     )
-    other = replace(decides, null=0.015)
+    other = replace(decides, null=0.02)
     [told] = sentences(replace(run, scores=(other,)), "BTCUSDT", "24h", plain)
-    assert "The interval contains +0.015 σ a day: no effect found" in told
+    assert "The interval contains +0.02 σ a day: no effect found" in told

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from liqbt.evaluation.accuracy.hits import READINGS, Reading
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, day_sums
 from liqbt.evaluation.statistic import PERCENT, POINTS, Better, Cell, Group, Statistic, Summed
@@ -90,6 +90,19 @@ CLAIM: Final = Claim(
     status=ClaimStatus.TESTABLE,
     target=0.85,
 )
+
+
+TRIAL: Final = Trial(
+    strengths=(1.0, 2.0, 3.0),
+    measure="magnet.level_effects",
+    effects=("densest_twin_lift", "densest_mirror_lift"),
+    beside=CLAIM.also_above,
+    world="magnet",
+    also_true=("magnet",),
+    oracle=False,
+)
+"""Forecasts that know which way the price goes, and draw the same clusters, are about calls: this
+reading is about visits (`liqbt.evaluation.accuracy.oracle` has what knows of these)."""
 
 
 def claim_of(reading: str, nulls: tuple[str, ...]) -> Claim:

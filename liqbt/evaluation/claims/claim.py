@@ -18,9 +18,14 @@ from liqbt.types import Score
 
 
 class ClaimStatus(StrEnum):
-    """Whether this version computes what decides a claim."""
+    """Whether this version decides a claim.
+
+    What is descriptive is computed and shown beside its null, and no verdict rests on it: its test
+    was tried and cannot find what it is about.
+    """
 
     TESTABLE = "testable"
+    DESCRIPTIVE = "descriptive"
     NOT_YET = "not yet testable"
 
 
@@ -68,7 +73,7 @@ class Claim:
     primary : bool
         Whether it is one of the primary claims that share the family-wise alpha (Holm).
     status : ClaimStatus
-        Whether this version computes its statistic.
+        Whether this version decides it.
     target : float or None
         What the statistic itself is held against, in the place of its null; None: its null.
     absent : str

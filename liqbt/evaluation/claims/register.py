@@ -19,7 +19,7 @@ from liqbt.evaluation.claims import (
     visit,
     wall,
 )
-from liqbt.evaluation.claims.claim import Trial
+from liqbt.evaluation.claims.claim import ClaimStatus, Trial
 from liqbt.evaluation.statistic import SCORE, Better, Statistic
 
 CLAIM_FILES: Final = (
@@ -47,7 +47,8 @@ STATISTICS: Final = tuple(one for file in CLAIM_FILES for one in file.STATISTICS
 CLAIMS: Final = tuple(
     file.CLAIM
     for file in CLAIM_FILES
-    if any(s.id == file.CLAIM.statistic and s.day_sums is not None for s in file.STATISTICS)
+    if file.CLAIM.status == ClaimStatus.TESTABLE
+    and any(s.id == file.CLAIM.statistic and s.day_sums is not None for s in file.STATISTICS)
 )
 """The claims that a run decides: what decides them is a function of what a run observes."""
 

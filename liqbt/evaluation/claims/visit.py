@@ -41,15 +41,19 @@ from liqbt.types import DAY_NS, FloatArray
 
 CLAIM: Final = Claim(
     id="visit",
-    words="Prices visit the estimated clusters more often than a price without memory would.",
-    estimand="mean(Y − q): visits of episodes within 24 h, less their Brownian probability",
-    null="0: driftless Brownian motion at the past volatility, over the time watched",
-    statistic="brownian_lift",
+    words="Prices visit the estimated clusters more often than other levels as far away.",
+    estimand="mean(Y − p̂): visits of episodes within 24 h, less the placebo probability: that with "
+    "which a random level of the same distance, side, volatility, trend, season and change of open "
+    "interest is visited",
+    null="0: p̂, learnt from random levels of the past of the same market",
+    statistic="level_lift",
     unit="share",
     smallest_effect=0.02,
-    pass_rule="97.5 % lower bound above 0",
-    status=ClaimStatus.TESTABLE,
+    pass_rule="none: its test holds its size, and finds nothing where clusters attract (decision "
+    "0037); it is shown, and decides nothing",
+    status=ClaimStatus.DESCRIPTIVE,
 )
+
 
 GROUPS: Final = {
     "": Group(
@@ -255,7 +259,7 @@ def _corp(part: str) -> Sampled:
 
 
 OVER_WALK: Final = "brownian_lift"
-"""Lift over the random walk: what `CLAIM` rests on, and a weaker comparison than the mirror."""
+"""Lift over the random walk: a weaker comparison than p̂, and than the mirror."""
 SIDES: Final = ("long", "short", "both")
 SIZES: Final = {"": "", "_dense": ", dense clusters", "_densest": ", the densest cluster"}
 """What a subset adds to a label."""
@@ -265,6 +269,9 @@ _HIT_RATE: Final = Reading(
     text="{n} episodes on {days} days: the price entered {value} of the clusters, where a random "
     "walk of the same volatility would have entered {null}.",
     absent="No episode could be scored, so nothing can be said.",
+)
+_LEVELS: Final = Reading(
+    text="Over random levels of the same distance and state, as past ones taught it, it is {value}."
 )
 _WALK: Final = Reading(text="Over that random walk the difference is {value}.")
 
@@ -306,7 +313,8 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
         Statistic(
             id=f"level_lift{subset}",
             claim="visit",
-            label=f"Level lift{SIZES[subset]}",
+            label=f"Lift over random levels{SIZES[subset]}",
+            column=f"Level lift{SIZES[subset]}",
             unit=POINTS,
             null="the placebo probability",
             day_sums=_level_lift(subset),
@@ -314,6 +322,8 @@ def _of_episodes(subset: str) -> tuple[Statistic, ...]:
             group=PLACEBO,
             tolerance=0.005,
             conditional=False,
+            headline=0 if subset else 2,
+            reading=None if subset else _LEVELS,
         ),
     )
 
