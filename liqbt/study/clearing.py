@@ -367,10 +367,12 @@ def _at_what(points: Sequence[PowerPoint]) -> str:
         mine = [p for p in points if p.days == days]
         found = smallest_found(mine)
         said = (
-            "at none that was tried" if found is None else f"from {_said(found, mine[0].unit)} on"
+            "at no effect that was tried"
+            if found is None
+            else f"from {_said(found, mine[0].unit)} on"
         )
         parts.append(f"{said} over {days} days")
-    return "it finds an effect four times in five " + ", ".join(parts)
+    return "found four times in five " + ", ".join(parts)
 
 
 EFFECT_UNITS: Final[dict[str, tuple[str, float]]] = {

@@ -44,7 +44,7 @@ EVERYTHING: Final = "*"
 """Stands for all statistics where the markets cannot be replicated any more."""
 
 _FIELDS: Final = ("value", "ci_low", "ci_high", "agree", "n_episodes", "n_days", "null", "mde")
-_WORDS: Final = ("supported", "refuted", "suspect", "testable")
+_WORDS: Final = ("supported", "specific", "refuted", "suspect", "testable")
 _DIGITS: Final = 9
 _RELATIVE: Final = 1e-7
 _ABSOLUTE: Final = 1e-9

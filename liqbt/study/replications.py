@@ -111,8 +111,8 @@ def batch_found(
     dict
         `scores`: for each market a mapping of statistic to `[value, ci_low, ci_high, agree,
         n_episodes, n_days, null, mde]` (all symbols and both sides together), and of every claim's
-        verdict (see `verdict_name`) to `[supported, refuted, suspect, testable]`, or `RAN_AWAY`
-        alone; `effects`: of statistic to value.
+        verdict (see `verdict_name`) to `[supported, specific, refuted, suspect, testable]`, or
+        `RAN_AWAY` alone; `effects`: of statistic to value.
     """
     found = replicated_batch(
         world, numbers, root, cheat=cheat, claim=claim, statistics=statistics_read(tuple(TESTS))

@@ -40,7 +40,7 @@ def results(tmp_path, monkeypatch):
     return tmp_path
 
 
-FREE = ("brackets", "sigma_sampling")
+FREE = ("above_maximum", "brackets", "sigma_sampling")
 OPTIONS = EvaluationOptions()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -195,7 +198,7 @@ def test_a_test_that_finds_nothing_where_its_claim_is_true_is_not_cleared():
     assert weak[SECOND.id].word == TestWord.TOO_FEW  # it was not tried where its claim is true
     strong = powered(planted(sized(), {STRONG: 32}))[FIRST.id]
     assert strong.word == TestWord.CLEARED
-    assert "it finds an effect four times in five from" in strong.reason
+    assert "found four times in five from" in strong.reason
     assert "points on over 120 days" in strong.reason
 
 
@@ -640,3 +643,17 @@ def test_the_last_strength_but_one_is_pinned_or_the_only_one(monkeypatch, streng
         for strength in strengths
     ]
     assert [batch["changes"]["magnet"] for batch in pinned_batches(jobs, WORLDS)] == [pinned]
+
+
+def test_the_command_computes_with_one_thread_of_blas():
+    """Workers share the cores; NumPy reads this once, when it is imported."""
+    code = (
+        "import os, sys, types; cli = types.ModuleType('liqbt.cli')\n"
+        "cli.main = lambda: print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules)\n"
+        "sys.modules['liqbt.cli'] = cli; from liqbt.__main__ import main; main()"
+    )
+    env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1 False\n"
