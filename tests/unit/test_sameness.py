@@ -27,11 +27,11 @@ def home(root, tmp_path_factory) -> Path:
     """The experiments, with a short world for the demo."""
     folder = tmp_path_factory.mktemp("sameness")
     shutil.copytree(root / "experiments", folder / "experiments")
-    world = (root / "liqbt" / "data" / "worlds" / "magnet.yaml").read_text()
+    world = (root / "liqbt" / "data" / "worlds" / "demo.yaml").read_text()
     text = re.sub(r"^days: \d+", "days: 18", world, flags=re.MULTILINE)
     (folder / "experiments" / "short.yaml").write_text(text)
     demo = folder / "experiments" / "demo.yaml"
-    demo.write_text(demo.read_text().replace("world: magnet", "world: short.yaml"))
+    demo.write_text(demo.read_text().replace("world: demo", "world: short.yaml"))
     return folder
 
 
