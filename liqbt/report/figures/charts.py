@@ -210,6 +210,7 @@ def forest_figure(
     if not wide:
         effects = effects[:1] if len(set(effects)) == 1 else [None]
     limit = _limit(shown, unit.scale, 2.0 * unit.scale * max([e for e in effects if e] or [0.0]))
+    limit = limit or unit.scale  # where everything is nothing
     figure = canvas(11.0, 0.21 * len(rows) + 1.5)
     panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
     for ax, (heading, column), effect in zip(panels, columns.items(), effects, strict=True):
