@@ -297,15 +297,16 @@ def _earned(claim: Claim, cells: Sequence[Cell]) -> tuple[tuple[int, ...], str]:
                 f"{markets} of {place.needed} markets of {place.days} days of {place.world}, where "
                 "it is false"
             )
-        elif cell and cell.replications < LEAST_MARKETS and place.where != Where.PLANTED:
-            said = (
-                f"it could be tested in {cell.replications} of {markets} markets of {place.days} "
-                f"days of {place.world}"
-            )
         if said:
             every = place.where == Where.PLANTED
             for days in (lengths or LENGTHS) if every else (place.days,):
                 lacking.setdefault(days, said)
+    for days in lengths:  # where a feed is lacking everywhere, no size was shown
+        here = [c.replications for c in cells if c.days == days and c.where != Where.PLANTED]
+        if max(here, default=0) < LEAST_MARKETS:
+            most = max(here, default=0)
+            said = f"it could be tested in {most} markets of {days} days at most, where it is false"
+            lacking.setdefault(days, said)
     earned = tuple(days for days in lengths if days not in lacking)
     return earned, next(iter(lacking.values()), "")
 

@@ -174,12 +174,17 @@ def test_a_test_that_never_finds_anything_is_conservative_not_within():
     assert words == {"conservative"}
 
 
-def test_a_claim_that_can_hardly_be_tested_anywhere_clears_nothing():
+def test_a_claim_that_can_be_tested_nowhere_clears_nothing_and_in_some_worlds_does():
     found = sized()
-    found.cells["size/gbm/0/120"].tallies[FIRST.id] = tally(1000, 0, tested=12)
+    found.cells["size/gbm/0/120"].tallies[FIRST.id] = tally(1000, 0, tested=0)
+    assert gates_of(found)[FIRST.id].word == TestWord.CLEARED
+    for place in places(FIRST, (120,)):
+        if place.where != Where.PLANTED:
+            held = found.cells[f"size/{place.world}/0/120"].tallies
+            held[FIRST.id] = tally(place.needed, 0, tested=12)
     gate = gates_of(found)[FIRST.id]
     assert gate.word == TestWord.TOO_FEW
-    assert "it could be tested in 12 of 1000 markets of 120 days of gbm" in gate.reason
+    assert "it could be tested in 12 markets of 120 days at most" in gate.reason
 
 
 def test_power_is_stated_against_the_effect_not_the_setting():
