@@ -43,7 +43,7 @@ check: $(READY)
 	$(BIN)/lint-imports --config .importlinter.toml
 	$(BIN)/python -m pytest -q -p no:randomly --doctest-modules --doctest-glob='*.md' liqbt research/decisions
 
-REAL := btc-2025-12 eth-2025-12 hyperliquid-2025
+REAL := btc-2025-12 eth-2025-12 hyperliquid-2025 panel-2025-12
 
 gate: $(READY)
 	$(BIN)/liqbt check experiments/demo.yaml --baseline results/baselines/demo.json
