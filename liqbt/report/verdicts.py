@@ -29,7 +29,7 @@ def verdict_table(run: Run) -> Table:
     """
     planted = dict(run.manifest.get("planted") or {}) if run.manifest.get("simulated") else None
     head = ["Claim", "It says", "Verdict", "Effect [95 %]", "No information", "Shown with 80 %"]
-    head += ["Would matter", "Takes", *(["Here"] if planted is not None else [])]
+    head += ["Would matter", "Takes", *(["In this market"] if planted is not None else [])]
     rows = []
     for claim in REGISTER:
         found = next((one for one in run.verdicts if one.claim == claim.id), None)
@@ -42,15 +42,17 @@ def verdict_table(run: Run) -> Table:
 
 def _numbers(claim: Claim, score: Score | None) -> list[str]:
     if score is None:
-        return [fmt.DASH] * 3 + [effect_words(claim, claim.smallest_effect), fmt.DASH]
+        return [fmt.DASH] * 3 + [_size(claim, claim.smallest_effect), fmt.DASH]
     found = reach(claim, score)
     known = math.isfinite(score.mde) and score.mde > 0.0
     years = _NO_YEARS if math.isinf(found.needed) else years_words(found.needed)
     return [
         effect_interval(claim, score),
-        null_words(score),
-        effect_words(claim, found.detectable) if known else fmt.DASH,
-        effect_words(claim, claim.smallest_effect),
+        f"0 {_SCALED.get(claim.unit, (1.0, claim.unit))[1]}"
+        if claim.scale.effect
+        else null_words(score),
+        _size(claim, found.detectable) if known else fmt.DASH,
+        _size(claim, claim.smallest_effect),
         years if known else fmt.DASH,
     ]
 
@@ -64,6 +66,13 @@ def effect_interval(claim: Claim, score: Score) -> str:
     factor, unit = _SCALED.get(claim.unit, (1.0, claim.unit))
     numbers = [fmt.fixed(factor * x, 1, signed=True) for x in (claim.scale.of(value), low, high)]
     return f"{numbers[0]} [{numbers[1]}, {numbers[2]}] {unit}"
+
+
+def _size(claim: Claim, effect: float) -> str:
+    """Write an effect in the unit that its interval has."""
+    if claim.unit == "nats":
+        return f"{1000.0 * effect:.2g} millinats"
+    return effect_words(claim, effect)
 
 
 def _truth(claim: Claim, planted: Mapping[str, Any]) -> str:
