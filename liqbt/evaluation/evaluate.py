@@ -89,7 +89,7 @@ def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[Scor
 
 
 def days_spanned(evidence: Evidence) -> int:
-    """Return how many UTC days the observed rows span, at least 1: what a bootstrap must draw."""
+    """Return how many UTC days the observed rows span, at least 1: what most bootstraps draw."""
     observed = evidence.observed
     at = np.concatenate([observed.outcomes["at"], observed.first_sides["at"]])
     return int(np.ptp(at // PRIMARY_NS)) + 2 if len(at) else 1
@@ -136,9 +136,21 @@ def _row(
     days = _sums(evidence, statistic, cells)
     if days is None:
         return None
+    draws = _reaching(evidence, statistic, draws, len(days.total))
     found = _estimated(evidence, statistic, cells, days, draws, known)
     null = 0.0 if days.null is None else days.chance
     return detail(statistic, where, null, found, days, estimator=evidence.estimator)
+
+
+def _reaching(evidence: Evidence, statistic: Statistic, draws: Draws, n_days: int) -> Draws:
+    """Return the same draws, of more days where units lie outside the span of the observed rows.
+
+    A touch, a burst or a window of an hour may be born later than the last observed row.
+    """
+    if n_days <= draws.n_days:
+        return draws
+    rng = stream(evidence.root, "bootstrap", statistic.id)
+    return draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:

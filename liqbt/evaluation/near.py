@@ -23,6 +23,10 @@ DECAY_SIGMA: Final = 0.5
 REACH_SIGMA: Final = 2.5
 """Distance in σ_1d beyond which mass is not near."""
 
+RESOLUTION: Final = 1e-5
+"""An asymmetry this small is none: float32 and the spread of a level over the bins that it lies in
+leave as much of equal levels at equal distances."""
+
 
 def near_mass(forecasts: Sequence[Forecast], maps: Sequence[Forecast]) -> FloatArray:
     """Return near mass below and above the marks of forecasts, of maps issued at the same times.
@@ -50,16 +54,17 @@ def near_mass(forecasts: Sequence[Forecast], maps: Sequence[Forecast]) -> FloatA
 
 
 def near_asymmetry(mass: FloatArray) -> FloatArray:
-    """Return (U − D)/(U + D) of near masses below and above, 0 where both are 0.
+    """Return (U − D)/(U + D) of near masses below and above, 0 where both are 0 or told alike.
 
     Examples
     --------
-    >>> near_asymmetry(np.array([[1.0, 3.0], [0.0, 0.0]])).tolist()
-    [0.5, 0.0]
+    >>> near_asymmetry(np.array([[1.0, 3.0], [0.0, 0.0], [1.0, 1.000001]])).tolist()
+    [0.5, 0.0, 0.0]
     """
     total = mass.sum(axis=1)
     out = np.zeros(len(mass))
     np.divide(mass[:, 1] - mass[:, 0], total, out=out, where=total > 0.0)
+    out[np.abs(out) <= RESOLUTION] = 0.0
     return out
 
 

@@ -21,7 +21,6 @@ from liqbt.evaluation.inference.days import (
     hac_lag,
     mean_block_days,
 )
-from liqbt.evaluation.kernels.passages import bootstrap_ratios
 from liqbt.types import Ns
 
 
@@ -105,9 +104,7 @@ def paired_difference(
     larger_by = 1.0 / math.sqrt(freedom)
     wide = fixed_b_critical((lag + 1) / n) * hac_error(influence, lag) * larger_by
     block = float(mean_block_days(influence, horizon_ns))
-    replicas = bootstrap_ratios(
-        draws.place, draws.renew, block, a.total, a.count
-    ) - bootstrap_ratios(draws.place, draws.renew, block, b.total, b.count)
+    replicas = draws.ratios(block, a.total, a.count) - draws.ratios(block, b.total, b.count)
     low, high = np.quantile(replicas[~np.isnan(replicas)], [0.025, 0.975])
     low, high = (value + (q - value) * larger_by for q in (low, high))
     return PairedDifference(

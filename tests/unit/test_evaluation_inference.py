@@ -124,6 +124,14 @@ def test_fixed_b_critical_values_by_simulation():
     assert np.quantile(np.abs(t), 0.95) == pytest.approx(fixed_b_critical(15 / 50), rel=0.04)
 
 
+def test_a_record_longer_than_was_drawn_is_refused():
+    """Its kernel reads without looking: it would take what lies behind the draws for days."""
+    days = np.ones(DRAWS.n_days + 1)
+    assert len(DRAWS.ratios(2.0, days[1:], days[1:])) == len(DRAWS.place)
+    with pytest.raises(ValueError, match="days in a bootstrap that was drawn for"):
+        DRAWS.ratios(2.0, days, days)
+
+
 def test_bootstrap_ratios_like_arch():
     """The same draws through arch's own sampler give the same replications."""
     scores, born = sample(np.random.default_rng(5), n_days=60)

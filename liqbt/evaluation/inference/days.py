@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.evaluation.kernels.passages import bootstrap_ratios
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
 _LEAST_FOR_BLOCK: Final = 16
@@ -278,6 +279,23 @@ class Draws:
 
     place: npt.NDArray[np.float32]
     renew: npt.NDArray[np.float32]
+
+    @property
+    def n_days(self) -> int:
+        """Days of the longest record that they serve."""
+        return self.place.shape[1]
+
+    def ratios(self, block: float, total: FloatArray, count: FloatArray) -> FloatArray:
+        """Return the ratio Σ total / Σ count of every replication (`bootstrap_ratios`).
+
+        Raises
+        ------
+        ValueError
+            If the record has more days than were drawn: the kernel would read what is not there.
+        """
+        if len(total) > self.n_days:
+            raise ValueError(f"{len(total)} days in a bootstrap that was drawn for {self.n_days}")
+        return bootstrap_ratios(self.place, self.renew, block, total, count)
 
 
 def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:

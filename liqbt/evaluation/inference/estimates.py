@@ -21,7 +21,6 @@ from liqbt.evaluation.inference.days import (
     hac_se,
     mean_block_days,
 )
-from liqbt.evaluation.kernels.passages import bootstrap_ratios
 from liqbt.types import Ns, Score
 
 MDE_FACTOR: Final = 2.8
@@ -115,7 +114,7 @@ def estimate(
     se = hac_se(days, lag) * larger_by
     critical = fixed_b_critical((lag + 1) / n)
     block = mean_block_days(residual, horizon_ns)
-    replicas = bootstrap_ratios(draws.place, draws.renew, float(block), days.total, days.count)
+    replicas = draws.ratios(float(block), days.total, days.count)
     replicas = replicas[~np.isnan(replicas)]
     low, high = np.quantile(replicas, [0.025, 0.975])
     low, high = (days.ratio + (q - days.ratio) * larger_by for q in (low, high))
