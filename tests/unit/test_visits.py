@@ -206,7 +206,7 @@ def test_scores_are_of_levels_that_fitted_models_were_issued_for():
     assert values["visit_gain"] == pytest.approx(log_p["full"] - log_p["ablated"])
     assert values["visit_gain_over_brownian"] == pytest.approx(log_p["full"] - log_p["brownian"])
     assert values["cluster_visit_gain"] == values["visit_gain"]
-    tables, _ = kept(Evaluation(details=(), bands=(), evidence=evidence))
+    tables, _ = kept(Evaluation(details=(), evidence=evidence))
     parts = {row["probability"]: row for row in tables["corp"]}
     bins = {name: [r for r in tables["reliability"] if r["probability"] == name] for name in parts}
     assert set(parts) == {"full", "ablated", "brownian"}
