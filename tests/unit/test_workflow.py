@@ -59,7 +59,9 @@ def test_the_report_is_kept_whatever_the_gate_says(workflow):
     assert "report.html" in upload["with"]["path"]
 
 
-@pytest.mark.parametrize("name", ["demo", "btc-2025-12", "eth-2025-12", "hyperliquid-2025"])
+@pytest.mark.parametrize(
+    "name", ["demo", "btc-2025-12", "eth-2025-12", "hyperliquid-2025", "panel-2025-12"]
+)
 def test_every_shipped_experiment_has_a_baseline_with_reasons(root, name):
     held = load_baseline(Path(root) / "results" / "baselines" / f"{name}.json")
     assert held.experiment == load_experiment(root / "experiments" / f"{name}.yaml").name
