@@ -285,7 +285,7 @@ def test_the_twin_does_not_change_with_positions(folder):
     assert len(values[0]) == 2 * len(BESIDE)
     assert np.isfinite(values[0]).sum() == 1 + len(BESIDE)
     # the prices of the two tapes are those of one seed: the draws of positions come after them
-    # densities are in single precision, and open interest begins at another number
+    # but for its scale, the mean inflow, which single precision rounds another way
     np.testing.assert_allclose(*values, rtol=1e-6)
 
 
