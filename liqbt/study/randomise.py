@@ -42,8 +42,9 @@ from liqbt.tape.positions import LEAST_SHIFT_NS, shifted_tape
 from liqbt.tape.values import Tape
 from liqbt.types import FloatArray, Forecast, Ns
 
-_TIE: Final = 1e-9
-"""Values nearer to each other than this share of them are one value."""
+_TIE: Final = 1e-6
+"""Values nearer to each other than this share of them are one value: densities are in single
+precision, so that a map's total alone moves what does not depend on it by some 1e-8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

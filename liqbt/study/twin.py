@@ -56,7 +56,8 @@ def twin_tables(
         densities at the landmarks of 24 h (`map_correlation`), over `landmarks` of them; where a
         twin cannot be had `reason` says why, else it is empty. `twin_scores`: a row for each
         estimator, market and statistic that decides a claim: `value`, the `twin`'s, and their
-        paired `difference` with its interval.
+        paired `difference` with its interval, NaN where either has no value. A statistic that
+        stands beside the twin already (`needs`) has none: beside itself a twin tells nothing.
     """
     maps: Rows = []
     scores: Rows = []
