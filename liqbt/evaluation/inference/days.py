@@ -283,7 +283,7 @@ class Draws:
     @property
     def n_days(self) -> int:
         """Days of the longest record that they serve."""
-        return self.place.shape[1]
+        return int(self.place.shape[1])
 
     def ratios(self, block: float, total: FloatArray, count: FloatArray) -> FloatArray:
         """Return the ratio Σ total / Σ count of every replication (`bootstrap_ratios`).
@@ -295,7 +295,7 @@ class Draws:
         """
         if len(total) > self.n_days:
             raise ValueError(f"{len(total)} days in a bootstrap that was drawn for {self.n_days}")
-        return bootstrap_ratios(self.place, self.renew, block, total, count)
+        return np.asarray(bootstrap_ratios(self.place, self.renew, block, total, count))
 
 
 def draw(rng: np.random.Generator, *, reps: int, n_days: int) -> Draws:
