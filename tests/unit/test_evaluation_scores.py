@@ -19,9 +19,9 @@ from liqbt.evaluation.claims.verdict import find_score, power_at, verdict, verdi
 from liqbt.evaluation.claims.visit import CLAIM as VISIT
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.covariates import LANDMARK_DTYPE
-from liqbt.evaluation.evaluate import evaluate, scored
+from liqbt.evaluation.evaluate import days_spanned, evaluate, scored
 from liqbt.evaluation.evidence import Evidence, observe
-from liqbt.evaluation.inference.days import day_sums, draw, pooled
+from liqbt.evaluation.inference.days import DaySums, day_sums, draw, pooled
 from liqbt.evaluation.inference.estimates import Estimate, ScoreDetail
 from liqbt.evaluation.lifts import band_rows, scored_births
 from liqbt.evaluation.statistic import POINTS, Statistic
@@ -720,3 +720,18 @@ def test_a_claim_with_a_target(skills, word, says):
     for others in ([*skills, mirror], [mirror, *skills]):
         found = verdict(EIGHTY_FIVE, rate, withheld=None, others=others)
         assert (found.word, says in found.reason) == (word, True), found.reason
+
+
+def test_units_born_after_the_last_row_are_drawn_for(evaluation):
+    """Touches and bursts may be; the first days of the bootstrap draw what they drew before."""
+    evidence = evaluation.evidence
+    n = days_spanned(evidence) + 30
+    one = replace(
+        next(s for s in KNOWN if s.id == "mirror_lift"),
+        sides=("both",),
+        needs=(),
+        day_sums=lambda *_: DaySums(total=np.arange(n) % 3.0, count=np.ones(n)),
+    )
+    rows = list(scored(evidence, [one]))
+    assert {r.estimate.n_days for r in rows} == {n}
+    assert all(0.5 < r.score.ci_low < r.score.ci_high < 1.5 for r in rows)

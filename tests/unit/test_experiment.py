@@ -82,7 +82,7 @@ def test_a_run_is_complete(run):
     }
     rows = json.loads((run.path / "metrics.json").read_text())
     assert {tuple(row) for row in rows} == {tuple(Score.__dataclass_fields__)}
-    assert {row["horizon"] for row in rows} == {"4h", "24h", "7d"}
+    assert {row["horizon"] for row in rows} == {"1h", "4h", "24h", "7d"}
     assert {m["cascades_from"] for m in run.manifest["symbols"].values()} == {"liquidations"}
     assert {"hit_rate", "brownian_lift", "mirror_lift", "first_side_skill", "first_side_gain"} <= {
         row["statistic"] for row in rows

@@ -80,8 +80,8 @@ def told(node):
         ("evaluation/accuracy/rule.py", "def ", "def _", True),  # no run computes it
         ("gate/__init__.py", '"""', '"""So: ', True),
         ("evaluation/claims/magnet.py", "Of two bins at one distance, above", "Of two", True),
-        ("evaluation/claims/chain.py", '"Impact after forced', '"# Impact\\\n  of forced', True),
-        ("evaluation/claims/chain.py", 'null="matched', 'null="other', False),
+        ("evaluation/claims/chain.py", '"What follows liq', '"# What\\\n  comes of liq', True),
+        ("evaluation/claims/chain.py", 'null="equal', 'null="other', False),
         ("evaluation/claims/chain.py", "Each liquidation pushes", "One pushes", False),
         ("data/binance-um-margin-tiers.csv", "BTCUSDT", "BTCUSDC", False),
     ],
@@ -107,7 +107,7 @@ def test_an_empty_module_and_another_place_for_the_report_change_no_run_id(copy)
 def test_a_sentence_of_a_claim_changes_the_report_alone(copy):
     code, report = identity.code_digest(), identity.report_digest()
     place = copy / "evaluation" / "claims" / "chain.py"
-    place.write_text(place.read_text().replace('"Impact after forced', '"Impact of forced'))
+    place.write_text(place.read_text().replace('"What follows liq', '"What comes of liq'))
     forget()
     assert identity.code_digest() == code
     assert identity.report_digest() != report

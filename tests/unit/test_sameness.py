@@ -18,6 +18,8 @@ EXPERIMENTS = {
     "eth-2025-12": 16,
     "hyperliquid-2025": 30,
     "panel-2025-12": 16,
+    "btc-liquidated": 16,
+    "okx-2026-03-04": 16,
 }
 """How many days of each; the demo's world is made shorter instead."""
 

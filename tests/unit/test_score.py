@@ -69,9 +69,14 @@ OPTIONS = EvaluationOptions(bootstrap_reps=200)
 # what rests on the bins between the clusters too: ranks among them, and sums over them
 LEARNT = re.compile(r"(level_lift|mirror_lift_did|observed_over_expected)(_densest)?")
 """What the learnt null is part of: a run learns in its warm-up, too, a file has none."""
-BESIDE = "dose_response_beside_structures"
-"""Which a run alone computes: a published file has no structural maps beside it."""
-OF_THE_DENSITY = re.compile(r".*_dense|first_side_.*|dose_response.*|.*_gain|visit_gain_.*")
+BESIDE = {s.id for s in STATISTICS if {"structures", "twin"} & {*s.needs}}
+"""Which a run alone computes: a published file has no structural maps, and no twin, beside it."""
+OF_THE_DENSITY = re.compile(
+    r".*_dense|first_side_.*|dose_response.*|.*_gain|visit_gain_.*"  # peaks, bins, and asymmetry
+    r"|(hit_rate|skill)_(direction|first_side).*"  # whose call is the asymmetry's
+)
+OF_THE_MAP = {"hours", "touches"}
+"""Tables of near mass by the hour, and of bands that are cut out of the density."""
 OF_THE_FEED = {"cascades", "large_moves"}  # a log's liquidations are not read beside its prices
 Row = tuple[object, ...]
 
@@ -166,18 +171,30 @@ def values(score) -> str:
 
 def test_a_runs_own_clusters_score_as_in_the_run(run, same):
     theirs, ours = ({key(s): values(s) for s in r.scores} for r in (run, same))
-    assert {k for k in theirs if k[-1] != BESIDE} == ours.keys()
+    alone = {k for k in theirs if k[-1] in BESIDE}
+    assert {k[-1] for k in alone} >= {"near_drift_beside_twin", "near_jumps_beside_twin"}
+    assert theirs.keys() - alone == ours.keys()
+    needs = {s.id: {*s.needs} for s in STATISTICS}
     alike = {
         k
-        for k in theirs
+        for k in ours
         if not OF_THE_DENSITY.fullmatch(k[-1])
         and not LEARNT.fullmatch(k[-1])
+        and not needs[k[-1]] & OF_THE_MAP
         and k[-1] not in OF_THE_FEED
     }
     assert {k[-1] for k in alike} == {
         name + part
         for name in ("hit_rate", "brownian_lift", "mirror_lift")
         for part in ("", "_densest")
+    } | {
+        name + level + null
+        for level in ("_nearest", "_either_side")
+        for name, nulls in (
+            ("hit_rate", [""]),
+            ("skill", ["_over_brownian", "_over_mirror", "_over_other_times"]),
+        )
+        for null in nulls
     }
     assert {k: theirs[k] for k in alike} == {k: ours[k] for k in alike}
     assert same.flow == run.flow
@@ -218,7 +235,7 @@ def test_a_runs_whole_density_gives_its_dose_response(run, scored, home, tmp_pat
         assert ours.asymmetry == pytest.approx(theirs.asymmetry, abs=1e-5)
     found = {key(s): s for s in bins.scores}
     for score in run.scores:
-        if score.statistic.startswith("dose_response") and score.statistic != BESIDE:
+        if score.statistic.startswith("dose_response") and score.statistic not in BESIDE:
             ours = found[key(score)]
             assert (ours.n_episodes, ours.n_days) == (score.n_episodes, score.n_days)
             if not math.isnan(score.value):
@@ -642,7 +659,15 @@ def test_times_before_sigma_is_known_are_counted(try_rows, few, run):
 def test_too_few_episodes_are_said_with_how_many_are_needed(try_rows, few):
     found = try_rows(few)
     assert {v.word for v in found.verdicts} == {VerdictWord.NOT_TESTABLE}
-    assert all("at least 30 on 20 days are needed" in v.reason for v in found.verdicts)
+    reasons = {v.claim: v.reason for v in found.verdicts}
+    unseen = {claim: reasons.pop(claim) for claim in ("location", "placement", "chain", "wall")}
+    assert reasons.keys() >= {"magnet", "direction", "acceleration", "stops", "accuracy_85"}
+    assert all("at least 30 on 20 days are needed" in reason for reason in reasons.values())
+    # what rests on a feed, or a twin, that is not there says so
+    assert "there is no information_gain" in unseen["location"]
+    assert "there is no beyond_swing_ratio" in unseen["placement"]
+    assert "no liquidation is fed" in unseen["chain"]
+    assert "no depth is fed" in unseen["wall"]
 
 
 def test_equal_notional_is_no_crowd_and_has_no_interval(try_rows, scored):
@@ -655,6 +680,11 @@ def test_equal_notional_is_no_crowd_and_has_no_interval(try_rows, scored):
     assert {f.asymmetry for f in found.forecasts("SIM")} == {0.0}
     skill = next(s for s in found.scores if key(s)[1:] == ("SIM", "4h", "both", "first_side_skill"))
     assert (skill.value, math.isnan(skill.ci_low)) == (0.0, True)
+    drifts = [s for s in found.scores if s.statistic in ("near_drift", "near_jumps")]
+    assert {s.claim for s in drifts} == {"magnet", "direction"}
+    assert all(math.isnan(s.value) and math.isnan(s.ci_low) for s in drifts)
+    crowded = [s for s in found.scores if s.statistic == "first_side_crowded_lift"]
+    assert {s.n_episodes for s in crowded} == {0}
     verdict = next(v for v in found.verdicts if v.claim == "direction")
     assert verdict.word == VerdictWord.NOT_TESTABLE
 
