@@ -130,7 +130,6 @@ STATISTICS: Final = (
             "everything that knows the path alone, its price-only twin included, {n} hours and "
             "sides."
         ),
-        line="location",
         effect="Told by the true map beside the path, millinats",
     ),
     _statistic(

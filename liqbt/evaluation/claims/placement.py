@@ -103,7 +103,6 @@ STATISTICS: Final = (
             text="Just beyond swings what is forced differs from just before them by {value} in "
             "logarithms, given the path, {n} hours."
         ),
-        line="placement",
         effect="Placed: entrants just beyond a swing, over chance",
     ),
     _statistic("beyond_swings", "Just beyond swings", 0, "as elsewhere on the same path"),
