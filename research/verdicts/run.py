@@ -35,7 +35,7 @@ def claim_lines(
     yield ""
     found = {name: v for name, run in runs.items() for v in run.verdicts if v.claim == claim.id}
     if not found:
-        yield "Not computed: " + statistic_of(claim.statistic).label + "."
+        yield f"Shown in every report ({statistic_of(claim.statistic).label}), and decides nothing."
         yield ""
         return
     effect = claim.scale.effect or statistic_of(claim.statistic).label
@@ -47,8 +47,11 @@ def claim_lines(
         cells = _cells(claim, verdict, runs[name], histories.get(name, {}))
         yield f"| {name} | *{verdict.word.value}* | " + " | ".join(cells) + " |"
     yield ""
+    reasons: dict[str, list[str]] = {}
     for name, verdict in found.items():
-        yield f"- {name}: {verdict.reason}. {_change(claim, verdict)}"
+        reasons.setdefault(f"{verdict.reason}. {_change(claim, verdict)}", []).append(name)
+    for reason, names in reasons.items():
+        yield f"- {', '.join(names)}: {reason}"
     yield ""
 
 
