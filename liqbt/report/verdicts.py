@@ -28,16 +28,17 @@ def verdict_table(run: Run) -> Table:
     that would take. A simulated market says, too, whether the claim is true in it.
     """
     planted = dict(run.manifest.get("planted") or {}) if run.manifest.get("simulated") else None
-    head = ["Claim", "It says", "Verdict", "Effect [95 %]", "No information", "Shown with 80 %"]
-    head += ["Would matter", "Takes", *(["In this market"] if planted is not None else [])]
+    told = ["In this market"] if planted is not None else []
+    head = ["Claim", "It says", *told, "Verdict", "Effect [95 %]", "No information"]
+    head += ["Shown with 80 %", "Would matter", "Takes"]
     rows = []
     for claim in REGISTER:
         found = next((one for one in run.verdicts if one.claim == claim.id), None)
         if found is not None:
-            row = [f"{claim.number} {claim.id}".strip(), claim.words, found.word.value]
-            row += _numbers(claim, found.score)
-            rows.append((*row, *([_truth(claim, planted)] if planted is not None else [])))
-    return Table(head=tuple(head), rows=tuple(rows), text_columns=3)
+            true = [_truth(claim, planted)] if planted is not None else []
+            row = [f"{claim.number} {claim.id}".strip(), claim.words, *true, found.word.value]
+            rows.append((*row, *_numbers(claim, found.score)))
+    return Table(head=tuple(head), rows=tuple(rows), text_columns=3 + len(told))
 
 
 def _numbers(claim: Claim, score: Score | None) -> list[str]:
