@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.evaluation.claims.claim import Claim, effect_words, reach, reach_words, years_words
-from liqbt.evaluation.claims.register import REGISTER, TRIALS
+from liqbt.evaluation.claims.register import REGISTER, TRIALS, statistic_of
 from liqbt.report import formatting as fmt
-from liqbt.report.scores import null_words, row_words, value_words
+from liqbt.report.scores import null_words, row_words, value_cell, with_unit
 from liqbt.report.tables import Table
 from liqbt.types import Score, Verdict
 
@@ -43,17 +43,15 @@ def verdict_table(run: Run) -> Table:
 
 def _numbers(claim: Claim, score: Score | None) -> list[str]:
     if score is None:
-        return [fmt.DASH] * 3 + [_size(claim, claim.smallest_effect), fmt.DASH]
+        return [fmt.DASH] * 3 + [size_words(claim, claim.smallest_effect), fmt.DASH]
     found = reach(claim, score)
     known = math.isfinite(score.mde) and score.mde > 0.0
     years = _NO_YEARS if math.isinf(found.needed) else years_words(found.needed)
     return [
         effect_interval(claim, score),
-        f"0 {_SCALED.get(claim.unit, (1.0, claim.unit))[1]}"
-        if claim.scale.effect
-        else null_words(score),
-        _size(claim, found.detectable) if known else fmt.DASH,
-        _size(claim, claim.smallest_effect),
+        null_effect(claim, score),
+        size_words(claim, found.detectable) if known else fmt.DASH,
+        size_words(claim, claim.smallest_effect),
         years if known else fmt.DASH,
     ]
 
@@ -61,7 +59,7 @@ def _numbers(claim: Claim, score: Score | None) -> list[str]:
 def effect_interval(claim: Claim, score: Score) -> str:
     """Write a claim's effect with its interval, on the causal scale where the claim has one."""
     if not claim.scale.effect:
-        return value_words(score)
+        return with_unit(statistic_of(score.statistic), value_cell(score))
     value = score.value - score.null
     low, high = claim.scale.bounds(value, score.ci_low - score.null, score.ci_high - score.null)
     factor, unit = _SCALED.get(claim.unit, (1.0, claim.unit))
@@ -69,7 +67,14 @@ def effect_interval(claim: Claim, score: Score) -> str:
     return f"{numbers[0]} [{numbers[1]}, {numbers[2]}] {unit}"
 
 
-def _size(claim: Claim, effect: float) -> str:
+def null_effect(claim: Claim, score: Score) -> str:
+    """Write what no information gives, in the unit of `effect_interval`."""
+    if claim.scale.effect:
+        return f"0 {_SCALED.get(claim.unit, (1.0, claim.unit))[1]}"
+    return null_words(score)
+
+
+def size_words(claim: Claim, effect: float) -> str:
     """Write an effect in the unit that its interval has."""
     if claim.unit == "nats":
         return f"{1000.0 * effect:.2g} millinats"

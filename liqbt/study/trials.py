@@ -96,6 +96,8 @@ def places(claim: Claim, lengths: tuple[int, ...] = LENGTHS) -> list[Place]:
     """
     trial = TRIALS.get(claim.id)
     true_in = {claim.id, *(trial.also_true if trial else ())}
+    made = {TRIALS[name].world or name for name in true_in if name in TRIALS}
+    true_in |= {name for name, other in TRIALS.items() if (other.world or name) in made}
     if trial and trial.true_by_default:
         true_in = {*NUISANCE, *TRIALS}
     short = min(lengths)

@@ -7,12 +7,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from liqbt.evaluation.claims.claim import Claim, effect_words, reach, years_words
+from liqbt.evaluation.claims.claim import Claim, reach, years_words
 from liqbt.evaluation.claims.register import REGISTER, statistic_of
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.report.pages.run import write_report
-from liqbt.report.scores import null_words
-from liqbt.report.verdicts import effect_interval
+from liqbt.report.verdicts import effect_interval, null_effect, size_words
 from liqbt.study.randomise import Randomised, randomise
 from liqbt.study.run import run_experiment
 from liqbt.study.store import Run
@@ -60,7 +59,7 @@ def _cells(claim: Claim, verdict: Verdict, run: Run, histories: Histories) -> Se
     beside = histories.get(claim.statistic)
     good = "—" if beside is None else f"{beside.as_good} of {beside.histories}"
     if score is None:
-        return ("—", "—", "—", good, "—", effect_words(claim, claim.smallest_effect), "—")
+        return ("—", "—", "—", good, "—", size_words(claim, claim.smallest_effect), "—")
     unit = statistic_of(claim.statistic).unit
     symbols = {row["symbol"] for row in run.twin_scores}
     symbol = POOLED if POOLED in symbols else next(iter(symbols), "")
@@ -77,11 +76,11 @@ def _cells(claim: Claim, verdict: Verdict, run: Run, histories: Histories) -> Se
     takes = "no length" if math.isinf(reached.needed) else years_words(reached.needed)
     return (
         effect_interval(claim, score),
-        null_words(score),
+        null_effect(claim, score),
         twin,
         good,
-        effect_words(claim, reached.detectable),
-        effect_words(claim, claim.smallest_effect),
+        size_words(claim, reached.detectable),
+        size_words(claim, claim.smallest_effect),
         takes,
     )
 

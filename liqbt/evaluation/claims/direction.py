@@ -81,7 +81,7 @@ TRIAL: Final = Trial(
     effects=("skill_per_day", "crowded_move"),
     beside=("near_return_1h", "first_side_gain", "first_side_skill"),
     keys=_keys,
-    also_true=("stops",),  # orders that wait inside clusters make jumps there
+    also_true=("stops", "chain"),  # orders that wait at clusters, or are forced there, make jumps
     oracle=False,  # asked of a market that has no jumps
 )
 
