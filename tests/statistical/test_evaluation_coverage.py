@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,7 +18,7 @@ from liqbt.evaluation.evidence import Evidence, observe
 from liqbt.evaluation.inference.days import day_sums, draw
 from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.lifts import scored_births
-from liqbt.types import DAY_NS, HOUR_NS
+from liqbt.types import DAY_NS, HOUR_NS, Forecast
 
 REPLICATIONS = 200
 DAYS = 45
@@ -98,6 +99,15 @@ def test_two_barrier_probabilities_are_calibrated(kind, horizon_ns):
         assert abs(gap.mean()) < 3.5 * gap.std() / np.sqrt(len(gap)) + 0.002, name
 
 
+def leaning(forecast: Forecast) -> Forecast:
+    """The forecast with near mass of its asymmetry: more below where that is positive."""
+    density = np.zeros_like(forecast.density_usd)
+    density[:, 0] = [1.0 + forecast.asymmetry, 1.0 - forecast.asymmetry]
+    grid = forecast.grid
+    mark_bin = int(np.floor(np.log(forecast.mark / grid.anchor) / grid.step))
+    return replace(forecast, density_usd=density, mark_bin=mark_bin)
+
+
 @pytest.mark.slow
 def test_calibration_wins_nothing_where_there_is_nothing_to_win():
     """Walk-forward fitting costs a little and may not gain: no false skill."""
@@ -106,9 +116,11 @@ def test_calibration_wins_nothing_where_there_is_nothing_to_win():
     for i in range(40):
         rng = np.random.default_rng([88, i])
         market = brownian_market(rng, days=DAYS, kind="points", sigma_1d=SIGMA)
+        market = replace(market, forecasts=[leaning(f) for f in market.forecasts])
         result = scored(Evidence(markets=[market], config=config, root=i), [statistic_of(SKILL)])
         skills += [d for d in result if d.score.symbol == "pooled"]
     values = np.array([d.score.value for d in skills])
+    assert values.std() > 0.0
     assert values.mean() < 2 * values.std() / np.sqrt(len(values))
     assert sum(d.score.ci_low > 0 for d in skills) <= binom.ppf(0.999, 40, 0.025)
 
