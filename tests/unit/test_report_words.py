@@ -205,7 +205,7 @@ def test_line_word_for_word(run: FakeRun) -> None:
         "nearest above 101.00–102.00 (shorts, $2.50M, +1.0%, 0.50 σ); "
         "nearest below 97.000–98.000 (longs, $1.25B, −2.0%, 1.01 σ); "
         "crowded side longs (asymmetry +0.25 within 10%); "
-        "location not tested; placement not tested; cascade direction not tested"
+        "cascade direction not tested"
     )
 
 
@@ -247,13 +247,9 @@ def test_line_errors_name_what_is_there(run: FakeRun) -> None:
 
 def test_a_line_says_of_a_cascade_what_the_verdict_on_direction_allows() -> None:
     other = Verdict(claim="magnet", word=VerdictWord.SUPPORTED, reason="", score=None)
-    untested = ["location not tested", "placement not tested"]
-    assert verdict_notes((other,)) == [*untested, "cascade direction not tested"]
+    assert verdict_notes((other,)) == ["cascade direction not tested"]
     verdict = Verdict(claim="direction", word=VerdictWord.INCONCLUSIVE, reason="", score=None)
-    assert verdict_notes((other, verdict)) == [
-        *untested,
-        "cascade direction: verdict inconclusive",
-    ]
+    assert verdict_notes((other, verdict)) == ["cascade direction: verdict inconclusive"]
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,9 @@ def test_shipped_worlds_are_valid_and_differ_only_in_what_they_are_called_for(ro
     nuisances = {"gbm", "stochastic_volatility", "momentum", "momentum_slow", "mean_reversion",
                  "jumps", "drift", "oi_linked_volatility", "regimes", "regimes_strong",
                  "others_regimes", *sections}  # fmt: skip
+    demo = worlds.pop("demo")
+    strong = {n for n in MECHANISMS if getattr(demo.mechanisms, n) > 0}
+    assert strong == {"magnet", "direction", "fuel"}
     assert set(worlds) == {"baseline", "placement", "location"} | set(MECHANISMS) | nuisances
     base = worlds["baseline"]
     assert base == World(name="baseline")
