@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -295,7 +295,9 @@ def _kept_cell(cell: KeptCell, stale: Mapping[str, str], differ: Mapping[str, st
     return KeptCell(of=cell.of, unit=cell.unit, tallies=held)
 
 
-def left_of(campaign: Campaign, jobs: Sequence[Job]) -> list[tuple[Job, tuple[str, ...]]]:
+def left_of(
+    campaign: Campaign, jobs: Sequence[Job], claims: Collection[str] = tuple(TESTS)
+) -> list[tuple[Job, tuple[str, ...]]]:
     """Return the batches that are not tallied yet, each with the claims that lack it.
 
     Parameters
@@ -304,6 +306,8 @@ def left_of(campaign: Campaign, jobs: Sequence[Job]) -> list[tuple[Job, tuple[st
         What was found so far.
     jobs : sequence of Job
         What is asked for; the batches of a cell in their order.
+    claims : collection of str
+        Those that are tried.
     """
     short = min((job.days for job in jobs), default=0)
     asked: dict[str, tuple[str, ...]] = {}
@@ -316,7 +320,8 @@ def left_of(campaign: Campaign, jobs: Sequence[Job]) -> list[tuple[Job, tuple[st
         lack = tuple(
             claim
             for claim in asked[job.cell]
-            if any(
+            if claim in claims
+            and any(
                 done.get(name, Tally()).batches <= job.batch for name in tallied_names(job, claim)
             )
         )
@@ -333,6 +338,7 @@ def run_campaign(
     kept: Path,
     executor: Executor = serially,
     seconds: float | None = None,
+    claims: Collection[str] = tuple(TESTS),
     progress: Progress = lambda _done, _total: None,
 ) -> Campaign:
     """Run what is not tallied yet, and return the campaign; the file is written on the way.
@@ -351,10 +357,12 @@ def run_campaign(
         Where the batches run; what they give does not depend on it.
     seconds : float, optional
         After which no further batch is waited for.
+    claims : collection of str
+        Those that are tried: of the others nothing is computed, and what is tallied stands.
     progress : callable
         Told after every batch.
     """
-    left = left_of(campaign, jobs)
+    left = left_of(campaign, jobs, claims)
     done = len(jobs) - len(left)
     progress(done, len(jobs))
     begun = time.monotonic()

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.config.yaml import read_yaml
+from liqbt.config.yaml import nearest, read_yaml
+from liqbt.errors import ConfigError
 from liqbt.registry.ledger import run_identity
 from liqbt.study.pinned import Numbers, code_stamp, pinned_differences, pinned_digests
 from liqbt.study.progress import Stage, silent
@@ -37,6 +38,7 @@ def validate(
     *,
     worlds_from: Path = WORLDS,
     worlds: Sequence[str] = WORLDS_TRIED,
+    claims: Sequence[str] = tuple(TESTS),
     replications: int = 1000,
     powered: int | None = None,
     days: Sequence[int] = LENGTHS,
@@ -60,6 +62,8 @@ def validate(
         Folder of the worlds' files; those that ship with liqbt.
     worlds : sequence of str
         Worlds, and claims to be made true.
+    claims : sequence of str
+        Those that are tried now; what is tallied of the others stands.
     replications, powered : int
         Markets of each nuisance world, and of each strength of a planted mechanism (see
         `campaign_jobs`).
@@ -86,11 +90,16 @@ def validate(
     Raises
     ------
     ConfigError
-        If a world is unknown, its file is wrong, nothing is asked for, or what is kept is of
-        another root seed.
+        If a world or a claim is unknown, its file is wrong, nothing is asked for, or what is kept
+        is of another root seed.
     DataError
         If what is kept cannot be read.
     """
+    for claim in claims:
+        if claim not in TESTS:
+            raise ConfigError(
+                f"validate: no claim that is tried is called '{claim}'; {nearest(claim, TESTS)}"
+            )
     jobs = campaign_jobs(replications, worlds, days=days, powered=powered)
     levels = absent("no real data was asked for, so that they were not tried")
     if data is not None:
@@ -105,6 +114,7 @@ def validate(
         kept=out / CAMPAIGN,
         executor=executor or in_processes(processes),
         seconds=None if minutes is None else 60.0 * minutes,
+        claims=claims,
         progress=partial(stage, "replicate"),
     )
     return write_document(out, campaign, levels)
