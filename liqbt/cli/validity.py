@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, say
+from liqbt.cli.formatting import FILE, examples, executor_options, json_option, progress, say
 from liqbt.errors import ConfigError
 
 
-@click.command(epilog=examples("liqbt validate --pinned", "liqbt validate --processes 2"))
+@click.command(epilog=examples("liqbt validate --pinned", "liqbt validate --executor processes:2"))
 @click.option(
     "--replications", type=click.IntRange(min=1), default=1000, show_default=True,
     help="Markets of each world where nothing is planted; three tenths of longer ones, and of "
@@ -30,7 +30,7 @@ from liqbt.errors import ConfigError
 @click.option(
     "--days", default="120,365", show_default=True, help="Lengths of the markets, with commas."
 )
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
+@executor_options("serial")
 @click.option(
     "--minutes", type=click.FloatRange(min=0.0, min_open=True),
     help="Stop after so long; the same command goes on from there.",

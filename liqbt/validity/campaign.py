@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.study.executors import Executor, serially
 from liqbt.study.pinned import (
     Numbers,
     code_stamp,
@@ -35,22 +34,6 @@ CAMPAIGN: Final = "campaign.json"
 _FORMAT: Final = "tallies of a validity campaign, 1"
 _EVERY: Final = 8
 """Batches after which the file is written."""
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Executor(Protocol):
-    """Maps work over jobs, in their order, as they end; closed early it drops what is left.
-
-    A cluster's is one line, such as `lambda work, jobs: (f.result() for f in client.map(work,
-    jobs))` of a Dask client.
-    """
-
-    def __call__(self, work: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
-        """Yield what each job gives."""
-        ...
-
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with how many batches are done, and of how many."""
@@ -103,30 +86,6 @@ class Campaign:
     def statistics(self) -> Numbers:
         """The pinned numbers of all batches, statistic by statistic."""
         return joined_numbers([(one["batch"], one["numbers"]) for one in self.pinned])
-
-
-def serially(work: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
-    """Map in this process."""
-    yield from map(work, jobs)
-
-
-def in_processes(n: int) -> Executor:
-    """Return an executor of `n` local processes; this one alone for 1."""
-
-    def mapped(work: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
-        pool = ProcessPoolExecutor(n)
-        try:
-            waiting: deque[Future[R]] = deque()
-            for job in jobs:  # few at a time: whoever stops early waits for few
-                waiting.append(pool.submit(work, job))
-                if len(waiting) > 2 * n:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    return mapped if n > 1 else serially
 
 
 def read_campaign(path: Path, root: int) -> Campaign:

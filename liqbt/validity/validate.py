@@ -11,6 +11,7 @@ from typing import Any, Final
 from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError
 from liqbt.registry.ledger import run_identity
+from liqbt.study.executors import Executor, serially
 from liqbt.study.pinned import Numbers, code_stamp, pinned_differences, pinned_digests
 from liqbt.study.progress import Stage, silent
 from liqbt.study.trials import LENGTHS, TESTS
@@ -19,8 +20,6 @@ from liqbt.study.worlds import WORLDS
 from liqbt.validity.campaign import (
     CAMPAIGN,
     Campaign,
-    Executor,
-    in_processes,
     read_campaign,
     run_campaign,
     still_true,
@@ -42,8 +41,7 @@ def validate(
     replications: int = 1000,
     powered: int | None = None,
     days: Sequence[int] = LENGTHS,
-    processes: int = 1,
-    executor: Executor | None = None,
+    executor: Executor = serially,
     minutes: float | None = None,
     seed: int = 0,
     data: Path | None = None,
@@ -69,10 +67,8 @@ def validate(
         `campaign_jobs`).
     days : sequence of int
         Lengths of the markets.
-    processes : int
-        How many work at once; the document does not depend on it.
-    executor : callable, optional
-        Where the batches run, in the place of local processes.
+    executor : callable
+        Where the batches run; the document does not depend on it.
     minutes : float, optional
         After which it stops by itself: the document is that of what is finished.
     seed : int
@@ -112,7 +108,7 @@ def validate(
         jobs,
         worlds=worlds_from,
         kept=out / CAMPAIGN,
-        executor=executor or in_processes(processes),
+        executor=executor,
         seconds=None if minutes is None else 60.0 * minutes,
         claims=claims,
         progress=partial(stage, "replicate"),
