@@ -1,7 +1,7 @@
 # Everything a fresh machine needs: Python 3.11+ and make.
 #   make demo    set up, run the main job on the embedded simulated market, end with a report
 #   make test    set up, run every test (those that need real data skip where LIQBT_DATA is absent)
-#   make check   format, lint, types, layers, docs
+#   make check   format, lint, types, layers, and what the decisions show
 #   make gate    run the experiments and hold their scores against results/baselines/
 #   make baselines REASON='...'   accept today's scores as the baselines, saying why
 #   make bench   speed, as ratios to a reference in the same process
@@ -18,7 +18,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test quick check bench lock clean setup gate baselines soak
+.PHONY: demo test quick check lint types layers docs bench lock clean setup gate baselines soak
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -39,12 +39,22 @@ test: $(READY)
 quick: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+# two at a time; what liqbt's own docstrings show is run by `make test`
 check: $(READY)
+	@$(MAKE) --no-print-directory -j 2 types docs layers lint
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(READY)
 	$(BIN)/mypy
+
+layers: $(READY)
 	$(BIN)/lint-imports --config .importlinter.toml
-	$(BIN)/python -m pytest -q -p no:randomly --doctest-modules --doctest-glob='*.md' liqbt research/decisions
+
+docs: $(READY)
+	$(BIN)/python -m pytest -q -p no:randomly --doctest-glob='*.md' research/decisions
 
 REAL := btc-2025-12 eth-2025-12 hyperliquid-2025 panel-2025-12
 
