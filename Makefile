@@ -18,7 +18,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test quick check lint types layers docs bench lock clean setup gate baselines soak
+.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -33,11 +33,15 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/liqbt demo
 
-test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+# each worker would compile every kernel that it needs: two processes share them out
+compiled: $(READY)
+	@$(BIN)/python -m liqbt.study.compiling
 
-quick: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+test: compiled
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+quick: compiled
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # two at a time; what liqbt's own docstrings show is run by `make test`
 check: $(READY)
@@ -58,7 +62,7 @@ docs: $(READY)
 
 REAL := btc-2025-12 eth-2025-12 hyperliquid-2025 panel-2025-12
 
-gate: $(READY)
+gate: compiled
 	$(BIN)/liqbt check experiments/demo.yaml --baseline results/baselines/demo.json
 	@if [ -d "$${LIQBT_DATA:-../shared/data}" ]; then printf '%s\n' $(REAL) | xargs -P 2 -I NAME \
 	    $(BIN)/liqbt check experiments/NAME.yaml --baseline results/baselines/NAME.json; \

@@ -62,22 +62,26 @@ def name_folder() -> None:
     with suppress(OSError):  # sharing and pruning are no needs; numba says where it cannot write
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
+        prune(folder.parent, _PREFIX)
         share(folder)
-        prune(folder.parent)
 
 
 def share(folder: Path, package: Path = _PACKAGE) -> None:
-    """Let every copy of the same programs use the same compiled kernels, wherever it lies.
+    """Let whatever has the same kernels use the same compiled ones, wherever it lies.
 
-    numba keeps what it compiles by the path of a kernel's file, in a folder with a name of its own;
-    here that is a link to one with the kernel's path in the package. (Should numba name folders
-    otherwise some day, copies compile for themselves.)
+    numba keeps what it compiles in a folder for every folder of sources, named by its path; here
+    that is a link to one that is named by what is compiled there. So copies share, and what changes
+    elsewhere compiles nothing anew. (Should numba name folders otherwise some day, every state of
+    the package compiles for itself.)
     """
-    for place in {path.parent for path in kernel_sources(package)}:
-        shared = Path("shared", *place.relative_to(package.parent).parts)
+    for place in {path.parent for path in _kernels(package)}:
+        name = ".".join(place.relative_to(package.parent).parts)
+        shared = folder.parent / "kernels" / name / _digest(package, place)[:16]
+        shared.mkdir(parents=True, exist_ok=True)
+        os.utime(shared)
+        prune(shared.parent)
         link = folder / f"{place.name}_{hashlib.sha1(str(place).encode()).hexdigest()}"
         if not link.is_symlink() and not link.exists():
-            (folder / shared).mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):  # another process has made it meanwhile
                 link.symlink_to(shared)
 
@@ -90,40 +94,57 @@ def _base() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liqbt"
 
 
-def is_cold() -> bool:
-    """Return whether no kernel has been compiled yet, as far as can be known."""
-    value = os.environ.get(VARIABLE)
-    folder = kernel_folder() if _is_own(value) else Path(str(value))
-    return next(folder.rglob("*.nbi"), None) is None
+def is_cold(kernel: str = "") -> bool:
+    """Return whether no kernel, or not one whose name begins so, has been compiled yet.
+
+    A name is that of a kernel's file and its own: `engine.run`.
+    """
+    if "numba" not in sys.modules:
+        name_folder()
+    places = Path(os.environ.get(VARIABLE) or kernel_folder()).glob("*")
+    return not any(next(place.glob(f"{kernel}*.nbi"), None) for place in places)
 
 
 def kernel_folder(package: Path = _PACKAGE) -> Path:
     """Return the folder of what is compiled from a package's sources."""
+    return _base() / f"{_PREFIX}{_digest(package)[:16]}"
+
+
+def kernel_sources(package: Path = _PACKAGE, place: Path | None = None) -> list[Path]:
+    """Return the files that import numba, and those of the package that they import, sorted.
+
+    With a `place`, begin with the files of that folder.
+    """
+    waiting = [path for path in _kernels(package) if place in (None, path.parent)]
+    seen: set[Path] = set()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += _read(path, package)[1]
+    return sorted(seen)
+
+
+def _digest(package: Path, place: Path | None = None) -> str:
     digest = hashlib.sha256()
-    for path, tree in _kernel_trees(package).items():
+    for path in kernel_sources(package, place):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0")
-        digest.update(ast.dump(tree).encode() + b"\0")
-    return _base() / f"{_PREFIX}{digest.hexdigest()[:16]}"
-
-
-def kernel_sources(package: Path = _PACKAGE) -> list[Path]:
-    """Return the files that import numba, and those of the package that they import, sorted."""
-    return list(_kernel_trees(package))
+        digest.update(_read(path, package)[0].encode() + b"\0")
+    return digest.hexdigest()
 
 
 @cache
-def _kernel_trees(package: Path) -> dict[Path, ast.Module]:
-    """Return what kernels are compiled from, without comments, docstrings and places."""
-    waiting = [path for path in package.rglob("*.py") if _NUMBA.search(path.read_bytes())]
-    trees: dict[Path, ast.Module] = {}
-    while waiting:
-        path = waiting.pop()
-        if path not in trees:
-            tree = ast.parse(path.read_bytes())
-            for node in _statements(tree):
-                waiting += _imported(node, path, package)
-            trees[path] = tree
-    return dict(sorted(trees.items()))
+def _kernels(package: Path) -> list[Path]:
+    """Return the files that import numba."""
+    return [path for path in package.rglob("*.py") if _NUMBA.search(path.read_bytes())]
+
+
+@cache
+def _read(path: Path, package: Path) -> tuple[str, list[Path]]:
+    """Return a module's program, without comments, docstrings and places, and what it imports."""
+    tree = ast.parse(path.read_bytes())
+    imported = [found for node in _statements(tree) for found in _imported(node, path, package)]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -167,11 +188,11 @@ def _imported(node: ast.AST, path: Path, package: Path) -> Iterator[Path]:
             yield from (file for file in files if file.is_file())
 
 
-def prune(base: Path, kept: int = KEPT) -> None:
+def prune(base: Path, prefix: str = "", kept: int = KEPT) -> None:
     """Remove all but the last used folders of compiled kernels.
 
     A process that still runs on one of the removed compiles again what it has not loaded.
     """
-    folders = sorted(base.glob(f"{_PREFIX}*"), key=lambda folder: folder.stat().st_mtime)
+    folders = sorted(base.glob(f"{prefix}*"), key=lambda folder: folder.stat().st_mtime)
     for folder in folders[:-kept]:
         shutil.rmtree(folder, ignore_errors=True)

@@ -30,6 +30,9 @@ def copy(tmp_path) -> Path:
             'def halved(x):\n    """Return half."""\n    return x * HALF\n'
         ),
         "fold/rules.py": '"""Rules."""\nfrom ..units import ONE\nHALF = ONE / 2\n',
+        "tell/kernels.py": (
+            "from numba import njit\n\n@njit(cache=True)\ndef told(x):\n    return x + 1.0\n"
+        ),
         "units.py": "ONE = 1.0\n",
         "beside.py": "WORDS = 'no kernel reads them'\n",
     }.items():
@@ -50,13 +53,15 @@ def changed(package: Path, name: str, old: str, new: str) -> bool:
 
 
 def folder(package: Path) -> Path:
-    kernel_cache._kernel_trees.cache_clear()
+    kernel_cache._kernels.cache_clear()
+    kernel_cache._read.cache_clear()
     return kernel_folder(package)
 
 
 def test_what_kernels_import_counts_and_nothing_else(copy):
     found = [path.relative_to(copy).as_posix() for path in kernel_sources(copy)]
-    assert found == ["fold/kernels.py", "fold/rules.py", "units.py"]
+    assert found == ["fold/kernels.py", "fold/rules.py", "tell/kernels.py", "units.py"]
+    assert kernel_sources(copy, copy / "tell") == [copy / "tell" / "kernels.py"]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,7 @@ def test_the_last_used_folders_stay(tmp_path):
         (path / "kernel.nbi").write_text("")
         os.utime(path, (10_000 - age, 10_000 - age))
     (tmp_path / "code-1.json").write_text("{}")
-    prune(tmp_path)
+    prune(tmp_path, "numba-")
     assert {p.name for p in tmp_path.iterdir()} == {
         "code-1.json",
         *(f"numba-{age}" for age in range(KEPT)),
@@ -120,19 +125,21 @@ def test_copies_of_the_same_programs_compile_once_and_a_changed_constant_anew(co
     start = "from liqbt.kernel_cache import watch_for_numba\nwatch_for_numba()\n"
     (copy / "__init__.py").write_text(start)
     code = (
-        "from liqbt.fold.kernels import halved as k; import liqbt; from liqbt.kernel_cache import "
-        "is_cold; cold = is_cold(); print(k(3.0), cold, sum(k.stats.cache_hits.values()))"
+        "from liqbt.fold.kernels import halved as h; from liqbt.tell.kernels import told as t; "
+        "from liqbt.kernel_cache import is_cold as c; kept = not c('kernels.halved'); "
+        "print(h(3.0), t(3.0), kept, *(sum(k.stats.cache_hits.values()) for k in (h, t)))"
     )
     cache = tmp_path / "cache"
-    assert run(copy, cache, code).split() == ["1.5", "True", "0"]
+    assert run(copy, cache, code).split() == ["1.5", "4.0", "False", "0", "0"]
     moved = tmp_path / "elsewhere" / "liqbt"
     shutil.copytree(copy, moved, ignore=shutil.ignore_patterns("__pycache__"))
-    assert run(moved, cache, code).split() == ["1.5", "False", "1"]
+    assert run(moved, cache, code).split() == ["1.5", "4.0", "True", "1", "1"]
     rules = moved / "fold" / "rules.py"
     rules.write_text(rules.read_text().replace("/ 2", "/ 4"))
-    # a parent's folder is not a child's of other code
+    # a parent's folder is not a child's of other code; and what does not read the constant stays
     (parents,) = (cache / "liqbt").glob("numba-*")
-    assert run(moved, cache, code, NUMBA_CACHE_DIR=str(parents)).split() == ["0.75", "True", "0"]
+    found = run(moved, cache, code, NUMBA_CACHE_DIR=str(parents)).split()
+    assert found == ["0.75", "4.0", "False", "0", "1"]
     own = tmp_path / "own"  # and a user's is left alone
-    assert run(copy, cache, code, NUMBA_CACHE_DIR=str(own)).split() == ["1.5", "True", "0"]
+    assert run(copy, cache, code, NUMBA_CACHE_DIR=str(own)).split()[3:] == ["0", "0"]
     assert list(own.rglob("*.nbi"))
