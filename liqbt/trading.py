@@ -64,6 +64,8 @@ REPS: Final = 2000
 _FUNDED_NS: Final = 8 * HOUR_NS
 _YEAR_DAYS: Final = 365
 
+Finished: TypeAlias = "Run | FilePath | str | Any"
+"""A run, its folder, or what holds it as `run`: the facade's `Result`."""
 Funding: TypeAlias = "float | pd.Series[float] | Mapping[str, pd.Series[float]] | None"
 
 
@@ -104,7 +106,7 @@ class Signals:
 
 
 def signals(
-    run: Run | FilePath | str,
+    run: Finished,
     strategy: str = "cluster_target",
     *,
     estimator: str | None = None,
@@ -114,7 +116,7 @@ def signals(
 
     Parameters
     ----------
-    run : Run, Path or str
+    run : Result, Run, Path or str
         A finished run, or its folder.
     strategy : str
         `cluster_target`: to the densest cluster within reach, out as far on the other side.
@@ -135,7 +137,7 @@ def signals(
     """
     if strategy not in STRATEGIES:
         raise ConfigError(f"no strategy {strategy!r}; {nearest(strategy, STRATEGIES)}")
-    run = load_run(FilePath(run)) if isinstance(run, FilePath | str) else run
+    run = _opened(run)
     root = int(run.manifest.get("seed", 0)) if seed is None else seed
     columns: dict[tuple[str, str, str], tuple[Path, list[Trade]]] = {}
     scored = run.outcomes(estimator)
@@ -151,6 +153,13 @@ def signals(
             for name in Signals.__slots__
         }
     )
+
+
+def _opened(run: Finished) -> Run:
+    if isinstance(run, FilePath | str):
+        return load_run(FilePath(run))
+    found: Run = getattr(run, "run", run)
+    return found
 
 
 def _columns(
@@ -235,7 +244,7 @@ def _frame(path: Path, found: list[Trade], index: pd.DatetimeIndex) -> pd.DataFr
 
 
 def portfolio(
-    run: Run | FilePath | str,
+    run: Finished,
     strategy: str = "cluster_target",
     *,
     estimator: str | None = None,
@@ -269,7 +278,7 @@ def portfolio(
         If the run is too short, or a funding rate is not finite.
     """
     vbt = _vectorbt()
-    run = load_run(FilePath(run)) if isinstance(run, FilePath | str) else run
+    run = _opened(run)
     made = signals(run, strategy, estimator=estimator, seed=seed)
     options: dict[str, Any] = {
         **made.arguments(),

@@ -92,6 +92,36 @@ def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) ->
 
 
 @click.command(
+    epilog=examples("liqbt explain results/demo/<run_id> --at 2025-03-04T13:00Z --price 94100")
+)
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@click.option("--at", required=True, help="The last forecast issued at or before this time (UTC).")
+@click.option("--price", required=True, type=float, help="In the cluster, or near it.")
+@click.option("--symbol", help="One market; the first by default.")
+@click.option("--estimator", help="Whose map; the first one's by default.")
+@json_option
+def explain(
+    run_folder: Path,
+    at: str,
+    price: float,
+    symbol: str | None,
+    estimator: str | None,
+    as_json: bool,
+) -> None:
+    """Say what the cluster at a price is made of, and since when, in a finished RUN."""
+    from liqbt.config.fields import instant_ns
+    from liqbt.study.explain import explain as explained
+    from liqbt.study.store import load_run
+
+    try:
+        moment = instant_ns(at)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+    found = explained(load_run(run_folder), moment, price, symbol=symbol, estimator=estimator)
+    say(found.value(), as_json, found.text)
+
+
+@click.command(
     epilog=examples(
         "liqbt check results/demo/<run_id> --baseline results/baselines/demo.json",
         "liqbt check mine.yaml --baseline mine.json --update --reason 'first accepted figures'",
