@@ -75,7 +75,7 @@ def load(folder: Path | str) -> Result:
     --------
     >>> load("nowhere")
     Traceback (most recent call last):
-    liqbt.errors.DataError: nowhere has no manifest.json: not a run's folder, or an unfinished run
+    liqbt.errors.DataError: nowhere/manifest.json: missing; is nowhere the folder of a run?
     """
     return Result(load_run(Path(folder)))
 
@@ -92,7 +92,7 @@ def line(
     symbol : str, optional
         One market.
     at : optional
-        The last forecast issued by then is taken: a timestamp, or text with a zone.
+        The last forecast issued by then is taken: a timestamp with a zone, or text (UTC).
     """
     from liqbt.report.line import line as written
 
@@ -115,7 +115,7 @@ def _opened(run: Result | Run | Path | str) -> Run:
 
 
 def _instant(at: Any) -> int:
-    """Return a timestamp, or text with a zone, as ns."""
+    """Return a timestamp with a zone, or text, which is UTC where it names none, as ns."""
     try:
         if isinstance(at, str):
             return instant_ns(at)
@@ -273,7 +273,7 @@ class Result:
         Parameters
         ----------
         at : timestamp or str
-            With a zone.
+            With a zone; text without one is UTC.
         price : float
             In the cluster, or near it.
         symbol, estimator : str, optional

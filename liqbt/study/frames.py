@@ -29,8 +29,8 @@ def utc(ns: npt.ArrayLike) -> pd.DatetimeIndex:
 
     Examples
     --------
-    >>> utc([0, -1])
-    DatetimeIndex(['1970-01-01 00:00:00+00:00', 'NaT'], dtype='datetime64[ns, UTC]', freq=None)
+    >>> [str(each) for each in utc([0, -1])]
+    ['1970-01-01 00:00:00+00:00', 'NaT']
     """
     values = np.asarray(ns, np.int64)
     stamps = np.where(values < 0, np.iinfo(np.int64).min, values).astype("datetime64[ns]")
