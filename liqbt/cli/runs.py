@@ -72,6 +72,22 @@ def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
     say({"report": str(path)}, as_json, f"report: {path}")
 
 
+@click.command(epilog=examples("liqbt card results/demo/<run_id> --out cards/demo"))
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@click.option("--out", type=FILE, help="Folder for card.html and card.json; none by default.")
+@json_option
+def card(run_folder: Path, out: Path | None, as_json: bool) -> None:
+    """Print a finished RUN on one page: claims, effects, what could be seen, how to repeat it."""
+    from liqbt.report.pages.card import card_text, card_value, write_card
+    from liqbt.study.store import load_run
+
+    finished = load_run(run_folder)
+    text = card_text(finished)
+    if out is not None:
+        text += f"\n\npage: {write_card(finished, out)}"
+    say(card_value(finished), as_json, text)
+
+
 @click.command(epilog=examples("liqbt line results/demo/<run_id> --at 2026-01-31T12:00Z"))
 @click.argument("run_folder", metavar="RUN", type=FILE)
 @click.option("--at", help="The last forecast issued at or before this time (UTC).")

@@ -153,6 +153,25 @@ def test_liqbt_explain(folder):
         assert said in f"{done.output}{done.exception}"
 
 
+def test_the_card_names_every_claim_and_the_runs_identity(folder, tmp_path):
+    run = load_run(folder)
+    asked = ["card", str(folder), "--out", str(tmp_path / "card")]
+    done = CliRunner().invoke(cli, asked, catch_exceptions=False)
+    page = (tmp_path / "card" / "card.html").read_text()
+    assert "<b>&" not in page
+    for text in (done.output, page):
+        for verdict in run.verdicts:
+            assert f"{verdict.claim}" in text
+            assert verdict.word.value in text
+        for part in (run.run_id, run.manifest["hashes"]["code"], "liqbt run btc-2025-12.yaml"):
+            assert part in text
+        assert "not registered" in text
+    value = json.loads((tmp_path / "card" / "card.json").read_text())
+    printed = CliRunner().invoke(cli, ["card", str(folder), "--json"], catch_exceptions=False)
+    assert json.loads(printed.output) == value
+    assert len(value["verdicts"]["rows"]) == len(run.verdicts)
+
+
 def test_times_need_a_zone(folder):
     shown = liqbt.load(folder)
     for at in ("soon", pd.Timestamp("2025-10-20"), 7):
