@@ -9,13 +9,12 @@ The public names are below; everything is imported when it is first used.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import os
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from liqbt.kernel_cache import watch_for_numba
 
 if TYPE_CHECKING:
     from liqbt.api import Result as Result
@@ -128,21 +127,4 @@ class _Room(ModuleType):
 sys.modules[__name__].__class__ = _Facade
 
 
-def _key_kernel_cache() -> None:
-    """Point numba's cache at a folder keyed by the package's sources.
-
-    numba looks at a kernel's own file only, and keeps a stale answer when a helper or a constant in
-    another file changes. Whoever has set `NUMBA_CACHE_DIR`, or imported numba before, is left
-    alone.
-    """
-    if "NUMBA_CACHE_DIR" in os.environ or "numba" in sys.modules:
-        return
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ["NUMBA_CACHE_DIR"] = str(base / "liqbt" / f"numba-{digest.hexdigest()[:16]}")
-
-
-_key_kernel_cache()
+watch_for_numba()

@@ -19,7 +19,7 @@ from liqbt.cli.formatting import examples
 from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
 from liqbt.cli.score import score
-from liqbt.cli.search import search
+from liqbt.cli.search import grid, search
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -57,6 +57,7 @@ for command in (
     audit,
     validate,
     search,
+    grid,
     bench,
 ):
     cli.add_command(command)

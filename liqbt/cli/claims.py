@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import (
+    FILE,
+    examples,
+    executor_options,
+    json_option,
+    progress,
+    results_option,
+    say,
+)
 
 
 @click.group()
@@ -86,19 +95,14 @@ def plane(
     metavar="ID",
     help="What is shown; by default what decides a claim. May be given several times.",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(min=0),
-    default=0,
-    help="That share the work; by default one for each processor.",
-)
+@executor_options("processes")
 @results_option
 @json_option
 def randomise(
     experiment: Path,
     histories: int,
     statistics: tuple[str, ...],
-    processes: int,
+    executor: Any,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -118,7 +122,7 @@ def randomise(
             results,
             histories=histories,
             statistics=statistics,
-            processes=processes,
+            executor=executor,
             stage=stage,
         )
     say(json_value([asdict(row) for row in rows]), as_json, describe_randomised(rows))

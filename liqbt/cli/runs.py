@@ -25,10 +25,13 @@ def run(experiment: Path, results: Path, as_json: bool) -> None:
 
 def _finished(experiment: Path, results: Path) -> Any:
     """Return the finished run of an experiment, with its report."""
+    from liqbt.kernel_cache import is_cold
     from liqbt.report.pages.run import write_report
     from liqbt.study.run import run_experiment
 
     with progress() as stage:
+        if is_cold():
+            stage("compiling the kernels, once: half a minute to two", 0, 0)
         return run_experiment(experiment, results, finish=write_report, stage=stage)
 
 

@@ -16,6 +16,7 @@ from liqbt.registry.ledger import canonical_json
 from liqbt.simulate.market import simulate
 from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.world import World
+from liqbt.study.compiling import compiled_meanwhile
 from liqbt.study.ground_truth import write_truth
 from liqbt.study.identity import APART, INGEST, SIMULATION, TAPES, code_digest
 from liqbt.study.ingest import ingest_one
@@ -137,7 +138,8 @@ def open_events(
         log = EventLog.open_or_create(cache / "logs" / key)
         if not log.commits():
             stage("simulate", 0, 1)
-            simulate_world(world_path, seed=data.seed, log_dir=log.path)
+            with compiled_meanwhile():
+                simulate_world(world_path, seed=data.seed, log_dir=log.path)
             stage("simulate", 1, 1)
         planted = _planted(world, data.seed)
         return Origin(log=log, sources=_sources(log), planted=planted, world=world)

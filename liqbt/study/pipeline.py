@@ -73,7 +73,8 @@ class Study:
     evaluations : mapping of str to Evaluation
         By estimator: the first is the one that others are compared with.
     twins : mapping of str to Twin
-        By estimator: what its price-only twin issued; of published levels there is none.
+        By estimator: what its price-only twin issued; of published levels, and where no statistic
+        needs them, there is none.
     shared : dict
         What estimators of the same tapes share: prices, and maps beside.
     """
@@ -112,7 +113,8 @@ def study(
         Puts other forecasts in the place of those that were issued: an oracle, which proves that
         the score can see what there is.
     statistics : sequence of Statistic
-        What is scored.
+        What is scored; the price-only twins and the structural maps are made where any of them
+        needs these.
     stage : callable
         Progress.
 
@@ -126,7 +128,8 @@ def study(
         name: {symbol: each[name] for symbol, each in issued.items()}
         for name in experiment.estimators
     }
-    twins = price_only_twins(experiment, tapes, stage)
+    read = {need for one in statistics for need in one.needs}
+    twins = price_only_twins(experiment, tapes, stage) if "twin" in read else {}
     stage("score", 0, 2)
     shared: dict[Any, Any] = {}
     evidence = {  # of all, before any is scored: one that issued nothing is found at once
@@ -134,11 +137,12 @@ def study(
             experiment,
             tapes,
             mine,
-            twins[name].forecasts,
+            twins[name].forecasts if name in twins else None,
             since=since,
             instead=instead,
             name=name,
             shared=shared,
+            structures="structures" in read,
         )
         for name, mine in forecasts.items()
     }
@@ -218,6 +222,7 @@ def observed(
     slicer: Slicer = copied,
     name: str = "",
     shared: dict[Any, Any] | None = None,
+    structures: bool = True,
 ) -> Evidence:
     """Return what is observed of one estimator's forecasts, and of the maps beside them.
 
@@ -236,6 +241,8 @@ def observed(
     shared : dict, optional
         What other estimators of the same tapes have made already: prices, maps beside, and fits
         of the placebo model.
+    structures : bool
+        Whether the structural maps stand beside.
     """
     made = {} if shared is None else shared
     beside = twins or {}
@@ -249,7 +256,10 @@ def observed(
     if name:
         _require_issued(experiment, name, markets, forecasts, tapes)
     # at the landmarks of what is scored: those of everything may lie at other hours
-    markets = [with_competing_maps(experiment, m, tapes[m.symbol], slicer, made) for m in markets]
+    if structures:
+        markets = [
+            with_competing_maps(experiment, m, tapes[m.symbol], slicer, made) for m in markets
+        ]
     if instead is not None:
         markets = [replace(m, forecasts=instead(m.forecasts, m)) for m in markets]
     return Evidence(
