@@ -17,6 +17,11 @@ from typing import TYPE_CHECKING, Any
 from liqbt.kernel_cache import watch_for_numba
 
 if TYPE_CHECKING:
+    from liqbt.api import Result as Result
+    from liqbt.api import check as check
+    from liqbt.api import line as line
+    from liqbt.api import load as load
+    from liqbt.api import run as run
     from liqbt.audit.lookahead import lookahead as lookahead
     from liqbt.errors import LiqbtError as LiqbtError
     from liqbt.quality.leaks import LeakProfile as LeakProfile
@@ -44,15 +49,20 @@ _HOME = {
     "Kind": "types",
     "LeakProfile": "quality.leaks",
     "LiqbtError": "errors",
+    "Result": "api",
     "Run": "study.store",
     "Score": "types",
     "World": "simulate.world",
+    "check": "api",
     "ingest_files": "study.ingest",
     "leak_profile": "quality.leaks",
+    "line": "api",
+    "load": "api",
     "load_experiment": "study.schema",
     "load_run": "study.store",
     "lookahead": "audit.lookahead",
     "open_log": "study.events",
+    "run": "api",
     "run_experiment": "study.run",
     "simulate": "simulate.market",
 }
@@ -65,15 +75,20 @@ __all__ = [
     "Kind",
     "LeakProfile",
     "LiqbtError",
+    "Result",
     "Run",
     "Score",
     "World",
+    "check",
     "ingest_files",
     "leak_profile",
+    "line",
+    "load",
     "load_experiment",
     "load_run",
     "lookahead",
     "open_log",
+    "run",
     "run_experiment",
     "simulate",
 ]

@@ -58,12 +58,16 @@ def plane(
     from liqbt.study.accuracy import experiment_plane
 
     try:
-        asked = None if horizons is None else tuple(duration_ns(h) for h in horizons.split(","))
+        asked = None if horizons is None else {duration_ns(h) for h in horizons.split(",")}
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--horizons") from None
     with progress() as stage:
         run, found = experiment_plane(
-            experiment, results, horizons_ns=asked, finish=write_report, stage=stage
+            experiment,
+            results,
+            horizons_ns=None if asked is None else tuple(sorted(asked)),
+            finish=write_report,
+            stage=stage,
         )
     value = {"experiment": run.manifest["experiment"], "run_id": run.run_id, **plane_value(found)}
     page = write_plane_page(value, out or run.path / "plane")

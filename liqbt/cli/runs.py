@@ -75,6 +75,22 @@ def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
     say({"report": str(path)}, as_json, f"report: {path}")
 
 
+@click.command(epilog=examples("liqbt card results/demo/<run_id> --out cards/demo"))
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@click.option("--out", type=FILE, help="Folder for card.html and card.json; none by default.")
+@json_option
+def card(run_folder: Path, out: Path | None, as_json: bool) -> None:
+    """Print a finished RUN on one page: claims, effects, what could be seen, how to repeat it."""
+    from liqbt.report.pages.card import card_text, card_value, write_card
+    from liqbt.study.store import load_run
+
+    finished = load_run(run_folder)
+    text = card_text(finished)
+    if out is not None:
+        text += f"\n\npage: {write_card(finished, out)}"
+    say(card_value(finished), as_json, text)
+
+
 @click.command(epilog=examples("liqbt line results/demo/<run_id> --at 2026-01-31T12:00Z"))
 @click.argument("run_folder", metavar="RUN", type=FILE)
 @click.option("--at", help="The last forecast issued at or before this time (UTC).")
@@ -92,6 +108,36 @@ def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) ->
         raise click.BadParameter(str(error), param_hint="--at") from None
     text = report_line(load_run(run_folder), symbol=symbol, at=moment)
     say({"lines": text.splitlines()}, as_json, text)
+
+
+@click.command(
+    epilog=examples("liqbt explain results/demo/<run_id> --at 2025-03-04T13:00Z --price 94100")
+)
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@click.option("--at", required=True, help="The last forecast issued at or before this time (UTC).")
+@click.option("--price", required=True, type=float, help="In the cluster, or near it.")
+@click.option("--symbol", help="One market; the first by default.")
+@click.option("--estimator", help="Whose map; the first one's by default.")
+@json_option
+def explain(
+    run_folder: Path,
+    at: str,
+    price: float,
+    symbol: str | None,
+    estimator: str | None,
+    as_json: bool,
+) -> None:
+    """Say what the cluster at a price is made of, and since when, in a finished RUN."""
+    from liqbt.config.fields import instant_ns
+    from liqbt.study.explain import explain as explained
+    from liqbt.study.store import load_run
+
+    try:
+        moment = instant_ns(at)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+    found = explained(load_run(run_folder), moment, price, symbol=symbol, estimator=estimator)
+    say(found.value(), as_json, found.text)
 
 
 @click.command(

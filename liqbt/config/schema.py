@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -111,10 +112,19 @@ class HoldoutConfig(Frozen):
         return self
 
 
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Return each value once, the smallest first: in which order they are named says nothing."""
+    return tuple(sorted(set(values)))
+
+
 class EvaluationOptions(Frozen):
     """How forecasts are scored; defaults are METHOD's."""
 
-    horizons: tuple[Duration, ...] = (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
+    horizons: Annotated[tuple[Duration, ...], AfterValidator(_rising)] = (
+        4 * HOUR_NS,
+        24 * HOUR_NS,
+        7 * DAY_NS,
+    )
     latency: Duration = MINUTE_NS
     distance_floor: Annotated[float, Field(ge=0)] = DISTANCE_BANDS[0]
     distance_ceiling: Positive = DISTANCE_BANDS[-1]

@@ -35,7 +35,7 @@ from liqbt.study.estimators import (
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
-from liqbt.study.trust import believed
+from liqbt.study.trust import believed, sampled_as, sigma_rule
 from liqbt.tape.positions import price_only_tape
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
@@ -254,7 +254,7 @@ def observed(
     ]
     markets, training = split_markets(markets, since)
     if name:
-        _require_issued(experiment, name, markets, forecasts)
+        _require_issued(experiment, name, markets, forecasts, tapes)
     # at the landmarks of what is scored: those of everything may lie at other hours
     if structures:
         markets = [
@@ -277,6 +277,7 @@ def _require_issued(
     name: str,
     markets: Sequence[MarketInput],
     forecasts: Mapping[str, Sequence[Forecast]],
+    tapes: Mapping[str, Tape],
 ) -> None:
     """Refuse an estimator that issued nothing that can be scored: it is its fault alone."""
     for market in markets:
@@ -288,10 +289,24 @@ def _require_issued(
                 if n
                 else "it issued none; does it wait for events that the market lacks?"
             )
+            why = _too_fine(experiment, name, market.symbol, tapes[market.symbol]) or why
             raise DataError(
                 f"{experiment.name}: estimator '{name}' has no forecast of {market.symbol} to "
                 f"evaluate: {why}"
             )
+
+
+def _too_fine(experiment: Experiment, name: str, symbol: str, tape: Tape) -> str:
+    """Return that σ is sampled more finely than prices come, where it is; "" where it is not."""
+    asked = sigma_rule(experiment, symbol, name, tape).sigma_sampling
+    kind = experiment.symbols[symbol].price_kind
+    fits = sampled_as(tape, kind, symbol)
+    if asked >= fits:
+        return ""
+    return (
+        f"σ is sampled every {format_duration(asked)}, and its {kind.name.lower()} events come "
+        f"less often; set 'estimators.{name}.params.sigma_sampling' to {format_duration(fits)}"
+    )
 
 
 def issue(
