@@ -158,6 +158,24 @@ def verify(log_dir: Path, as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
+@log.command(epilog=examples("liqbt log withdraw mylog liq.csv --reason 'sides turned around'"))
+@click.argument("log_dir", metavar="DIR", type=FILE)
+@click.argument("file", metavar="FILE")
+@click.option("--reason", required=True, help="Why; it stands in the log for good.")
+@json_option
+def withdraw(log_dir: Path, file: str, reason: str, as_json: bool) -> None:
+    """Take back what was read of FILE into the event log in DIR.
+
+    Nothing is deleted: a commit says that the file's events do not count from now on. Logs, tapes
+    and runs made after it have other identities.
+    """
+    from liqbt.study.ingest import withdraw_file
+
+    done = withdraw_file(log_dir, Path(file).name, reason)
+    text = f"{done['file']}: {done['events']:,} events taken back (commit {done['commit']})"
+    say(done, as_json, text)
+
+
 @log.command(epilog=examples("liqbt log quality mylog", "liqbt log quality mylog --out quality"))
 @click.argument("log_dir", metavar="DIR", type=FILE)
 @click.option("--out", type=FILE, help="Folder for quality.html and quality.json.")

@@ -29,6 +29,10 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
     and `ask`, where they are other ones.
 `id`
     The column with the venue's own number of each row, rising with time.
+`revisions`
+    What becomes of a second value of one instant: `refuse` (default), or `last_known`: what was
+    known later stands from when it was known, so that the rows need a receive time or latencies of
+    their own.
 `where`
     Which rows count: column to a value, or to a list of values.
 `units`

@@ -336,6 +336,7 @@ class ColumnMap(Timed, Shared):
     units: dict[Text, Annotated[float, PlainValidator(_scale)]] = {}
     constants: dict[Text, Constant] = {}
     join: Join | None = None
+    revisions: Literal["refuse", "last_known"] = "refuse"
     derive: dict[Text, Arithmetic] = {}
     emit: Annotated[tuple[Emit, ...], Field(min_length=1)]
     _sha256: str = PrivateAttr(default="")

@@ -30,8 +30,9 @@ from liqbt.ingest.colmap import (
 from liqbt.ingest.expressions import Expression, evaluate
 from liqbt.ingest.faults import Faults
 from liqbt.ingest.files import RawTable, read_columns
-from liqbt.log.schema import row_faults
-from liqbt.log.tables import event_table
+from liqbt.log.one_value import ONE_VALUE, Revisions, replaced_at_once, standing_rows
+from liqbt.log.schema import row_faults, table_columns
+from liqbt.log.tables import ordered_table
 from liqbt.types import PAYLOAD, FloatArray, IntArray, Kind, Mask, Side
 
 _SIDES = {
@@ -182,8 +183,34 @@ def event_rows(
     )
 
 
-def join_tables(parts: Sequence[EventRows], good: Mask) -> dict[Kind, pa.Table]:
-    """Return one event table a kind from the good rows of all parts."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Joined:
+    """The events of one kind that a file gives.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        In canonical order.
+    rows : ndarray of int64, shape (n,)
+        The file's row of each event, from 1.
+    repeated, revised : int
+        Rows that said nothing new, and rows that the next one in the file replaced.
+    """
+
+    table: pa.Table
+    rows: IntArray
+    repeated: int = 0
+    revised: int = 0
+
+
+def join_tables(
+    parts: Sequence[EventRows], good: Mask, number: IntArray, revisions: Revisions
+) -> dict[Kind, Joined]:
+    """Return one event table a kind from the good rows of all parts.
+
+    Of rows that say the same of one instant one is kept. With `revisions` `last_known` the last of
+    rows that arrived at one observed time stands: they are in order of arrival.
+    """
     tables = {}
     for kind in sorted({part.emit.kind for part in parts}):
         mine = [(p, np.flatnonzero(p.given & good)) for p in parts if p.emit.kind == kind]
@@ -195,10 +222,43 @@ def join_tables(parts: Sequence[EventRows], good: Mask) -> dict[Kind, pa.Table]:
         }
         columns["venue"] = _words([(p.venues, p.venue[rows]) for p, rows in mine])
         columns["symbol"] = _words([(p.symbols, p.symbol[rows]) for p, rows in mine])
-        table = event_table(kind, columns)
-        if table.num_rows:
-            tables[kind] = table
+        rows = number[np.concatenate([rows for _, rows in mine])]
+        found = _one_value(kind, columns, rows, revisions, all(p.emit.observed for p, _ in mine))
+        if found.table.num_rows:
+            tables[kind] = found
     return tables
+
+
+def _one_value(
+    kind: Kind, columns: dict[str, Any], rows: IntArray, revisions: Revisions, observed: bool
+) -> Joined:
+    """Return the table of one kind, each instant's value once."""
+    table, order = ordered_table(kind, columns)
+    if kind not in ONE_VALUE:
+        return Joined(table=table, rows=rows[order])
+    cells, _ = table_columns(table)
+    revised = np.zeros(len(order), dtype=bool)
+    if revisions == "last_known" and observed:
+        cells["arrival"] = order
+        revised = replaced_at_once(kind, cells)
+    stands = np.zeros(len(order), dtype=bool)
+    left = np.flatnonzero(~revised)
+    stands[left] = standing_rows(kind, {name: v[left] for name, v in cells.items()})[0]
+    if stands.all():
+        return Joined(table=table, rows=rows[order])
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[stands]] = True
+    left_columns = {
+        name: v.filter(pa.array(kept)) if isinstance(v, pa.ChunkedArray) else v[kept]
+        for name, v in columns.items()
+    }
+    table, order = ordered_table(kind, left_columns)
+    return Joined(
+        table=table,
+        rows=rows[kept][order],
+        repeated=int((~stands & ~revised).sum()),
+        revised=int(revised.sum()),
+    )
 
 
 def _payload(emit: Emit, numbers: dict[str, FloatArray], n: int) -> dict[str, npt.NDArray[Any]]:

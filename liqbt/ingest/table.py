@@ -20,6 +20,7 @@ from liqbt.ingest.faults import Faults, going_back
 from liqbt.ingest.files import MAX_BYTES, CsvShape, RawTable, read_columns, sha256_file
 from liqbt.ingest.rows import (
     EventRows,
+    Joined,
     Latency,
     event_rows,
     event_times,
@@ -29,6 +30,7 @@ from liqbt.ingest.rows import (
     passes,
     wanted_columns,
 )
+from liqbt.log.one_value import ONE_VALUE, Revisions
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.types import FloatArray, IntArray, Kind, Mask
 
@@ -149,11 +151,17 @@ class Ingested:
         columns that the map uses, as text.
     summary : Summary
         Counts and provenance.
+    rows : mapping of Kind to ndarray of int64
+        The file's row of each row of a table, for kinds with one value per instant.
+    revisions : str
+        What becomes of a second value of one instant, as the map says.
     """
 
     tables: Mapping[Kind, pa.Table]
     quarantined: pd.DataFrame
     summary: Summary
+    rows: Mapping[Kind, IntArray] = field(default_factory=dict)
+    revisions: Revisions = "refuse"
 
     @property
     def source(self) -> dict[str, Any]:
@@ -241,7 +249,8 @@ def ingest_rows(
     parts, matched = _convert(mapping, rows, second, faults)
     _refuse_above(path, rows.number, faults, rows.raw, max_bad, matched=matched)
     good = matched & ~faults.mask
-    tables = join_tables(parts, good)
+    joined = join_tables(parts, good, rows.number, mapping.revisions)
+    tables = {kind: found.table for kind, found in joined.items()}
     quarantined = _quarantined(rows.raw, rows.number, faults)
     summary = Summary(
         file=path.name,
@@ -259,10 +268,23 @@ def ingest_rows(
         events={k.name.lower(): t.num_rows for k, t in tables.items()},
         latency=tuple(sorted({x for p in parts for x in p.latencies(good)})),
         price_is={e.kind.name.lower(): e.price_is for e in mapping.emit if e.price_is},
-        notes=rows.notes,
+        notes={**rows.notes, **_said(joined)},
         reader=reader,
     )
-    return Ingested(tables=tables, quarantined=quarantined, summary=summary)
+    return Ingested(
+        tables=tables,
+        quarantined=quarantined,
+        summary=summary,
+        rows={kind: found.rows for kind, found in joined.items() if kind in ONE_VALUE},
+        revisions=mapping.revisions,
+    )
+
+
+def _said(joined: Mapping[Kind, Joined]) -> dict[str, int]:
+    """Return how many rows said nothing new, and how many were replaced as they came."""
+    repeated = {f"repeated_rows_{k.name.lower()}": j.repeated for k, j in joined.items()}
+    revised = {f"revised_rows_{k.name.lower()}": j.revised for k, j in joined.items()}
+    return {name: count for name, count in {**repeated, **revised}.items() if count}
 
 
 def _convert(

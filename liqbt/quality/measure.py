@@ -113,7 +113,7 @@ def plain(quality: LogQuality) -> dict[str, Any]:
 def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
     """Return by kind, venue and symbol how the latency is known."""
     found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for commit in log.commits():
+    for commit in log.standing():
         listed = commit.source.get("latency")
         for row in listed if isinstance(listed, list) else []:
             key = (str(row["kind"]), str(row["venue"]), str(row["symbol"]))
@@ -124,6 +124,6 @@ def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
 def _notes(log: EventLog) -> list[tuple[str, str, str]]:
     return [
         (str(commit.source.get("file", "")), str(name), str(text))
-        for commit in log.commits()
+        for commit in log.standing()
         for name, text in sorted(dict(commit.source.get("notes") or {}).items())
     ]

@@ -203,7 +203,7 @@ def _key(value: Mapping[str, Any]) -> str:
 
 
 def _sources(log: EventLog) -> tuple[Mapping[str, Any], ...]:
-    return tuple(dict(commit.source) for commit in log.commits())
+    return tuple(dict(commit.source) for commit in log.standing())
 
 
 def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path) -> Tape:

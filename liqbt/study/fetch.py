@@ -293,7 +293,7 @@ def _held(log_dir: Path) -> set[tuple[str, str]]:
         return set()
     return {
         (str(commit.source.get("map", "")).partition("/")[2], str(file.get("sha256")))
-        for commit in EventLog.open(log_dir).commits()
+        for commit in EventLog.open(log_dir).standing()
         if commit.source.get("reader") == READER
         for file in commit.source.get("files", ())
     }

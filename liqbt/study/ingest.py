@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from liqbt.config import MAX_BAD
 from liqbt.log.store import EventLog
@@ -97,7 +98,11 @@ def ingest_one(
     ingested = reader.read(path, max_bad, root)
     log = EventLog.open_or_create(log_dir)
     commit = log.append(
-        ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
+        ingested.tables.items(),
+        ingested.source,
+        quarantine=ingested.quarantine_table(),
+        revisions=ingested.revisions,
+        rows=ingested.rows,
     )
     return IngestReport(
         file=path.name,
@@ -119,3 +124,23 @@ def describe_ingest(report: IngestReport) -> str:
     if report.quarantined:
         text += f", {report.quarantined:,} rows quarantined in {report.quarantine}"
     return text
+
+
+def withdraw_file(log_dir: Path, file: str, reason: str) -> dict[str, Any]:
+    """Take back what was read of a file into an event log, and return what that was.
+
+    Raises
+    ------
+    LogError
+        There is no log, nothing of the file stands in it, or it cannot be written.
+    """
+    log = EventLog.open(log_dir)
+    before = sum(log.info().events.values())
+    commit = log.withdraw(file, reason)
+    return {
+        "file": file,
+        "commits": list(commit.withdraws),
+        "events": before - sum(log.info().events.values()),
+        "reason": commit.source["reason"],
+        "commit": commit.number,
+    }

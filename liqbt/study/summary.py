@@ -129,7 +129,7 @@ def _latencies(
 ) -> list[dict[str, Any]]:
     """Return the latency of each feed as it is in the tape, and whether all of it was observed."""
     said: dict[tuple[Kind, Instrument], set[str]] = defaultdict(set)
-    for commit in log.commits():
+    for commit in log.standing():
         for segment in commit.segments:
             for instrument in segment.instruments:
                 latency_is = str(commit.source.get("latency_is", "modelled"))
@@ -170,6 +170,7 @@ def log_info(path: Path) -> dict[str, Any]:
         "segments": info.segments,
         "bytes": info.size,
         "quarantined_rows": info.quarantined,
+        "withdrawn": [{"file": file, "reason": reason} for file, reason in info.withdrawn],
         "leftovers": list(info.leftovers),
         "kinds": {
             kind.name.lower(): {
@@ -187,7 +188,7 @@ def log_info(path: Path) -> dict[str, Any]:
 def _notes(log: EventLog) -> dict[str, list[str]]:
     """Return by kind and venue what sources say of themselves in words, such as a throttle."""
     said: dict[str, set[str]] = {}
-    for commit in log.commits():
+    for commit in log.standing():
         words = [v for v in dict(commit.source.get("notes", {})).values() if isinstance(v, str)]
         for segment in commit.segments:
             for place in {_place(segment.kind, i) for i in segment.instruments}:
@@ -211,6 +212,7 @@ def describe_log(info: Mapping[str, Any]) -> str:
         + ", ".join(row["instruments"])
         for kind, row in info["kinds"].items()
     ]
+    lines += [f"withdrawn: {row['file']}: {row['reason']}" for row in info["withdrawn"]]
     lines += [f"{place}: {'; '.join(words)}" for place, words in info["notes"].items()]
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.log.disk import TEMPORARY, replace
+from liqbt.log.one_value import ONE_VALUE, first_clash, standing_rows
 from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import Columns, event_schema, order_keys, table_columns
 from liqbt.log.store import EventLog
@@ -100,7 +101,8 @@ def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = Non
     Two rows are the same event where kind, venue, symbol and the venue's id agree, or, where there
     is no id, where everything but `ts_known` agrees. Of the same event the one that was known first
     stands; a duplicate that becomes known later changes nothing, so a prefix never depends on what
-    follows it.
+    follows it. Of what has one value per instant (`liqbt.log.one_value`) another value that becomes
+    known later is a revision, and an event from then on.
 
     Parameters
     ----------
@@ -115,7 +117,8 @@ def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = Non
     Raises
     ------
     DataError
-        An instrument has no events of its kind (says which there are), or none lie in the period.
+        An instrument has no events of its kind (says which there are), none lie in the period, or
+        two values of one instant were known at the same time.
     LogError
         The log is damaged; names the file.
     """
@@ -172,8 +175,24 @@ def _records(log: EventLog, selection: Selection) -> Events:
     for kind in sorted(selection.kinds):
         columns, names = table_columns(log.read(kind, selection.kinds[kind]))
         _require_all(kind, columns, names, selection, where, has)
+        _refuse_clash(log, kind, columns, names)
         parts.append(_of_columns(kind, columns, names, selection))
     return _joined(parts, selection, where)
+
+
+def _refuse_clash(
+    log: EventLog, kind: Kind, columns: Columns, names: Mapping[str, list[str]]
+) -> None:
+    """Refuse a log, written before such rows were, that contradicts itself."""
+    if kind not in ONE_VALUE:
+        return
+    clash = first_clash(kind, columns, names, "last_known")
+    if clash is not None:
+        raise DataError(
+            f"the log {log.path}: {clash.what()} has two values, both known at one time: "
+            f"{clash.both()}; take one of the files back (`liqbt log withdraw LOG FILE "
+            "--reason ...`)"
+        )
 
 
 def _codes(selection: Selection) -> dict[Instrument, int]:
@@ -239,6 +258,9 @@ def _first_of_each(
     kind: Kind, columns: Columns, instrument: IntArray, order: IntArray
 ) -> npt.NDArray[np.bool_]:
     """Return which places of `order` hold the first record of their event."""
+    if kind in ONE_VALUE:
+        stands: npt.NDArray[np.bool_] = standing_rows(kind, columns)[0][order]
+        return stands
     keep = np.ones(len(order), dtype=bool)
     numbered = columns["seq"][order] >= 0
     plain = [columns["ts_event"], instrument, columns["side"], columns["span_s"]]
