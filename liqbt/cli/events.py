@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +26,13 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @log_option
 @click.option("--max-bad", type=click.FloatRange(0, 1), default=MAX_BAD, show_default=True)
 @click.option("--data-root", type=FILE, help="Folder that second files of a map lie below.")
+@click.option(
+    "--max-size",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="The most GiB that may come out of a packed file.",
+)
 @json_option
 def ingest(
     column_map: Path,
@@ -32,20 +40,31 @@ def ingest(
     log_dir: Path,
     max_bad: float,
     data_root: Path | None,
+    max_size: float,
     as_json: bool,
 ) -> None:
-    """Read FILES into an event log. The same file twice adds nothing.
+    """Read FILES into an event log. The same file twice adds nothing, one refused stops no other.
 
     MAP is a column map's file, or a vendor: binance-um, binance-cm, tardis, okx, hyperliquid; or a
     vendor and a format, such as binance-um/klines, where a file's name does not tell it.
     """
-    from liqbt.study.ingest import describe_ingest, ingest_files
+    from liqbt.study.ingest import RefusedError, describe_ingest, ingest_files
 
-    with progress() as stage:
-        reports = ingest_files(
-            column_map, files, log_dir, max_bad=max_bad, root=data_root, stage=stage
-        )
-    value = [
+    refused: RefusedError | None = None
+    try:
+        with progress() as stage:
+            reports = ingest_files(
+                column_map,
+                files,
+                log_dir,
+                max_bad=max_bad,
+                root=data_root,
+                max_bytes=int(max_size * (1 << 30)),
+                stage=stage,
+            )
+    except RefusedError as error:
+        refused, reports = error, error.reports
+    value: list[dict[str, Any]] = [
         {
             "file": r.file,
             "rows": r.rows,
@@ -56,7 +75,12 @@ def ingest(
         }
         for r in reports
     ]
-    say(value, as_json, "\n".join(describe_ingest(r) for r in reports))
+    if refused is not None:
+        value += [{"file": file, "refused": why} for file, why in refused.refused.items()]
+    if reports or as_json:
+        say(value, as_json, "\n".join(describe_ingest(r) for r in reports))
+    if refused is not None:
+        raise refused
 
 
 @click.command(

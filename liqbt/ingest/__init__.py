@@ -18,7 +18,9 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
     `modelled` (default) or `observed`. A modelled latency is above 0, and at least 60 s where the
     feed is polled.
 `received`
-    Instead of a latency: `column` and `unit` of the time at which each row arrived (observed).
+    Instead of a latency: `column` and `unit` of the time at which each row arrived (observed), and
+    `tolerance`: how far (`50ms`) the recorder's clock may lie behind the venue's; such a row counts
+    as known when it happened, and is counted.
 `venue`, `symbol`
     A name; or `column`; or `file_name`, a pattern with one group that is looked for in the file's
     name. `rename` maps what is found to what it is called here.

@@ -139,9 +139,7 @@ def _series_ns(series: pd.Series[Any], zone: str) -> tuple[IntArray, Mask]:
     """Return ns since the epoch. pandas parses to microseconds: the unit is set here."""
     if series.dt.tz is None:
         writable = (series >= _FIRST_LOCAL) & (series < _LAST_LOCAL)  # Python knows few years
-        series = series.where(writable).dt.tz_localize(
-            ZoneInfo(zone), ambiguous="NaT", nonexistent="NaT"
-        )
+        series = _localised(series.where(writable), ZoneInfo(zone))
     known = series.notna().to_numpy()
     low, high = (pd.Timestamp(ns, unit="ns", tz="UTC") for ns in (EARLIEST_NS, LATEST_NS))
     sane = known & ((series >= low) & (series < high)).to_numpy()
@@ -149,6 +147,39 @@ def _series_ns(series: pd.Series[Any], zone: str) -> tuple[IntArray, Mask]:
     out = np.zeros(len(stamps), dtype=np.int64)
     out[sane] = stamps[sane].astype("int64").to_numpy()
     return out, ~sane
+
+
+def _localised(series: pd.Series[Any], zone: ZoneInfo) -> pd.Series[Any]:
+    """Return times of a local clock as instants; NaT where the clock leaves two, or none.
+
+    In the hour that a clock shows twice, the order of the rows tells the two apart: where a run of
+    such rows goes back once, the rows before that are of the first pass, and where the clock stands
+    still over an even number of rows, the first half is. Anything else is unknown.
+    """
+    done: pd.Series[Any] = series.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    first = series.dt.tz_localize(
+        zone, ambiguous=np.ones(len(series), dtype=bool), nonexistent="NaT"
+    )
+    twice = np.flatnonzero((done.isna() & first.notna()).to_numpy())
+    if not len(twice):
+        return done
+    local = series.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+    told = np.flatnonzero(done.notna().to_numpy())
+    newest_first = len(told) > 1 and local[told[0]] > local[told[-1]]
+    second = series.dt.tz_localize(
+        zone, ambiguous=np.zeros(len(series), dtype=bool), nonexistent="NaT"
+    )
+    for run in np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1):
+        rows = run[::-1] if newest_first else run
+        steps = np.diff(local[rows])
+        back = np.flatnonzero(steps < 0) + 1
+        split = int(back[0]) if len(back) == 1 else 0
+        if not steps.any() and len(rows) % 2 == 0:
+            split = len(rows) // 2
+        if split:
+            done.iloc[rows[:split]] = first.iloc[rows[:split]]
+            done.iloc[rows[split:]] = second.iloc[rows[split:]]
+    return done
 
 
 def _counted(column: pa.ChunkedArray, unit: str, what: str) -> tuple[IntArray, Mask]:

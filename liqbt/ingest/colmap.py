@@ -231,6 +231,7 @@ class Received(_Part):
 
     column: Text
     unit: Unit | None = None
+    tolerance: Duration = 0
 
 
 class Shared(_Part):

@@ -45,6 +45,10 @@ _PLAIN: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
 )
 
 
+class NoRowsError(DataError):
+    """A file that says nothing happened: a header and no rows, or a recording without a message."""
+
+
 class CsvShape(BaseModel):
     """How a CSV is written.
 
@@ -342,6 +346,25 @@ def magic_of(path: Path) -> bytes:
     if not magic:
         raise DataError(f"{path} is empty")
     return magic
+
+
+def is_silent(path: Path, max_bytes: int) -> bool:
+    """Return whether a recording, one message a line, holds none: nothing but empty lines.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        if path.stat().st_size == 0:
+            return True
+        if path.stat().st_size > _HEADER_BYTES:
+            return False
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    with open_stream(path, max_bytes) as stream:
+        return not stream.read(_HEADER_BYTES).strip(b"\xef\xbb\xbf \t\r\n")
 
 
 def opener_of(path: Path, magic: bytes, max_bytes: int) -> Callable[[], Any]:

@@ -87,6 +87,8 @@ class EventRows:
         Every other column of the event table.
     empty : int
         Rows that gave none because all its fields were empty.
+    behind : int
+        Rows that arrived before they happened by no more than the map tolerates.
     """
 
     emit: Emit
@@ -97,6 +99,7 @@ class EventRows:
     symbol: IntArray
     columns: dict[str, npt.NDArray[Any]] = field(repr=False)
     empty: int
+    behind: int
 
     def latencies(self, good: Mask) -> Iterator[Latency]:
         """Yield the latency of each instrument among the rows that are good."""
@@ -162,7 +165,8 @@ def event_rows(
     venues, venue = _named(emit.venue, raw)
     symbols, symbol = _named(emit.symbol, raw)
     columns["ts_event"] = times
-    columns["ts_known"] = np.maximum(_known(emit, raw, times, given, faults), joined_known)
+    known, behind = _known(emit, raw, times, given, faults)
+    columns["ts_known"] = np.maximum(known, joined_known)
     columns["seq"] = sequence
     columns["side"] = _side(emit.side, raw, given, faults)
     columns["span_s"] = np.broadcast_to(np.uint32(mapping.span_s), (n,))
@@ -180,6 +184,7 @@ def event_rows(
         symbol=symbol,
         columns=columns,
         empty=empty,
+        behind=behind,
     )
 
 
@@ -271,16 +276,25 @@ def _payload(emit: Emit, numbers: dict[str, FloatArray], n: int) -> dict[str, np
     return columns
 
 
-def _known(emit: Emit, raw: RawTable, times: IntArray, given: Mask, faults: Faults) -> IntArray:
+def _known(
+    emit: Emit, raw: RawTable, times: IntArray, given: Mask, faults: Faults
+) -> tuple[IntArray, int]:
+    """Return when each row was known, and of how many the clock was behind within tolerance."""
     received = emit.received
     if received is None:
-        return times + emit.latency
+        return times + emit.latency, 0
     what = f"column {received.column!r} of {raw.file}"
     known, bad = as_times(raw.table[received.column], received.unit, "UTC", what)
     faults.add(f"{received.column!r} is no time from 2009 to 2100", bad & given)
     known = known + emit.latency
-    faults.add(f"{received.column!r} lies before the event", ~bad & given & (known < times))
-    return known
+    behind = ~bad & given & (known < times)
+    near = behind & (times - known <= received.tolerance)
+    if behind[~near].any():
+        most = int((times - known)[behind & ~near].max()) / 1e6
+        reason = f"{received.column!r} lies before the event, by up to {most:,.6g} ms"
+        hint = " (where the clock is a little behind, say received.tolerance)"
+        faults.add(reason + hint, behind & ~near)
+    return np.where(near, times, known), int(near.sum())
 
 
 def _named(name: Naming, raw: RawTable) -> tuple[list[str], IntArray]:

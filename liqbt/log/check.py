@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from liqbt.errors import DataError, LogError
+from liqbt.errors import DataError, RefusedByLogError
 from liqbt.log.commits import Commit, Segment, identity_of
 from liqbt.log.one_value import ONE_VALUE, Clash, Revisions, bits, compare, first_clash
 from liqbt.log.order import lexicographic_order, same_as_previous
@@ -52,7 +52,7 @@ class Check:
         ------
         DataError
             Two values of one instant; names the files, the rows and both values.
-        LogError
+        RefusedByLogError
             The same bytes stand as another reader understood them, or a file of the same name has
             other events.
         """
@@ -77,7 +77,7 @@ class Check:
             if identity_of(commit.source) == identity_of(self._source):
                 return
             read_by = commit.source.get("map") or commit.source.get("reader") or "another reader"
-            raise LogError(
+            raise RefusedByLogError(
                 f"{self._file} is in the log already, read by {str(read_by)!r} (commit "
                 f"{commit.number}), and would count twice: take that back first (`liqbt log "
                 f"withdraw LOG {commit.source.get('file')} --reason ...`)"
@@ -116,7 +116,7 @@ class Check:
         held = load(self._folder, other)
         lacking = _lacking(kind, table, held)
         if lacking:
-            raise LogError(
+            raise RefusedByLogError(
                 f"{self._file}: a file of this name is in the log already (commit "
                 f"{commit.number}), and {lacking} of its {kind.name.lower()}s are not in this one: "
                 "both would count; if it was corrected, take that one back first (`liqbt log "

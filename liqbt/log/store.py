@@ -327,9 +327,10 @@ class EventLog:
             Somebody else is writing to the log.
         DataError
             A table has not the columns of its kind, or contradicts itself or what is committed.
+        RefusedByLogError
+            The log holds the same file as it was read otherwise; what is committed is as before.
         LogError
-            The log is damaged or cannot be written, or holds the same file as it was read
-            otherwise; what is committed is as before.
+            The log is damaged or cannot be written; what is committed is as before.
         """
         return self._locked(
             lambda: self._append(tables, _plain(source), quarantine, revisions, rows or {})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from liqbt.config import MAX_BAD
+from liqbt.errors import DataError, RefusedByLogError
+from liqbt.ingest.files import MAX_BYTES
 from liqbt.log.store import EventLog
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, open_reader
@@ -44,9 +46,13 @@ def ingest_files(
     *,
     max_bad: float = MAX_BAD,
     root: Path | None = None,
+    max_bytes: int = MAX_BYTES,
     stage: Stage = silent,
 ) -> list[IngestReport]:
     """Read files into an event log; the same file twice adds nothing.
+
+    All files are looked at: one that is refused stops no other, and what it would have given is not
+    in the log.
 
     Parameters
     ----------
@@ -61,6 +67,8 @@ def ingest_files(
         A file in which a larger share of rows cannot be right is refused whole.
     root : Path, optional
         Folder below which a map's second file lies; by default `LIQBT_DATA`, or the file's own.
+    max_bytes : int
+        The most that may come out of a packed file.
     stage : callable
         Progress: called with a name, how many are done, and of how many.
 
@@ -71,20 +79,65 @@ def ingest_files(
 
     Raises
     ------
+    RefusedError
+        Files were refused: names each with its reason; the other files are in the log, whole.
     LiqbtError
-        If the map or a file cannot be used; the files before it are in the log, whole.
+        If the map or the log cannot be used.
     """
     chosen = open_reader(reader)
-    reports = []
+    reports: list[IngestReport] = []
+    refused: dict[str, str] = {}
     for i, file in enumerate(files):
         stage("ingest", i, len(files))
-        reports.append(ingest_one(Path(log_dir), chosen, Path(file), max_bad=max_bad, root=root))
+        try:
+            reports.append(
+                ingest_one(
+                    Path(log_dir),
+                    chosen,
+                    Path(file),
+                    max_bad=max_bad,
+                    root=root,
+                    max_bytes=max_bytes,
+                )
+            )
+        except (DataError, RefusedByLogError) as error:
+            refused[str(file)] = str(error)
     stage("ingest", len(files), len(files))
+    if refused:
+        raise RefusedError(refused, reports, len(files))
     return reports
 
 
+class RefusedError(DataError):
+    """Files of several were refused; names each with its reason.
+
+    Attributes
+    ----------
+    refused : mapping of str to str
+        Each file's reason.
+    reports : list of IngestReport
+        What became of the others.
+    """
+
+    def __init__(
+        self, refused: Mapping[str, str], reports: Sequence[IngestReport], files: int
+    ) -> None:
+        self.refused, self.reports = dict(refused), list(reports)
+        reasons = list(self.refused.values())
+        text = reasons[0]
+        if files > 1:
+            text = f"{len(reasons)} of {files} files were refused: {'; '.join(reasons)}"
+        super().__init__(text)
+
+
 def ingest_one(
-    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, root: Path | None = None
+    log_dir: Path,
+    reader: Reader,
+    path: Path,
+    *,
+    max_bad: float,
+    root: Path | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> IngestReport:
     """Read one file into an event log, all of it or nothing.
 
@@ -95,7 +148,7 @@ def ingest_one(
     LiqbtError
         The file or the log cannot be used; the log is as before.
     """
-    ingested = reader.read(path, max_bad, root)
+    ingested = reader.read(path, max_bad, root, max_bytes)
     log = EventLog.open_or_create(log_dir)
     commit = log.append(
         ingested.tables.items(),
