@@ -300,8 +300,7 @@ def ingest_rows(
     for reason, mask in rows.bad.items():
         faults.add(reason, mask)
     parts, matched = _convert(mapping, rows, second, faults)
-    told = np.any([*rows.bad.values(), np.zeros(len(matched), dtype=bool)], axis=0)
-    left_out = _leave_out(parts, faults, rows.raw, max_bad, matched=matched, told=told)
+    left_out = _leave_out(parts, faults, rows.raw, max_bad, matched=matched)
     _refuse_above(path, rows.number, faults, rows.raw, max_bad, matched=matched, left_out=left_out)
     good = matched & ~faults.mask
     joined = join_tables(parts, good, rows.number, mapping.revisions)
@@ -430,16 +429,14 @@ def _leave_out(
     max_bad: float,
     *,
     matched: Mask,
-    told: Mask,
 ) -> Mask:
     """Put aside all rows of instruments that cannot be right, where others can; return which.
 
     One dead coin stops nothing else: where a file has several instruments, those of which a larger
-    share is bad than may be are left out whole, as long as no more are wrong than right. Rows that
-    a vendor's reader had `told` apart, such as those of another market, do not count as such.
+    share of values is bad than may be are left out whole, as long as no more are wrong than right.
     """
     none = np.zeros(len(matched), dtype=bool)
-    bad = faults.mask & ~told
+    bad = faults.mask_of(tuple(f"{part.emit.kind.name.lower()}: " for part in parts))
     if not parts or int(bad.sum()) + len(raw.ragged) <= max_bad * int(matched.sum()):
         return none
     market = parts[0].venue.astype(np.int64) * len(parts[0].symbols) + parts[0].symbol

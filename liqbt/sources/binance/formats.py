@@ -12,7 +12,14 @@ from liqbt.ingest.cells import UNIT_NS
 from liqbt.ingest.colmap import ColumnMap, parse_map
 from liqbt.ingest.files import MAX_BYTES, NoRowsError, header_shape, read_head
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
-from liqbt.sources.binance.layout import INTERVAL_S, KLINES, VENUES, FileName, face_usd
+from liqbt.sources.binance.layout import (
+    INTERVAL_S,
+    KLINES,
+    PREMIUM,
+    VENUES,
+    FileName,
+    face_usd,
+)
 
 _KLINE: Final = (
     "open_time",
@@ -91,7 +98,8 @@ _ALIASES: Final = {
     "funding_time": "calc_time",
     "funding_rate": "last_funding_rate",
 }
-_COUNTED_MS: Final = ("aggTrades",)
+_COUNTED_MS: Final = ("aggTrades", *(kind for kind in KLINES if kind != PREMIUM))
+"""Types of which a spot file looks the same, but for microseconds since 2025."""
 _LOOK: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
@@ -126,7 +134,7 @@ def archive_map(
         raise DataError(f"{path} has no column {time_column!r}; it has {has}")
     place = columns.index(time_column)
     unit = _time_unit(path, [row[place] for row in head[has_header:] if len(row) > place])
-    if unit in ("us", "ns") and name.format in (*_COUNTED_MS, *KLINES):
+    if unit in ("us", "ns") and name.format in _COUNTED_MS:
         raise DataError(
             f"{path}: {time_column!r} counts {unit}, and files of futures count ms: this is a spot "
             "file, whose prices are not those of the perpetual"
