@@ -5,10 +5,16 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
 `name`, `about`
     The map's name (default: its file's name) and free text.
 `csv`
-    `delimiter` (default `,`) and, where the file has no header, `columns`: their names in order
-    (`skip`: lines before the first row).
+    `delimiter` (default `,`), `skip` (lines before the header) and, where the file has no header,
+    `columns`: their names in order (`skip`: lines before the first row). An unnamed column is `""`.
+`jsonl`
+    Instead of `csv`, for one JSON message a line: `rows`: the dotted path of the list whose
+    elements are the rows (by default the message is the row); `before`: a name for what stands in
+    front of the message, such as a recorder's time. A column is a dotted path, `o.ap`, in the row
+    or the message.
 `time`
-    `column`; `unit`: `s`, `ms`, `us`, `ns`, or `iso` for text (none for a Parquet timestamp);
+    `column`; `unit`: `s`, `ms`, `us`, `ns`, or `iso` for text (none for a Parquet timestamp), or
+    `format`: how text is written, `%m/%d/%Y %H:%M` or BitMEX's `%Y-%m-%dD%H:%M:%S.%f`;
     `zone`: IANA name, for times that carry no offset (default `UTC`).
 `stamp`, `span`
     What the time of a row means: `instant`, or `open` or `close` of a bucket that is `span` long.

@@ -87,7 +87,7 @@ def as_words(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
 
 
 def as_times(
-    column: pa.ChunkedArray, unit: str | None, zone: str, what: str
+    column: pa.ChunkedArray, unit: str | None, zone: str, what: str, *, layout: str | None = None
 ) -> tuple[IntArray, Mask]:
     """Return a column as ns UTC, and the cells that are no time from 2009 to 2100 (0 there).
 
@@ -101,6 +101,8 @@ def as_times(
         IANA name of the zone of times that carry none.
     what : str
         Names the column and the file in messages.
+    layout : str, optional
+        How text is written, such as `%m/%d/%Y %H:%M` (as `strptime` has it); instead of a unit.
 
     Raises
     ------
@@ -109,6 +111,8 @@ def as_times(
     """
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return _in_range(*_stamps(column, zone))
+    if layout is not None:
+        return _in_range(*_written(column, layout, zone, what))
     if unit is None:
         raise DataError(f"{what} holds {column.type}, no timestamps: the map must name time.unit")
     if unit == "iso":
@@ -124,12 +128,33 @@ def _stamps(column: pa.ChunkedArray, zone: str) -> tuple[IntArray, Mask]:
 
 
 def _iso(column: pa.ChunkedArray, zone: str, what: str) -> tuple[IntArray, Mask]:
-    text = _text_series(column)
+    text = _text_series(column).str.strip()
+    if text.str.endswith(("UTC", "GMT")).any():
+        text = text.str.replace(r"\s*(?:UTC|GMT)$", "+00:00", regex=True)
     utc = zone == "UTC"
     try:
         series = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=utc)
     except (ValueError, TypeError):
         raise DataError(f"{what} mixes times with and without an offset") from None
+    if not utc and series.dt.tz is not None:
+        raise DataError(f"{what} carries offsets of its own: the map must not name time.zone")
+    return _series_ns(series, zone)
+
+
+def _written(column: pa.ChunkedArray, layout: str, zone: str, what: str) -> tuple[IntArray, Mask]:
+    """Return times that are written by a layout; the fraction of a second may be absent."""
+    text = _text_series(column).str.strip()
+    utc = zone == "UTC"
+    try:
+        series = pd.to_datetime(text, format=layout, errors="coerce", utc=utc)
+        if layout.endswith(".%f"):
+            plain = pd.to_datetime(
+                text, format=layout.removesuffix(".%f"), errors="coerce", utc=utc
+            )
+            series = series.fillna(plain)
+    except (ValueError, TypeError) as error:
+        reason = str(error).split("\n")[0][:120]
+        raise DataError(f"{what}: time.format {layout!r} cannot be used: {reason}") from None
     if not utc and series.dt.tz is not None:
         raise DataError(f"{what} carries offsets of its own: the map must not name time.zone")
     return _series_ns(series, zone)
@@ -184,6 +209,7 @@ def _localised(series: pd.Series[Any], zone: ZoneInfo) -> pd.Series[Any]:
 
 def _counted(column: pa.ChunkedArray, unit: str, what: str) -> tuple[IntArray, Mask]:
     factor = UNIT_NS[unit]
+    _refuse_coarse(column, unit, what)
     counts, bad = as_integers(column)
     fraction = np.zeros(len(counts), dtype=np.int64)
     if bad.any():
@@ -198,6 +224,20 @@ def _counted(column: pa.ChunkedArray, unit: str, what: str) -> tuple[IntArray, M
     outside = (counts < EARLIEST_NS // factor) | (counts >= LATEST_NS // factor)
     bad = bad | outside
     return np.where(bad, 0, counts) * factor + np.where(bad, 0, fraction), bad
+
+
+def _refuse_coarse(column: pa.ChunkedArray, unit: str, what: str) -> None:
+    """Refuse counts in floats that cannot tell a second from the next."""
+    if not (pa.types.is_float32(column.type) or pa.types.is_float16(column.type)):
+        return
+    values = column.to_numpy()
+    step = float(np.nanmax(np.spacing(np.abs(values)))) if len(values) else 0.0
+    if step * UNIT_NS[unit] > SECOND_NS:
+        off = step * UNIT_NS[unit] / 2 / SECOND_NS
+        raise DataError(
+            f"{what} holds times as {column.type}: they are off by up to {off:g} s; write them as "
+            "float64 or whole numbers"
+        )
 
 
 def _check_unit(counts: IntArray, unit: str, what: str) -> None:

@@ -284,7 +284,8 @@ def _known(
     if received is None:
         return times + emit.latency, 0
     what = f"column {received.column!r} of {raw.file}"
-    known, bad = as_times(raw.table[received.column], received.unit, "UTC", what)
+    cells = raw.table[received.column]
+    known, bad = as_times(cells, received.unit, "UTC", what, layout=received.format)
     faults.add(f"{received.column!r} is no time from 2009 to 2100", bad & given)
     known = known + emit.latency
     behind = ~bad & given & (known < times)
@@ -403,7 +404,7 @@ def event_times(table: pa.Table, timed: Timed, file: str) -> tuple[IntArray, Mas
     """Return the time of each row's event, ns UTC (the end of a bucket), and the rows without."""
     time = timed.time
     what = f"column {time.column!r} of {file}"
-    times, bad = as_times(table[time.column], time.unit, time.zone, what)
+    times, bad = as_times(table[time.column], time.unit, time.zone, what, layout=time.format)
     if timed.stamp == "open":
         times = times + timed.span
     return times, bad

@@ -25,6 +25,7 @@ from liqbt.ingest.files import (
     read_columns,
     sha256_file,
 )
+from liqbt.ingest.json_lines import read_json_lines, told_shape
 from liqbt.ingest.rows import (
     EventRows,
     Joined,
@@ -301,7 +302,19 @@ def ingest_rows(
         faults.add(reason, mask)
     parts, matched = _convert(mapping, rows, second, faults)
     left_out = _leave_out(parts, faults, rows.raw, max_bad, matched=matched)
-    _refuse_above(path, rows.number, faults, rows.raw, max_bad, matched=matched, left_out=left_out)
+    hint = ""
+    if mapping.csv.columns and not mapping.csv.skip and len(matched) and faults.mask[0]:
+        hint = "; where row 1 is a header, say csv.skip: 1"
+    _refuse_above(
+        path,
+        rows.number,
+        faults,
+        rows.raw,
+        max_bad,
+        matched=matched,
+        left_out=left_out,
+        hint=hint,
+    )
     good = matched & ~faults.mask
     joined = join_tables(parts, good, rows.number, mapping.revisions)
     tables = {kind: found.table for kind, found in joined.items()}
@@ -471,6 +484,7 @@ def _refuse_above(
     *,
     matched: Mask,
     left_out: Mask,
+    hint: str = "",
 ) -> None:
     bad = int((faults.mask & ~left_out).sum()) + len(raw.ragged)
     total = int((matched & ~left_out).sum()) + len(raw.ragged)
@@ -482,7 +496,7 @@ def _refuse_above(
     first = sorted([*kept[faults.mask].tolist()[:5], *[row for row, _ in raw.ragged[:5]]])[:5]
     raise DataError(
         f"{path}: {bad} of {total} rows cannot be right, more than the {max_bad:.3%} that may be "
-        f"put aside; first at rows {first} ({'; '.join(examples)})"
+        f"put aside; first at rows {first} ({'; '.join(examples)}){hint}"
     )
 
 
@@ -526,14 +540,21 @@ def read_rows(
         The file cannot be read or lacks a column, has no rows, or none passes the filter.
     """
     wanted = wanted_columns(mapping)
-    rows = read_table(
-        path,
-        numbers=wanted.numbers,
-        integers=wanted.integers,
-        texts=tuple(dict.fromkeys((*wanted.texts, *also))),
-        shape=mapping.csv,
-        max_bytes=max_bytes,
-    )
+    texts = tuple(dict.fromkeys((*wanted.texts, *also)))
+    shape = mapping.jsonl or told_shape(path, mapping.time.column, max_bytes)
+    if shape is not None:
+        columns = (*wanted.numbers, *wanted.integers, *texts)
+        raw, lines = read_json_lines(path, columns, shape, max_bytes)
+        rows = SourceRows(raw=raw, number=lines, total=len(lines) + len(raw.ragged))
+    else:
+        rows = read_table(
+            path,
+            numbers=wanted.numbers,
+            integers=wanted.integers,
+            texts=texts,
+            shape=mapping.csv,
+            max_bytes=max_bytes,
+        )
     keep = passes(rows.raw.table, mapping.where)
     if not keep.any():
         rule = {column: list(values) for column, values in mapping.where.items()}

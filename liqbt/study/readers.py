@@ -20,6 +20,7 @@ VENDORS: Final = {
     "binance-cm": "liqbt.sources.binance.cm",
     "tardis": "liqbt.sources.tardis",
     "okx": "liqbt.sources.okx",
+    "bybit": "liqbt.sources.bybit",
     "hyperliquid": "liqbt.sources.hyperliquid",
 }
 """A vendor's name to its module, which has `FORMATS` and `read`."""
