@@ -72,6 +72,7 @@ def ingest(
             "quarantined": r.quarantined,
             "quarantine": None if r.quarantine is None else str(r.quarantine),
             "added": r.added,
+            "findings": list(r.findings),
         }
         for r in reports
     ]

@@ -222,4 +222,5 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
         start_ns=experiment.schedule.start,
         end_ns=experiment.last,
     )
-    return build_tape(origin.log, selection, cache / "tapes" / code_digest(TAPES, APART)[:16])
+    folder = cache / "tapes" / code_digest(TAPES, APART)[:16]
+    return build_tape(origin.log, selection, folder, outliers=experiment.data.outliers)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from liqbt.config import MAX_BAD
 from liqbt.errors import DataError, RefusedByLogError
 from liqbt.ingest.files import MAX_BYTES
+from liqbt.ingest.table import Ingested
+from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
+from liqbt.plausibility.feeds import feeds_of_columns
+from liqbt.plausibility.findings import findings
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, open_reader
 
@@ -29,6 +33,8 @@ class IngestReport:
         Where those rows and their reasons are.
     added : bool
         False where nothing was added: the log held these events already, or the file has none.
+    findings : tuple of str
+        What of the file cannot be what it is said to be.
     """
 
     file: str
@@ -37,6 +43,7 @@ class IngestReport:
     quarantined: int
     quarantine: Path | None
     added: bool
+    findings: tuple[str, ...] = ()
 
 
 def ingest_files(
@@ -164,7 +171,19 @@ def ingest_one(
         quarantined=len(ingested.quarantined),
         quarantine=None if commit is None else log.quarantine_path(commit),
         added=commit is not None,
+        findings=() if commit is None else _findings(ingested),
     )
+
+
+def _findings(ingested: Ingested) -> tuple[str, ...]:
+    """Return what of a file's events cannot be what it is said to be, each as a sentence."""
+    said = {(x.kind, x.venue, x.symbol): x.latency_is for x in ingested.summary.latency}
+    feeds = []
+    for kind, table in ingested.tables.items():
+        for feed in feeds_of_columns(kind, *table_columns(table)):
+            observed = said.get((kind.name.lower(), *feed.instrument)) == "observed"
+            feeds.append(replace(feed, observed=observed))
+    return tuple(found.text for found in findings(feeds))
 
 
 def describe_ingest(report: IngestReport) -> str:
@@ -176,7 +195,7 @@ def describe_ingest(report: IngestReport) -> str:
     text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"
     if report.quarantined:
         text += f", {report.quarantined:,} rows quarantined in {report.quarantine}"
-    return text
+    return "\n".join([text, *(f"  {finding}" for finding in report.findings)])
 
 
 def withdraw_file(log_dir: Path, file: str, reason: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.log.one_value import ONE_VALUE
 from liqbt.log.store import EventLog
+from liqbt.plausibility.feeds import feeds_of_events
+from liqbt.plausibility.findings import findings
 from liqbt.study.schema import MarketConfig
 from liqbt.tape.values import Tape
 from liqbt.types import SECOND_NS, Instrument, Kind, Ns
@@ -101,7 +105,32 @@ def describe_feeds(
             for place, words in _notes(log).items()
             if place in {_place(k, i) for k, instruments in chosen.items() for i in instruments}
         },
+        **_doubts(tape),
     }
+
+
+def _doubts(tape: Tape) -> dict[str, Any]:
+    """Return what of a tape cannot be what it is said to be, and what was made of it."""
+    feeds = list(feeds_of_events(tape.events, tape.instruments))
+    found = [asdict(finding) for finding in findings(feeds)]
+    found += [
+        {
+            "check": "masked",
+            "feed": f"open interest {m.instrument}",
+            "count": m.nothing + m.alone + m.waited,
+            "text": m.text(),
+        }
+        for m in tape.masked
+    ]
+    for feed in feeds:
+        if feed.kind in ONE_VALUE and feed.kind != Kind.DEPTH:
+            revised = int((feed.ts_event[1:] == feed.ts_event[:-1]).sum())
+            if revised:
+                text = f"{feed.name}: {revised} values were revised, each from when it was known"
+                found.append(
+                    {"check": "revised", "feed": feed.name, "count": revised, "text": text}
+                )
+    return {"plausibility": found} if found else {}
 
 
 def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:
