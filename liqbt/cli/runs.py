@@ -17,9 +17,7 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
 )
 @click.argument("experiment", type=FILE)
 @results_option
-@click.option(
-    "--strict", is_flag=True, help="Exit 1 where data cannot be right."
-)
+@click.option("--strict", is_flag=True, help="Exit 1 where data cannot be right.")
 @json_option
 def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
     """Run an EXPERIMENT and write its report. A finished run is reused."""
