@@ -11,6 +11,7 @@ import click
 
 from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
 from liqbt.config import MAX_BAD
+from liqbt.errors import one_line
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -80,6 +81,11 @@ def ingest(
         value += [{"file": file, "refused": why} for file, why in refused.refused.items()]
     if reports or as_json:
         say(value, as_json, "\n".join(describe_ingest(r) for r in reports))
+    if refused is not None and len(files) > 1:
+        click.echo(f"liqbt: {len(refused.refused)} of {len(files)} files refused", err=True)
+        for why in refused.refused.values():
+            click.echo(f"liqbt: {one_line(why)}", err=True)
+        sys.exit(2)
     if refused is not None:
         raise refused
 

@@ -14,7 +14,7 @@ from liqbt.log.one_value import when
 from liqbt.log.symbols import coin_of
 from liqbt.plausibility.feeds import Feed
 from liqbt.plausibility.interest import believed
-from liqbt.types import HOUR_NS, SECOND_NS, FloatArray, IntArray, Kind, Ns
+from liqbt.types import HOUR_NS, MINUTE_NS, SECOND_NS, FloatArray, IntArray, Kind, Ns
 
 _LEAST: Final = 30
 """Fewer values than this are held against nothing."""
@@ -31,6 +31,8 @@ _ALIKE: Final = 0.8
 _LAGS: Final = 3
 _FALL: Final = 0.03
 """A fall of the price within an hour in which somebody is liquidated."""
+_GRACE_NS: Final = 10 * MINUTE_NS
+"""So long after such an hour somebody still may be."""
 _ROUND_NS: Final = 10 * SECOND_NS
 _EVENTFUL: Final = (Kind.TRADE, Kind.LIQUIDATION)
 
@@ -139,8 +141,8 @@ def _rounded(feed: Feed) -> Iterator[Finding]:
     if feed.kind not in _EVENTFUL or n < _LEAST:
         return
     step = _ROUND_NS
-    if (feed.ts_event % step != 0).any():
-        return
+    if (feed.ts_event % step != 0).any() or (feed.ts_event % MINUTE_NS == 0).all():
+        return  # what is counted by the minute is no rounded decimal
     while (feed.ts_event % (10 * step) == 0).all() and step < 10**6 * SECOND_NS:
         step *= 10
     yield Finding(
@@ -264,7 +266,8 @@ def _silent(feed: Feed, feeds: Sequence[Feed]) -> Iterator[Finding]:
     if len(ends) < _LEAST:
         return
     fell = _returns(ends, HOUR_NS, coin, feeds, feed.instrument.venue) < -_FALL
-    spoke = np.searchsorted(feed.ts_event, ends) > np.searchsorted(feed.ts_event, ends - HOUR_NS)
+    until = np.searchsorted(feed.ts_event, ends + _GRACE_NS)
+    spoke = until > np.searchsorted(feed.ts_event, ends - HOUR_NS)
     mute = np.flatnonzero(fell & ~spoke)
     if len(mute):
         yield Finding(
