@@ -215,7 +215,7 @@ def _key(value: Mapping[str, Any]) -> str:
 
 
 def _sources(log: EventLog) -> tuple[Mapping[str, Any], ...]:
-    return tuple(dict(commit.source) for commit in log.commits())
+    return tuple(dict(commit.source) for commit in log.standing())
 
 
 def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path) -> Tape:
@@ -234,4 +234,5 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
         start_ns=experiment.schedule.start,
         end_ns=experiment.last,
     )
-    return build_tape(origin.log, selection, cache / "tapes" / code_digest(TAPES, APART)[:16])
+    folder = cache / "tapes" / code_digest(TAPES, APART)[:16]
+    return build_tape(origin.log, selection, folder, outliers=experiment.data.outliers)
