@@ -108,6 +108,8 @@ class LevMixParams(MapParams):
     position_notional_usd: float = 10_000.0
     open_interest_share: float = 0.5
     prior_days: float = 1.0
+    chain: float = 1.0
+    life_power: float = 0.0
     forget: Duration = 60 * DAY_NS
     settle_every: Duration = 5 * MINUTE_NS
     credit_every: Duration = HOUR_NS
@@ -148,9 +150,9 @@ class LevMixParams(MapParams):
     def prior(self) -> FloatArray:
         """The prior weight of every class: by source, then life, then leverage; they sum to 1."""
         shares = (1.0 - self.open_interest_share, self.open_interest_share)
-        return np.repeat(shares, self.n_lives * self.n_leverages) / (
-            self.n_lives * self.n_leverages
-        )
+        lives = self.lives**self.life_power
+        of_source = np.repeat(lives / lives.sum(), self.n_leverages) / self.n_leverages
+        return np.concatenate([share * of_source for share in shares])
 
 
 @registered("levmix")
@@ -256,6 +258,7 @@ def plan_of(params: LevMixParams, tiers: TierTable, n_grid: int) -> Plan:
     rules["slot_ns"] = params.credit_every
     rules["forget_ns"] = params.forget
     rules["prior_days"] = params.prior_days
+    rules["chain"] = params.chain
     rules["freshness_share"] = params.freshness_share
     rules["freshness_ns"] = params.freshness_half_life
     return Plan(

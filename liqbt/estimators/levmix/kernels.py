@@ -133,6 +133,7 @@ RULES_DTYPE: Final = np.dtype(
         ("slot_ns", "<i8"),
         ("forget_ns", "<f8"),
         ("prior_days", "<f8"),
+        ("chain", "<f8"),
         ("freshness_share", "<f8"),
         ("freshness_ns", "<f8"),
     ]
@@ -447,8 +448,9 @@ def prior_exposure(book: Book, plan: Plan) -> float:
 def weigh(book: Book, plan: Plan) -> None:
     """Set `plan.weights`: what was liquidated of each class over what could have been.
 
-    The prior is flat, at the rate of all classes together: where nothing is learnt it is the prior
-    itself.
+    The prior of a class is what was learnt of the next higher leverage, of the same life and
+    source: flat in log leverage from there on. That of the highest is the rate of all classes
+    together. Where nothing is learnt, weights are the prior's own.
     """
     credit, exposure, prior, weights = book.credit, book.exposure, plan.prior, plan.weights
     liquidated, could = total_of(credit), 0.0
@@ -456,11 +458,15 @@ def weigh(book: Book, plan: Plan) -> None:
         could += prior[j] * exposure[j]
     worth = prior_exposure(book, plan)
     learnt = liquidated > 0.0 and could > 0.0 and worth > 0.0
-    rate = liquidated / could if learnt else 1.0
-    for j in range(len(prior)):
+    n_leverages, expected = plan.shifts.shape[2], 0.0
+    for back in range(len(prior)):
+        j = len(prior) - 1 - back
         weights[j] = prior[j]
         if learnt:
-            weights[j] = (worth * rate * prior[j] + credit[j]) / (worth + exposure[j])
+            if plan.rules[0].chain < 0.5 or j % n_leverages == n_leverages - 1:
+                expected = liquidated / could * prior[j]
+            weights[j] = (worth * expected + credit[j]) / (worth + exposure[j])
+            expected = weights[j]
 
 
 @njit(**RARE)
@@ -628,29 +634,31 @@ def survivors(
 @njit(**RARE)
 def fill_fresh(
     market: Market,
-    book: Book,
-    plan: Plan,
+    visited: IntArray,
     at: int,
     sigma: float,
-    n: int,
     side: int,
+    half_life: float,
     out: FloatArray,
 ) -> float:
-    """Set the freshness kernel of one side, outward; returns its sum over `n` bins.
+    """Set the freshness kernel of one side, outward; returns its sum.
 
-    A bin refills with the time since the price was there last, and counts less with distance.
+    A bin refills with the time since the price was there last, and counts less with distance, by e
+    for every σ of a day. Beyond `out` and a few σ there is none.
     """
-    head, rules = market.head[0], market.rules[0]
-    sign, total = 2 * side - 1, 0.0
-    for j in range(n + rules.half_width + 1):
+    head, step = market.head[0], market.rules[0].step
+    sign, total, per_ns = 2 * side - 1, 0.0, math.log(2.0) / half_life
+    weight, falls = math.exp(-0.5 * step / sigma), math.exp(-step / sigma)
+    last = min(int(FARTHEST_SIGMA * sigma / step), len(out))
+    for j in range(last):
         i = head.mark_bin + sign * (j + 1)
-        distance = (j + 0.5) * rules.step / sigma
         out[j] = 0.0
-        if distance < FARTHEST_SIGMA and 0 <= i < len(book.visited):
-            since = (at - book.visited[i]) / plan.rules[0].freshness_ns
-            out[j] = (1.0 - 0.5**since) * math.exp(-distance)
-            if j < n:
-                total += out[j]
+        if 0 <= i < len(visited):
+            out[j] = (1.0 - math.exp(-(at - visited[i]) * per_ns)) * weight
+            total += out[j]
+        weight *= falls
+    for j in range(last, len(out)):
+        out[j] = 0.0
     return total
 
 
