@@ -1107,11 +1107,12 @@ class LevMixTwin:
         liquidated = math.fsum(self.credit.values())
         if not (liquidated > 0 and could > 0 and worth > 0):
             return self.prior
-        rate = liquidated / could
-        return {
-            c: (worth * rate * self.prior[c] + self.credit[c]) / (worth + self.exposure[c])
-            for c in self.classes
-        }
+        found = {}
+        for source, life, leverage in sorted(self.classes, reverse=True):
+            c, higher = (source, life, leverage), (source, life, leverage + 1)
+            prior = found.get(higher, self.prior[c] * liquidated / could)
+            found[c] = (worth * prior + self.credit[c]) / (worth + self.exposure[c])
+        return found
 
     def learn(self, slots, liquidated):
         weights, slot_ns = self.weights(), self.rules["slot_ns"]

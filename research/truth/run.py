@@ -13,33 +13,37 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from scipy.optimize import nnls
+from scipy.stats import t
 
 from liqbt.estimators.baselines import DistanceKernel, Uniform
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.levmix import LevMix, LevMixParams
 from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.evaluation.claims import location
-from liqbt.replay import replay_from, schedule, Checkpoint
+from liqbt.replay import Checkpoint, replay_from, schedule
 from liqbt.simulate.effects.maps import mass_by_distance, wasserstein
 from liqbt.simulate.market import simulate
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
 from liqbt.study.estimators import shipped_tiers
+from liqbt.study.pipeline import study
+from liqbt.study.plan import prepare
 from liqbt.study.worlds import WORLDS, load_world
 from liqbt.tape.build import tape_from_tables
 from liqbt.tape.positions import price_only_tape
 from liqbt.tape.values import Selection, Tape
-from liqbt.types import DAY_NS, FloatArray, Kind
+from liqbt.types import DAY_NS, FloatArray, Instrument, Kind
 
 HERE = Path(__file__).parent
 RANGES = yaml.safe_load((HERE / "worlds.yaml").read_text(encoding="utf-8"))
@@ -83,7 +87,9 @@ def profiles(
     """
     start = Checkpoint(tape=tape.digest, position=0, issued=0, state={})
     out = {}
-    for (_, forecast), at in zip(replay_from(start, tape, estimator, times), times.tolist()):
+    for (_, forecast), at in zip(
+        replay_from(start, tape, estimator, times), times.tolist(), strict=True
+    ):
         if forecast is None:
             continue
         out[at] = mass_by_distance(
@@ -139,8 +145,6 @@ def oracle(book: Sequence[Any], true: Mapping[int, FloatArray], half: int) -> di
     Non-negative least squares of the cumulative shares of the true map, of the first half of the
     days, on those of the classes.
     """
-    from scipy.optimize import nnls
-
     rows, goals = [], []
     for at, held in book:
         if at < half:
@@ -149,8 +153,6 @@ def oracle(book: Sequence[Any], true: Mapping[int, FloatArray], half: int) -> di
                 if whole > 0:
                     rows.append(np.cumsum(held[side], axis=1).T / 1e6)
                     goals.append(np.cumsum(true[at][side]) / whole)
-    scale = np.concatenate(rows).std(axis=0)
-    scale[scale == 0] = np.inf
     # a side's level is free each day: compare shapes, with the level of the mean class
     matrix = np.concatenate([r / max(r[-1].mean(), 1e-12) for r in rows])
     weights, _ = nnls(matrix, np.concatenate(goals))
@@ -163,9 +165,8 @@ def distances(
     """Return W1 in per cent, by estimator, at each reach: means over sides and the second half."""
     world = world_of(name, number, days)
     market = simulate(world, seed=np.random.SeedSequence(ROOT, spawn_key=(99, number)))
-    symbol = f"{world.venue}/SIM"
     tape = tape_from_tables(
-        market.tables, Selection(kinds={k: (_instrument(symbol),) for k in KINDS})
+        market.tables, Selection(kinds={k: (Instrument(world.venue, "SIM"),) for k in KINDS})
     )
     truth = market.truth["SIM"]
     times = schedule(world.start_ns + 5 * DAY_NS, world.end_ns, DAY_NS)
@@ -192,12 +193,6 @@ def distances(
     return out
 
 
-def _instrument(text: str) -> Any:
-    from liqbt.types import Instrument
-
-    return Instrument(*text.split("/"))
-
-
 def _w1(
     mine: Mapping[int, FloatArray], true: Mapping[int, FloatArray], reach: float, half: int
 ) -> Iterator[float]:
@@ -206,3 +201,95 @@ def _w1(
         if at >= half and at in mine:
             for side in range(2):
                 yield wasserstein(mine[at][side, :bins], truth[side, :bins], WIDTH)
+
+
+def worlds(first: int, last: int, names: Sequence[str]) -> None:
+    """Print the table of worlds: means over markets, in per cent of price, and who is nearest."""
+    jobs = [(name, number) for name in names for number in range(first, last)]
+    found: dict[str, list[dict[str, list[float]]]] = defaultdict(list)
+    with ProcessPoolExecutor(2) as pool:
+        for (name, _), row in zip(jobs, pool.map(_job, jobs), strict=True):
+            found[name].append(row)
+            print(f"{name}: {len(found[name])} markets", file=sys.stderr, flush=True)
+    keys = list(next(iter(found.values()))[0])
+    for k, reach in enumerate(REACHES):
+        print(f"\n±{reach:.0%}, markets {first} to {last - 1} of each world\n")
+        print(f"| world | {' | '.join(keys)} | levmix less oi_flow | less uniform |")
+        print("|---" * (len(keys) + 3) + "|")
+        for name, rows in found.items():
+            print(_line(name, np.array([[row[key][k] for key in keys] for row in rows]), keys))
+        every = np.array([[row[key][k] for key in keys] for rows in found.values() for row in rows])
+        print(_line("all", every, keys))
+
+
+def _job(job: tuple[str, int]) -> dict[str, list[float]]:
+    return distances(*job)
+
+
+def _line(name: str, values: FloatArray, keys: Sequence[str]) -> str:
+    """Return a row: means, and paired differences with their 95 % interval over markets."""
+    cells = [f"{value:.2f}" for value in values.mean(axis=0)]
+    for other in ("oi_flow", "uniform"):
+        apart = values[:, keys.index("levmix")] - values[:, keys.index(other)]
+        half = _t95(len(apart)) * apart.std(ddof=1) / np.sqrt(len(apart))
+        middle = apart.mean()
+        cells.append(f"{middle:+.2f} [{middle - half:+.2f}, {middle + half:+.2f}]")
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _t95(n: int) -> float:
+    return float(t.ppf(0.975, n - 1))
+
+
+def btc() -> None:
+    """Print what each map tells of BTC's liquidation totals, hour by hour, given the path."""
+    if "LIQBT_DATA" not in os.environ:
+        print("BTC needs the real data: set LIQBT_DATA")
+        return
+    source = HERE.parent.parent / "experiments" / "btc-liquidated.yaml"
+    raw = yaml.safe_load(source.read_text(encoding="utf-8"))
+    raw["data"]["root"] = os.environ["LIQBT_DATA"]
+    for one in raw["data"]["sources"]:
+        one["map"] = str(source.parent / one["map"])
+    raw["estimators"] = {"levmix": {"use": "levmix"}, "oi_flow": {"use": "oi_flow"}}
+    raw["evaluation"] = {"horizons": ["24h"]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "btc.yaml"
+        path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+        plan = prepare(path, Path(folder) / "results")
+        done = study(plan.experiment, plan.tapes, statistics=location.STATISTICS)
+    scores = {
+        (name, d.score.statistic): d.score
+        for name, evaluation in done.evaluations.items()
+        for d in evaluation.details
+        if d.score.symbol == "BTC"
+    }
+    print("\nBTC, liquidation totals, millinats an hour and side\n")
+    print("| gain | levmix | oi_flow |\n|---|---|---|")
+    for one in location.STATISTICS:
+        cells = []
+        for name in ("levmix", "oi_flow"):
+            score = scores.get((name, one.id))
+            cells.append(
+                "-"
+                if score is None
+                else f"{1e3 * score.value:+.2f} "
+                f"[{1e3 * score.ci_low:+.2f}, {1e3 * score.ci_high:+.2f}]"
+            )
+        print(f"| {one.column} | {' | '.join(cells)} |")
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    what, *rest = sys.argv[1:] or ["all"]
+    if what not in ("all", "worlds", "btc"):
+        sys.exit(__doc__)
+    if what != "btc":
+        first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
+        worlds(first, last, rest[2:] or list(RANGES["worlds"]))
+    if what != "worlds":
+        btc()
+
+
+if __name__ == "__main__":
+    main()

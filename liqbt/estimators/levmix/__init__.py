@@ -20,8 +20,9 @@ nothing about the mix has to be known when positions are opened. What it does wi
   liquidated there: its exposure.
 - **Learning.** What was liquidated in the slot falls to the classes in proportion to what was
   expected of them. A class's weight is what fell to it over its exposure, both forgotten with
-  `forget`, beside a prior that is flat in log leverage, at the rate of all classes together, and
-  worth so many days of a mean class's exposure. Totals are taken where there ever were any, else
+  `forget`, beside a prior that is worth so many days of a mean class's exposure: what was learnt of
+  the next higher leverage. So the mix is flat in log leverage from where nothing is learnt on, and
+  before anything is. Totals are taken where there ever were any, else
   single liquidations, whose slots count once a later one shows that the feed was alive. Without
   either the map is the prior's.
 
@@ -101,15 +102,13 @@ class LevMixParams(MapParams):
 
     leverage_low: float = 3.0
     leverage_high: float = 125.0
-    n_leverages: int = 8
+    n_leverages: int = 12
     life_low: Duration = 6 * HOUR_NS
     life_high: Duration = 240 * HOUR_NS
-    n_lives: int = 3
+    n_lives: int = 2
     position_notional_usd: float = 10_000.0
     open_interest_share: float = 0.5
     prior_days: float = 1.0
-    chain: float = 1.0
-    life_power: float = 0.0
     forget: Duration = 60 * DAY_NS
     settle_every: Duration = 5 * MINUTE_NS
     credit_every: Duration = HOUR_NS
@@ -150,9 +149,8 @@ class LevMixParams(MapParams):
     def prior(self) -> FloatArray:
         """The prior weight of every class: by source, then life, then leverage; they sum to 1."""
         shares = (1.0 - self.open_interest_share, self.open_interest_share)
-        lives = self.lives**self.life_power
-        of_source = np.repeat(lives / lives.sum(), self.n_leverages) / self.n_leverages
-        return np.concatenate([share * of_source for share in shares])
+        classes = self.n_lives * self.n_leverages
+        return np.repeat(shares, classes) / classes
 
 
 @registered("levmix")
@@ -258,7 +256,6 @@ def plan_of(params: LevMixParams, tiers: TierTable, n_grid: int) -> Plan:
     rules["slot_ns"] = params.credit_every
     rules["forget_ns"] = params.forget
     rules["prior_days"] = params.prior_days
-    rules["chain"] = params.chain
     rules["freshness_share"] = params.freshness_share
     rules["freshness_ns"] = params.freshness_half_life
     return Plan(

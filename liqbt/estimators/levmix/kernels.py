@@ -133,7 +133,6 @@ RULES_DTYPE: Final = np.dtype(
         ("slot_ns", "<i8"),
         ("forget_ns", "<f8"),
         ("prior_days", "<f8"),
-        ("chain", "<f8"),
         ("freshness_share", "<f8"),
         ("freshness_ns", "<f8"),
     ]
@@ -463,7 +462,7 @@ def weigh(book: Book, plan: Plan) -> None:
         j = len(prior) - 1 - back
         weights[j] = prior[j]
         if learnt:
-            if plan.rules[0].chain < 0.5 or j % n_leverages == n_leverages - 1:
+            if j % n_leverages == n_leverages - 1:
                 expected = liquidated / could * prior[j]
             weights[j] = (worth * expected + credit[j]) / (worth + exposure[j])
             expected = weights[j]
