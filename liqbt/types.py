@@ -264,9 +264,9 @@ class Forecast:
     observed_long_usd, observed_short_usd : float
         Evidence: liquidations seen in the day before `at`, USD; NaN where no such feed was seen.
     prior_from_long, prior_from_short : float
-        Log distance from the mark, below and above it, within which at least half of the map was
-        learnt from what was liquidated. Beyond it the map rests on the estimator's assumptions,
-        because price never crossed what would have taught it; at 0 all of it does. NaN where an
+        Log distance from the mark, below and above it, beyond which no octave of distance holds
+        more that was learnt from liquidations than rests on the estimator's assumptions: price
+        never crossed what would have taught it. At 0 all of the map rests on them. NaN where an
         estimator does not say.
     """
 

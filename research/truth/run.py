@@ -11,6 +11,7 @@ real data (LIQBT_DATA).
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -51,7 +52,7 @@ ROOT = 1313
 REACHES = (0.10, 0.30)
 WIDTH = 0.005
 KINDS = (Kind.MARK, Kind.OPEN_INTEREST, Kind.BAR, Kind.LIQUIDATION)
-FIRST, LAST = 1000, 1008
+FIRST, LAST = 1000, 1004
 
 
 def world_of(name: str, number: int, days: int = 120) -> World:
@@ -203,19 +204,32 @@ def _w1(
                 yield wasserstein(mine[at][side, :bins], truth[side, :bins], WIDTH)
 
 
-def worlds(first: int, last: int, names: Sequence[str]) -> None:
+def worlds(first: int, last: int, names: Sequence[str], out: Path) -> None:
+    """Score markets, one JSON line each; what `out` holds already is not done again."""
+    done = {(row["world"], row["number"]) for row in _rows(out)}
+    jobs = [(name, n) for n in range(first, last) for name in names if (name, n) not in done]
+    with ProcessPoolExecutor(2) as pool, out.open("a", encoding="utf-8") as file:
+        for (name, number), row in zip(jobs, pool.map(_job, jobs), strict=True):
+            file.write(json.dumps({"world": name, "number": number, "w1": row}) + "\n")
+            file.flush()
+
+
+def _rows(out: Path) -> list[dict[str, Any]]:
+    if not out.exists():
+        return []
+    return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+
+
+def table(out: Path) -> None:
     """Print the table of worlds: means over markets, in per cent of price, and who is nearest."""
-    jobs = [(name, number) for name in names for number in range(first, last)]
     found: dict[str, list[dict[str, list[float]]]] = defaultdict(list)
-    with ProcessPoolExecutor(2) as pool:
-        for (name, _), row in zip(jobs, pool.map(_job, jobs), strict=True):
-            found[name].append(row)
-            print(f"{name}: {len(found[name])} markets", file=sys.stderr, flush=True)
+    for row in _rows(out):
+        found[row["world"]].append(row["w1"])
     keys = list(next(iter(found.values()))[0])
     for k, reach in enumerate(REACHES):
-        print(f"\n±{reach:.0%}, markets {first} to {last - 1} of each world\n")
-        print(f"| world | {' | '.join(keys)} | levmix less oi_flow | less uniform |")
-        print("|---" * (len(keys) + 3) + "|")
+        print(f"\n±{reach:.0%}\n")
+        print(f"| world | markets | {' | '.join(keys)} | levmix less oi_flow | less uniform |")
+        print("|---" * (len(keys) + 4) + "|")
         for name, rows in found.items():
             print(_line(name, np.array([[row[key][k] for key in keys] for row in rows]), keys))
         every = np.array([[row[key][k] for key in keys] for rows in found.values() for row in rows])
@@ -234,7 +248,7 @@ def _line(name: str, values: FloatArray, keys: Sequence[str]) -> str:
         half = _t95(len(apart)) * apart.std(ddof=1) / np.sqrt(len(apart))
         middle = apart.mean()
         cells.append(f"{middle:+.2f} [{middle - half:+.2f}, {middle + half:+.2f}]")
-    return f"| {name} | {' | '.join(cells)} |"
+    return f"| {name} | {len(values)} | {' | '.join(cells)} |"
 
 
 def _t95(n: int) -> float:
@@ -286,7 +300,9 @@ def main() -> None:
         sys.exit(__doc__)
     if what != "btc":
         first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
-        worlds(first, last, rest[2:] or list(RANGES["worlds"]))
+        out = HERE / "worlds.jsonl"
+        worlds(first, last, rest[2:] or list(RANGES["worlds"]), out)
+        table(out)
     if what != "worlds":
         btc()
 

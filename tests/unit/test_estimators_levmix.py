@@ -25,7 +25,7 @@ SMALL = {
     "step": 0.002,
     "fine_bins": 50,
     "n_leverages": 4,
-    "leverage_low": 4.0,
+    "leverage_low": 12.0,
     "leverage_high": 100.0,
     "n_lives": 1,
     "life_low": 48 * HOUR_NS,
@@ -39,6 +39,11 @@ def made(**changes):
     return LevMix(*of(LevMix, **(SMALL | changes)))
 
 
+def apart(weights):
+    """How far weights are from the true mix: half of the sum of absolute differences of shares."""
+    return 0.5 * float(np.abs(weights / weights.sum() - MIX).sum())
+
+
 def crossings(tape):
     """Coins of each leverage that the mark passed in each hour, longs and shorts, by slot."""
     estimator, found = made(), {}
@@ -47,7 +52,7 @@ def crossings(tape):
         state = estimator.state()
         for slot, crossed in zip(state["slots"]["slot"], state["crossed"], strict=True):
             found[int(slot)] = crossed[:, :4]  # of volume
-    return found
+    return {slot: crossed for slot, crossed in found.items() if slot > 0}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +73,7 @@ def test_the_mix_is_read_off_what_was_liquidated(told):
     estimator = made()
     estimator.update(told)
     learnt = estimator.weights()[0, 0]
-    assert learnt / learnt.sum() == pytest.approx(MIX, abs=0.05)
-    assert np.abs(np.full(4, 0.25) - MIX).max() > 0.3
+    assert apart(learnt) < 0.3 * apart(np.full(4, 0.25))
 
 
 def test_without_liquidations_the_map_is_the_priors(told):
@@ -81,10 +85,10 @@ def test_without_liquidations_the_map_is_the_priors(told):
 
 
 def test_what_price_never_crossed_rests_on_the_prior(told):
-    estimator = made()
+    estimator = made(leverage_low=1.5)
     estimator.update(told)
     forecast = estimator.forecast(int(told["ts_known"][-1]) + 1)
-    nearest, farthest = math.log(1 / 0.99), math.log(1 / 0.75)  # of 100x, of 4x
+    nearest, farthest = math.log(1 / 0.99), math.log(1.5)  # of 100x, of a short at 2x
     for reach in (forecast.prior_from_long, forecast.prior_from_short):
         assert nearest / 2 < reach < farthest
     back = reflect(forecast)
@@ -123,7 +127,7 @@ def test_singles_teach_as_totals_do(told):
     estimator = made()
     estimator.update(events(*singles))
     learnt = estimator.weights()[0, 0]
-    assert learnt / learnt.sum() == pytest.approx(MIX, abs=0.05)
+    assert apart(learnt) < 0.3 * apart(np.full(4, 0.25))
 
 
 def test_replays_whole_in_parts_and_from_a_checkpoint_are_the_same_bytes(told):

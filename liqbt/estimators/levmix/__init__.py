@@ -291,6 +291,7 @@ def book_arrays(params: LevMixParams, n_grid: int) -> Book:
     return Book(
         ledger=ledger,
         bounds=np.tile(np.array([n_grid, -1], dtype=np.int64), (6, 1)),
+        spans=np.tile(np.array([n_grid, -1], dtype=np.int64), (2, classes, 1)),
         coins=np.zeros((2, classes, n_grid)),
         scale=np.ones(params.n_lives),
         entries=np.zeros((4, n_grid)),

@@ -102,6 +102,8 @@ class Book(NamedTuple):
     bounds : ndarray of int64, shape (6, 2)
         First and last bin that may hold longs, shorts; that were touched since the books were
         brought up to date by trades, by bars, by the mark's path; since open interest was placed.
+    spans : ndarray of int64, shape (2, n_classes, 2)
+        First and last bin in which coins of a class were ever placed.
     coins : ndarray of float64, shape (2, n_classes, n_grid)
     scale : ndarray of float64, shape (n_lives,)
     entries : ndarray of float64, shape (4, n_grid)
@@ -117,6 +119,7 @@ class Book(NamedTuple):
 
     ledger: npt.NDArray[Any]
     bounds: IntArray
+    spans: IntArray
     coins: FloatArray
     scale: FloatArray
     entries: FloatArray
@@ -231,6 +234,18 @@ def visit(book: Book, first: int, last: int, ts_event: int) -> None:
         book.visited[i] = ts_event
 
 
+@njit(**HOT)
+def take_last(market: Market, book: Book, plan: Plan, event: Any) -> None:
+    """Move the mark to the price of a trade."""
+    head = market.head[0]
+    before, known = head.mark_bin, head.n_prices > 0
+    if take_price(market, event.ts_event, event.p0):
+        here = head.mark_bin
+        before = before if known else here
+        visit(book, min(before, here), max(before, here), event.ts_event)
+        consume(book, plan, here, here, event.ts_event)
+
+
 @njit(**RARE)
 def take_mark(market: Market, book: Book, plan: Plan, event: Any) -> None:
     """Move the mark: book the time spent on its path, take out what it passed.
@@ -326,6 +341,9 @@ def place(book: Book, plan: Plan, source: int, date: int, row: int, factor: floa
                 each = factor / scale[life]
                 for i in range(start, stop + 1):
                     coins[side, j, i + shift] += entries[i] * each
+                spans = book.spans[side, j]
+                spans[LOW] = min(spans[LOW], start + shift)
+                spans[HIGH] = max(spans[HIGH], stop + shift)
             widen(book, side, start + shift, stop + shift)
 
 
@@ -564,14 +582,9 @@ def fold(events: Events, *arrays: Any) -> int:
     for row in range(len(events)):
         event = events[row]
         kind = event.kind
-        at = book.ledger[0].settled_known
         if kind == TRADE:
-            before = head.mark_bin if head.n_prices > 0 else -1
-            if price_kind == TRADE and take_price(market, event.ts_event, event.p0):
-                here = head.mark_bin
-                before = here if before < 0 else before
-                visit(book, min(before, here), max(before, here), event.ts_event)
-                consume(book, plan, here, here, event.ts_event)
+            if price_kind == TRADE:
+                take_last(market, book, plan, event)
             if low <= event.p0 < high:
                 trades[0, near] += event.p1
             elif head.n_prices > 0:
@@ -581,6 +594,7 @@ def fold(events: Events, *arrays: Any) -> int:
         elif kind == OPEN_INTEREST:
             if not take_snapshot(market, book, plan, event):
                 return row
+            low, high = math.inf, -math.inf
         elif kind in (MARK, BAR):
             if kind == price_kind:
                 take_mark(market, book, plan, event)
@@ -592,10 +606,12 @@ def fold(events: Events, *arrays: Any) -> int:
                 take_total(market, book, plan, event)
             elif head.n_totals == 0:
                 take_single(book, plan, event)
-        if kind == price_kind and not settled(market, book, plan, event):
-            return row
-        if book.ledger[0].settled_known != at:
-            low, high = math.inf, -math.inf
+        if kind == price_kind:
+            before = book.ledger[0].settled_known
+            if not settled(market, book, plan, event):
+                return row
+            if book.ledger[0].settled_known != before:
+                low, high = math.inf, -math.inf
     if len(events) > 0:
         head.latest_known = events[len(events) - 1].ts_known
     return -1
@@ -619,13 +635,16 @@ def survivors(
     for j in range(book.coins.shape[1]):
         life = j // n_leverages % n_lives
         factor = plan.weights[j] * book.scale[life] * 0.5 ** (elapsed / plan.lives_ns[life])
-        coins = book.coins[side, j, first : last + 1]
-        if worth > 0.0 and book.exposure[j] >= worth:
-            for i in range(len(out)):
-                out[i] += coins[i] * factor
-        else:
-            for i in range(len(rest)):
-                rest[i] += coins[i] * factor
+        low, high = max(first, book.spans[side, j, LOW]), min(last, book.spans[side, j, HIGH])
+        if low > high:
+            continue
+        coins = book.coins[side, j, low : high + 1]
+        known = worth > 0.0 and book.exposure[j] >= worth
+        into = (
+            out[low - first : high + 1 - first] if known else rest[low - first : high + 1 - first]
+        )
+        for i in range(len(coins)):
+            into[i] += coins[i] * factor
     for i in range(len(out)):
         out[i] += rest[i]
 
@@ -687,7 +706,7 @@ def fill_rows(
         share = plan.rules[0].freshness_share if total > 0.0 else 1.0
         of_book = (1.0 - share) * open_coins / total if total > 0.0 else 0.0
         of_fresh = share * open_coins / fresh if fresh > 0.0 else 0.0
-        within, on_prior, start = 0.0, 0.0, 0
+        within, on_prior, start, tail = 0.0, 0.0, 0, 0
         for j in range(margin):
             i = head.mark_bin + sign * (j + 1)
             held = 0.0
@@ -695,6 +714,12 @@ def fill_rows(
                 held = mix[i]
                 within += held
                 on_prior += alone[i]
+            while tail < j // 2:  # the window is the octave of distance up to this bin
+                tail += 1
+                k = head.mark_bin + sign * tail
+                if first <= k <= last:
+                    within -= mix[k]
+                    on_prior -= alone[k]
             row[j] = 0.0
             if 0 <= i < len(market.centres):
                 row[j] = (held * of_book + outward[j] * of_fresh) * market.centres[i]
