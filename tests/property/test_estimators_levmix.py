@@ -107,7 +107,7 @@ def test_books_and_what_was_learnt_are_those_of_the_twin(case):
     estimator = LevMix(params, market)
     estimator.update(tape)
     state = estimator.state()
-    twin = twin_of(params, market, len(state["slots"]))
+    twin = twin_of(params, market, len(state["forced"]))
     for row in rows_of(tape):
         twin.event(row)
     expected = np.zeros((2, len(twin.classes), 60))

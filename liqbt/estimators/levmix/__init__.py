@@ -226,7 +226,9 @@ class LevMix(MapEstimator):
         return result
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {**super()._arrays(), **self._book._asdict()}
+        market, book = super()._arrays(), self._book._asdict()
+        assert not market.keys() & book.keys()
+        return market | book
 
 
 def plan_of(params: LevMixParams, tiers: TierTable, n_grid: int) -> Plan:
@@ -286,8 +288,8 @@ def book_arrays(params: LevMixParams, n_grid: int) -> Book:
     for name in ("settled_known", "credited", "newest"):
         ledger[name] = -1
     ledger["flow_rate"] = 1.0
-    slots = np.zeros(n_slots, dtype=SLOT_DTYPE)
-    slots["slot"] = -1
+    forced = np.zeros(n_slots, dtype=SLOT_DTYPE)
+    forced["slot"] = -1
     return Book(
         ledger=ledger,
         bounds=np.tile(np.array([n_grid, -1], dtype=np.int64), (6, 1)),
@@ -296,7 +298,7 @@ def book_arrays(params: LevMixParams, n_grid: int) -> Book:
         scale=np.ones(params.n_lives),
         entries=np.zeros((4, n_grid)),
         visited=np.zeros(n_grid, dtype=np.int64),
-        slots=slots,
+        forced=forced,
         crossed=np.zeros((n_slots, 2, classes)),
         credit=np.zeros(classes),
         exposure=np.zeros(classes),

@@ -110,7 +110,8 @@ class Book(NamedTuple):
         Coins of trades, of bars; seconds on the mark's path; coins since open interest was placed.
     visited : ndarray of int64, shape (n_grid,)
         When the price was last in a bin, ns; 0 where it never was.
-    slots : record array, shape (n_slots,)
+    forced : record array, shape (n_slots,)
+        What was liquidated, slot by slot: a ring of one day.
     crossed : ndarray of float64, shape (n_slots, 2, n_classes)
         Coins of each class that the mark passed in the slots of the ring.
     credit, exposure : ndarray of float64, shape (n_classes,)
@@ -124,7 +125,7 @@ class Book(NamedTuple):
     scale: FloatArray
     entries: FloatArray
     visited: IntArray
-    slots: npt.NDArray[Any]
+    forced: npt.NDArray[Any]
     crossed: FloatArray
     credit: FloatArray
     exposure: FloatArray
@@ -182,8 +183,8 @@ def slot_of(ts_event: int, rules: Any) -> int:
 @njit(**HOT)
 def claim(book: Book, slot: int) -> int:
     """Return the place of a slot in the ring, emptied if an older one held it; -1 if too old."""
-    place = slot % len(book.slots)
-    held = book.slots[place]
+    place = slot % len(book.forced)
+    held = book.forced[place]
     if held.slot > slot:
         return -1
     if held.slot < slot:
@@ -504,13 +505,13 @@ def learn(book: Book, plan: Plan, slot: int, n: int, long: float, short: float) 
         liquidated = long if side == LONGS else short
         expected = 0.0
         for each in range(slot - n + 1, slot + 1):
-            held = each % len(book.slots)
-            if book.slots[held].slot == each:
+            held = each % len(book.forced)
+            if book.forced[held].slot == each:
                 for j in range(len(book.credit)):
                     expected += plan.weights[j] * book.crossed[held, side, j]
         for each in range(slot - n + 1, slot + 1):
-            held = each % len(book.slots)
-            if book.slots[held].slot == each:
+            held = each % len(book.forced)
+            if book.forced[held].slot == each:
                 for j in range(len(book.credit)):
                     crossed = book.crossed[held, side, j]
                     book.exposure[j] += crossed
@@ -526,13 +527,13 @@ def take_total(market: Market, book: Book, plan: Plan, event: Any) -> None:
     if market.head[0].n_prices == 0:
         return
     if span_ns > rules.slot_ns:
-        n = min((span_ns + rules.slot_ns // 2) // rules.slot_ns, len(book.slots))
+        n = min((span_ns + rules.slot_ns // 2) // rules.slot_ns, len(book.forced))
         learn(book, plan, slot, n, event.p0 / mark, event.p1 / mark)
         return
     held = claim(book, slot)
     if held < 0:
         return
-    row = book.slots[held]
+    row = book.forced[held]
     before = row.covered_ns
     row.covered_ns += span_ns
     row.long_coins += event.p0 / mark
@@ -551,22 +552,22 @@ def take_single(book: Book, plan: Plan, event: Any) -> None:
     ledger, slot = book.ledger[0], slot_of(event.ts_event + 1, plan.rules[0])
     if slot <= ledger.credited:
         return
-    if ledger.newest < 0 or slot - ledger.newest >= len(book.slots):
+    if ledger.newest < 0 or slot - ledger.newest >= len(book.forced):
         ledger.credited = slot
         ledger.newest = slot
         return
-    for each in range(max(ledger.credited + 1, slot - len(book.slots) + 1), slot):
+    for each in range(max(ledger.credited + 1, slot - len(book.forced) + 1), slot):
         held = claim(book, each)
         if held >= 0:
-            learn(book, plan, each, 1, book.slots[held].long_coins, book.slots[held].short_coins)
+            learn(book, plan, each, 1, book.forced[held].long_coins, book.forced[held].short_coins)
     ledger.credited = slot - 1
     ledger.newest = slot
     held = claim(book, slot)
     if held >= 0:
         if event.side > 0:
-            book.slots[held].long_coins += event.p1
+            book.forced[held].long_coins += event.p1
         else:
-            book.slots[held].short_coins += event.p1
+            book.forced[held].short_coins += event.p1
 
 
 @njit(cache=True, _nrt=False)
