@@ -109,7 +109,8 @@ def describe_document(document: Mapping[str, Any]) -> str:
     if document["size"]:
         lines += [
             "",
-            f"{'where it is false':30}{'claim':14}{'found':>14}  {'expected, let pass':>18}  mean less null",
+            f"{'where it is false':30}{'claim':14}{'found':>14}  "
+            f"{'expected, let pass':>18}  mean less null",
         ]
     lines += [_size_line(cell) for cell in document["size"]]
     if document["power"]:
