@@ -35,6 +35,8 @@ def forecast_bytes(forecast: Forecast) -> bytes:
             forecast.open_interest_usd,
             forecast.observed_long_usd,
             forecast.observed_short_usd,
+            forecast.prior_from_long,
+            forecast.prior_from_short,
         ],
         dtype="<f8",
     )

@@ -263,6 +263,11 @@ class Forecast:
         Open interest at the last snapshot, one side, valued at the mark; NaN where none is known.
     observed_long_usd, observed_short_usd : float
         Evidence: liquidations seen in the day before `at`, USD; NaN where no such feed was seen.
+    prior_from_long, prior_from_short : float
+        Log distance from the mark, below and above it, beyond which no octave of distance holds
+        more that was learnt from liquidations than rests on the estimator's assumptions: price
+        never crossed what would have taught it. At 0 all of the map rests on them. NaN where an
+        estimator does not say.
     """
 
     symbol: str
@@ -280,6 +285,8 @@ class Forecast:
     open_interest_usd: float = math.nan
     observed_long_usd: float = math.nan
     observed_short_usd: float = math.nan
+    prior_from_long: float = math.nan
+    prior_from_short: float = math.nan
 
     @property
     def crowded_side(self) -> Side:

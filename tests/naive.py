@@ -933,6 +933,231 @@ class OIFlowTwin:
                     self.coins[side, k, to] = self.coins.get((side, k, to), 0.0) + opened
 
 
+# --- estimators: the learnt mix -------------------------------------------------------------------
+
+
+class LevMixTwin:
+    """The learnt mix with a dictionary of coins, and lists of what was crossed and liquidated.
+
+    Events are dictionaries: kind, ts_known, ts_event, span_s, side, p (the payload). Bins are
+    counted from the anchor; the grid holds `-half <= bin < half`. A class is (source, life,
+    leverage), source 0 volume and 1 open interest.
+    """
+
+    def __init__(self, *, price_kind, step, half, shifts, lives_ns, prior, rules):
+        self.price_kind, self.step, self.half = price_kind, step, half
+        self.shifts, self.lives_ns, self.rules = shifts, lives_ns, rules
+        self.classes = [
+            (source, life, leverage)
+            for source in (0, 1)
+            for life in range(len(lives_ns))
+            for leverage in range(len(shifts[0]))
+        ]
+        self.prior = dict(zip(self.classes, prior, strict=True))
+        self.coins = {}  # (side, class, bin) -> coins
+        self.crossed = {}  # (slot, side, class) -> coins
+        self.forced = {}  # slot -> [longs, shorts, covered ns]
+        self.credit = dict.fromkeys(self.classes, 0.0)
+        self.exposure = dict.fromkeys(self.classes, 0.0)
+        self.days = 0.0
+        self.anchor = self.mark = self.mark_ts = self.settled = self.placed = None
+        self.settled_ts = None
+        self.oi = None  # (ts_event, coins)
+        self.entries, self.flow = [{}, {}, {}], {}
+        self.rate, self.flow_sum, self.rise_sum, self.rise = 1.0, 0.0, 0.0, 0.0
+        self.visited, self.credited, self.newest, self.totals = {}, -1, -1, False
+
+    def bin(self, price):
+        return math.floor(math.log(price / self.anchor) / self.step)
+
+    def slot(self, ts_event):
+        return (ts_event - 1) // self.rules["slot_ns"]
+
+    def event(self, e):
+        kind, p, anchored = e["kind"], e["p"], self.anchor is not None
+        if kind == self.price_kind:
+            self.price(e, *((p[0], p[0], p[0]) if kind == "trade" else (p[2], p[1], p[3])))
+        if self.anchor is not None:
+            if kind == "trade":
+                self.spread(self.entries[0], p[0], p[0], p[1])
+            if kind == "bar" and p[4] > 0:
+                begun = e["ts_event"] - 0.95 * e["span_s"] * 10**9
+                settled = self.settled_ts if self.settled_ts is not None else 0
+                if begun >= settled:
+                    self.spread(self.entries[1], p[2], p[1], p[4])
+                else:
+                    self.rate = p[4] / e["span_s"]
+        if kind == "open_interest":
+            self.snapshot(e, p[0])
+        if kind == "liquidation_total":
+            self.totals = True
+            if anchored:
+                self.total(e, p[0] / self.mark, p[1] / self.mark)
+        if kind == "liquidation" and not self.totals:
+            self.single(e, p[1])
+        if kind == self.price_kind:
+            if self.settled is None:
+                self.settled = self.placed = e["ts_known"]
+                self.settled_ts = e["ts_event"]
+            elif e["ts_known"] - self.settled >= self.rules["settle_ns"]:
+                self.settle(e["ts_known"])
+
+    def price(self, e, low, high, close):
+        here = None
+        if self.anchor is None:
+            self.anchor = close
+        elif e["ts_event"] < self.mark_ts:
+            return
+        else:
+            here = self.bin(self.mark)
+        seconds, a, b = e["span_s"], low, high
+        if e["span_s"] == 0 and self.mark is not None:
+            seconds = (e["ts_event"] - self.mark_ts) / 10**9
+            a, b = min(self.mark, close), max(self.mark, close)
+        if e["kind"] != "trade" and seconds > 0:
+            self.spread(self.entries[2], a, b, seconds)
+        self.mark, self.mark_ts = close, e["ts_event"]
+        lowest, highest = self.bin(low), self.bin(high)
+        if e["span_s"] == 0:
+            lowest = highest = self.bin(close)
+        here = self.bin(close) if here is None else here
+        for i in range(min(here, lowest), max(here, highest) + 1):
+            self.visited[i] = e["ts_event"]
+        self.consume(lowest, highest, e["ts_event"])
+
+    def spread(self, row, low, high, weight):
+        first, last = self.bin(low), self.bin(high)
+        for i in range(max(first, -self.half), min(last, self.half - 1) + 1):
+            share = 1.0
+            if first != last:
+                left = max(self.anchor * math.exp(i * self.step), low)
+                right = min(self.anchor * math.exp((i + 1) * self.step), high)
+                share = max(math.log(right / left), 0.0) / math.log(high / low)
+            row[i] = row.get(i, 0.0) + weight * share
+
+    def consume(self, first_long, last_short, ts_event):
+        slot = self.slot(ts_event)
+        for key in list(self.coins):
+            side, each, i = key
+            if (side == 0 and i >= first_long) or (side == 1 and i <= last_short):
+                taken = self.coins.pop(key)
+                self.crossed[slot, side, each] = self.crossed.get((slot, side, each), 0.0) + taken
+
+    def enter(self, source, row, factor):
+        for side in (0, 1):
+            for each in self.classes:
+                if each[0] != source:
+                    continue
+                for i, coins in row.items():
+                    to = i + self.shifts[side][each[2]]
+                    if -self.half <= to < self.half:
+                        key = side, each, to
+                        self.coins[key] = self.coins.get(key, 0.0) + coins * factor
+
+    def settle(self, ts_known):
+        elapsed = ts_known - self.settled
+        for key in self.coins:
+            self.coins[key] *= 0.5 ** (elapsed / self.lives_ns[key[1][1]])
+        kept = 0.5 ** (elapsed / self.rules["forget_ns"])
+        here = self.bin(self.mark)
+        source = next((k for k in (0, 1, 2) if sum(self.entries[k].values()) > 0), None)
+        if source is None:
+            row = {here: elapsed / 10**9} if -self.half <= here < self.half else {}
+        else:
+            row = self.entries[source]
+        total, factor = math.fsum(row.values()), 1.0
+        if source in (0, 1):
+            self.rate = total / (elapsed / 10**9)
+        else:
+            factor = self.rate
+        self.flow_sum = self.flow_sum * kept + total * factor
+        self.rise_sum *= kept
+        self.enter(0, row, factor)
+        for i, coins in row.items():
+            self.flow[i] = self.flow.get(i, 0.0) + coins * factor
+        self.entries = [{}, {}, {}]
+        self.consume(here, here, self.mark_ts)
+        self.settled, self.settled_ts = ts_known, self.mark_ts
+
+    def snapshot(self, e, coins):
+        if self.oi is not None and e["ts_event"] < self.oi[0]:
+            return
+        if self.oi is not None and self.settled is not None:
+            rise = max(coins - self.oi[1], 0.0)
+            self.rise += rise
+            self.rise_sum += rise
+            half = self.rules["settle_ns"] // 2
+            if e["ts_known"] - self.settled >= half:
+                self.settle(e["ts_known"])
+            if e["ts_known"] - self.placed >= half:
+                total = math.fsum(self.flow.values())
+                if self.rise > 0 and total > 0:
+                    self.enter(1, self.flow, self.rise / total * self.flow_sum / self.rise_sum)
+                    here = self.bin(self.mark)
+                    self.consume(here, here, self.mark_ts)
+                self.flow, self.rise, self.placed = {}, 0.0, e["ts_known"]
+        self.oi = e["ts_event"], coins
+
+    def weights(self):
+        worth = 0.0
+        if self.days > 0:
+            mean = math.fsum(self.exposure.values()) / len(self.classes)
+            worth = self.rules["prior_days"] * mean / self.days
+        could = math.fsum(self.prior[c] * self.exposure[c] for c in self.classes)
+        liquidated = math.fsum(self.credit.values())
+        if not (liquidated > 0 and could > 0 and worth > 0):
+            return self.prior
+        found = {}
+        for source, life, leverage in sorted(self.classes, reverse=True):
+            c, higher = (source, life, leverage), (source, life, leverage + 1)
+            prior = found.get(higher, self.prior[c] * liquidated / could)
+            found[c] = (worth * prior + self.credit[c]) / (worth + self.exposure[c])
+        return found
+
+    def learn(self, slots, liquidated):
+        weights, slot_ns = self.weights(), self.rules["slot_ns"]
+        kept = 0.5 ** (len(slots) * slot_ns / self.rules["forget_ns"])
+        self.days = self.days * kept + len(slots) * slot_ns / (86_400 * 10**9)
+        for c in self.classes:
+            self.credit[c] *= kept
+            self.exposure[c] *= kept
+        for side in (0, 1):
+            crossed = {
+                c: math.fsum(self.crossed.get((slot, side, c), 0.0) for slot in slots)
+                for c in self.classes
+            }
+            expected = math.fsum(weights[c] * crossed[c] for c in self.classes)
+            for c in self.classes:
+                self.exposure[c] += crossed[c]
+                if expected > 0:
+                    self.credit[c] += liquidated[side] * weights[c] * crossed[c] / expected
+
+    def total(self, e, long, short):
+        slot, slot_ns, span = self.slot(e["ts_event"]), self.rules["slot_ns"], e["span_s"] * 10**9
+        if span > slot_ns:
+            n = min((span + slot_ns // 2) // slot_ns, self.rules["n_slots"])
+            self.learn(range(slot - n + 1, slot + 1), (long, short))
+            return
+        row = self.forced.setdefault(slot, [0.0, 0.0, 0])
+        before, row[2] = row[2], row[2] + span
+        row[0], row[1] = row[0] + long, row[1] + short
+        if before < 0.99 * slot_ns <= row[2]:
+            self.learn([slot], row)
+
+    def single(self, e, coins):
+        slot = self.slot(e["ts_event"] + 1)
+        if slot <= self.credited:
+            return
+        if self.newest < 0 or slot - self.newest >= self.rules["n_slots"]:
+            self.credited = self.newest = slot
+            return
+        for each in range(self.credited + 1, slot):
+            self.learn([each], self.forced.get(each, [0.0, 0.0, 0]))
+        self.credited, self.newest = slot - 1, slot
+        row = self.forced.setdefault(slot, [0.0, 0.0, 0])
+        row[0 if e["side"] > 0 else 1] += coins
+
+
 # --- estimators: clusters ------------------------------------------------------------------------
 
 

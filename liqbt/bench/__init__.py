@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from liqbt.bench.passages import passage_rows
 from liqbt.bench.tape import DAYS, synthetic_tape
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
 from liqbt.replay import replay, schedule
-from liqbt.study.estimators import default_estimator
+from liqbt.study.estimators import default_estimator, learnt_mix
 from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, MINUTE_NS, IntArray
 
@@ -68,6 +68,7 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
             "replay_protocol": lambda: issued.append(
                 len(replay(tape, default_estimator("SYN"), times))
             ),
+            "levmix_protocol": lambda: replay(tape, learnt_mix("SYN"), times),
         },
         repeat,
     )
@@ -76,15 +77,23 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
         "read_only_pass": f"sums the five payload fields of {n} records of 64 bytes",
         "replay_fold": "the reference estimator's fold alone, no forecasts",
         "replay_protocol": f"copies, fold and {issued[-1]} forecasts at {len(times)} times",
+        "levmix_protocol": "the same by the learnt mix, learning: "
+        f"{_share(seconds, 'replay_protocol', 'levmix_protocol'):.2f} of replay_protocol's speed",
     }
     return rows_of(seconds, n, notes)
+
+
+def _share(seconds: Mapping[str, Sequence[float]], of: str, one: str) -> float:
+    """Return how fast `one` is, as a share of the speed `of` another: the median over rounds."""
+    return float(np.median(np.array(seconds[of]) / np.array(seconds[one])))
 
 
 def _compile(times: IntArray) -> None:
     small = synthetic_tape(20_000, np.random.default_rng(2))
     read_only_pass(small.events)
     default_estimator("SYN").update(small.events)
-    replay(small, default_estimator("SYN"), times[:: len(times) // 50])
+    for make in (default_estimator, learnt_mix):
+        replay(small, make("SYN"), times[:: len(times) // 50])
 
 
 def describe_bench(rows: Sequence[BenchRow]) -> str:

@@ -17,10 +17,12 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
 )
 @click.argument("experiment", type=FILE)
 @results_option
+@click.option("--strict", is_flag=True, help="Exit 1 where data cannot be right.")
 @json_option
-def run(experiment: Path, results: Path, as_json: bool) -> None:
+def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
     """Run an EXPERIMENT and write its report. A finished run is reused."""
-    _run(experiment, results, as_json)
+    doubts = _run(experiment, results, as_json)
+    sys.exit(1 if strict and doubts else 0)
 
 
 def _finished(experiment: Path, results: Path) -> Any:
@@ -35,17 +37,23 @@ def _finished(experiment: Path, results: Path) -> Any:
         return run_experiment(experiment, results, finish=write_report, stage=stage)
 
 
-def _run(experiment: Path, results: Path, as_json: bool) -> None:
+def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:
+    """Run an experiment, say how it ended, and return what of its data is in doubt."""
     from liqbt.report.narrative import headline, verdict_reasons
+    from liqbt.report.notes import data_doubts
 
     finished = _finished(experiment, results)
+    doubts = data_doubts(finished)
     value = {
         "run_id": finished.run_id,
         "path": str(finished.path),
         "metrics": json.loads((finished.path / "metrics.json").read_text(encoding="utf-8")),
+        **({"data_doubts": doubts} if doubts else {}),
     }
-    text = "\n".join(filter(None, (headline(finished), verdict_reasons(finished))))
+    said = (headline(finished), verdict_reasons(finished), *(f"data: {d}" for d in doubts))
+    text = "\n".join(filter(None, said))
     say(value, as_json, f"{text}\n\nreport: {finished.path / 'report.html'}")
+    return doubts
 
 
 @click.command(epilog=examples("liqbt demo"))

@@ -6,7 +6,7 @@ Durations are written as `5min`, `24h`, `7d` and kept as int64 nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +66,7 @@ class DataConfig(Frozen):
     log: Place | None = None
     world: Place | None = None
     seed: int = Field(default=0, ge=0)
+    outliers: Literal["mask", "keep", "refuse"] = "mask"
 
     @model_validator(mode="after")
     def _one_origin(self) -> DataConfig:

@@ -34,6 +34,8 @@ _REAL: Final = (
     "open_interest_usd",
     "observed_long_usd",
     "observed_short_usd",
+    "prior_from_long",
+    "prior_from_short",
 )
 _SCALARS: Final = np.dtype(
     [
@@ -79,6 +81,8 @@ def reflect(forecast: Forecast) -> Forecast:
         density_usd=density,
         clusters=_reflected(forecast.clusters, mark),
         asymmetry=-forecast.asymmetry,
+        prior_from_long=forecast.prior_from_short,
+        prior_from_short=forecast.prior_from_long,
     )
 
 
@@ -127,6 +131,8 @@ def recentre(past: Forecast, now: Forecast) -> Forecast:
         clusters=clusters,
         asymmetry=past.asymmetry,
         asymmetry_reach=past.asymmetry_reach,
+        prior_from_long=past.prior_from_long,
+        prior_from_short=past.prior_from_short,
     )
 
 

@@ -417,10 +417,17 @@ def flow_table(run: Run) -> Table:
     )
 
 
-def _level_cells(row: LevelRow) -> tuple[str, ...]:
+def _prior_from(forecast: Forecast, side: Side) -> float:
+    """Return from which log distance on the map rests on the prior; NaN where that is not said."""
+    return forecast.prior_from_long if side == Side.LONG else forecast.prior_from_short
+
+
+def _level_cells(row: LevelRow, forecast: Forecast) -> tuple[str, ...]:
     cluster = row.cluster
+    side = "short" if cluster.side == Side.SHORT else "long"
+    on_prior = row.distance_sigma * forecast.sigma_1d >= _prior_from(forecast, cluster.side)
     return (
-        "short" if cluster.side == Side.SHORT else "long",
+        f"{side}, prior only" if on_prior else side,
         fmt.price(cluster.low),
         fmt.price(cluster.high),
         fmt.price(cluster.peak),
@@ -432,11 +439,11 @@ def _level_cells(row: LevelRow) -> tuple[str, ...]:
 
 
 def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
-    """Return the clusters of one forecast as a ladder around the mark, and what it leaves out."""
+    """Return the clusters of one forecast as a ladder around the mark, and notes on it."""
     ladder = levels(forecast)
     mark = (mark_word, "", "", fmt.price(forecast.mark), "", "", "", "")
-    above = [_level_cells(row) for row in ladder.above]
-    below = [_level_cells(row) for row in ladder.below]
+    above = [_level_cells(row, forecast) for row in ladder.above]
+    below = [_level_cells(row, forecast) for row in ladder.below]
     omitted = []
     for n, where in ((ladder.n_above_omitted, "above"), (ladder.n_below_omitted, "below")):
         if n:
@@ -459,7 +466,23 @@ def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
         text_columns=1,
         strong=(len(above),),
     )
-    return table, "; ".join([*missing, *omitted])
+    unlisted = "; ".join([*missing, *omitted])
+    notes = [f"Not listed: {unlisted}."] if unlisted else []
+    return table, " ".join([*notes, *_prior_words(forecast)])
+
+
+def _prior_words(forecast: Forecast) -> list[str]:
+    """Say from where on the map rests on assumptions, where its estimator says so."""
+    long, short = (_prior_from(forecast, side) for side in (Side.LONG, Side.SHORT))
+    if math.isnan(long) or math.isnan(short):
+        return []
+    if max(long, short) == 0.0:
+        return ["All of the map rests on the estimator's prior: it has learnt from no liquidation."]
+    below, above = (fmt.percent(math.expm1(x), 1, signed=True) for x in (-long, short))
+    return [
+        f"Below {below} and above {above} "
+        "the map rests on the estimator's prior: price hardly crossed what would have taught it."
+    ]
 
 
 def sensitivity_table(run: Run) -> Table:

@@ -16,6 +16,7 @@ from liqbt.config.schema import MarginConfig
 from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError, LiqbtError, first_line
 from liqbt.estimators.config import MapParams, MarketSpec
+from liqbt.estimators.levmix import LevMix, LevMixParams
 from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.margin.tiers import Tiers, TierTable, flat_tiers
 from liqbt.replay import Estimator
@@ -220,3 +221,8 @@ def default_estimator(symbol: str) -> Estimator:
     """Return the reference estimator with the published brackets and the shipped BTC tiers."""
     market = MarketSpec(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"])
     return OIFlow(OIFlowParams(), market)
+
+
+def learnt_mix(symbol: str) -> Estimator:
+    """Return the learnt mix with its defaults and the shipped BTC tiers."""
+    return LevMix(LevMixParams(), MarketSpec(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"]))

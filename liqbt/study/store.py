@@ -53,6 +53,8 @@ _FLOATS: Final = (
     "observed_long_usd",
     "observed_short_usd",
 )
+_STATED: Final = ("prior_from_long", "prior_from_short")
+"""Scalars that a file holds where an estimator states them."""
 
 
 def structured_table(
@@ -80,6 +82,10 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
         columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.int64())
     for name in _FLOATS:
         columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.float64())
+    for name in _STATED:
+        stated = np.array([getattr(f, name) for f in forecasts], np.float64)
+        if not np.isnan(stated).all():
+            columns[name] = pa.array(stated, pa.float64())
     for name in ("anchor", "step"):
         columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.float64())
     for name in ("fine_bins", "coarse"):
@@ -130,7 +136,7 @@ def forecasts_of(table: pa.Table) -> list[Forecast]:
                 grid=grid,
                 density_usd=flat[:, widths[i] : widths[i + 1]],
                 clusters=clusters[int(ends[i]) : int(ends[i + 1])],
-                **{name: columns[name][i] for name in _FLOATS},
+                **{name: columns[name][i] for name in (*_FLOATS, *_STATED) if name in columns},
             )
         )
     return result

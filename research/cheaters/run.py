@@ -80,10 +80,13 @@ def replayed(path: Path, results: Path) -> str:
 
 def audited(path: Path, results: Path) -> str:
     """Return which audits a cheat fails, on the first days."""
-    reports = {
-        "look-ahead": audit_lookahead(path, results, days=AUDITED_DAYS),
-        "chunks": audit_chunks(path, results, days=AUDITED_DAYS),
-    }
+    try:
+        reports = {
+            "look-ahead": audit_lookahead(path, results, days=AUDITED_DAYS),
+            "chunks": audit_chunks(path, results, days=AUDITED_DAYS),
+        }
+    except DataError:
+        return "refused, as by the run"
     failed = [name for name, report in reports.items() if not report.passed]
     return f"fails {' and '.join(failed)}" if failed else "passes"
 

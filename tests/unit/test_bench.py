@@ -50,6 +50,7 @@ NAMES = [
     "read_only_pass",
     "replay_fold",
     "replay_protocol",
+    "levmix_protocol",
     "csv_read",
     "ingest",
     "parquet_read",

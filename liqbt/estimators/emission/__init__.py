@@ -72,7 +72,9 @@ class Emission:
         """How many clusters a forecast can hold."""
         return len(self.scratch.clusters)
 
-    def forecast(self, at: Ns, issue: Issue) -> Forecast | None:
+    def forecast(
+        self, at: Ns, issue: Issue, prior_from: tuple[float, float] = (math.nan, math.nan)
+    ) -> Forecast | None:
         """Build the forecast issued at `at`, its arrays read-only; None where σ is NaN."""
         sigma, found, density_usd, asymmetry, long, short = issue
         if math.isnan(sigma):
@@ -98,4 +100,6 @@ class Emission:
             open_interest_usd=coins * head.mark,
             observed_long_usd=long,
             observed_short_usd=short,
+            prior_from_long=prior_from[0],
+            prior_from_short=prior_from[1],
         )

@@ -158,6 +158,16 @@ def _draw_episodes(ax: Axes, marks: EpisodeMarks, start: Ns, end: Ns) -> int:
     return int(shown.sum())
 
 
+def _draw_prior(ax: Axes, shown: Sequence[Forecast]) -> bool:
+    """Draw from where on the map rests on its estimator's prior, if any forecast says so."""
+    stated = [f for f in shown if not np.isnan(f.prior_from_long)]
+    at = _days(np.array([f.at for f in stated], dtype=np.int64))
+    mark = np.log([f.mark for f in stated])
+    for reach in ([-f.prior_from_long for f in stated], [f.prior_from_short for f in stated]):
+        ax.plot(at, mark + np.array(reach), color=GREY, lw=0.9, ls=":", scaley=False)
+    return bool(stated)
+
+
 def _is_long(start: Ns, end: Ns) -> bool:
     return end - start > _OUTLINED_DAYS * DAY_NS
 
@@ -233,10 +243,13 @@ def map_figure(
     _price_axis(ax, low, high)
     _draw_price(ax, prices, start_ns, end_ns)
     n_marked = _draw_episodes(ax, marks, start_ns, end_ns)
+    handles = _episode_handles(start_ns, end_ns) if n_marked else []
+    if _draw_prior(ax, shown):
+        handles.append(Line2D([], [], color=GREY, lw=0.9, ls=":", label="beyond: prior only"))
     _time_axis(ax, start_ns, end_ns)
     if _has_range(prices, start_ns, end_ns):
         price_name += " (grey: low to high)"
-    _legend(ax, image, price_name, _episode_handles(start_ns, end_ns) if n_marked else [])
+    _legend(ax, image, price_name, handles)
     shorts, longs = (figure.add_subplot(cells[i, 1]) for i in (0, 1))
     _colour_bar(figure, shorts, _SHORTS, norm, "shorts\n$ per 1%")
     _colour_bar(figure, longs, _LONGS, norm, "longs\n$ per 1%")
