@@ -5,21 +5,24 @@ from __future__ import annotations
 import html
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from estimator_events import events, mark, open_interest
 from report_run import make_run
 
 import liqbt
 from liqbt.cli import cli
 from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.study.explain import notional_within
-from liqbt.study.schema import parse_experiment
 from liqbt.study.store import forecast_table, load_run, structured_table, write_run
-from liqbt.types import DAY_NS, Side
+from liqbt.tape.build import store_cached
+from liqbt.tape.values import tape_from_events
+from liqbt.types import DAY_NS, Instrument, Side
 
 
 @pytest.fixture(scope="module")
@@ -181,22 +184,30 @@ def test_times_need_a_zone(folder):
     assert liqbt.line(folder, symbol="BTC") == liqbt.line(shown.run, symbol="BTC")
 
 
-@pytest.mark.slow
-def test_an_experiment_in_memory_is_run_and_its_events_are_there(tmp_path):
-    (tmp_path / "w.yaml").write_text("name: w\ndays: 9\nwarmup_days: 2\nsymbols: [XYZ]\n")
-    raw = {
-        "name": "memory",
-        "data": {"world": "w.yaml"},
-        "symbols": {"XYZ": {"events": {"mark": "simulated/XYZ"}}},
-        "estimators": {"naive": {"use": "distance_kernel"}},
-        "schedule": {"every": "6h", "warm_up": "3d"},
-        "evaluation": {"horizons": ["24h"], "bootstrap_reps": 200},
-    }
-    experiment = parse_experiment(raw, tmp_path / "memory.yaml")
-    shown = liqbt.run(experiment, tmp_path / "r", beside=tmp_path)
-    assert (shown.path / "report.html").is_file()
-    events = shown.events
-    assert set(events["kind"]) == {"mark"}
-    assert (events["ts_known"] >= events["ts_event"]).all()
-    assert events["close"].notna().all()
-    assert liqbt.run(experiment, str(tmp_path / "r"), beside=str(tmp_path)).path == shown.path
+def test_an_experiment_in_memory_is_run_as_its_file_would_be(tmp_path, monkeypatch, folder):
+    path = tmp_path / "memory.yaml"
+    path.write_text(
+        "name: memory\ndata: {world: w.yaml}\nsymbols: {XYZ: {events: {mark: simulated/XYZ}}}\n"
+        "estimators: {naive: {use: distance_kernel}}\n"
+    )
+    asked = []
+    monkeypatch.setattr("liqbt.study.plan.prepare_experiment", lambda *told: asked.append(told[:3]))
+    monkeypatch.setattr("liqbt.api.prepare_experiment", lambda *told: asked.append(told))
+    monkeypatch.setattr("liqbt.api.run_plan", lambda *_: load_run(folder))
+    assert liqbt.run(str(path), str(tmp_path / "r")).path == folder
+    liqbt.run(liqbt.load_experiment(path), tmp_path / "r", beside=str(tmp_path))
+    assert asked[0] == asked[1] == (liqbt.load_experiment(path), path, tmp_path / "r")
+
+
+def test_events_are_those_of_the_tape_beside_the_run(folder, tmp_path):
+    rows = events(mark(0, 100.0), open_interest(60, 5.0), mark(300, 101.0))
+    tape = tape_from_events(rows, [Instrument("v", "XYZ")])
+    store_cached(tmp_path / ".cache" / "tapes" / "0", "key", tape)
+    manifest = {"symbols": {"XYZ": {}}, "hashes": {"tape": {"XYZ": tape.digest}}}
+    run = replace(load_run(folder), path=tmp_path / "memory" / "0", manifest=manifest)
+    found = liqbt.Result(run).events
+    assert list(found["kind"]) == ["mark", "open_interest", "mark"]
+    assert list(found["ts_known"].astype("int64")) == list(rows["ts_known"])
+    assert list(found["close"].dropna()) == [100.0, 101.0]
+    assert list(found["open_interest_coins"].dropna()) == [5.0]
+    assert set(found["instrument"]) == {"v/XYZ"}
