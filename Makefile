@@ -38,12 +38,12 @@ compiled: $(READY)
 	@$(BIN)/python -m liqbt.study.compiling
 
 test: compiled
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
 quick: compiled
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
-# two at a time; what liqbt's own docstrings show is run by `make test`
+# two at a time; docs: what docstrings and decisions show
 check: $(READY)
 	@$(MAKE) --no-print-directory -j 2 types docs layers lint
 
@@ -58,7 +58,7 @@ layers: $(READY)
 	$(BIN)/lint-imports --config .importlinter.toml
 
 docs: $(READY)
-	$(BIN)/python -m pytest -q -p no:randomly --doctest-glob='*.md' research/decisions
+	$(BIN)/python -m pytest -q -p no:randomly --doctest-glob='*.md' liqbt research/decisions
 
 REAL := btc-2025-12 eth-2025-12 hyperliquid-2025 panel-2025-12
 
