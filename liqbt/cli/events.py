@@ -189,6 +189,24 @@ def verify(log_dir: Path, as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
+@log.command(epilog=examples("liqbt log leaks mylog"))
+@click.argument("log_dir", metavar="DIR", type=FILE)
+@json_option
+def leaks(log_dir: Path, as_json: bool) -> None:
+    """Hold each feed in DIR against a finer price: has it seen what came after it? Exit 1 if so.
+
+    A value that answers returns after its stamp, such as a mean over an hour that is stamped at its
+    open, is look-ahead that no audit of code can see.
+    """
+    from liqbt.quality.log_leaks import log_leaks
+    from liqbt.quality.measure import plain_rows
+
+    found = log_leaks(log_dir)
+    text = "\n".join(one.text() for one in found) or f"{log_dir} has no feed that could be tried"
+    say({"feeds": plain_rows(found)}, as_json, text)
+    sys.exit(1 if any(one.leaks for one in found) else 0)
+
+
 @log.command(epilog=examples("liqbt log withdraw mylog liq.csv --reason 'sides turned around'"))
 @click.argument("log_dir", metavar="DIR", type=FILE)
 @click.argument("file", metavar="FILE")

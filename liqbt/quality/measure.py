@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,12 @@ def plain(quality: LogQuality) -> dict[str, Any]:
     for row, pair in zip(value["coverage"], quality.coverage, strict=True):
         row["ratio"] = pair.ratio
     cleaned: dict[str, Any] = json_value(value)
+    return cleaned
+
+
+def plain_rows(values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return dataclasses as JSON would have them: no NaN, no infinity."""
+    cleaned: list[dict[str, Any]] = json_value([asdict(value) for value in values])
     return cleaned
 
 
