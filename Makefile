@@ -1,7 +1,7 @@
 # Everything a fresh machine needs: Python 3.11+ and make.
 #   make demo    set up, run the main job on the embedded simulated market, end with a report
 #   make test    set up, run every test (those that need real data skip where LIQBT_DATA is absent)
-#   make check   format, lint, types, layers, docs
+#   make check   format, lint, types, layers, and what the decisions show
 #   make gate    run the experiments and hold their scores against results/baselines/
 #   make baselines REASON='...'   accept today's scores as the baselines, saying why
 #   make bench   speed, as ratios to a reference in the same process
@@ -18,7 +18,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test quick check bench lock clean setup gate baselines soak
+.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -33,22 +33,36 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/liqbt demo
 
-test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+# each worker would compile every kernel that it needs: two processes share them out
+compiled: $(READY)
+	@$(BIN)/python -m liqbt.study.compiling
 
-quick: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+test: compiled
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+quick: compiled
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+# two at a time; what liqbt's own docstrings show is run by `make test`
 check: $(READY)
+	@$(MAKE) --no-print-directory -j 2 types docs layers lint
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: $(READY)
 	$(BIN)/mypy
+
+layers: $(READY)
 	$(BIN)/lint-imports --config .importlinter.toml
-	$(BIN)/python -m pytest -q -p no:randomly --doctest-modules --doctest-glob='*.md' liqbt research/decisions
+
+docs: $(READY)
+	$(BIN)/python -m pytest -q -p no:randomly --doctest-glob='*.md' research/decisions
 
 REAL := btc-2025-12 eth-2025-12 hyperliquid-2025 panel-2025-12
 
-gate: $(READY)
+gate: compiled
 	$(BIN)/liqbt check experiments/demo.yaml --baseline results/baselines/demo.json
 	@if [ -d "$${LIQBT_DATA:-../shared/data}" ]; then printf '%s\n' $(REAL) | xargs -P 2 -I NAME \
 	    $(BIN)/liqbt check experiments/NAME.yaml --baseline results/baselines/NAME.json; \
@@ -70,7 +84,7 @@ soak: $(READY)
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -9,15 +9,19 @@ The public names are below; everything is imported when it is first used.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import os
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from liqbt.kernel_cache import watch_for_numba
+
 if TYPE_CHECKING:
+    from liqbt.api import Result as Result
+    from liqbt.api import check as check
+    from liqbt.api import line as line
+    from liqbt.api import load as load
+    from liqbt.api import run as run
     from liqbt.audit.lookahead import lookahead as lookahead
     from liqbt.errors import LiqbtError as LiqbtError
     from liqbt.quality.leaks import LeakProfile as LeakProfile
@@ -45,15 +49,20 @@ _HOME = {
     "Kind": "types",
     "LeakProfile": "quality.leaks",
     "LiqbtError": "errors",
+    "Result": "api",
     "Run": "study.store",
     "Score": "types",
     "World": "simulate.world",
+    "check": "api",
     "ingest_files": "study.ingest",
     "leak_profile": "quality.leaks",
+    "line": "api",
+    "load": "api",
     "load_experiment": "study.schema",
     "load_run": "study.store",
     "lookahead": "audit.lookahead",
     "open_log": "study.events",
+    "run": "api",
     "run_experiment": "study.run",
     "simulate": "simulate.market",
 }
@@ -66,15 +75,20 @@ __all__ = [
     "Kind",
     "LeakProfile",
     "LiqbtError",
+    "Result",
     "Run",
     "Score",
     "World",
+    "check",
     "ingest_files",
     "leak_profile",
+    "line",
+    "load",
     "load_experiment",
     "load_run",
     "lookahead",
     "open_log",
+    "run",
     "run_experiment",
     "simulate",
 ]
@@ -113,21 +127,4 @@ class _Room(ModuleType):
 sys.modules[__name__].__class__ = _Facade
 
 
-def _key_kernel_cache() -> None:
-    """Point numba's cache at a folder keyed by the package's sources.
-
-    numba looks at a kernel's own file only, and keeps a stale answer when a helper or a constant in
-    another file changes. Whoever has set `NUMBA_CACHE_DIR`, or imported numba before, is left
-    alone.
-    """
-    if "NUMBA_CACHE_DIR" in os.environ or "numba" in sys.modules:
-        return
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.read_bytes())
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ["NUMBA_CACHE_DIR"] = str(base / "liqbt" / f"numba-{digest.hexdigest()[:16]}")
-
-
-_key_kernel_cache()
+watch_for_numba()

@@ -38,6 +38,10 @@ class LogError(LiqbtError):
     """An event log is missing, damaged or written by something else; names the file."""
 
 
+class RefusedByLogError(LogError):
+    """A log cannot take a file beside what it holds of the same file; says how it could."""
+
+
 class MarginError(LiqbtError):
     """A margin rule is missing or contradicts itself; names symbol, date or bracket."""
 

@@ -48,6 +48,7 @@ class FakeRun:
     compared: tuple[Mapping[str, Any], ...] = ()
     twin: tuple[Mapping[str, Any], ...] = ()
     twin_scores: tuple[Mapping[str, Any], ...] = ()
+    randomised: tuple = ()
     pooling: tuple[Mapping[str, Any], ...] = ()
     maps: dict[str, list[Forecast]] = field(default_factory=dict)
     paths: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)

@@ -17,9 +17,9 @@ from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.register import register, unseal
-from liqbt.cli.runs import check, compare, demo, line, report, run
+from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
 from liqbt.cli.score import score
-from liqbt.cli.search import search
+from liqbt.cli.search import grid, search
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -42,6 +42,8 @@ for command in (
     demo,
     report,
     line,
+    explain,
+    card,
     check,
     compare,
     claims,
@@ -55,6 +57,7 @@ for command in (
     audit,
     validate,
     search,
+    grid,
     bench,
 ):
     cli.add_command(command)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import (
+    FILE,
+    examples,
+    executor_options,
+    json_option,
+    progress,
+    results_option,
+    say,
+)
 
 
 @click.group()
@@ -49,12 +58,16 @@ def plane(
     from liqbt.study.accuracy import experiment_plane
 
     try:
-        asked = None if horizons is None else tuple(duration_ns(h) for h in horizons.split(","))
+        asked = None if horizons is None else {duration_ns(h) for h in horizons.split(",")}
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--horizons") from None
     with progress() as stage:
         run, found = experiment_plane(
-            experiment, results, horizons_ns=asked, finish=write_report, stage=stage
+            experiment,
+            results,
+            horizons_ns=None if asked is None else tuple(sorted(asked)),
+            finish=write_report,
+            stage=stage,
         )
     value = {"experiment": run.manifest["experiment"], "run_id": run.run_id, **plane_value(found)}
     page = write_plane_page(value, out or run.path / "plane")
@@ -82,19 +95,14 @@ def plane(
     metavar="ID",
     help="What is shown; by default what decides a claim. May be given several times.",
 )
-@click.option(
-    "--processes",
-    type=click.IntRange(min=0),
-    default=0,
-    help="That share the work; by default one for each processor.",
-)
+@executor_options("processes")
 @results_option
 @json_option
 def randomise(
     experiment: Path,
     histories: int,
     statistics: tuple[str, ...],
-    processes: int,
+    executor: Any,
     results: Path,
     as_json: bool,
 ) -> None:
@@ -114,7 +122,7 @@ def randomise(
             results,
             histories=histories,
             statistics=statistics,
-            processes=processes,
+            executor=executor,
             stage=stage,
         )
     say(json_value([asdict(row) for row in rows]), as_json, describe_randomised(rows))

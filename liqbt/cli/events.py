@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
 from liqbt.config import MAX_BAD
+from liqbt.errors import one_line
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -25,6 +27,13 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @log_option
 @click.option("--max-bad", type=click.FloatRange(0, 1), default=MAX_BAD, show_default=True)
 @click.option("--data-root", type=FILE, help="Folder that second files of a map lie below.")
+@click.option(
+    "--max-size",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="The most GiB that may come out of a packed file.",
+)
 @json_option
 def ingest(
     column_map: Path,
@@ -32,20 +41,31 @@ def ingest(
     log_dir: Path,
     max_bad: float,
     data_root: Path | None,
+    max_size: float,
     as_json: bool,
 ) -> None:
-    """Read FILES into an event log. The same file twice adds nothing.
+    """Read FILES into an event log. The same file twice adds nothing, one refused stops no other.
 
-    MAP is a column map's file, or a vendor: binance-um, binance-cm, tardis, okx, hyperliquid; or a
-    vendor and a format, such as binance-um/klines, where a file's name does not tell it.
+    MAP is a column map's file, or a vendor: binance-um, binance-cm, bybit, okx, hyperliquid,
+    tardis; or a vendor and a format, such as binance-um/klines, where a file's name does not tell.
     """
-    from liqbt.study.ingest import describe_ingest, ingest_files
+    from liqbt.study.ingest import RefusedError, describe_ingest, ingest_files
 
-    with progress() as stage:
-        reports = ingest_files(
-            column_map, files, log_dir, max_bad=max_bad, root=data_root, stage=stage
-        )
-    value = [
+    refused: RefusedError | None = None
+    try:
+        with progress() as stage:
+            reports = ingest_files(
+                column_map,
+                files,
+                log_dir,
+                max_bad=max_bad,
+                root=data_root,
+                max_bytes=int(max_size * (1 << 30)),
+                stage=stage,
+            )
+    except RefusedError as error:
+        refused, reports = error, error.reports
+    value: list[dict[str, Any]] = [
         {
             "file": r.file,
             "rows": r.rows,
@@ -53,10 +73,21 @@ def ingest(
             "quarantined": r.quarantined,
             "quarantine": None if r.quarantine is None else str(r.quarantine),
             "added": r.added,
+            "findings": list(r.findings),
         }
         for r in reports
     ]
-    say(value, as_json, "\n".join(describe_ingest(r) for r in reports))
+    if refused is not None:
+        value += [{"file": file, "refused": why} for file, why in refused.refused.items()]
+    if reports or as_json:
+        say(value, as_json, "\n".join(describe_ingest(r) for r in reports))
+    if refused is not None and len(files) > 1:
+        click.echo(f"liqbt: {len(refused.refused)} of {len(files)} files refused", err=True)
+        for why in refused.refused.values():
+            click.echo(f"liqbt: {one_line(why)}", err=True)
+        sys.exit(2)
+    if refused is not None:
+        raise refused
 
 
 @click.command(
@@ -156,6 +187,24 @@ def verify(log_dir: Path, as_json: bool) -> None:
         "\n".join(problems) or f"{log_dir}: every committed byte is as it was written",
     )
     sys.exit(1 if problems else 0)
+
+
+@log.command(epilog=examples("liqbt log withdraw mylog liq.csv --reason 'sides turned around'"))
+@click.argument("log_dir", metavar="DIR", type=FILE)
+@click.argument("file", metavar="FILE")
+@click.option("--reason", required=True, help="Why; it stands in the log for good.")
+@json_option
+def withdraw(log_dir: Path, file: str, reason: str, as_json: bool) -> None:
+    """Take back what was read of FILE into the event log in DIR.
+
+    Nothing is deleted: a commit says that the file's events do not count from now on. Logs, tapes
+    and runs made after it have other identities.
+    """
+    from liqbt.study.ingest import withdraw_file
+
+    done = withdraw_file(log_dir, Path(file).name, reason)
+    text = f"{done['file']}: {done['events']:,} events taken back (commit {done['commit']})"
+    say(done, as_json, text)
 
 
 @log.command(epilog=examples("liqbt log quality mylog", "liqbt log quality mylog --out quality"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,29 @@ def progress() -> Iterator[Stage]:
             bar.update(tasks[stage], completed=done, total=total)
 
         yield show
+
+
+def executor_options(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the two options that say where a command's tasks run; it gets `executor`."""
+
+    def added(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def called(*args: Any, executor: str, scheduler: str, **rest: Any) -> Any:
+            from liqbt.study.executors import executor_of
+
+            return command(*args, executor=executor_of(executor, scheduler), **rest)
+
+        where = click.option(
+            "--executor", default=default, show_default=True, metavar="WHERE",
+            help="serial, processes (one for each processor), processes:N, or dask.",
+        )  # fmt: skip
+        address = click.option(
+            "--scheduler", default="", metavar="ADDRESS",
+            help="Of a Dask scheduler; without one, --executor dask starts a cluster here.",
+        )  # fmt: skip
+        return where(address(called))
+
+    return added
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -17,32 +17,43 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
 )
 @click.argument("experiment", type=FILE)
 @results_option
+@click.option("--strict", is_flag=True, help="Exit 1 where data cannot be right.")
 @json_option
-def run(experiment: Path, results: Path, as_json: bool) -> None:
+def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
     """Run an EXPERIMENT and write its report. A finished run is reused."""
-    _run(experiment, results, as_json)
+    doubts = _run(experiment, results, as_json)
+    sys.exit(1 if strict and doubts else 0)
 
 
 def _finished(experiment: Path, results: Path) -> Any:
     """Return the finished run of an experiment, with its report."""
+    from liqbt.kernel_cache import is_cold
     from liqbt.report.pages.run import write_report
     from liqbt.study.run import run_experiment
 
     with progress() as stage:
+        if is_cold():
+            stage("compiling the kernels, once: half a minute to two", 0, 0)
         return run_experiment(experiment, results, finish=write_report, stage=stage)
 
 
-def _run(experiment: Path, results: Path, as_json: bool) -> None:
+def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:
+    """Run an experiment, say how it ended, and return what of its data is in doubt."""
     from liqbt.report.narrative import headline, verdict_reasons
+    from liqbt.report.notes import data_doubts
 
     finished = _finished(experiment, results)
+    doubts = data_doubts(finished)
     value = {
         "run_id": finished.run_id,
         "path": str(finished.path),
         "metrics": json.loads((finished.path / "metrics.json").read_text(encoding="utf-8")),
+        **({"data_doubts": doubts} if doubts else {}),
     }
-    text = "\n".join(filter(None, (headline(finished), verdict_reasons(finished))))
+    said = (headline(finished), verdict_reasons(finished), *(f"data: {d}" for d in doubts))
+    text = "\n".join(filter(None, said))
     say(value, as_json, f"{text}\n\nreport: {finished.path / 'report.html'}")
+    return doubts
 
 
 @click.command(epilog=examples("liqbt demo"))
@@ -72,6 +83,22 @@ def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
     say({"report": str(path)}, as_json, f"report: {path}")
 
 
+@click.command(epilog=examples("liqbt card results/demo/<run_id> --out cards/demo"))
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@click.option("--out", type=FILE, help="Folder for card.html and card.json; none by default.")
+@json_option
+def card(run_folder: Path, out: Path | None, as_json: bool) -> None:
+    """Print a finished RUN on one page: claims, effects, what could be seen, how to repeat it."""
+    from liqbt.report.pages.card import card_text, card_value, write_card
+    from liqbt.study.store import load_run
+
+    finished = load_run(run_folder)
+    text = card_text(finished)
+    if out is not None:
+        text += f"\n\npage: {write_card(finished, out)}"
+    say(card_value(finished), as_json, text)
+
+
 @click.command(epilog=examples("liqbt line results/demo/<run_id> --at 2026-01-31T12:00Z"))
 @click.argument("run_folder", metavar="RUN", type=FILE)
 @click.option("--at", help="The last forecast issued at or before this time (UTC).")
@@ -89,6 +116,36 @@ def line(run_folder: Path, at: str | None, symbol: str | None, as_json: bool) ->
         raise click.BadParameter(str(error), param_hint="--at") from None
     text = report_line(load_run(run_folder), symbol=symbol, at=moment)
     say({"lines": text.splitlines()}, as_json, text)
+
+
+@click.command(
+    epilog=examples("liqbt explain results/demo/<run_id> --at 2025-03-04T13:00Z --price 94100")
+)
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@click.option("--at", required=True, help="The last forecast issued at or before this time (UTC).")
+@click.option("--price", required=True, type=float, help="In the cluster, or near it.")
+@click.option("--symbol", help="One market; the first by default.")
+@click.option("--estimator", help="Whose map; the first one's by default.")
+@json_option
+def explain(
+    run_folder: Path,
+    at: str,
+    price: float,
+    symbol: str | None,
+    estimator: str | None,
+    as_json: bool,
+) -> None:
+    """Say what the cluster at a price is made of, and since when, in a finished RUN."""
+    from liqbt.config.fields import instant_ns
+    from liqbt.study.explain import explain as explained
+    from liqbt.study.store import load_run
+
+    try:
+        moment = instant_ns(at)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--at") from None
+    found = explained(load_run(run_folder), moment, price, symbol=symbol, estimator=estimator)
+    say(found.value(), as_json, found.text)
 
 
 @click.command(

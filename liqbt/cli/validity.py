@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, say
+from liqbt.cli.formatting import FILE, examples, executor_options, json_option, progress, say
 from liqbt.errors import ConfigError
 
 
-@click.command(epilog=examples("liqbt validate --pinned", "liqbt validate --processes 2"))
+@click.command(epilog=examples("liqbt validate --pinned", "liqbt validate --executor processes:2"))
 @click.option(
     "--replications", type=click.IntRange(min=1), default=1000, show_default=True,
     help="Markets of each world where nothing is planted; three tenths of longer ones, and of "
@@ -25,9 +25,12 @@ from liqbt.errors import ConfigError
 )  # fmt: skip
 @click.option("--worlds", help="Some of them, with commas; all by default.")
 @click.option(
+    "--claims", help="Those that are tried now, with commas; all by default. Few cost less each."
+)
+@click.option(
     "--days", default="120,365", show_default=True, help="Lengths of the markets, with commas."
 )
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
+@executor_options("serial")
 @click.option(
     "--minutes", type=click.FloatRange(min=0.0, min_open=True),
     help="Stop after so long; the same command goes on from there.",
@@ -49,6 +52,7 @@ from liqbt.errors import ConfigError
 @json_option
 def validate(
     worlds: str | None,
+    claims: str | None,
     days: str,
     out: Path,
     pinned: bool,
@@ -68,18 +72,21 @@ def validate(
     if pinned:
         _pinned(out, stamp, as_json)
     from liqbt.report.pages.validity import write_validity_page
+    from liqbt.study.trials import TESTS
     from liqbt.validity.candles import candles_root
     from liqbt.validity.jobs import WORLDS_TRIED
     from liqbt.validity.summary import describe_document
     from liqbt.validity.validate import validate
 
     names = worlds.split(",") if worlds else WORLDS_TRIED
+    tried = claims.split(",") if claims else TESTS
     if options["worlds_from"] is None:
         del options["worlds_from"]
     with progress() as stage:
         document = validate(
             out,
             worlds=[name.strip() for name in names],
+            claims=[name.strip() for name in tried],
             days=_lengths(days),
             data=candles_root(),
             stage=stage,

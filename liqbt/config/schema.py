@@ -6,9 +6,10 @@ Durations are written as `5min`, `24h`, `7d` and kept as int64 nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -65,6 +66,7 @@ class DataConfig(Frozen):
     log: Place | None = None
     world: Place | None = None
     seed: int = Field(default=0, ge=0)
+    outliers: Literal["mask", "keep", "refuse"] = "mask"
 
     @model_validator(mode="after")
     def _one_origin(self) -> DataConfig:
@@ -111,10 +113,19 @@ class HoldoutConfig(Frozen):
         return self
 
 
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Return each value once, the smallest first: in which order they are named says nothing."""
+    return tuple(sorted(set(values)))
+
+
 class EvaluationOptions(Frozen):
     """How forecasts are scored; defaults are METHOD's."""
 
-    horizons: tuple[Duration, ...] = (4 * HOUR_NS, 24 * HOUR_NS, 7 * DAY_NS)
+    horizons: Annotated[tuple[Duration, ...], AfterValidator(_rising)] = (
+        4 * HOUR_NS,
+        24 * HOUR_NS,
+        7 * DAY_NS,
+    )
     latency: Duration = MINUTE_NS
     distance_floor: Annotated[float, Field(ge=0)] = DISTANCE_BANDS[0]
     distance_ceiling: Positive = DISTANCE_BANDS[-1]

@@ -89,10 +89,9 @@ def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[Scor
 
 
 def days_spanned(evidence: Evidence) -> int:
-    """Return how many UTC days the observed rows span, at least 1: what most bootstraps draw."""
-    observed = evidence.observed
-    at = np.concatenate([observed.outcomes["at"], observed.first_sides["at"]])
-    return int(np.ptp(at // PRIMARY_NS)) + 2 if len(at) else 1
+    """Return how many UTC days the scored forecasts span, at least 1: what most bootstraps draw."""
+    issued = [forecast.at // PRIMARY_NS for m in evidence.markets for forecast in m.forecasts]
+    return max(issued) - min(issued) + 2 if issued else 1
 
 
 def _rows(
@@ -143,9 +142,9 @@ def _row(
 
 
 def _reaching(evidence: Evidence, statistic: Statistic, draws: Draws, n_days: int) -> Draws:
-    """Return the same draws, of more days where units lie outside the span of the observed rows.
+    """Return the same draws, of more days where units lie outside the span of the forecasts.
 
-    A touch, a burst or a window of an hour may be born later than the last observed row.
+    A touch, a burst or a window of an hour may be born later than the last forecast.
     """
     if n_days <= draws.n_days:
         return draws

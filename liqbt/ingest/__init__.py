@@ -5,10 +5,16 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
 `name`, `about`
     The map's name (default: its file's name) and free text.
 `csv`
-    `delimiter` (default `,`) and, where the file has no header, `columns`: their names in order
-    (`skip`: lines before the first row).
+    `delimiter` (default `,`), `skip` (lines before the header) and, where the file has no header,
+    `columns`: their names in order (`skip`: lines before the first row). An unnamed column is `""`.
+`jsonl`
+    Instead of `csv`, for one JSON message a line: `rows`: the dotted path of the list whose
+    elements are the rows (by default the message is the row); `before`: a name for what stands in
+    front of the message, such as a recorder's time. A column is a dotted path, `o.ap`, in the row
+    or the message.
 `time`
-    `column`; `unit`: `s`, `ms`, `us`, `ns`, or `iso` for text (none for a Parquet timestamp);
+    `column`; `unit`: `s`, `ms`, `us`, `ns`, or `iso` for text (none for a Parquet timestamp), or
+    `format`: how text is written, `%m/%d/%Y %H:%M` or BitMEX's `%Y-%m-%dD%H:%M:%S.%f`;
     `zone`: IANA name, for times that carry no offset (default `UTC`).
 `stamp`, `span`
     What the time of a row means: `instant`, or `open` or `close` of a bucket that is `span` long.
@@ -18,7 +24,9 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
     `modelled` (default) or `observed`. A modelled latency is above 0, and at least 60 s where the
     feed is polled.
 `received`
-    Instead of a latency: `column` and `unit` of the time at which each row arrived (observed).
+    Instead of a latency: `column` and `unit` of the time at which each row arrived (observed), and
+    `tolerance`: how far (`50ms`) the recorder's clock may lie behind the venue's; such a row counts
+    as known when it happened, and is counted.
 `venue`, `symbol`
     A name; or `column`; or `file_name`, a pattern with one group that is looked for in the file's
     name. `rename` maps what is found to what it is called here.
@@ -29,6 +37,10 @@ A column map is a YAML file that says what the columns of a file mean. Its keys:
     and `ask`, where they are other ones.
 `id`
     The column with the venue's own number of each row, rising with time.
+`revisions`
+    What becomes of a second value of one instant: `refuse` (default), or `last_known`: what was
+    known later stands from when it was known, so that the rows need a receive time or latencies of
+    their own.
 `where`
     Which rows count: column to a value, or to a list of values.
 `units`

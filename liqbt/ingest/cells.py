@@ -87,7 +87,7 @@ def as_words(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
 
 
 def as_times(
-    column: pa.ChunkedArray, unit: str | None, zone: str, what: str
+    column: pa.ChunkedArray, unit: str | None, zone: str, what: str, *, layout: str | None = None
 ) -> tuple[IntArray, Mask]:
     """Return a column as ns UTC, and the cells that are no time from 2009 to 2100 (0 there).
 
@@ -101,6 +101,8 @@ def as_times(
         IANA name of the zone of times that carry none.
     what : str
         Names the column and the file in messages.
+    layout : str, optional
+        How text is written, such as `%m/%d/%Y %H:%M` (as `strptime` has it); instead of a unit.
 
     Raises
     ------
@@ -109,6 +111,8 @@ def as_times(
     """
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return _in_range(*_stamps(column, zone))
+    if layout is not None:
+        return _in_range(*_written(column, layout, zone, what))
     if unit is None:
         raise DataError(f"{what} holds {column.type}, no timestamps: the map must name time.unit")
     if unit == "iso":
@@ -124,7 +128,9 @@ def _stamps(column: pa.ChunkedArray, zone: str) -> tuple[IntArray, Mask]:
 
 
 def _iso(column: pa.ChunkedArray, zone: str, what: str) -> tuple[IntArray, Mask]:
-    text = _text_series(column)
+    text = _text_series(column).str.strip()
+    if text.str.endswith(("UTC", "GMT")).any():
+        text = text.str.replace(r"\s*(?:UTC|GMT)$", "+00:00", regex=True)
     utc = zone == "UTC"
     try:
         series = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=utc)
@@ -135,13 +141,30 @@ def _iso(column: pa.ChunkedArray, zone: str, what: str) -> tuple[IntArray, Mask]
     return _series_ns(series, zone)
 
 
+def _written(column: pa.ChunkedArray, layout: str, zone: str, what: str) -> tuple[IntArray, Mask]:
+    """Return times that are written by a layout; the fraction of a second may be absent."""
+    text = _text_series(column).str.strip()
+    utc = zone == "UTC"
+    try:
+        series = pd.to_datetime(text, format=layout, errors="coerce", utc=utc)
+        if layout.endswith(".%f"):
+            plain = pd.to_datetime(
+                text, format=layout.removesuffix(".%f"), errors="coerce", utc=utc
+            )
+            series = series.fillna(plain)
+    except (ValueError, TypeError) as error:
+        reason = str(error).split("\n")[0][:120]
+        raise DataError(f"{what}: time.format {layout!r} cannot be used: {reason}") from None
+    if not utc and series.dt.tz is not None:
+        raise DataError(f"{what} carries offsets of its own: the map must not name time.zone")
+    return _series_ns(series, zone)
+
+
 def _series_ns(series: pd.Series[Any], zone: str) -> tuple[IntArray, Mask]:
     """Return ns since the epoch. pandas parses to microseconds: the unit is set here."""
     if series.dt.tz is None:
         writable = (series >= _FIRST_LOCAL) & (series < _LAST_LOCAL)  # Python knows few years
-        series = series.where(writable).dt.tz_localize(
-            ZoneInfo(zone), ambiguous="NaT", nonexistent="NaT"
-        )
+        series = _localised(series.where(writable), ZoneInfo(zone))
     known = series.notna().to_numpy()
     low, high = (pd.Timestamp(ns, unit="ns", tz="UTC") for ns in (EARLIEST_NS, LATEST_NS))
     sane = known & ((series >= low) & (series < high)).to_numpy()
@@ -151,8 +174,42 @@ def _series_ns(series: pd.Series[Any], zone: str) -> tuple[IntArray, Mask]:
     return out, ~sane
 
 
+def _localised(series: pd.Series[Any], zone: ZoneInfo) -> pd.Series[Any]:
+    """Return times of a local clock as instants; NaT where the clock leaves two, or none.
+
+    In the hour that a clock shows twice, the order of the rows tells the two apart: where a run of
+    such rows goes back once, the rows before that are of the first pass, and where the clock stands
+    still over an even number of rows, the first half is. Anything else is unknown.
+    """
+    done: pd.Series[Any] = series.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    first = series.dt.tz_localize(
+        zone, ambiguous=np.ones(len(series), dtype=bool), nonexistent="NaT"
+    )
+    twice = np.flatnonzero((done.isna() & first.notna()).to_numpy())
+    if not len(twice):
+        return done
+    local = series.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+    told = np.flatnonzero(done.notna().to_numpy())
+    newest_first = len(told) > 1 and local[told[0]] > local[told[-1]]
+    second = series.dt.tz_localize(
+        zone, ambiguous=np.zeros(len(series), dtype=bool), nonexistent="NaT"
+    )
+    for run in np.split(twice, np.flatnonzero(np.diff(twice) > 1) + 1):
+        rows = run[::-1] if newest_first else run
+        steps = np.diff(local[rows])
+        back = np.flatnonzero(steps < 0) + 1
+        split = int(back[0]) if len(back) == 1 else 0
+        if not steps.any() and len(rows) % 2 == 0:
+            split = len(rows) // 2
+        if split:
+            done.iloc[rows[:split]] = first.iloc[rows[:split]]
+            done.iloc[rows[split:]] = second.iloc[rows[split:]]
+    return done
+
+
 def _counted(column: pa.ChunkedArray, unit: str, what: str) -> tuple[IntArray, Mask]:
     factor = UNIT_NS[unit]
+    _refuse_coarse(column, unit, what)
     counts, bad = as_integers(column)
     fraction = np.zeros(len(counts), dtype=np.int64)
     if bad.any():
@@ -167,6 +224,20 @@ def _counted(column: pa.ChunkedArray, unit: str, what: str) -> tuple[IntArray, M
     outside = (counts < EARLIEST_NS // factor) | (counts >= LATEST_NS // factor)
     bad = bad | outside
     return np.where(bad, 0, counts) * factor + np.where(bad, 0, fraction), bad
+
+
+def _refuse_coarse(column: pa.ChunkedArray, unit: str, what: str) -> None:
+    """Refuse counts in floats that cannot tell a second from the next."""
+    if not (pa.types.is_float32(column.type) or pa.types.is_float16(column.type)):
+        return
+    values = column.to_numpy()
+    step = float(np.nanmax(np.spacing(np.abs(values)))) if len(values) else 0.0
+    if step * UNIT_NS[unit] > SECOND_NS:
+        off = step * UNIT_NS[unit] / 2 / SECOND_NS
+        raise DataError(
+            f"{what} holds times as {column.type}: they are off by up to {off:g} s; write them as "
+            "float64 or whole numbers"
+        )
 
 
 def _check_unit(counts: IntArray, unit: str, what: str) -> None:

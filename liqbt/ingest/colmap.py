@@ -34,6 +34,7 @@ from liqbt.errors import ConfigError
 from liqbt.ingest.cells import UNIT_NS
 from liqbt.ingest.expressions import Expression, parse_expression
 from liqbt.ingest.files import CsvShape
+from liqbt.ingest.json_lines import JsonShape
 from liqbt.log.schema import MAY_BE_NAN
 from liqbt.types import PAYLOAD, SECOND_NS, Kind
 
@@ -129,9 +130,16 @@ class TimeColumn(_Part):
     """A column of times."""
 
     plain: ClassVar[str] = "column"
-    column: Text
+    column: str
     unit: Unit | None = None
+    format: Text | None = None
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> TimeColumn:
+        if self.format is not None and self.unit not in (None, "iso"):
+            raise ValueError(f"format: a count of {self.unit} has none; give one of the two")
+        return self
 
     @model_validator(mode="after")
     def _counts_are_utc(self) -> TimeColumn:
@@ -144,6 +152,7 @@ class Timed(_Part):
     """What the rows of a file, or of a second one, have in common."""
 
     csv: CsvShape = CsvShape()
+    jsonl: JsonShape | None = None
     time: TimeColumn
     stamp: Literal["instant", "open", "close"]
     span: Duration = 0
@@ -229,8 +238,10 @@ class Join(Timed):
 class Received(_Part):
     """The time at which each row arrived, where the file has one."""
 
-    column: Text
+    column: str
     unit: Unit | None = None
+    format: Text | None = None
+    tolerance: Duration = 0
 
 
 class Shared(_Part):
@@ -336,6 +347,7 @@ class ColumnMap(Timed, Shared):
     units: dict[Text, Annotated[float, PlainValidator(_scale)]] = {}
     constants: dict[Text, Constant] = {}
     join: Join | None = None
+    revisions: Literal["refuse", "last_known"] = "refuse"
     derive: dict[Text, Arithmetic] = {}
     emit: Annotated[tuple[Emit, ...], Field(min_length=1)]
     _sha256: str = PrivateAttr(default="")

@@ -32,6 +32,11 @@ class Faults:
         """The rows that have a reason, shape (n,)."""
         return self._code > 0
 
+    def mask_of(self, beginnings: tuple[str, ...]) -> Mask:
+        """Return the rows whose reason begins with one of some words, shape (n,)."""
+        codes = [i for i, reason in enumerate(self._reasons) if reason.startswith(beginnings)]
+        return np.asarray(np.isin(self._code, codes))
+
     def reasons(self) -> list[str]:
         """Return the reason of each row in `mask`, in order."""
         return [self._reasons[c] for c in self._code[self.mask].tolist()]

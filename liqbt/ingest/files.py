@@ -1,7 +1,8 @@
-"""From a file's bytes to its columns: CSV (plain, gzip, zip with one member) or Parquet."""
+"""From a file's bytes to its columns: CSV (plain or packed) or Parquet."""
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import csv
 import difflib
@@ -30,6 +31,13 @@ MAX_BYTES: Final = 2 << 30
 """The most that a file may hold once it is unpacked."""
 BROKEN: Final = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 """What reading a truncated or damaged stream raises."""
+_CODECS: Final = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"BZh": "bz2",
+    b"\xfd7zX": "xz",
+}
+"""How a packed file begins, beside gzip and zip."""
 _HEADER_BYTES: Final = 1 << 20
 _PLAIN: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
     pa.types.is_integer,
@@ -45,6 +53,10 @@ _PLAIN: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
 )
 
 
+class NoRowsError(DataError):
+    """A file that says nothing happened: a header and no rows, or a recording without a message."""
+
+
 class CsvShape(BaseModel):
     """How a CSV is written.
 
@@ -55,14 +67,15 @@ class CsvShape(BaseModel):
     columns : tuple of str
         The names of its columns where it has no header; empty where the first row has them.
     skip : int
-        Lines before the first row where `columns` are given: 1 puts them in a header's place.
+        Lines before the header; where `columns` are given, before the first row: 1 puts them in a
+        header's place.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     delimiter: Annotated[str, must(lambda text: len(text) == 1, "one character")] = ","
     columns: Annotated[
-        tuple[Annotated[str, Field(min_length=1)], ...],
+        tuple[str, ...],
         must(lambda names: len(set(names)) == len(names), "a list of different names"),
     ] = ()
     skip: Annotated[int, Field(ge=0)] = 0
@@ -130,7 +143,8 @@ def read_columns(
     Parameters
     ----------
     path : Path
-        `.parquet`, or CSV as `.csv`, `.csv.gz`, `.zip` (told by content, not by name).
+        `.parquet`, or CSV, plain or packed by gzip, zip, zstd, lz4, bz2 or xz (told by content, not
+        by name).
     numbers, integers, texts : collection of str
         The columns wanted, by what is expected in them. Where a cell is not that, the column is
         given as text, so that the cell can be named.
@@ -161,7 +175,7 @@ def _read_parquet(path: Path, wanted: Sequence[str], max_bytes: int) -> RawTable
             groups = range(file.metadata.num_row_groups)
             size = sum(file.metadata.row_group(i).total_byte_size for i in groups)
             if size > max_bytes:
-                raise DataError(f"{path} expands to more than {max_bytes} bytes")
+                raise DataError(_too_large(path, max_bytes))
             _require(path, file.schema_arrow.names, wanted)
             _require_plain(path, file.schema_arrow, wanted)
             table = _in_utc(file.read(columns=list(dict.fromkeys(wanted)), use_threads=False))
@@ -216,7 +230,7 @@ def _parse(
     shape: CsvShape,
     ragged: list[tuple[int, str]] | None,
 ) -> pa.Table:
-    first = shape.skip if shape.columns else 1
+    first = shape.skip if shape.columns else shape.skip + 1
 
     def skip(row: Any) -> str:
         if ragged is not None:
@@ -264,9 +278,13 @@ def read_head(
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _head(path: Path, opener: Callable[[], Any], delimiter: str, lines: int) -> list[list[str]]:
+def _head(
+    path: Path, opener: Callable[[], Any], delimiter: str, lines: int, *, skip: int = 0
+) -> list[list[str]]:
     try:
         with opener() as stream:
+            for _ in range(skip):
+                stream.readline(_HEADER_BYTES)
             head = [stream.readline(_HEADER_BYTES) for _ in range(lines)]
         first = head[0].decode("utf-8-sig")
     except BROKEN as error:
@@ -287,7 +305,7 @@ def _head(path: Path, opener: Callable[[], Any], delimiter: str, lines: int) -> 
 
 
 def _header(path: Path, opener: Callable[[], Any], shape: CsvShape) -> list[str]:
-    names = _head(path, opener, shape.delimiter, 1)[0]
+    names = _head(path, opener, shape.delimiter, 1, skip=shape.skip)[0]
     twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise DataError(f"{path} has the column {twice[0]!r} twice")
@@ -300,6 +318,8 @@ def _require(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
             near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
             hint = f"; nearest: {near[0]!r}" if near else ""
             has = [n[:40] for n in names[:20]]
+            if names and names[0].lstrip().startswith(("{", "[")):
+                hint = "; its lines are JSON: say `jsonl:` in the map"
             raise DataError(f"{path} has no column {name!r}{hint}; it has {has}")
 
 
@@ -344,6 +364,25 @@ def magic_of(path: Path) -> bytes:
     return magic
 
 
+def is_silent(path: Path, max_bytes: int) -> bool:
+    """Return whether a recording, one message a line, holds none: nothing but empty lines.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        if path.stat().st_size == 0:
+            return True
+        if path.stat().st_size > _HEADER_BYTES:
+            return False
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+    with open_stream(path, max_bytes) as stream:
+        return not stream.read(_HEADER_BYTES).strip(b"\xef\xbb\xbf \t\r\n")
+
+
 def opener_of(path: Path, magic: bytes, max_bytes: int) -> Callable[[], Any]:
     """Return a function that opens what `path` holds as a stream of at most `max_bytes`.
 
@@ -358,7 +397,19 @@ def opener_of(path: Path, magic: bytes, max_bytes: int) -> Callable[[], Any]:
         return lambda: _zip_member(path, max_bytes)
     if magic[:2] == b"PK":
         raise DataError(f"{path} is a zip without exactly one member")
+    for start, codec in _CODECS.items():
+        if magic.startswith(start):
+            return lambda: _limited(_unpacked(path, codec), path, max_bytes)
     return lambda: _limited(path.open("rb"), path, max_bytes)
+
+
+def _unpacked(path: Path, codec: str) -> IO[bytes]:
+    """Open a file that one of `_CODECS` packed."""
+    if codec == "xz":
+        return cast(IO[bytes], lzma.open(path, "rb"))
+    if codec == "bz2":
+        return cast(IO[bytes], bz2.open(path, "rb"))
+    return cast(IO[bytes], pa.CompressedInputStream(pa.OSFile(str(path)), codec))
 
 
 @contextmanager
@@ -384,16 +435,16 @@ def open_stream(path: Path, max_bytes: int) -> Iterator[Any]:
 def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.filename.endswith("/")]
+            members = [m for m in archive.infolist() if not _is_dross(m.filename)]
             if len(members) != 1:
                 raise DataError(f"{path} holds {len(members)} files: exactly one is expected")
             name = members[0].filename
             if name.startswith(("/", "\\")) or ".." in Path(name.replace("\\", "/")).parts:
                 raise DataError(f"{path} holds {name!r}, a path that leaves its folder")
-            if not name.lower().endswith((".csv", ".txt")):
-                raise DataError(f"{path} holds {name!r}: a .csv is expected")
+            if not name.lower().endswith((".csv", ".txt", ".json", ".jsonl", ".ndjson")):
+                raise DataError(f"{path} holds {name!r}: a .csv or .jsonl is expected")
             if members[0].file_size > max_bytes:
-                raise DataError(f"{path} expands to more than {max_bytes} bytes")
+                raise DataError(_too_large(path, max_bytes))
             with archive.open(members[0]) as member, _limited(member, path, max_bytes) as stream:
                 yield stream
     except (zipfile.BadZipFile, RuntimeError, UnicodeError) as error:
@@ -401,6 +452,15 @@ def _zip_member(path: Path, max_bytes: int) -> Iterator[Any]:
         # packed in a way that Python cannot unpack. UnicodeError: a member's name says that it is
         # UTF-8 and is not.
         raise DataError(f"{path} is a damaged or locked zip: {reason_of(error)}") from None
+
+
+def _is_dross(name: str) -> bool:
+    """Return whether a member of a zip is a folder, or what macOS puts beside a file."""
+    return name.endswith("/") or name.startswith("__MACOSX/") or Path(name).name.startswith("._")
+
+
+def _too_large(path: Path, max_bytes: int) -> str:
+    return f"{path} expands to more than {max_bytes} bytes: `liqbt ingest --max-size` raises that"
 
 
 def _limited(stream: IO[bytes], path: Path, max_bytes: int) -> io.BufferedReader:
@@ -422,7 +482,7 @@ class _Limited(io.RawIOBase):
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
-            raise DataError(f"{self._path} expands to more than {self._max} bytes")
+            raise DataError(_too_large(self._path, self._max))
         buffer[: len(data)] = data
         return len(data)
 

@@ -30,8 +30,9 @@ from liqbt.ingest.colmap import (
 from liqbt.ingest.expressions import Expression, evaluate
 from liqbt.ingest.faults import Faults
 from liqbt.ingest.files import RawTable, read_columns
-from liqbt.log.schema import row_faults
-from liqbt.log.tables import event_table
+from liqbt.log.one_value import ONE_VALUE, Revisions, replaced_at_once, standing_rows
+from liqbt.log.schema import row_faults, table_columns
+from liqbt.log.tables import ordered_table
 from liqbt.types import PAYLOAD, FloatArray, IntArray, Kind, Mask, Side
 
 _SIDES = {
@@ -86,6 +87,8 @@ class EventRows:
         Every other column of the event table.
     empty : int
         Rows that gave none because all its fields were empty.
+    behind : int
+        Rows that arrived before they happened by no more than the map tolerates.
     """
 
     emit: Emit
@@ -96,6 +99,7 @@ class EventRows:
     symbol: IntArray
     columns: dict[str, npt.NDArray[Any]] = field(repr=False)
     empty: int
+    behind: int
 
     def latencies(self, good: Mask) -> Iterator[Latency]:
         """Yield the latency of each instrument among the rows that are good."""
@@ -161,7 +165,8 @@ def event_rows(
     venues, venue = _named(emit.venue, raw)
     symbols, symbol = _named(emit.symbol, raw)
     columns["ts_event"] = times
-    columns["ts_known"] = np.maximum(_known(emit, raw, times, given, faults), joined_known)
+    known, behind = _known(emit, raw, times, given, faults)
+    columns["ts_known"] = np.maximum(known, joined_known)
     columns["seq"] = sequence
     columns["side"] = _side(emit.side, raw, given, faults)
     columns["span_s"] = np.broadcast_to(np.uint32(mapping.span_s), (n,))
@@ -179,11 +184,38 @@ def event_rows(
         symbol=symbol,
         columns=columns,
         empty=empty,
+        behind=behind,
     )
 
 
-def join_tables(parts: Sequence[EventRows], good: Mask) -> dict[Kind, pa.Table]:
-    """Return one event table a kind from the good rows of all parts."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Joined:
+    """The events of one kind that a file gives.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        In canonical order.
+    rows : ndarray of int64, shape (n,)
+        The file's row of each event, from 1.
+    repeated, revised : int
+        Rows that said nothing new, and rows that the next one in the file replaced.
+    """
+
+    table: pa.Table
+    rows: IntArray
+    repeated: int = 0
+    revised: int = 0
+
+
+def join_tables(
+    parts: Sequence[EventRows], good: Mask, number: IntArray, revisions: Revisions
+) -> dict[Kind, Joined]:
+    """Return one event table a kind from the good rows of all parts.
+
+    Of rows that say the same of one instant one is kept. With `revisions` `last_known` the last of
+    rows that arrived at one observed time stands: they are in order of arrival.
+    """
     tables = {}
     for kind in sorted({part.emit.kind for part in parts}):
         mine = [(p, np.flatnonzero(p.given & good)) for p in parts if p.emit.kind == kind]
@@ -195,10 +227,43 @@ def join_tables(parts: Sequence[EventRows], good: Mask) -> dict[Kind, pa.Table]:
         }
         columns["venue"] = _words([(p.venues, p.venue[rows]) for p, rows in mine])
         columns["symbol"] = _words([(p.symbols, p.symbol[rows]) for p, rows in mine])
-        table = event_table(kind, columns)
-        if table.num_rows:
-            tables[kind] = table
+        rows = number[np.concatenate([rows for _, rows in mine])]
+        found = _one_value(kind, columns, rows, revisions, all(p.emit.observed for p, _ in mine))
+        if found.table.num_rows:
+            tables[kind] = found
     return tables
+
+
+def _one_value(
+    kind: Kind, columns: dict[str, Any], rows: IntArray, revisions: Revisions, observed: bool
+) -> Joined:
+    """Return the table of one kind, each instant's value once."""
+    table, order = ordered_table(kind, columns)
+    if kind not in ONE_VALUE:
+        return Joined(table=table, rows=rows[order])
+    cells, _ = table_columns(table)
+    revised = np.zeros(len(order), dtype=bool)
+    if revisions == "last_known" and observed:
+        cells["arrival"] = order
+        revised = replaced_at_once(kind, cells)
+    stands = np.zeros(len(order), dtype=bool)
+    left = np.flatnonzero(~revised)
+    stands[left] = standing_rows(kind, {name: v[left] for name, v in cells.items()})[0]
+    if stands.all():
+        return Joined(table=table, rows=rows[order])
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[stands]] = True
+    left_columns = {
+        name: v.filter(pa.array(kept)) if isinstance(v, pa.ChunkedArray) else v[kept]
+        for name, v in columns.items()
+    }
+    table, order = ordered_table(kind, left_columns)
+    return Joined(
+        table=table,
+        rows=rows[kept][order],
+        repeated=int((~stands & ~revised).sum()),
+        revised=int(revised.sum()),
+    )
 
 
 def _payload(emit: Emit, numbers: dict[str, FloatArray], n: int) -> dict[str, npt.NDArray[Any]]:
@@ -211,16 +276,26 @@ def _payload(emit: Emit, numbers: dict[str, FloatArray], n: int) -> dict[str, np
     return columns
 
 
-def _known(emit: Emit, raw: RawTable, times: IntArray, given: Mask, faults: Faults) -> IntArray:
+def _known(
+    emit: Emit, raw: RawTable, times: IntArray, given: Mask, faults: Faults
+) -> tuple[IntArray, int]:
+    """Return when each row was known, and of how many the clock was behind within tolerance."""
     received = emit.received
     if received is None:
-        return times + emit.latency
+        return times + emit.latency, 0
     what = f"column {received.column!r} of {raw.file}"
-    known, bad = as_times(raw.table[received.column], received.unit, "UTC", what)
+    cells = raw.table[received.column]
+    known, bad = as_times(cells, received.unit, "UTC", what, layout=received.format)
     faults.add(f"{received.column!r} is no time from 2009 to 2100", bad & given)
     known = known + emit.latency
-    faults.add(f"{received.column!r} lies before the event", ~bad & given & (known < times))
-    return known
+    behind = ~bad & given & (known < times)
+    near = behind & (times - known <= received.tolerance)
+    if behind[~near].any():
+        most = int((times - known)[behind & ~near].max()) / 1e6
+        reason = f"{received.column!r} lies before the event, by up to {most:,.6g} ms"
+        hint = " (where the clock is a little behind, say received.tolerance)"
+        faults.add(reason + hint, behind & ~near)
+    return np.where(near, times, known), int(near.sum())
 
 
 def _named(name: Naming, raw: RawTable) -> tuple[list[str], IntArray]:
@@ -329,7 +404,7 @@ def event_times(table: pa.Table, timed: Timed, file: str) -> tuple[IntArray, Mas
     """Return the time of each row's event, ns UTC (the end of a bucket), and the rows without."""
     time = timed.time
     what = f"column {time.column!r} of {file}"
-    times, bad = as_times(table[time.column], time.unit, time.zone, what)
+    times, bad = as_times(table[time.column], time.unit, time.zone, what, layout=time.format)
     if timed.stamp == "open":
         times = times + timed.span
     return times, bad

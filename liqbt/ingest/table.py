@@ -17,9 +17,18 @@ from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS, as_integers
 from liqbt.ingest.colmap import ColumnMap, TimeColumn
 from liqbt.ingest.faults import Faults, going_back
-from liqbt.ingest.files import MAX_BYTES, CsvShape, RawTable, read_columns, sha256_file
+from liqbt.ingest.files import (
+    MAX_BYTES,
+    CsvShape,
+    NoRowsError,
+    RawTable,
+    read_columns,
+    sha256_file,
+)
+from liqbt.ingest.json_lines import read_json_lines, told_shape
 from liqbt.ingest.rows import (
     EventRows,
+    Joined,
     Latency,
     event_rows,
     event_times,
@@ -29,6 +38,7 @@ from liqbt.ingest.rows import (
     passes,
     wanted_columns,
 )
+from liqbt.log.one_value import ONE_VALUE, Revisions
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.types import FloatArray, IntArray, Kind, Mask
 
@@ -149,11 +159,17 @@ class Ingested:
         columns that the map uses, as text.
     summary : Summary
         Counts and provenance.
+    rows : mapping of Kind to ndarray of int64
+        The file's row of each row of a table, for kinds with one value per instant.
+    revisions : str
+        What becomes of a second value of one instant, as the map says.
     """
 
     tables: Mapping[Kind, pa.Table]
     quarantined: pd.DataFrame
     summary: Summary
+    rows: Mapping[Kind, IntArray] = field(default_factory=dict)
+    revisions: Revisions = "refuse"
 
     @property
     def source(self) -> dict[str, Any]:
@@ -199,9 +215,55 @@ def ingest_file(
     """
     path = Path(path)
     second = _second_file(mapping, path, root)
-    return ingest_rows(
-        mapping, read_rows(mapping, path, max_bytes=max_bytes), path, max_bad=max_bad, second=second
+    try:
+        rows = read_rows(mapping, path, max_bytes=max_bytes)
+    except NoRowsError:
+        return nothing(path, mapping.name, map_sha256=mapping.sha256)
+    return ingest_rows(mapping, rows, path, max_bad=max_bad, second=second)
+
+
+def nothing(
+    path: Path,
+    name: str,
+    *,
+    reader: str = READER,
+    map_sha256: str = "",
+    notes: Mapping[str, Any] | None = None,
+) -> Ingested:
+    """Return the events of a file in which nothing happened: a day without a liquidation.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name, map_sha256 : str
+        Of what would have read its rows.
+    reader : str
+        Which code looked at it.
+    notes : mapping, optional
+        What a vendor's reader says of such files.
+    """
+    summary = Summary(
+        file=path.name,
+        file_sha256=sha256_file(path),
+        map=name,
+        map_sha256=map_sha256,
+        join_file="",
+        join_sha256="",
+        rows=0,
+        filtered=0,
+        unmatched=0,
+        quarantined=0,
+        reasons={},
+        empty={},
+        events={},
+        latency=(),
+        price_is={},
+        notes=notes or {},
+        reader=reader,
     )
+    frame = pd.DataFrame({"row": pd.Series(dtype="int64"), "reason": pd.Series(dtype="str")})
+    return Ingested(tables={}, quarantined=frame, summary=summary)
 
 
 def ingest_rows(
@@ -239,9 +301,23 @@ def ingest_rows(
     for reason, mask in rows.bad.items():
         faults.add(reason, mask)
     parts, matched = _convert(mapping, rows, second, faults)
-    _refuse_above(path, rows.number, faults, rows.raw, max_bad, matched=matched)
+    left_out = _leave_out(parts, faults, rows.raw, max_bad, matched=matched)
+    hint = ""
+    if mapping.csv.columns and not mapping.csv.skip and len(matched) and faults.mask[0]:
+        hint = "; where row 1 is a header, say csv.skip: 1"
+    _refuse_above(
+        path,
+        rows.number,
+        faults,
+        rows.raw,
+        max_bad,
+        matched=matched,
+        left_out=left_out,
+        hint=hint,
+    )
     good = matched & ~faults.mask
-    tables = join_tables(parts, good)
+    joined = join_tables(parts, good, rows.number, mapping.revisions)
+    tables = {kind: found.table for kind, found in joined.items()}
     quarantined = _quarantined(rows.raw, rows.number, faults)
     summary = Summary(
         file=path.name,
@@ -259,10 +335,24 @@ def ingest_rows(
         events={k.name.lower(): t.num_rows for k, t in tables.items()},
         latency=tuple(sorted({x for p in parts for x in p.latencies(good)})),
         price_is={e.kind.name.lower(): e.price_is for e in mapping.emit if e.price_is},
-        notes=rows.notes,
+        notes={**rows.notes, **_said(joined, parts), **_named(parts, left_out)},
         reader=reader,
     )
-    return Ingested(tables=tables, quarantined=quarantined, summary=summary)
+    return Ingested(
+        tables=tables,
+        quarantined=quarantined,
+        summary=summary,
+        rows={kind: found.rows for kind, found in joined.items() if kind in ONE_VALUE},
+        revisions=mapping.revisions,
+    )
+
+
+def _said(joined: Mapping[Kind, Joined], parts: list[EventRows]) -> dict[str, int]:
+    """Return how many rows said nothing new, were replaced as they came, or came too early."""
+    repeated = {f"repeated_rows_{k.name.lower()}": j.repeated for k, j in joined.items()}
+    revised = {f"revised_rows_{k.name.lower()}": j.revised for k, j in joined.items()}
+    behind = {"clock_behind_rows": max((p.behind for p in parts), default=0)}
+    return {name: n for name, n in {**repeated, **revised, **behind}.items() if n}
 
 
 def _convert(
@@ -272,7 +362,9 @@ def _convert(
     raw = rows.raw
     times, bad = event_times(raw.table, mapping, raw.file)
     _refuse_mixed_units(mapping.time, rows, bad)
-    faults.add(f"{mapping.time.column!r} is no time from 2009 to 2100", bad)
+    zone = mapping.time.zone
+    twice = "" if zone == "UTC" else f", or the clock of {zone} showed it twice or not at all"
+    faults.add(f"{mapping.time.column!r} is no time from 2009 to 2100{twice}", bad)
     joined: dict[str, FloatArray] = {}
     known, matched = times, np.ones(len(times), dtype=bool)
     if mapping.join is not None and second is not None:
@@ -343,6 +435,46 @@ def _check_sequence(
             faults.add(reason, mask)
 
 
+def _leave_out(
+    parts: list[EventRows],
+    faults: Faults,
+    raw: RawTable,
+    max_bad: float,
+    *,
+    matched: Mask,
+) -> Mask:
+    """Put aside all rows of instruments that cannot be right, where others can; return which.
+
+    One dead coin stops nothing else: where a file has several instruments, those of which a larger
+    share of values is bad than may be are left out whole, as long as no more are wrong than right.
+    """
+    none = np.zeros(len(matched), dtype=bool)
+    bad = faults.mask_of(tuple(f"{part.emit.kind.name.lower()}: " for part in parts))
+    if not parts or int(bad.sum()) + len(raw.ragged) <= max_bad * int(matched.sum()):
+        return none
+    market = parts[0].venue.astype(np.int64) * len(parts[0].symbols) + parts[0].symbol
+    codes, of = np.unique(market, return_inverse=True)
+    counted = np.bincount(of[matched], minlength=len(codes))
+    wrong = np.bincount(of[bad & matched], minlength=len(codes))
+    dead = (wrong > max_bad * counted) & (counted > 0)
+    if not dead.any() or int(dead.sum()) > int(((counted > 0) & ~dead).sum()):
+        return none
+    rows = np.asarray(dead[of] & matched)
+    for code in np.flatnonzero(dead).tolist():
+        reason = f"{wrong[code]} of its instrument's {counted[code]} rows cannot be right"
+        faults.add(f"left out: {reason}", rows & (of == code))
+    return rows
+
+
+def _named(parts: list[EventRows], rows: Mask) -> dict[str, Any]:
+    """Return how many rows of which instruments were left out whole."""
+    if not rows.any():
+        return {}
+    first = parts[0]
+    names = [first.symbols[code] for code in first.symbol[rows].tolist()]
+    return {"left_out": dict(sorted(Counter(names).items()))}
+
+
 def _refuse_above(
     path: Path,
     kept: IntArray,
@@ -351,9 +483,11 @@ def _refuse_above(
     max_bad: float,
     *,
     matched: Mask,
+    left_out: Mask,
+    hint: str = "",
 ) -> None:
-    bad = int(faults.mask.sum()) + len(raw.ragged)
-    total = int(matched.sum()) + len(raw.ragged)
+    bad = int((faults.mask & ~left_out).sum()) + len(raw.ragged)
+    total = int((matched & ~left_out).sum()) + len(raw.ragged)
     if bad <= max_bad * total:
         return
     examples = [f"{n} rows: {reason}" for reason, n in faults.count().most_common(3)]
@@ -362,7 +496,7 @@ def _refuse_above(
     first = sorted([*kept[faults.mask].tolist()[:5], *[row for row, _ in raw.ragged[:5]]])[:5]
     raise DataError(
         f"{path}: {bad} of {total} rows cannot be right, more than the {max_bad:.3%} that may be "
-        f"put aside; first at rows {first} ({'; '.join(examples)})"
+        f"put aside; first at rows {first} ({'; '.join(examples)}){hint}"
     )
 
 
@@ -406,14 +540,21 @@ def read_rows(
         The file cannot be read or lacks a column, has no rows, or none passes the filter.
     """
     wanted = wanted_columns(mapping)
-    rows = read_table(
-        path,
-        numbers=wanted.numbers,
-        integers=wanted.integers,
-        texts=tuple(dict.fromkeys((*wanted.texts, *also))),
-        shape=mapping.csv,
-        max_bytes=max_bytes,
-    )
+    texts = tuple(dict.fromkeys((*wanted.texts, *also)))
+    shape = mapping.jsonl or told_shape(path, mapping.time.column, max_bytes)
+    if shape is not None:
+        columns = (*wanted.numbers, *wanted.integers, *texts)
+        raw, lines = read_json_lines(path, columns, shape, max_bytes)
+        rows = SourceRows(raw=raw, number=lines, total=len(lines) + len(raw.ragged))
+    else:
+        rows = read_table(
+            path,
+            numbers=wanted.numbers,
+            integers=wanted.integers,
+            texts=texts,
+            shape=mapping.csv,
+            max_bytes=max_bytes,
+        )
     keep = passes(rows.raw.table, mapping.where)
     if not keep.any():
         rule = {column: list(values) for column, values in mapping.where.items()}
@@ -442,7 +583,7 @@ def read_table(
     )
     total = raw.table.num_rows + len(raw.ragged)
     if total == 0:
-        raise DataError(f"{path} has a header but no rows")
+        raise NoRowsError(f"{path} has a header but no rows")
     number = np.arange(1, total + 1, dtype=np.int64)
     if raw.ragged:
         number = np.setdiff1d(number, [row for row, _ in raw.ragged])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -57,7 +57,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What one `append` added, for good.
+    """What one `append` added, or what one `withdraw` took back.
 
     Attributes
     ----------
@@ -84,6 +84,11 @@ class Commit:
     source: Mapping[str, Any] = field(default_factory=dict)
     quarantine: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+
+    @property
+    def withdraws(self) -> tuple[int, ...]:
+        """Numbers of the commits that this one takes back; empty where it adds events."""
+        return tuple(self.source.get("withdraws", ()))
 
 
 def commit_name(number: int) -> str:
@@ -182,6 +187,33 @@ def _segment(value: Mapping[str, Any]) -> Segment:
         event_ns=(value["event_ns"][0], value["event_ns"][1]),
         instruments=tuple(Instrument(*i) for i in value["instruments"]),
     )
+
+
+def standing(commits: Sequence[Commit]) -> list[Commit]:
+    """Return the commits whose events count: none that was withdrawn, and no withdrawal."""
+    gone = {number for c in commits for number in c.withdraws}
+    return [c for c in commits if c.number not in gone and not c.withdraws]
+
+
+_IDENTITY: Final = ("file_sha256", "map_sha256", "join_sha256", "reader")
+"""The fields of a source that make two of them the same."""
+
+
+def identity_of(source: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """Return what makes two sources the same; None where the file's digest is not known."""
+    return tuple(source.get(k) for k in _IDENTITY) if source.get("file_sha256") else None
+
+
+def find_same(commits: Iterable[Commit], source: Mapping[str, Any]) -> Commit | None:
+    """Return the first commit of the same source, if there is one."""
+    wanted = identity_of(source)
+    return next((c for c in commits if wanted and identity_of(c.source) == wanted), None)
+
+
+def files_of(commit: Commit) -> set[str]:
+    """Return the names of the files that a commit holds."""
+    several = commit.source.get("files") or ()
+    return {str(commit.source.get("file", "")), *(str(file["file"]) for file in several)} - {""}
 
 
 COMMITS: Final = "commits"

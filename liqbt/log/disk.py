@@ -143,18 +143,25 @@ def _may_hold(file: Any, group: int, name: str, value: str) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path`; the lock dies with the process.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made where there is none.
+    wait : bool
+        Whether somebody else is waited for.
 
     Raises
     ------
     AlreadyRunningError
-        Somebody else holds it.
+        Somebody else holds it, and is not waited for.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise AlreadyRunningError(
                 f"another process is writing to {path.parent} (it holds {path.name}): "

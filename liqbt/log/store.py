@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from liqbt.errors import LogError
+from liqbt.log.check import Check
 from liqbt.log.commits import (
     COMMIT_NAME,
     COMMITS,
@@ -25,10 +27,13 @@ from liqbt.log.commits import (
     Segment,
     commit_bytes,
     commit_name,
+    files_of,
+    find_same,
     head_bytes,
     inspect_chain,
     parse_commit,
     read_chain,
+    standing,
 )
 from liqbt.log.disk import (
     TEMPORARY,
@@ -39,9 +44,12 @@ from liqbt.log.disk import (
     sync_folder,
     write_synced,
 )
+from liqbt.log.one_value import Revisions
 from liqbt.log.schema import event_schema, name_codes
 from liqbt.log.tables import SEGMENT_NAME, canonical, encode, instruments_of, load, logical_hash
-from liqbt.types import Instrument, Kind
+from liqbt.types import Instrument, IntArray, Kind
+
+_Done = TypeVar("_Done")
 
 
 def verify(root: Path) -> list[str]:
@@ -114,6 +122,8 @@ class LogInfo:
         First and last `ts_event` by kind.
     quarantined : int
         Rows that were not believed.
+    withdrawn : tuple of (str, str)
+        Files that were taken back, with the reason.
     leftovers : tuple of str
         Files that an interrupted writer left; harmless, the next writer removes them.
     """
@@ -127,12 +137,14 @@ class LogInfo:
     instruments: Mapping[Kind, tuple[Instrument, ...]]
     event_ns: Mapping[Kind, tuple[int, int]]
     quarantined: int
+    withdrawn: tuple[tuple[str, str], ...]
     leftovers: tuple[str, ...]
 
 
 def log_info(path: Path, commits: Sequence[Commit]) -> LogInfo:
     """Return what the log at `path` with these commits holds."""
-    segments = [s for c in commits for s in c.segments]
+    counted = standing(commits)
+    segments = [s for c in counted for s in c.segments]
     kinds = sorted({s.kind for s in segments})
     by_kind = {kind: [s for s in segments if s.kind == kind] for kind in kinds}
     return LogInfo(
@@ -149,7 +161,10 @@ def log_info(path: Path, commits: Sequence[Commit]) -> LogInfo:
             k: (min(s.event_ns[0] for s in v), max(s.event_ns[1] for s in v))
             for k, v in by_kind.items()
         },
-        quarantined=sum(c.quarantine.get("rows", 0) for c in commits),
+        quarantined=sum(c.quarantine.get("rows", 0) for c in counted),
+        withdrawn=tuple(
+            (str(c.source["file"]), str(c.source["reason"])) for c in commits if c.withdraws
+        ),
         leftovers=tuple(str(p.relative_to(path)) for p in leftovers(path, commits)),
     )
 
@@ -209,10 +224,6 @@ def _was_temporary(root: Path, path: Path) -> bool:
 
 def _files(folder: Path) -> list[Path]:
     return [p for p in folder.iterdir() if p.is_file()] if folder.is_dir() else []
-
-
-_IDENTITY: Final = ("file_sha256", "map_sha256", "join_sha256", "reader")
-"""The fields of a source that make two of them the same."""
 
 
 class EventLog:
@@ -280,8 +291,14 @@ class EventLog:
         source: Mapping[str, Any],
         *,
         quarantine: pa.Table | None = None,
+        revisions: Revisions = "refuse",
+        rows: Mapping[Kind, IntArray] | None = None,
     ) -> Commit | None:
         """Commit what is new of one source, all of it or nothing.
+
+        A value that contradicts another of the same instant is refused (`liqbt.log.one_value`), and
+        so are the bytes of a file that the log holds as another reader understood them, and a file
+        of the same name that lacks events of the one before it.
 
         Parameters
         ----------
@@ -293,6 +310,11 @@ class EventLog:
             `file_sha256`, `map_sha256`, `join_sha256` and `reader`.
         quarantine : pyarrow.Table, optional
             Rows that were not believed, with their reasons; kept as CSV beside the segments.
+        revisions : str
+            `last_known`: a value that was known later than another of the same instant stands from
+            then on. By default it is refused.
+        rows : mapping of Kind to ndarray of int64, optional
+            The row of the source that each row of a table comes from, for messages.
 
         Returns
         -------
@@ -304,14 +326,44 @@ class EventLog:
         AlreadyRunningError
             Somebody else is writing to the log.
         DataError
-            A table has not the columns of its kind.
+            A table has not the columns of its kind, or contradicts itself or what is committed.
+        RefusedByLogError
+            The log holds the same file as it was read otherwise; what is committed is as before.
         LogError
             The log is damaged or cannot be written; what is committed is as before.
         """
+        return self._locked(
+            lambda: self._append(tables, _plain(source), quarantine, revisions, rows or {})
+        )
+
+    def withdraw(self, file: str, reason: str) -> Commit:
+        """Take back what was appended of a file: a commit after which its events do not count.
+
+        Parameters
+        ----------
+        file : str
+            The file's name, without folders; all of its commits that still stand are meant.
+        reason : str
+            Why, for good.
+
+        Raises
+        ------
+        AlreadyRunningError
+            Somebody else is writing to the log.
+        LogError
+            Nothing of such a file stands in the log, no reason is given, or the log cannot be
+            written.
+        """
+        if not reason.strip():
+            raise LogError("a withdrawal needs a reason: it stands in the log for good")
+        return self._locked(lambda: self._withdraw(file, reason.strip()))
+
+    def _locked(self, write: Callable[[], _Done]) -> _Done:
+        """Return what `write` does while nobody else writes; after an error nothing is left."""
         try:
             with locked(self.path / LOCK):
                 try:
-                    return self._append(tables, _plain(source), quarantine)
+                    return write()
                 except BaseException:
                     with contextlib.suppress(LogError, OSError):
                         self._clean(read_chain(self.path))
@@ -329,13 +381,23 @@ class EventLog:
         """
         return read_chain(self.path)
 
+    def standing(self) -> list[Commit]:
+        """Return the commits whose events count, oldest first: those that nobody withdrew.
+
+        Raises
+        ------
+        LogError
+            The chain of commits is damaged; names the file.
+        """
+        return standing(self.commits())
+
     def quarantine_path(self, commit: Commit) -> Path | None:
         """Return the file of the rows of `commit` that were not believed, if there were any."""
         return self.path / QUARANTINE / commit.quarantine["file"] if commit.quarantine else None
 
     def find(self, source: Mapping[str, Any]) -> Commit | None:
         """Return the commit of the same source, if there is one."""
-        return _find(self.commits(), source)
+        return find_same(self.standing(), source)
 
     @property
     def digest(self) -> str:
@@ -364,7 +426,7 @@ class EventLog:
     ) -> Iterator[pa.Table]:
         """Yield the committed tables of `kind` one by one, as `read` joins them."""
         wanted = None if instruments is None else set(instruments)
-        for commit in self.commits():
+        for commit in self.standing():
             for segment in commit.segments:
                 if segment.kind != kind:
                     continue
@@ -409,12 +471,14 @@ class EventLog:
         tables: Iterable[tuple[Kind, pa.Table]],
         source: dict[str, Any],
         quarantine: pa.Table | None,
+        revisions: Revisions,
+        rows: Mapping[Kind, IntArray],
     ) -> Commit | None:
         commits = read_chain(self.path)
         self._clean(commits)
-        known = {s.logical_sha256 for c in commits for s in c.segments}
-        segments, events = self._write_segments(tables, known)
-        same = _find(commits, source)
+        check = Check(self.path / SEGMENTS, standing(commits), source, revisions, rows)
+        segments, events = self._write_segments(tables, commits, check)
+        same = find_same(standing(commits), source)
         if same is not None and same.events != events:
             raise LogError(
                 f"{source.get('file', 'this source')!r} is in {self.path} already, with "
@@ -427,11 +491,41 @@ class EventLog:
         number = len(commits) + 1
         kept = self._write_quarantine(number, quarantine)
         sync_folder(self.path / SEGMENTS)
-        parent = commits[-1].digest if commits else NO_PARENT
+        return self._publish(commits, tuple(segments), events, source, kept)
+
+    def _withdraw(self, file: str, reason: str) -> Commit:
+        commits = read_chain(self.path)
+        counted = standing(commits)
+        numbers = [c.number for c in counted if file in files_of(c)]
+        if not numbers:
+            names = sorted({name for c in counted for name in files_of(c)})
+            near = difflib.get_close_matches(file, names, n=1)
+            hint = f"; nearest: {near[0]!r}" if near else ""
+            raise LogError(f"nothing of a file {file!r} stands in {self.path}{hint}")
+        for commit in counted:
+            name = str(commit.source.get("file"))
+            if commit.number in numbers and name != file:
+                raise LogError(
+                    f"{file!r} stands in {self.path} in one commit with "
+                    f"{len(commit.source['files']) - 1} other files: withdraw all of them by the "
+                    f"name {name!r}"
+                )
+        source = {"withdraws": numbers, "file": file, "reason": reason}
+        return self._publish(commits, (), {}, source, {})
+
+    def _publish(
+        self,
+        commits: Sequence[Commit],
+        segments: tuple[Segment, ...],
+        events: Mapping[str, int],
+        source: Mapping[str, Any],
+        kept: Mapping[str, Any],
+    ) -> Commit:
+        number = len(commits) + 1
         commit = Commit(
             number=number,
-            parent=parent,
-            segments=tuple(segments),
+            parent=commits[-1].digest if commits else NO_PARENT,
+            segments=segments,
             events=events,
             source=source,
             quarantine=kept,
@@ -443,23 +537,34 @@ class EventLog:
         return parse_commit(data, path)
 
     def _write_segments(
-        self, tables: Iterable[tuple[Kind, pa.Table]], known: set[str]
+        self,
+        tables: Iterable[tuple[Kind, pa.Table]],
+        commits: Sequence[Commit],
+        check: Check,
     ) -> tuple[list[Segment], dict[str, int]]:
+        known = {s.logical_sha256 for c in standing(commits) for s in c.segments}
+        gone = {s.logical_sha256: s for c in commits for s in c.segments}
         segments: list[Segment] = []
         events: Counter[str] = Counter()
         for kind, table in tables:
             if table.num_rows == 0:
                 continue
-            segment, data = encode(kind, canonical(kind, table))
+            table = canonical(kind, table)
+            segment, data = encode(kind, table)
             events[kind.name.lower()] += segment.rows
             if segment.logical_sha256 in known:
                 continue
+            check.refuse(segment, table)
             known.add(segment.logical_sha256)
+            if segment.logical_sha256 in gone:  # withdrawn once: its file is still there
+                segments.append(gone[segment.logical_sha256])
+                continue
             final = self.path / SEGMENTS / segment.file
             temporary = final.with_name(final.name + TEMPORARY)
             write_synced(temporary, memoryview(data))
             temporary.rename(final)
             segments.append(segment)
+            check.written(segment)
         return segments, dict(sorted(events.items()))
 
     def _write_quarantine(self, number: int, rows: pa.Table | None) -> dict[str, Any]:
@@ -487,15 +592,6 @@ def _plain(source: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise LogError(f"a source must be plain JSON: {error}") from None
     return value
-
-
-def _find(commits: Iterable[Commit], source: Mapping[str, Any]) -> Commit | None:
-    wanted = _identity(source)
-    return next((c for c in commits if wanted and _identity(c.source) == wanted), None)
-
-
-def _identity(source: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    return tuple(source.get(k) for k in _IDENTITY) if source.get("file_sha256") else None
 
 
 def _filtered(table: pa.Table, wanted: set[Instrument]) -> pa.Table:

@@ -108,6 +108,11 @@ def event_table(kind: Kind, columns: Mapping[str, Any]) -> pa.Table:
     >>> t["occurrence"].to_pylist()
     [0, 1]
     """
+    return ordered_table(kind, columns)[0]
+
+
+def ordered_table(kind: Kind, columns: Mapping[str, Any]) -> tuple[pa.Table, IntArray]:
+    """Return what `event_table` returns, and which of the given rows each of its rows is."""
     typed, names = _typed(kind, columns)
     faults = row_faults(kind, typed, names)
     if faults:
@@ -116,7 +121,8 @@ def event_table(kind: Kind, columns: Mapping[str, Any]) -> pa.Table:
         raise DataError(f"{kind.name.lower()}: {reason} at rows {rows}")
     if "occurrence" not in columns:
         typed["occurrence"] = _occurrence(kind, typed)
-    return _ordered(kind, typed, names)
+    order = lexicographic_order(order_keys(kind, typed))
+    return _picked(kind, typed, names, order), order
 
 
 def canonical(kind: Kind, table: pa.Table) -> pa.Table:
@@ -216,7 +222,12 @@ def _occurrence(kind: Kind, columns: Columns) -> npt.NDArray[np.uint32]:
 
 
 def _ordered(kind: Kind, columns: dict[str, npt.NDArray[Any]], names: Names) -> pa.Table:
-    order = lexicographic_order(order_keys(kind, columns))
+    return _picked(kind, columns, names, lexicographic_order(order_keys(kind, columns)))
+
+
+def _picked(
+    kind: Kind, columns: dict[str, npt.NDArray[Any]], names: Names, order: IntArray
+) -> pa.Table:
     if (order[1:] < order[:-1]).any():
         columns = {name: values[order] for name, values in columns.items()}
     return _assemble(kind, columns, names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
+from liqbt.log.symbols import coin_of
 from liqbt.quality.feeds import LATE, price_of
 from liqbt.quality.rows import FeedRows
 from liqbt.types import DAY_NS, HOUR_NS, SECOND_NS, FloatArray, IntArray, Kind, Ns
 
-_QUOTE: Final = re.compile(r"^(.+?)(?:USDT|USDC|USD|PERP)$")
 _PRICED: Final = (Kind.MARK, Kind.BAR)
 _FORCED: Final = (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL)
 _LEAST_HOURS: Final = 24
@@ -93,20 +92,6 @@ class Overlap:
     correlation: float
 
 
-def base_coin(symbol: str) -> str:
-    """Return the coin of a symbol.
-
-    Examples
-    --------
-    >>> [base_coin(s) for s in ("BTCUSDT", "BTC-USDT-SWAP", "BTCUSD_PERP", "eth", "XBTUSD")]
-    ['BTC', 'BTC', 'BTC', 'ETH', 'BTC']
-    """
-    name = re.split(r"[-_/]", symbol.upper())[0]
-    match = _QUOTE.match(name)
-    coin = match.group(1) if match else name
-    return "BTC" if coin == "XBT" else coin
-
-
 def feed_coverages(feeds: Sequence[FeedRows]) -> Iterator[FeedCoverage]:
     """Yield the coverage of each liquidation feed by open interest of the same coin.
 
@@ -116,8 +101,8 @@ def feed_coverages(feeds: Sequence[FeedRows]) -> Iterator[FeedCoverage]:
     for gone in feeds:
         if gone.kind not in _FORCED:
             continue
-        coin = base_coin(gone.instrument.symbol)
-        same_coin = [f for f in held if base_coin(f.instrument.symbol) == coin]
+        coin = coin_of(gone.instrument.symbol)[0]
+        same_coin = [f for f in held if coin_of(f.instrument.symbol)[0] == coin]
         own = [f for f in same_coin if f.instrument.venue == gone.instrument.venue]
         for open_interest in own or same_coin:
             found = _coverage(coin, gone, open_interest, feeds)
@@ -130,6 +115,7 @@ def _coverage(coin: str, gone: FeedRows, held: FeedRows, feeds: Sequence[FeedRow
     end = min(int(gone.ts_event[-1]), int(held.ts_event[-1]))
     cadence = float(np.median(np.diff(held.ts_event))) if len(held.ts_event) > 1 else math.nan
     at, declined = _declines(held, cadence)
+    declined = declined * coin_of(held.instrument.symbol)[1]
     coins = _liquidated_coins(gone, held, coin, feeds)
     days: list[CoverageDay] = []
     if end > start:
@@ -171,7 +157,8 @@ def _liquidated_coins(
 ) -> FloatArray:
     """Return coins per event; totals in USD at the last price of the same coin before them."""
     if gone.kind == Kind.LIQUIDATION:
-        return gone.payload["size_coins"]
+        return gone.payload["size_coins"] * coin_of(gone.instrument.symbol)[1]
+    times = coin_of(held.instrument.symbol)[1]
     usd = gone.payload["long_usd"] + gone.payload["short_usd"]
     at, price = (
         held.ts_event,
@@ -186,19 +173,20 @@ def _liquidated_coins(
             if (
                 feed.kind in _PRICED
                 and own is not None
-                and base_coin(feed.instrument.symbol) == coin
+                and coin_of(feed.instrument.symbol)[0] == coin
             ):
                 at, price = feed.ts_event, own
+                times = coin_of(feed.instrument.symbol)[1]
                 break
     place = np.searchsorted(at, gone.ts_event, side="right") - 1
-    return np.asarray(np.where(place >= 0, usd / price[np.maximum(place, 0)], np.nan))
+    return np.asarray(np.where(place >= 0, usd * times / price[np.maximum(place, 0)], np.nan))
 
 
 def overlaps(feeds: Sequence[FeedRows]) -> Iterator[Overlap]:
     """Yield every pair of feeds of one kind and coin that have a day of hours in common."""
     kinds = (*_PRICED, Kind.OPEN_INTEREST, *_FORCED)
     for one, other in combinations([f for f in feeds if f.kind in kinds], 2):
-        coins = base_coin(one.instrument.symbol), base_coin(other.instrument.symbol)
+        coins = coin_of(one.instrument.symbol)[0], coin_of(other.instrument.symbol)[0]
         if one.kind == other.kind and coins[0] == coins[1]:
             found = _overlap(coins[0], one, other)
             if found.hours >= _LEAST_HOURS:
@@ -237,16 +225,20 @@ def _overlap(coin: str, one: FeedRows, other: FeedRows) -> Overlap:
 
 
 def _hourly(feed: FeedRows) -> tuple[IntArray, FloatArray]:
-    """Return the hours with an event, and each one's last value; of liquidations the sum, USD."""
+    """Return the hours with an event, and each one's last value; of liquidations the sum, USD.
+
+    Prices are of one coin, and open interest counts coins, whatever multiple the symbol is of.
+    """
+    times = coin_of(feed.instrument.symbol)[1]
     hour = (feed.ts_event - 1) // HOUR_NS  # what ends an hour belongs to it
     if feed.kind == Kind.LIQUIDATION:
         value = feed.payload["price"] * feed.payload["size_coins"]
     elif feed.kind == Kind.LIQUIDATION_TOTAL:
         value = feed.payload["long_usd"] + feed.payload["short_usd"]
     elif feed.kind == Kind.OPEN_INTEREST:
-        value = feed.payload["open_interest_coins"]
+        value = feed.payload["open_interest_coins"] * times
     else:
-        value = feed.payload["close"]
+        value = feed.payload["close"] / times
     hours, first = np.unique(hour, return_index=True)
     if feed.kind in _FORCED:
         return hours, np.add.reduceat(value, first)

@@ -65,7 +65,7 @@ class FeedQuality:
         The longest first, at most `LISTED`; without a cadence, the longest silences.
     n_gaps : int
         How many there are; 0 without a cadence.
-    ids_repeated, rows_repeated, twins, late_order : int
+    ids_repeated, rows_repeated, twins, revised, late_order : int
         As in `FeedRows`.
     latency_s : tuple of float
         `ts_known − ts_event`: least, 5 %, median, 95 %, 99 %, most.
@@ -101,6 +101,7 @@ class FeedQuality:
     ids_repeated: int
     rows_repeated: int
     twins: int
+    revised: int
     late_order: int
     latency_s: tuple[float, ...]
     latency_is: str
@@ -151,6 +152,7 @@ def measure_feed(feed: FeedRows, latency_is: str, start_ns: Ns, end_ns: Ns) -> F
         ids_repeated=feed.ids_repeated,
         rows_repeated=feed.rows_repeated,
         twins=feed.twins,
+        revised=feed.revised,
         late_order=feed.late_order,
         latency_s=tuple(float(q) for q in np.quantile(lag, _QUANTILES)),
         latency_is=latency_is,

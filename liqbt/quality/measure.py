@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from liqbt.errors import DataError
+from liqbt.log.one_value import standing_rows
+from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
+from liqbt.plausibility.feeds import Feed, feeds_of_columns
+from liqbt.plausibility.findings import Finding, findings
 from liqbt.quality.coverage import FeedCoverage, Overlap, feed_coverages, overlaps
 from liqbt.quality.feeds import FeedQuality, measure_feed
 from liqbt.quality.rows import feed_rows
@@ -40,6 +45,8 @@ class LogQuality:
         What the readers said of files: file, what, value; such as a cap or a throttle.
     quarantined : int
         Rows that were not believed.
+    findings : tuple of Finding
+        What cannot be what it is said to be (`liqbt.plausibility`).
     """
 
     name: str
@@ -51,6 +58,7 @@ class LogQuality:
     overlaps: tuple[Overlap, ...]
     notes: tuple[tuple[str, str, str], ...]
     quarantined: int
+    findings: tuple[Finding, ...] = ()
 
 
 def log_quality(path: Path, *, stage: Stage = silent) -> LogQuality:
@@ -96,7 +104,34 @@ def log_quality(path: Path, *, stage: Stage = silent) -> LogQuality:
         overlaps=tuple(overlaps(kept)),
         notes=tuple(_notes(log)),
         quarantined=info.quarantined,
+        findings=log_findings(log, said),
     )
+
+
+def log_findings(log: EventLog, said: Mapping[tuple[str, str, str], str]) -> tuple[Finding, ...]:
+    """Return what of a log cannot be what it is said to be.
+
+    Parameters
+    ----------
+    log : EventLog
+        Its events, each once.
+    said : mapping of (str, str, str) to str
+        By kind, venue and symbol how the latency is known.
+    """
+    feeds: list[Feed] = []
+    found: list[Finding] = []
+    for kind in sorted(log.info().events):
+        columns, names = table_columns(log.read(kind))
+        stands, _ = standing_rows(kind, columns)
+        columns = {name: values[stands] for name, values in columns.items()}
+        for feed in feeds_of_columns(kind, columns, names):
+            key = (kind.name.lower(), *feed.instrument)
+            known = replace(feed, observed=said.get(key) == "observed")
+            if kind == Kind.TRADE:  # most of the rows, and nothing below needs them
+                found += findings([known])
+            else:
+                feeds.append(known)
+    return (*found, *findings(feeds))
 
 
 def plain(quality: LogQuality) -> dict[str, Any]:
@@ -113,7 +148,7 @@ def plain(quality: LogQuality) -> dict[str, Any]:
 def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
     """Return by kind, venue and symbol how the latency is known."""
     found: dict[tuple[str, str, str], set[str]] = defaultdict(set)
-    for commit in log.commits():
+    for commit in log.standing():
         listed = commit.source.get("latency")
         for row in listed if isinstance(listed, list) else []:
             key = (str(row["kind"]), str(row["venue"]), str(row["symbol"]))
@@ -124,6 +159,6 @@ def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
 def _notes(log: EventLog) -> list[tuple[str, str, str]]:
     return [
         (str(commit.source.get("file", "")), str(name), str(text))
-        for commit in log.commits()
+        for commit in log.standing()
         for name, text in sorted(dict(commit.source.get("notes") or {}).items())
     ]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.log.one_value import standing_rows
 from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
@@ -42,6 +43,8 @@ class FeedRows:
     twins : int
         Rows equal to another in the same file in everything: genuine where a venue can give two
         identical events at one instant.
+    revised : int
+        Rows with another value for an instant that had one, known later.
     late_order : int
         Rows known after another with a later event: late arrivals.
     longs, shorts : int
@@ -58,6 +61,7 @@ class FeedRows:
     ids_repeated: int
     rows_repeated: int
     twins: int
+    revised: int
     late_order: int
     longs: int
     shorts: int
@@ -108,6 +112,7 @@ def _feed(
         ids_repeated=int((~keep & numbered).sum()),
         rows_repeated=int((~keep & ~numbered).sum()),
         twins=int((part["occurrence"][kept] > 0).sum()),
+        revised=standing_rows(kind, part)[1],
         late_order=int((known[1:] < np.maximum.accumulate(known)[:-1]).sum()),
         longs=int((part["side"][kept] > 0).sum()),
         shorts=int((part["side"][kept] < 0).sum()),

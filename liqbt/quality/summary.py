@@ -34,6 +34,7 @@ def describe_quality(quality: LogQuality, *, gaps: int = 3) -> str:
         "\n".join(_gaps(quality.feeds, gaps)),
         "\n".join(_odd(quality.feeds, gaps)),
         "\n".join(_doubts(quality.feeds)),
+        "\n".join(_findings(quality)),
         "\n".join(_coverage(quality.coverage)),
         "\n".join(_overlaps(quality.overlaps)),
         "\n".join(_notes(quality.notes)),
@@ -112,8 +113,17 @@ def _doubts(feeds: Sequence[FeedQuality]) -> Iterator[str]:
     for f in feeds:
         for side in f.capped:
             yield (f"{_name(f)} looks capped: {side} positions come to an exact multiple of 1,000")
+        if f.revised:
+            yield f"{_name(f)}: {f.revised:,} values were revised later"
         if f.longest_same_s >= _FROZEN * f.cadence_s:
             yield f"{_name(f)} stood still for {_span(f.longest_same_s)}"
+
+
+def _findings(quality: LogQuality) -> Iterator[str]:
+    if quality.findings:
+        yield "what cannot be what it is said to be"
+    for found in quality.findings:
+        yield f"  {found.text}"
 
 
 def _coverage(pairs: Sequence[FeedCoverage]) -> Iterator[str]:

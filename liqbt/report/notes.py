@@ -112,12 +112,23 @@ def definitions(run: Run) -> list[tuple[str, str]]:
     ]
 
 
+def data_doubts(run: Run) -> list[str]:
+    """Return what of a run's data cannot be what it is said to be, by market."""
+    markets: Mapping[str, Mapping[str, Any]] = run.manifest["symbols"]
+    return [
+        f"{fmt.one_line(symbol)}: {fmt.one_line(str(found['text']), 400)}"
+        for symbol, market in markets.items()
+        for found in market.get("plausibility", ())
+    ]
+
+
 def limits(run: Run) -> list[str]:
     """Return what the page must not be used for, with what is special about this run first."""
     markets: Mapping[str, Mapping[str, Any]] = run.manifest["symbols"]
     out = []
     if run.manifest.get("simulated"):
         out.append("The market is simulated: nothing here is about a real one.")
+    out += [f"Data of {sentence}." for sentence in data_doubts(run)]
     if any(market.get("price_stand_in") for market in markets.values()):
         out.append(
             "No mark price was at hand for every market: venues liquidate on the mark, so touches "

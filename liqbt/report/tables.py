@@ -341,6 +341,34 @@ def twin_table(run: Run) -> Table | None:
     return Table(head=head, rows=tuple(rows), text_columns=3)
 
 
+def histories_table(run: Run) -> Table | None:
+    """Return what decides claims beside their placebo histories, or None where none was replayed.
+
+    A statistic that decides no claim would support none: a dash.
+    """
+    if not run.randomised:
+        return None
+    rows = []
+    for row in run.randomised:
+        one = statistic_of(str(row["statistic"]))
+        scale, decimals = one.unit.scale, one.unit.decimals
+        ends = (float(row[key]) for key in ("median", "low", "high"))
+        supported = row["supported"]
+        rows.append(
+            (
+                in_unit(one, one.label),
+                fmt.one_line(str(row["estimator"]), 40),
+                fmt.fixed(scale * float(row["value"]), decimals),
+                fmt.estimate(*ends, scale=scale, decimals=decimals),
+                f"{fmt.count(int(row['as_good']))} of {fmt.count(int(row['histories']))}",
+                fmt.fixed(float(row["p"]), 3),
+                fmt.DASH if supported is None else fmt.count(int(supported)),
+            )
+        )
+    head = ("Statistic", "Estimator", "Map", "Histories [95%]", "As good", "p", "Supported")
+    return Table(head=head, rows=tuple(rows), text_columns=2)
+
+
 def bands_table(run: Run) -> Table:
     """Return the rates by distance band, as the figure draws them, for every market."""
     order = {symbol: i for i, symbol in enumerate(score_symbols(run))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -132,16 +131,12 @@ def _estimator(config: SearchConfig, base: Experiment, path: Path) -> str:
 
 def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked]:
     """Yield the base and then the product of all values, each configuration once."""
-    written = base.model_dump(mode="json")
     first = Asked(keys={}, experiment=base, configuration=_hash(base))
     yield first
     seen: dict[str, Mapping[str, Any]] = {}
     for values in product(*config.vary.values()):
         keys = dict(zip(config.vary, values, strict=True))
-        raw = copy.deepcopy(written)
-        for key, value in keys.items():
-            _replace(raw, current_key(key, raw), value, path)
-        experiment = parse_experiment(raw, path)
+        experiment = parse_experiment(with_keys(base, keys, path), path)
         _refuse_other_scoring(experiment, base, path)
         configuration = _hash(experiment)
         if configuration in seen:
@@ -154,6 +149,29 @@ def _asked(config: SearchConfig, base: Experiment, path: Path) -> Iterator[Asked
             yield Asked(keys=keys, experiment=experiment, configuration=configuration)
     if set(seen) == {first.configuration}:
         raise ConfigError(f"{path}: key 'vary': asks for nothing but the base itself")
+
+
+def with_keys(base: Experiment, keys: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Return an experiment's configuration with other values, as a file would hold it.
+
+    Parameters
+    ----------
+    base : Experiment
+        The experiment.
+    keys : mapping
+        Values by dotted key.
+    path : Path
+        The file that names them.
+
+    Raises
+    ------
+    ConfigError
+        If the experiment has no such key.
+    """
+    raw = base.model_dump(mode="json")
+    for key, value in keys.items():
+        _replace(raw, current_key(key, raw), value, path)
+    return raw
 
 
 def _hash(experiment: Experiment) -> str:

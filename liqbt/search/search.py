@@ -21,6 +21,7 @@ from liqbt.search.trials import (
     standings,
 )
 from liqbt.search.units import day_losses
+from liqbt.study.executors import Executor, serially
 from liqbt.study.progress import Stage, silent
 from liqbt.study.store import read_manifest
 
@@ -32,6 +33,7 @@ def run_search(
     results: Path = Path("results"),
     *,
     finish: Finish | None = None,
+    executor: Executor = serially,
     stage: Stage = silent,
 ) -> tuple[dict[str, Any], Path]:
     """Run every trial of a search's file, and write what they are worth to `search.json`.
@@ -47,6 +49,8 @@ def run_search(
         Folder of all runs; the search has `searches/<name>` in it.
     finish : callable, optional
         Adds to a trial's run before it becomes visible.
+    executor : callable
+        Where the trials run; the base runs here, before them.
     stage : callable
         Progress.
 
@@ -70,7 +74,7 @@ def run_search(
     folder = searches_folder(results) / search.config.name
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):
-        now = run_trials(search, folder, results, finish=finish, stage=stage)
+        now = run_trials(search, folder, results, finish=finish, executor=executor, stage=stage)
         found = standings(folder, read_ledger(folder), now, search.estimator)
         try:
             losses = day_losses([one.units for one in found if one.units is not None])

@@ -168,7 +168,7 @@ def _nats(row: Mapping[str, Any]) -> str:
 def _best_sentence(document: Mapping[str, Any]) -> str:
     best, counts = best_of(document), document["counts"]
     said = (
-        f"The best of {counts['trials']} trials, number {best['number']}, gains "
+        f"The best of {counts['trials']} trials, number {best['number']}{_varied(best)}, gains "
         f"{_nats(best['gain'])} a unit over no map; "
     )
     ability = document["superior_ability"]["no_map"]
@@ -181,6 +181,12 @@ def _best_sentence(document: Mapping[str, Any]) -> str:
 
 def _p(p: float) -> str:
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _varied(row: Mapping[str, Any]) -> str:
+    """Return what makes a trial another configuration, in brackets; "" where nothing does."""
+    keys = ", ".join(f"{key} {value}" for key, value in row["keys"].items())
+    return f" ({keys})" if keys else ""
 
 
 def _base_sentence(document: Mapping[str, Any]) -> str:

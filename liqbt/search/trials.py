@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -11,6 +12,7 @@ from liqbt.errors import AlreadyRunningError, DataError, LiqbtError
 from liqbt.registry.ledger import add_line, read_chain, run_identity
 from liqbt.search.schema import Asked, Search
 from liqbt.search.units import VISITS, Units, comparable, read_units
+from liqbt.study.executors import Executor, serially
 from liqbt.study.plan import Plan, prepare_experiment
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
@@ -120,6 +122,7 @@ def run_trials(
     results: Path,
     *,
     finish: Finish | None = None,
+    executor: Executor = serially,
     stage: Stage = silent,
 ) -> list[Trial]:
     """Run every trial that is asked for; those that are finished are not run again.
@@ -136,6 +139,8 @@ def run_trials(
         Folder of all runs: caches, the validity gate and registrations are those of other runs.
     finish : callable, optional
         Adds to a run's folder before it becomes visible.
+    executor : callable
+        Where the trials run; the base runs here, before them.
     stage : callable
         Progress.
 
@@ -151,34 +156,38 @@ def run_trials(
     AlreadyRunningError
         If another process is writing one of these runs.
     """
-    done: list[Trial] = []
-    for i, asked in enumerate(search.asked):
-        stage("trials", i, len(search.asked))
-        known = numbers(read_ledger(folder))
-        number = known.get(asked.configuration, max(known.values(), default=-1) + 1)
-        base = done[0].number if done else number
-        ended = _run(asked, (number, base), search.base, (folder, results), finish, stage)
+    first, *others = search.asked
+    known = numbers(read_ledger(folder))
+    for asked in search.asked:
+        known.setdefault(asked.configuration, max(known.values(), default=-1) + 1)
+    base = known[first.configuration]
+    work = partial(_run, base=base, path=search.base, folders=(folder, results), finish=finish)
+    stage("trials", 0, len(search.asked))
+    done = [work((first, base), stage=stage)]
+    add_trial(folder, done[0])
+    if done[0].state == FAILED:
+        raise DataError(
+            f"{search.base}: the base of the search failed, so that nothing can be compared: "
+            f"{done[0].reason}"
+        )
+    for ended in executor(work, [(asked, known[asked.configuration]) for asked in others]):
+        stage("trials", len(done), len(search.asked))
         add_trial(folder, ended)
         done.append(ended)
-        if done[0].state == FAILED:
-            raise DataError(
-                f"{search.base}: the base of the search failed, so that nothing can be compared: "
-                f"{ended.reason}"
-            )
     stage("trials", len(search.asked), len(search.asked))
     return done
 
 
 def _run(
-    asked: Asked,
-    numbered: tuple[int, int],
+    numbered: tuple[Asked, int],
+    base: int,
     path: Path,
     folders: tuple[Path, Path],
     finish: Finish | None,
-    stage: Stage,
+    stage: Stage = silent,
 ) -> Trial:
-    """Run one trial, given its number and that of its base, and return how it ended."""
-    folder, results = folders
+    """Run one trial, given with its number, and return how it ended."""
+    (asked, number), (folder, results) = numbered, folders
     work: Plan | None = None
     reason = ""
     try:
@@ -189,8 +198,8 @@ def _run(
     except LiqbtError as error:
         reason = str(error) or type(error).__name__
     return Trial(
-        number=numbered[0],
-        base=numbered[1],
+        number=number,
+        base=base,
         keys=asked.keys,
         configuration=asked.configuration,
         experiment=asked.experiment.name,

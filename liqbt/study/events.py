@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from liqbt.config.schema import SourceConfig
 from liqbt.errors import ConfigError, DataError
-from liqbt.log.disk import sha256_file
+from liqbt.log.disk import locked, sha256_file
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import canonical_json
 from liqbt.simulate.market import simulate
 from liqbt.simulate.sections import MECHANISMS
 from liqbt.simulate.world import World
+from liqbt.study.compiling import compiled_meanwhile
 from liqbt.study.ground_truth import write_truth
 from liqbt.study.identity import APART, INGEST, SIMULATION, TAPES, code_digest
 from liqbt.study.ingest import ingest_one
@@ -134,11 +136,13 @@ def open_events(
         world_path = world_file(data.world, path.parent)
         world = load_world(world_path)
         key = _key(_world_source(world_path, data.seed))
-        log = EventLog.open_or_create(cache / "logs" / key)
-        if not log.commits():
-            stage("simulate", 0, 1)
-            simulate_world(world_path, seed=data.seed, log_dir=log.path)
-            stage("simulate", 1, 1)
+        with _making(cache, key):
+            log = EventLog.open_or_create(cache / "logs" / key)
+            if not log.commits():
+                stage("simulate", 0, 1)
+                with compiled_meanwhile():
+                    simulate_world(world_path, seed=data.seed, log_dir=log.path)
+                stage("simulate", 1, 1)
         planted = _planted(world, data.seed)
         return Origin(log=log, sources=_sources(log), planted=planted, world=world)
     if root is None:
@@ -178,14 +182,22 @@ def _ingested(
     identity += [[sha256_file(file)] for file in seconds if file.is_file()]
     key = _key({"files": identity, "code": code_digest(INGEST, APART)})
     done = cache / "logs" / f"{key}.complete"
-    log = EventLog.open_or_create(cache / "logs" / key)
-    if not done.exists():
-        for i, (reader, file, max_bad) in enumerate(wanted):
-            stage("ingest", i, len(wanted))
-            ingest_one(log.path, reader, file, max_bad=max_bad, root=root)
-        stage("ingest", len(wanted), len(wanted))
-        done.touch()
+    with _making(cache, key):
+        log = EventLog.open_or_create(cache / "logs" / key)
+        if not done.exists():
+            for i, (reader, file, max_bad) in enumerate(wanted):
+                stage("ingest", i, len(wanted))
+                ingest_one(log.path, reader, file, max_bad=max_bad, root=root)
+            stage("ingest", len(wanted), len(wanted))
+            done.touch()
     return log
+
+
+def _making(cache: Path, key: str) -> AbstractContextManager[None]:
+    """Return a lock on a cached log: cells of a grid that need the same one make it once."""
+    folder = cache / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return locked(folder / f".{key}.lock", wait=True)
 
 
 def _reader(source: SourceConfig, path: Path) -> Reader:
@@ -203,7 +215,7 @@ def _key(value: Mapping[str, Any]) -> str:
 
 
 def _sources(log: EventLog) -> tuple[Mapping[str, Any], ...]:
-    return tuple(dict(commit.source) for commit in log.commits())
+    return tuple(dict(commit.source) for commit in log.standing())
 
 
 def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path) -> Tape:
@@ -222,4 +234,5 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
         start_ns=experiment.schedule.start,
         end_ns=experiment.last,
     )
-    return build_tape(origin.log, selection, cache / "tapes" / code_digest(TAPES, APART)[:16])
+    folder = cache / "tapes" / code_digest(TAPES, APART)[:16]
+    return build_tape(origin.log, selection, folder, outliers=experiment.data.outliers)

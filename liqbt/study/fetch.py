@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.config import MAX_BAD
-from liqbt.errors import ConfigError, DataError
+from liqbt.errors import ConfigError, DataError, RefusedByLogError
 from liqbt.ingest.table import Ingested
 from liqbt.log.store import EventLog
 from liqbt.sources.archive.client import fetch_in_order
 from liqbt.sources.archive.session import Limits
 from liqbt.sources.archive.task import Fetched
 from liqbt.sources.binance.layout import DEFAULT_BASE, ArchiveFile, archive_files
-from liqbt.sources.binance.reader import READER
+from liqbt.sources.binance.reader import MENDED, READER
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, vendor_reader
 from liqbt.types import Kind
@@ -273,11 +273,19 @@ class _Writer:
             return
         log = EventLog.open_or_create(self._log_dir)
         kinds = sorted({kind for ready in batch for kind in ready.ingested.tables})
-        commit = log.append(
-            ((kind, _joined(batch, kind)) for kind in kinds),
-            _source(batch),
-            quarantine=_quarantine(batch),
-        )
+        try:
+            commit = log.append(
+                ((kind, _joined(batch, kind)) for kind in kinds),
+                _source(batch),
+                quarantine=_quarantine(batch),
+            )
+        except (DataError, RefusedByLogError) as error:
+            if len(batch) == 1:
+                self._refused[batch[0].name] = str(error)
+            else:  # one file that contradicts another stops none of the others
+                for ready in batch:
+                    self._commit([ready])
+            return
         if commit is not None:
             self._count["commits"] += 1
             self._count["events"] += sum(commit.events.values())
@@ -293,8 +301,8 @@ def _held(log_dir: Path) -> set[tuple[str, str]]:
         return set()
     return {
         (str(commit.source.get("map", "")).partition("/")[2], str(file.get("sha256")))
-        for commit in EventLog.open(log_dir).commits()
-        if commit.source.get("reader") == READER
+        for commit in EventLog.open(log_dir).standing()
+        if commit.source.get("reader") in (READER, MENDED)
         for file in commit.source.get("files", ())
     }
 

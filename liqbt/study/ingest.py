@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from liqbt.config import MAX_BAD
+from liqbt.errors import DataError, RefusedByLogError
+from liqbt.ingest.files import MAX_BYTES
+from liqbt.ingest.table import Ingested
+from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
+from liqbt.plausibility.feeds import feeds_of_columns
+from liqbt.plausibility.findings import findings
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, open_reader
 
@@ -26,6 +33,8 @@ class IngestReport:
         Where those rows and their reasons are.
     added : bool
         False where nothing was added: the log held these events already, or the file has none.
+    findings : tuple of str
+        What of the file cannot be what it is said to be.
     """
 
     file: str
@@ -34,6 +43,7 @@ class IngestReport:
     quarantined: int
     quarantine: Path | None
     added: bool
+    findings: tuple[str, ...] = ()
 
 
 def ingest_files(
@@ -43,9 +53,13 @@ def ingest_files(
     *,
     max_bad: float = MAX_BAD,
     root: Path | None = None,
+    max_bytes: int = MAX_BYTES,
     stage: Stage = silent,
 ) -> list[IngestReport]:
     """Read files into an event log; the same file twice adds nothing.
+
+    All files are looked at: one that is refused stops no other, and what it would have given is not
+    in the log.
 
     Parameters
     ----------
@@ -60,6 +74,8 @@ def ingest_files(
         A file in which a larger share of rows cannot be right is refused whole.
     root : Path, optional
         Folder below which a map's second file lies; by default `LIQBT_DATA`, or the file's own.
+    max_bytes : int
+        The most that may come out of a packed file.
     stage : callable
         Progress: called with a name, how many are done, and of how many.
 
@@ -70,20 +86,65 @@ def ingest_files(
 
     Raises
     ------
+    RefusedError
+        Files were refused: names each with its reason; the other files are in the log, whole.
     LiqbtError
-        If the map or a file cannot be used; the files before it are in the log, whole.
+        If the map or the log cannot be used.
     """
     chosen = open_reader(reader)
-    reports = []
+    reports: list[IngestReport] = []
+    refused: dict[str, str] = {}
     for i, file in enumerate(files):
         stage("ingest", i, len(files))
-        reports.append(ingest_one(Path(log_dir), chosen, Path(file), max_bad=max_bad, root=root))
+        try:
+            reports.append(
+                ingest_one(
+                    Path(log_dir),
+                    chosen,
+                    Path(file),
+                    max_bad=max_bad,
+                    root=root,
+                    max_bytes=max_bytes,
+                )
+            )
+        except (DataError, RefusedByLogError) as error:
+            refused[str(file)] = str(error)
     stage("ingest", len(files), len(files))
+    if refused:
+        raise RefusedError(refused, reports, len(files))
     return reports
 
 
+class RefusedError(DataError):
+    """Files of several were refused; names each with its reason.
+
+    Attributes
+    ----------
+    refused : mapping of str to str
+        Each file's reason.
+    reports : list of IngestReport
+        What became of the others.
+    """
+
+    def __init__(
+        self, refused: Mapping[str, str], reports: Sequence[IngestReport], files: int
+    ) -> None:
+        self.refused, self.reports = dict(refused), list(reports)
+        reasons = list(self.refused.values())
+        text = reasons[0]
+        if files > 1:
+            text = f"{len(reasons)} of {files} files were refused: {'; '.join(reasons)}"
+        super().__init__(text)
+
+
 def ingest_one(
-    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, root: Path | None = None
+    log_dir: Path,
+    reader: Reader,
+    path: Path,
+    *,
+    max_bad: float,
+    root: Path | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> IngestReport:
     """Read one file into an event log, all of it or nothing.
 
@@ -94,10 +155,14 @@ def ingest_one(
     LiqbtError
         The file or the log cannot be used; the log is as before.
     """
-    ingested = reader.read(path, max_bad, root)
+    ingested = reader.read(path, max_bad, root, max_bytes)
     log = EventLog.open_or_create(log_dir)
     commit = log.append(
-        ingested.tables.items(), ingested.source, quarantine=ingested.quarantine_table()
+        ingested.tables.items(),
+        ingested.source,
+        quarantine=ingested.quarantine_table(),
+        revisions=ingested.revisions,
+        rows=ingested.rows,
     )
     return IngestReport(
         file=path.name,
@@ -106,7 +171,19 @@ def ingest_one(
         quarantined=len(ingested.quarantined),
         quarantine=None if commit is None else log.quarantine_path(commit),
         added=commit is not None,
+        findings=() if commit is None else _findings(ingested),
     )
+
+
+def _findings(ingested: Ingested) -> tuple[str, ...]:
+    """Return what of a file's events cannot be what it is said to be, each as a sentence."""
+    said = {(x.kind, x.venue, x.symbol): x.latency_is for x in ingested.summary.latency}
+    feeds = []
+    for kind, table in ingested.tables.items():
+        for feed in feeds_of_columns(kind, *table_columns(table)):
+            observed = said.get((kind.name.lower(), *feed.instrument)) == "observed"
+            feeds.append(replace(feed, observed=observed))
+    return tuple(found.text for found in findings(feeds))
 
 
 def describe_ingest(report: IngestReport) -> str:
@@ -118,4 +195,24 @@ def describe_ingest(report: IngestReport) -> str:
     text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"
     if report.quarantined:
         text += f", {report.quarantined:,} rows quarantined in {report.quarantine}"
-    return text
+    return "\n".join([text, *(f"  {finding}" for finding in report.findings)])
+
+
+def withdraw_file(log_dir: Path, file: str, reason: str) -> dict[str, Any]:
+    """Take back what was read of a file into an event log, and return what that was.
+
+    Raises
+    ------
+    LogError
+        There is no log, nothing of the file stands in it, or it cannot be written.
+    """
+    log = EventLog.open(log_dir)
+    before = sum(log.info().events.values())
+    commit = log.withdraw(file, reason)
+    return {
+        "file": file,
+        "commits": list(commit.withdraws),
+        "events": before - sum(log.info().events.values()),
+        "reason": commit.source["reason"],
+        "commit": commit.number,
+    }

@@ -35,7 +35,7 @@ from liqbt.study.estimators import (
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
-from liqbt.study.trust import believed
+from liqbt.study.trust import believed, sampled_as, sigma_rule
 from liqbt.tape.positions import price_only_tape
 from liqbt.tape.values import Tape
 from liqbt.types import Events, Forecast, IntArray, Kind, Ns
@@ -73,7 +73,8 @@ class Study:
     evaluations : mapping of str to Evaluation
         By estimator: the first is the one that others are compared with.
     twins : mapping of str to Twin
-        By estimator: what its price-only twin issued; of published levels there is none.
+        By estimator: what its price-only twin issued; of published levels, and where no statistic
+        needs them, there is none.
     shared : dict
         What estimators of the same tapes share: prices, and maps beside.
     """
@@ -112,7 +113,8 @@ def study(
         Puts other forecasts in the place of those that were issued: an oracle, which proves that
         the score can see what there is.
     statistics : sequence of Statistic
-        What is scored.
+        What is scored; the price-only twins and the structural maps are made where any of them
+        needs these.
     stage : callable
         Progress.
 
@@ -126,7 +128,8 @@ def study(
         name: {symbol: each[name] for symbol, each in issued.items()}
         for name in experiment.estimators
     }
-    twins = price_only_twins(experiment, tapes, stage)
+    read = {need for one in statistics for need in one.needs}
+    twins = price_only_twins(experiment, tapes, stage) if "twin" in read else {}
     stage("score", 0, 2)
     shared: dict[Any, Any] = {}
     evidence = {  # of all, before any is scored: one that issued nothing is found at once
@@ -134,11 +137,12 @@ def study(
             experiment,
             tapes,
             mine,
-            twins[name].forecasts,
+            twins[name].forecasts if name in twins else None,
             since=since,
             instead=instead,
             name=name,
             shared=shared,
+            structures="structures" in read,
         )
         for name, mine in forecasts.items()
     }
@@ -218,6 +222,7 @@ def observed(
     slicer: Slicer = copied,
     name: str = "",
     shared: dict[Any, Any] | None = None,
+    structures: bool = True,
 ) -> Evidence:
     """Return what is observed of one estimator's forecasts, and of the maps beside them.
 
@@ -236,6 +241,8 @@ def observed(
     shared : dict, optional
         What other estimators of the same tapes have made already: prices, maps beside, and fits
         of the placebo model.
+    structures : bool
+        Whether the structural maps stand beside.
     """
     made = {} if shared is None else shared
     beside = twins or {}
@@ -247,9 +254,12 @@ def observed(
     ]
     markets, training = split_markets(markets, since)
     if name:
-        _require_issued(experiment, name, markets, forecasts)
+        _require_issued(experiment, name, markets, forecasts, tapes)
     # at the landmarks of what is scored: those of everything may lie at other hours
-    markets = [with_competing_maps(experiment, m, tapes[m.symbol], slicer, made) for m in markets]
+    if structures:
+        markets = [
+            with_competing_maps(experiment, m, tapes[m.symbol], slicer, made) for m in markets
+        ]
     if instead is not None:
         markets = [replace(m, forecasts=instead(m.forecasts, m)) for m in markets]
     return Evidence(
@@ -267,6 +277,7 @@ def _require_issued(
     name: str,
     markets: Sequence[MarketInput],
     forecasts: Mapping[str, Sequence[Forecast]],
+    tapes: Mapping[str, Tape],
 ) -> None:
     """Refuse an estimator that issued nothing that can be scored: it is its fault alone."""
     for market in markets:
@@ -278,10 +289,24 @@ def _require_issued(
                 if n
                 else "it issued none; does it wait for events that the market lacks?"
             )
+            why = _too_fine(experiment, name, market.symbol, tapes[market.symbol]) or why
             raise DataError(
                 f"{experiment.name}: estimator '{name}' has no forecast of {market.symbol} to "
                 f"evaluate: {why}"
             )
+
+
+def _too_fine(experiment: Experiment, name: str, symbol: str, tape: Tape) -> str:
+    """Return that σ is sampled more finely than prices come, where it is; "" where it is not."""
+    asked = sigma_rule(experiment, symbol, name, tape).sigma_sampling
+    kind = experiment.symbols[symbol].price_kind
+    fits = sampled_as(tape, kind, symbol)
+    if asked >= fits:
+        return ""
+    return (
+        f"σ is sampled every {format_duration(asked)}, and its {kind.name.lower()} events come "
+        f"less often; set 'estimators.{name}.params.sigma_sampling' to {format_duration(fits)}"
+    )
 
 
 def issue(

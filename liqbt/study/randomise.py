@@ -9,11 +9,9 @@ what the map draws from prices alone attracts nobody (decision 0032).
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +31,7 @@ from liqbt.evaluation.statistic import Better
 from liqbt.replay import replay
 from liqbt.study.estimators import build_estimator
 from liqbt.study.events import open_events
+from liqbt.study.executors import Executor, serially
 from liqbt.study.own_code import make_importable
 from liqbt.study.pipeline import forecast_times, observed, price_only_twins
 from liqbt.study.plan import market_tapes
@@ -115,7 +114,7 @@ def randomise(
     *,
     histories: int,
     statistics: Sequence[str] = (),
-    processes: int = 0,
+    executor: Executor = serially,
     stage: Stage = silent,
 ) -> list[Randomised]:
     """Hold an experiment's file against its placebo histories.
@@ -126,7 +125,7 @@ def randomise(
         The experiment's YAML.
     results : Path
         Folder of all runs, whose caches are used.
-    histories, statistics, processes, stage
+    histories, statistics, executor, stage
         As in `randomised`.
 
     Raises
@@ -143,7 +142,7 @@ def randomise(
         tapes,
         histories=histories,
         statistics=statistics,
-        processes=processes,
+        executor=executor,
         stage=stage,
     )
 
@@ -155,7 +154,7 @@ def randomised(
     histories: int,
     statistics: Sequence[str] = (),
     since: Ns | None = None,
-    processes: int = 0,
+    executor: Executor = serially,
     stage: Stage = silent,
 ) -> list[Randomised]:
     """Replay the first estimator on placebo histories, and hold the real record against them.
@@ -171,8 +170,8 @@ def randomised(
         How many, 1 or more.
     statistics : sequence of str
         Ids of what is shown; by default what decides a claim.
-    processes : int
-        That share the histories; 0: one for each processor. It changes no number.
+    executor : callable
+        Where the histories are replayed; it changes no number.
     stage : callable
         Progress.
 
@@ -203,36 +202,10 @@ def randomised(
     real = _outcome(work, None)
     shares = stream(experiment.seed, "randomise").random(histories).tolist()
     outcomes = []
-    for outcome in _outcomes(work, shares, processes or os.cpu_count() or 1):
+    for outcome in executor(partial(_outcome, work), shares):
         outcomes.append(outcome)
         stage("histories", len(outcomes), histories)
     return [_beside(estimator, name, real, outcomes) for name in asked]
-
-
-def _outcomes(work: _Work, shares: Sequence[float], processes: int) -> Iterator[_Outcome]:
-    processes = min(processes, len(shares))
-    if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
-        yield from (_outcome(work, share) for share in shares)
-        return
-    # forked, so that tapes, maps and an estimator of one's own are there without being sent
-    fork = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processes, fork, _begin, (work,)) as pool:
-        try:
-            yield from pool.map(_one, shares)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-_OF_PROCESS: Final[list[_Work]] = []
-
-
-def _begin(work: _Work) -> None:
-    _OF_PROCESS[:] = [work]
-
-
-def _one(share: float) -> _Outcome:
-    return _outcome(_OF_PROCESS[0], share)
 
 
 def _outcome(work: _Work, share: float | None) -> _Outcome:

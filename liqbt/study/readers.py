@@ -6,11 +6,12 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol
 
 from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
 from liqbt.ingest.colmap import load_map
+from liqbt.ingest.files import MAX_BYTES
 from liqbt.ingest.table import Ingested, ingest_file
 from liqbt.log.disk import sha256_file
 
@@ -19,11 +20,19 @@ VENDORS: Final = {
     "binance-cm": "liqbt.sources.binance.cm",
     "tardis": "liqbt.sources.tardis",
     "okx": "liqbt.sources.okx",
+    "bybit": "liqbt.sources.bybit",
     "hyperliquid": "liqbt.sources.hyperliquid",
 }
 """A vendor's name to its module, which has `FORMATS` and `read`."""
 
-Read: TypeAlias = Callable[[Path, float, Path | None], Ingested]
+
+class Read(Protocol):
+    """What turns one file into events."""
+
+    def __call__(
+        self, file: Path, max_bad: float, root: Path | None, max_bytes: int = MAX_BYTES, /
+    ) -> Ingested:
+        """Return the events of `file`, of which at most `max_bytes` may come unpacked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +48,8 @@ class Reader:
     join : str
         The second file that it needs, below the data root; empty where there is none.
     read : callable
-        Takes the file, the largest share of rows that may be put aside, and the data root.
+        Takes the file, the largest share of rows that may be put aside, the data root, and the
+        most bytes that may come out of a packed file.
     """
 
     name: str
@@ -74,8 +84,8 @@ def map_reader(path: Path) -> Reader:
     """
     mapping = load_map(path)
 
-    def read(file: Path, max_bad: float, root: Path | None) -> Ingested:
-        return ingest_file(mapping, file, max_bad=max_bad, root=root)
+    def read(file: Path, max_bad: float, root: Path | None, max_bytes: int = MAX_BYTES) -> Ingested:
+        return ingest_file(mapping, file, max_bad=max_bad, root=root, max_bytes=max_bytes)
 
     join = mapping.join.file if mapping.join else ""
     return Reader(name=str(path), digest=sha256_file(path), join=join, read=read)
@@ -104,8 +114,12 @@ def vendor_reader(name: str) -> Reader:
 
     chosen = _options(vendor, getattr(module, "OPTIONS", {}), options)
 
-    def read(file: Path, max_bad: float, _root: Path | None) -> Ingested:
-        done: Ingested = module.read(file, format=format_name or None, max_bad=max_bad, **chosen)
+    def read(
+        file: Path, max_bad: float, _root: Path | None, max_bytes: int = MAX_BYTES
+    ) -> Ingested:
+        done: Ingested = module.read(
+            file, format=format_name or None, max_bad=max_bad, max_bytes=max_bytes, **chosen
+        )
         return done
 
     return Reader(name=name, digest=name, join="", read=read)

@@ -22,6 +22,7 @@ from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.forecasts import forecasts_digest
 from liqbt.study.estimators import build_estimators, estimator_sources, needed_kinds
+from liqbt.study.executors import in_processes
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import Study, outcome_path, study
 from liqbt.study.plan import Plan, claims_value, prepare
@@ -120,7 +121,12 @@ def _histories(work: Plan, stage: Stage) -> dict[str, list[dict[str, Any]]]:
     if not experiment.randomise:
         return {}
     rows = randomised(
-        experiment, work.tapes, histories=experiment.randomise, since=work.since, stage=stage
+        experiment,
+        work.tapes,
+        histories=experiment.randomise,
+        since=work.since,
+        executor=in_processes(0),
+        stage=stage,
     )
     return {"randomised": [asdict(row) for row in rows]}
 

@@ -30,6 +30,7 @@ from liqbt.config.schema import (
 )
 from liqbt.config.yaml import nearest, read_yaml
 from liqbt.errors import ConfigError
+from liqbt.log.symbols import is_inverse
 from liqbt.study.estimator_config import (
     REFERENCE,
     EstimatorChange,
@@ -62,6 +63,20 @@ class MarketConfig(Frozen):
                 raise ValueError(
                     f"'events' gives {len(instruments)} instruments for {kind.name.lower()}; "
                     "only liquidation_total may have several"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _linear(self) -> MarketConfig:
+        """Refuse positions of an inverse contract under a margin rule for linear ones."""
+        held = Kind.OPEN_INTEREST if Kind.OPEN_INTEREST in self.events else Kind.TRADE
+        for instrument in self.events.get(held, ()):
+            if self.margin is not None and is_inverse(*instrument):
+                raise ValueError(
+                    f"events.{held.name.lower()}: {instrument} is an inverse contract (margined in "
+                    "its coin), and 'margin' is the rule of linear ones: its liquidation prices "
+                    "would be off by hundreds of basis points; take a linear contract's "
+                    f"{held.name.lower()}"
                 )
         return self
 

@@ -8,6 +8,7 @@
 - `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
 - `days.parquet`: the day sums of every row of scores that has a value;
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
+- `funding.parquet`, where it is fed;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
 - what the report adds: `report.html`, `report.md`, `figures/`; it alone is written again where
@@ -251,6 +252,16 @@ class Run:
         """
         table = _read_table(self.path / "prices.parquet", symbol).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
+
+    def funding(self, symbol: str) -> dict[str, npt.NDArray[Any]] | None:
+        """Return funding that was fed: `ts_known` (int64 ns), `rate` of eight hours, longs pay.
+
+        None where there was none.
+        """
+        if not (self.path / "funding.parquet").exists():
+            return None
+        table = _read_table(self.path / "funding.parquet", symbol)
+        return {name: table[name].to_numpy() for name in ("ts_known", "rate")}
 
     def truth(self) -> Mapping[str, Any] | None:
         """Return the truth beside the figures (see `truth.json`); None for a real market."""

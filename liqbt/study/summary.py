@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqbt.log.one_value import ONE_VALUE
 from liqbt.log.store import EventLog
+from liqbt.plausibility.feeds import feeds_of_events
+from liqbt.plausibility.findings import findings
 from liqbt.study.schema import MarketConfig
 from liqbt.tape.values import Tape
 from liqbt.types import SECOND_NS, Instrument, Kind, Ns
@@ -101,7 +105,32 @@ def describe_feeds(
             for place, words in _notes(log).items()
             if place in {_place(k, i) for k, instruments in chosen.items() for i in instruments}
         },
+        **_doubts(tape),
     }
+
+
+def _doubts(tape: Tape) -> dict[str, Any]:
+    """Return what of a tape cannot be what it is said to be, and what was made of it."""
+    feeds = list(feeds_of_events(tape.events, tape.instruments))
+    found = [asdict(finding) for finding in findings(feeds)]
+    found += [
+        {
+            "check": "masked",
+            "feed": f"open interest {m.instrument}",
+            "count": m.nothing + m.alone + m.waited,
+            "text": m.text(),
+        }
+        for m in tape.masked
+    ]
+    for feed in feeds:
+        if feed.kind in ONE_VALUE and feed.kind != Kind.DEPTH:
+            revised = int((feed.ts_event[1:] == feed.ts_event[:-1]).sum())
+            if revised:
+                text = f"{feed.name}: {revised} values were revised, each from when it was known"
+                found.append(
+                    {"check": "revised", "feed": feed.name, "count": revised, "text": text}
+                )
+    return {"plausibility": found} if found else {}
 
 
 def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:
@@ -129,7 +158,7 @@ def _latencies(
 ) -> list[dict[str, Any]]:
     """Return the latency of each feed as it is in the tape, and whether all of it was observed."""
     said: dict[tuple[Kind, Instrument], set[str]] = defaultdict(set)
-    for commit in log.commits():
+    for commit in log.standing():
         for segment in commit.segments:
             for instrument in segment.instruments:
                 latency_is = str(commit.source.get("latency_is", "modelled"))
@@ -170,6 +199,7 @@ def log_info(path: Path) -> dict[str, Any]:
         "segments": info.segments,
         "bytes": info.size,
         "quarantined_rows": info.quarantined,
+        "withdrawn": [{"file": file, "reason": reason} for file, reason in info.withdrawn],
         "leftovers": list(info.leftovers),
         "kinds": {
             kind.name.lower(): {
@@ -187,7 +217,7 @@ def log_info(path: Path) -> dict[str, Any]:
 def _notes(log: EventLog) -> dict[str, list[str]]:
     """Return by kind and venue what sources say of themselves in words, such as a throttle."""
     said: dict[str, set[str]] = {}
-    for commit in log.commits():
+    for commit in log.standing():
         words = [v for v in dict(commit.source.get("notes", {})).values() if isinstance(v, str)]
         for segment in commit.segments:
             for place in {_place(segment.kind, i) for i in segment.instruments}:
@@ -211,6 +241,7 @@ def describe_log(info: Mapping[str, Any]) -> str:
         + ", ".join(row["instruments"])
         for kind, row in info["kinds"].items()
     ]
+    lines += [f"withdrawn: {row['file']}: {row['reason']}" for row in info["withdrawn"]]
     lines += [f"{place}: {'; '.join(words)}" for place, words in info["notes"].items()]
     return "\n".join(lines)
 

@@ -168,8 +168,25 @@ def run_parquet(done: Study) -> dict[str, pa.Table]:
     ]
     return {file: pa.concat_tables(parts) for file, parts in tables.items()} | {
         "prices.parquet": pa.concat_tables(prices),
+        **_funding_table(first),
         "days.parquet": days_table(done.evaluations),
     }
+
+
+def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
+    """Return the funding that was fed, by market; nothing where there was none."""
+    fed = [
+        pa.table(
+            {
+                "symbol": pa.array([market.symbol] * len(market.funding.rate), pa.string()),
+                "ts_known": market.funding.known_ns,
+                "rate": market.funding.rate,
+            }
+        )
+        for market in evidence.markets
+        if market.funding is not None
+    ]
+    return {"funding.parquet": pa.concat_tables(fed)} if fed else {}
 
 
 def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Table]:

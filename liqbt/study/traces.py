@@ -118,10 +118,9 @@ def _predicted(evidence: Evidence, symbol: str) -> Iterator[AuditTrace]:
 
 def _levels(what: str, rows: npt.NDArray[Any], issued: VisitPredictions) -> Iterator[AuditTrace]:
     """Yield what was known and issued at each time."""
-    starts = np.flatnonzero(np.diff(rows["at"], prepend=-1))
-    stops = np.append(starts[1:], len(rows))
+    ends = np.append(np.flatnonzero(np.diff(rows["at"])) + 1, len(rows))
     known = [name for name in rows.dtype.names or () if name not in _KNOWN_LATER]
-    for start, stop in zip(starts, stops, strict=True):
+    for start, stop in pairwise([0, *ends.tolist()] if len(rows) else []):
         mine = rows[start:stop]
         fields = {name: mine[name].tobytes() for name in known}
         fields |= {f"p.{name}": p[start:stop].tobytes() for name, p in issued.p.items()}

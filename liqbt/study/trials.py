@@ -121,12 +121,27 @@ def places(claim: Claim, lengths: tuple[int, ...] = LENGTHS) -> list[Place]:
     ]
 
 
-def statistics_read(claims: tuple[str, ...]) -> tuple[Statistic, ...]:
+def statistics_read(
+    claims: tuple[str, ...], *, beside: tuple[str, ...] | None = None, specific: bool = True
+) -> tuple[Statistic, ...]:
     """Return the statistics that the verdicts of some claims read, and those beside their tests.
 
     An alarm of a wrong sign is read of every statistic of a claim that has one.
+
+    Parameters
+    ----------
+    claims : tuple of str
+        Of `TESTS`.
+    beside : tuple of str, optional
+        The claims whose statistics beside their tests are read; by default all of `claims`.
+    specific : bool
+        Whether what tells *supported, specific* from *supported* is read: where only found or not
+        is counted, the maps that it stands beside need not be made.
     """
     names = {name for claim in claims for name in TESTS[claim].conditions}
-    names |= {name for claim in claims if claim in TRIALS for name in TRIALS[claim].beside}
+    if not specific:
+        names -= {TESTS[claim].specific for claim in claims}
+    shown = claims if beside is None else beside
+    names |= {name for claim in shown if claim in TRIALS for name in TRIALS[claim].beside}
     alarms = {s.id for s in STATISTICS if s.claim in claims and s.wrong_sign == s.wrong_sign}
     return tuple(s for s in STATISTICS if s.id in names | alarms and replicated(s))

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace as replace_values
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ import pyarrow as pa
 
 from liqbt.errors import DataError
 from liqbt.log.disk import TEMPORARY, replace
+from liqbt.log.one_value import ONE_VALUE, first_clash, standing_rows
 from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import Columns, event_schema, order_keys, table_columns
 from liqbt.log.store import EventLog
-from liqbt.tape.values import Selection, Tape, record_digest, trusted_tape
+from liqbt.plausibility.interest import believed
+from liqbt.tape.values import Masked, Outliers, Selection, Tape, record_digest, trusted_tape
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
 _VERSION: Final = 1
@@ -27,9 +30,9 @@ _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
 
-def cache_key(log_digest: str, selection: Selection) -> str:
+def cache_key(log_digest: str, selection: Selection, outliers: Outliers = "mask") -> str:
     """Return the name under which the tape of a log and a selection is kept."""
-    what = [_VERSION, str(EVENT_DTYPE.descr), log_digest, selection.key()]
+    what = [_VERSION, str(EVENT_DTYPE.descr), log_digest, selection.key(), outliers]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 
@@ -44,7 +47,15 @@ def load_cached(folder: Path, key: str) -> Tape | None:
         events = np.memmap(folder / f"{key}.events", dtype=EVENT_DTYPE, mode="r")
         if size <= _READ_WHOLE and record_digest(events, instruments) != meta["digest"]:
             return None
-        return Tape(events=np.asarray(events), instruments=instruments, digest=meta["digest"])
+        return Tape(
+            events=np.asarray(events),
+            instruments=instruments,
+            digest=meta["digest"],
+            masked=tuple(
+                Masked(instrument=Instrument(v, s), nothing=n, alone=a, waited=w)
+                for v, s, n, a, w in meta["masked"]
+            ),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -62,6 +73,7 @@ def store_cached(folder: Path, key: str, tape: Tape) -> None:
         "digest": tape.digest,
         "size": tape.events.nbytes,
         "instruments": [list(i) for i in tape.instruments],
+        "masked": [[*m.instrument, m.nothing, m.alone, m.waited] for m in tape.masked],
     }
     sealed = json.dumps({**meta, "self": _self_digest(meta)}).encode()
     try:
@@ -94,13 +106,21 @@ def _self_digest(meta: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
-def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = None) -> Tape:
+def build_tape(
+    log: EventLog,
+    selection: Selection,
+    cache_dir: Path | None = None,
+    *,
+    outliers: Outliers = "mask",
+) -> Tape:
     """Return the selected events of `log` in canonical order, each once.
 
     Two rows are the same event where kind, venue, symbol and the venue's id agree, or, where there
     is no id, where everything but `ts_known` agrees. Of the same event the one that was known first
     stands; a duplicate that becomes known later changes nothing, so a prefix never depends on what
-    follows it.
+    follows it. Of what has one value per instant (`liqbt.log.one_value`) another value that becomes
+    known later is a revision, and an event from then on. Open interest is believed as
+    `liqbt.plausibility.interest` has it, unless `outliers` says otherwise.
 
     Parameters
     ----------
@@ -111,21 +131,25 @@ def build_tape(log: EventLog, selection: Selection, cache_dir: Path | None = Non
     cache_dir : Path, optional
         Where decoded tapes are kept; a second call with the same log and selection maps the file
         instead of reading the log. A damaged file is built again.
+    outliers : str
+        `mask` leaves out, or lets wait, open interest that is not believed; `keep` takes it as it
+        is; `refuse` refuses the log.
 
     Raises
     ------
     DataError
-        An instrument has no events of its kind (says which there are), or none lie in the period.
+        An instrument has no events of its kind (says which there are), none lie in the period, or
+        two values of one instant were known at the same time.
     LogError
         The log is damaged; names the file.
     """
     if cache_dir is None:
-        return trusted_tape(_records(log, selection), selection.instruments)
-    key = cache_key(log.digest, selection)
+        return _built(log, selection, outliers)
+    key = cache_key(log.digest, selection, outliers)
     cached = load_cached(cache_dir, key)
     if cached is not None:
         return cached
-    tape = trusted_tape(_records(log, selection), selection.instruments)
+    tape = _built(log, selection, outliers)
     store_cached(cache_dir, key, tape)
     return load_cached(cache_dir, key) or tape
 
@@ -162,18 +186,77 @@ def tape_from_tables(tables: Mapping[Kind, pa.Table], selection: Selection) -> T
     return trusted_tape(_joined(parts, selection, "a set of tables has"), selection.instruments)
 
 
-def _records(log: EventLog, selection: Selection) -> Events:
+def _built(log: EventLog, selection: Selection, outliers: Outliers) -> Tape:
+    events, masked = _records(log, selection, outliers)
+    return replace_values(trusted_tape(events, selection.instruments), masked=masked)
 
+
+def _records(
+    log: EventLog, selection: Selection, outliers: Outliers
+) -> tuple[Events, tuple[Masked, ...]]:
     def has(kind: Kind) -> list[str]:
         return [str(i) for i in log.info().instruments.get(kind, ())]
 
     where = f"the log {log.path} has"
     parts = []
+    masked: list[Masked] = []
     for kind in sorted(selection.kinds):
         columns, names = table_columns(log.read(kind, selection.kinds[kind]))
         _require_all(kind, columns, names, selection, where, has)
+        _refuse_clash(log, kind, columns, names)
+        if kind == Kind.OPEN_INTEREST and outliers != "keep":
+            columns, found = _believed(columns, names)
+            masked += found
         parts.append(_of_columns(kind, columns, names, selection))
-    return _joined(parts, selection, where)
+    if masked and outliers == "refuse":
+        raise DataError(f"{where} what cannot be right: {masked[0].text()}")
+    return _joined(parts, selection, where), tuple(masked)
+
+
+def _believed(
+    columns: Columns, names: Mapping[str, list[str]]
+) -> tuple[dict[str, npt.NDArray[Any]], list[Masked]]:
+    """Return the rows of open interest that are ever believed, known when they are."""
+    out = dict(columns)
+    keep = np.ones(len(columns["ts_known"]), dtype=bool)
+    since = columns["ts_known"].copy()
+    stands = standing_rows(Kind.OPEN_INTEREST, columns)[0]
+    width = np.int64(len(names["symbol"]))
+    market = columns["venue"].astype(np.int64) * width + columns["symbol"]
+    found = []
+    for code in np.unique(market).tolist():
+        counts = np.zeros(3, dtype=np.int64)
+        for span in np.unique(columns["span_s"][market == code]).tolist():
+            rows = np.flatnonzero((market == code) & (columns["span_s"] == span) & stands)
+            rows = rows[np.lexsort((columns["ts_event"][rows], columns["ts_known"][rows]))]
+            coins = columns["open_interest_coins"][rows]
+            keep[rows], since[rows] = believed(columns["ts_known"][rows], coins)
+            waited = since[rows] > columns["ts_known"][rows]
+            counts += [(coins <= 0).sum(), (~keep[rows] & (coins > 0)).sum(), waited.sum()]
+        if counts.any():
+            venue, symbol = divmod(int(code), int(width))
+            nothing, alone, late = counts.tolist()
+            instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
+            found.append(Masked(instrument=instrument, nothing=nothing, alone=alone, waited=late))
+    if not found:
+        return out, found
+    out["ts_known"] = since
+    return {name: values[keep & stands] for name, values in out.items()}, found
+
+
+def _refuse_clash(
+    log: EventLog, kind: Kind, columns: Columns, names: Mapping[str, list[str]]
+) -> None:
+    """Refuse a log, written before such rows were, that contradicts itself."""
+    if kind not in ONE_VALUE:
+        return
+    clash = first_clash(kind, columns, names, "last_known")
+    if clash is not None:
+        raise DataError(
+            f"the log {log.path}: {clash.what()} has two values, both known at one time: "
+            f"{clash.both()}; take one of the files back (`liqbt log withdraw LOG FILE "
+            "--reason ...`)"
+        )
 
 
 def _codes(selection: Selection) -> dict[Instrument, int]:
@@ -239,6 +322,9 @@ def _first_of_each(
     kind: Kind, columns: Columns, instrument: IntArray, order: IntArray
 ) -> npt.NDArray[np.bool_]:
     """Return which places of `order` hold the first record of their event."""
+    if kind in ONE_VALUE:
+        stands: npt.NDArray[np.bool_] = standing_rows(kind, columns)[0][order]
+        return stands
     keep = np.ones(len(order), dtype=bool)
     numbered = columns["seq"][order] >= 0
     plain = [columns["ts_event"], instrument, columns["side"], columns["span_s"]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,37 @@ class Selection:
         return json.dumps([kinds, self.start_ns, self.end_ns], sort_keys=True)
 
 
+Outliers: TypeAlias = Literal["mask", "keep", "refuse"]
+"""What becomes of values of open interest that are not believed (`liqbt.plausibility`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Masked:
+    """What was not believed of one feed of open interest.
+
+    Attributes
+    ----------
+    instrument : Instrument
+        Whose.
+    nothing, alone, waited : int
+        Values of 0, values that the next one did not confirm, and values that were believed when
+        the next one confirmed them.
+    """
+
+    instrument: Instrument
+    nothing: int
+    alone: int
+    waited: int
+
+    def text(self) -> str:
+        """Return it as a sentence."""
+        return (
+            f"open interest {self.instrument}: {self.nothing} values of 0 and {self.alone} single "
+            f"jumps left out as missing, {self.waited} jumps believed once the next value "
+            "confirmed them"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tape:
     """Events in canonical order; made by `build_tape`, `tape_from_events` or `Tape.restrict`.
@@ -76,11 +108,14 @@ class Tape:
         What `events["instrument"]` indexes, sorted by venue and symbol.
     digest : str
         SHA-256 of the instruments' names and every record's bytes.
+    masked : tuple of Masked
+        Values of open interest that were not believed, or later than they came.
     """
 
     events: Events
     instruments: tuple[Instrument, ...]
     digest: str
+    masked: tuple[Masked, ...] = ()
 
     def __len__(self) -> int:
         return len(self.events)
@@ -121,7 +156,8 @@ class Tape:
             renumber[codes[instrument]] = new
         events = self.events[keep]
         events["instrument"] = renumber[events["instrument"]]
-        return trusted_tape(events, instruments)
+        left = tuple(m for m in self.masked if m.instrument in instruments)
+        return replace(trusted_tape(events, instruments), masked=left)
 
 
 def tape_from_events(events: Events, instruments: Sequence[Instrument]) -> Tape:

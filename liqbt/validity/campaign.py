@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.study.executors import Executor, serially
 from liqbt.study.pinned import (
     Numbers,
     code_stamp,
@@ -35,22 +34,6 @@ CAMPAIGN: Final = "campaign.json"
 _FORMAT: Final = "tallies of a validity campaign, 1"
 _EVERY: Final = 8
 """Batches after which the file is written."""
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Executor(Protocol):
-    """Maps work over jobs, in their order, as they end; closed early it drops what is left.
-
-    A cluster's is one line, such as `lambda work, jobs: (f.result() for f in client.map(work,
-    jobs))` of a Dask client.
-    """
-
-    def __call__(self, work: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
-        """Yield what each job gives."""
-        ...
-
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with how many batches are done, and of how many."""
@@ -103,30 +86,6 @@ class Campaign:
     def statistics(self) -> Numbers:
         """The pinned numbers of all batches, statistic by statistic."""
         return joined_numbers([(one["batch"], one["numbers"]) for one in self.pinned])
-
-
-def serially(work: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
-    """Map in this process."""
-    yield from map(work, jobs)
-
-
-def in_processes(n: int) -> Executor:
-    """Return an executor of `n` local processes; this one alone for 1."""
-
-    def mapped(work: Callable[[T], R], jobs: Sequence[T]) -> Iterator[R]:
-        pool = ProcessPoolExecutor(n)
-        try:
-            waiting: deque[Future[R]] = deque()
-            for job in jobs:  # few at a time: whoever stops early waits for few
-                waiting.append(pool.submit(work, job))
-                if len(waiting) > 2 * n:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    return mapped if n > 1 else serially
 
 
 def read_campaign(path: Path, root: int) -> Campaign:
@@ -295,7 +254,9 @@ def _kept_cell(cell: KeptCell, stale: Mapping[str, str], differ: Mapping[str, st
     return KeptCell(of=cell.of, unit=cell.unit, tallies=held)
 
 
-def left_of(campaign: Campaign, jobs: Sequence[Job]) -> list[tuple[Job, tuple[str, ...]]]:
+def left_of(
+    campaign: Campaign, jobs: Sequence[Job], claims: Collection[str] = tuple(TESTS)
+) -> list[tuple[Job, tuple[str, ...]]]:
     """Return the batches that are not tallied yet, each with the claims that lack it.
 
     Parameters
@@ -304,6 +265,8 @@ def left_of(campaign: Campaign, jobs: Sequence[Job]) -> list[tuple[Job, tuple[st
         What was found so far.
     jobs : sequence of Job
         What is asked for; the batches of a cell in their order.
+    claims : collection of str
+        Those that are tried.
     """
     short = min((job.days for job in jobs), default=0)
     asked: dict[str, tuple[str, ...]] = {}
@@ -316,7 +279,8 @@ def left_of(campaign: Campaign, jobs: Sequence[Job]) -> list[tuple[Job, tuple[st
         lack = tuple(
             claim
             for claim in asked[job.cell]
-            if any(
+            if claim in claims
+            and any(
                 done.get(name, Tally()).batches <= job.batch for name in tallied_names(job, claim)
             )
         )
@@ -333,6 +297,7 @@ def run_campaign(
     kept: Path,
     executor: Executor = serially,
     seconds: float | None = None,
+    claims: Collection[str] = tuple(TESTS),
     progress: Progress = lambda _done, _total: None,
 ) -> Campaign:
     """Run what is not tallied yet, and return the campaign; the file is written on the way.
@@ -351,10 +316,12 @@ def run_campaign(
         Where the batches run; what they give does not depend on it.
     seconds : float, optional
         After which no further batch is waited for.
+    claims : collection of str
+        Those that are tried: of the others nothing is computed, and what is tallied stands.
     progress : callable
         Told after every batch.
     """
-    left = left_of(campaign, jobs)
+    left = left_of(campaign, jobs, claims)
     done = len(jobs) - len(left)
     progress(done, len(jobs))
     begun = time.monotonic()

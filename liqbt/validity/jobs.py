@@ -253,7 +253,9 @@ def one_batch(
         root,
         cheat=job.role == "oracle",
         claim=planted,
-        statistics=statistics_read(claims),
+        statistics=statistics_read(
+            claims, beside=(planted,) if planted in claims else (), specific=False
+        ),
     )
     out = {claim: claim_tally(TESTS[claim], batch, planted) for claim in claims}
     if planted in claims:

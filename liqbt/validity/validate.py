@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from liqbt.config.yaml import read_yaml
+from liqbt.config.yaml import nearest, read_yaml
+from liqbt.errors import ConfigError
 from liqbt.registry.ledger import run_identity
+from liqbt.study.executors import Executor, serially
 from liqbt.study.pinned import Numbers, code_stamp, pinned_differences, pinned_digests
 from liqbt.study.progress import Stage, silent
 from liqbt.study.trials import LENGTHS, TESTS
@@ -18,8 +20,6 @@ from liqbt.study.worlds import WORLDS
 from liqbt.validity.campaign import (
     CAMPAIGN,
     Campaign,
-    Executor,
-    in_processes,
     read_campaign,
     run_campaign,
     still_true,
@@ -37,11 +37,11 @@ def validate(
     *,
     worlds_from: Path = WORLDS,
     worlds: Sequence[str] = WORLDS_TRIED,
+    claims: Sequence[str] = tuple(TESTS),
     replications: int = 1000,
     powered: int | None = None,
     days: Sequence[int] = LENGTHS,
-    processes: int = 1,
-    executor: Executor | None = None,
+    executor: Executor = serially,
     minutes: float | None = None,
     seed: int = 0,
     data: Path | None = None,
@@ -60,15 +60,15 @@ def validate(
         Folder of the worlds' files; those that ship with liqbt.
     worlds : sequence of str
         Worlds, and claims to be made true.
+    claims : sequence of str
+        Those that are tried now; what is tallied of the others stands.
     replications, powered : int
         Markets of each nuisance world, and of each strength of a planted mechanism (see
         `campaign_jobs`).
     days : sequence of int
         Lengths of the markets.
-    processes : int
-        How many work at once; the document does not depend on it.
-    executor : callable, optional
-        Where the batches run, in the place of local processes.
+    executor : callable
+        Where the batches run; the document does not depend on it.
     minutes : float, optional
         After which it stops by itself: the document is that of what is finished.
     seed : int
@@ -86,11 +86,16 @@ def validate(
     Raises
     ------
     ConfigError
-        If a world is unknown, its file is wrong, nothing is asked for, or what is kept is of
-        another root seed.
+        If a world or a claim is unknown, its file is wrong, nothing is asked for, or what is kept
+        is of another root seed.
     DataError
         If what is kept cannot be read.
     """
+    for claim in claims:
+        if claim not in TESTS:
+            raise ConfigError(
+                f"validate: no claim that is tried is called '{claim}'; {nearest(claim, TESTS)}"
+            )
     jobs = campaign_jobs(replications, worlds, days=days, powered=powered)
     levels = absent("no real data was asked for, so that they were not tried")
     if data is not None:
@@ -103,8 +108,9 @@ def validate(
         jobs,
         worlds=worlds_from,
         kept=out / CAMPAIGN,
-        executor=executor or in_processes(processes),
+        executor=executor,
         seconds=None if minutes is None else 60.0 * minutes,
+        claims=claims,
         progress=partial(stage, "replicate"),
     )
     return write_document(out, campaign, levels)

@@ -175,7 +175,7 @@ def _hours(path: Path, long: str, short: str) -> dict[int, tuple[float, float]]:
 def real(path: Path, histories: int) -> None:
     """Print a record's statistics beside those of its placebo histories."""
     names = [one.id for one in STATISTICS]
-    for row in randomise(path, histories=histories, statistics=names, processes=1):
+    for row in randomise(path, histories=histories, statistics=names):
         scale = next(one.unit.scale for one in STATISTICS if one.id == row.statistic)
         low, middle, high = (scale * x for x in (row.low, row.median, row.high))
         print(

@@ -666,11 +666,13 @@ def test_each_date_has_the_brackets_of_its_tiers():
 
 
 def test_what_is_not_to_be_fitted_is_refused():
-    with pytest.raises(MarginError, match="bracket 50x of 10000 USD is above the maximum leverage"):
+    said = r"bracket 50x of 10000 USD is above the maximum leverage .*'params.above_maximum' to fit"
+    with pytest.raises(MarginError, match=said):
         OIFlow(*laddered(40.0, above_maximum="refuse"))
     with pytest.raises(MarginError, match="no bracket with a weight is allowed"):
         OIFlow(*laddered(40.0, weights=(0.0, 0.0, 0.0, 0.1)))
-    with pytest.raises(MarginError, match="bracket 10x of 10000 USD is above the maximum"):
+    said = r"bracket 10x of 10000 USD is above the .* change the estimator's 'params.brackets'$"
+    with pytest.raises(MarginError, match=said):
         OIFlow(*laddered(1.0))
 
 

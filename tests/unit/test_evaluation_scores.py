@@ -262,6 +262,7 @@ def detail(value=0.03, half=0.01, mde=0.014, n=500, days=90, agree=True, null=0.
         ({"n": 29}, VerdictWord.NOT_TESTABLE),
         ({"days": 19}, VerdictWord.NOT_TESTABLE),
         ({"half": math.nan, "mde": math.nan}, VerdictWord.NOT_TESTABLE),
+        ({"value": 1e-15, "half": 1e-15, "mde": 1e-15}, VerdictWord.NOT_TESTABLE),  # rounding
     ],
 )
 def test_the_seven_words(given, word):

@@ -77,7 +77,6 @@ def test_identical_trades_are_genuine_and_survive(tmp_path):
     ("text", "said"),
     [
         ("", "is empty"),
-        (CONTEXT, "no rows"),
         ("a\n1\n", "is of none"),
         (f"{CONTEXT}ETH,{T},x,700,1600,1601\n", "holds no number"),
         (f"{CONTEXT}ETH,{T},0,-700,1600,1601\n", "negative"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from liqbt.study import identity
 
 PACKAGE = Path(identity.__file__).resolve().parent.parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+BARE = lru_cache(maxsize=None)(identity.bare_source)
+"""A copy differs from the package in a file: the others are not taken apart again."""
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     shutil.copytree(PACKAGE, tmp_path / "liqbt", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(identity, "_PACKAGE", tmp_path / "liqbt")
+    monkeypatch.setattr(identity, "bare_source", BARE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     forget()
     yield tmp_path / "liqbt"

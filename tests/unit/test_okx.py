@@ -126,7 +126,6 @@ def test_an_exact_thousand_of_one_side_is_noted_as_capped(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is empty"),
         ("[]", "neither one JSON object nor one a line"),
         ("{", "neither one JSON object nor one a line"),
         ("{}", "holds no message"),
@@ -135,7 +134,6 @@ def test_an_exact_thousand_of_one_side_is_noted_as_capped(tmp_path):
         ("[" * 100_000, "neither one JSON object nor one a line"),
         ('{"data": ' + "9" * 5000 + "}", "neither one JSON object nor one a line"),
         ("timestamp,coin\n1,2\n", "is of none"),
-        ("timestamp,venue,coin,side,bankruptcy_px,contracts\n", "no rows"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(tmp_path, text, said):

@@ -18,6 +18,7 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.bins import ResponseBins
 from liqbt.evaluation.claims.register import CLAIMS, statistic_of
 from liqbt.evaluation.claims.verdict import verdicts
+from liqbt.study.executors import in_processes
 from liqbt.study.pipeline import study
 from liqbt.study.randomise import (
     Randomised,
@@ -131,7 +132,7 @@ def told_tape(informed: bool, seed: int = 0, days: int = 60) -> Tape:
 
 
 def histories(experiment: Experiment, tape: Tape, n: int = 12, **options: Any) -> list[Randomised]:
-    return randomised(experiment, {"X": tape}, histories=n, **{"processes": 1} | options)
+    return randomised(experiment, {"X": tape}, histories=n, **options)
 
 
 def drift(rows: list[Randomised]) -> Randomised:
@@ -170,7 +171,8 @@ def test_the_real_record_is_what_a_run_scores(folder):
 
 def test_neither_processes_nor_how_many_there_are_change_a_history(folder):
     experiment, tape = experiment_of(folder), told_tape(True)
-    five, three = histories(experiment, tape, 5), histories(experiment, tape, 3, processes=2)
+    five = histories(experiment, tape, 5)
+    three = histories(experiment, tape, 3, executor=in_processes(2))
     for a, b in zip(five, three, strict=True):
         np.testing.assert_array_equal(a.values[:3], b.values)
     other = histories(experiment.model_copy(update={"seed": 1}), tape, 3)
@@ -241,7 +243,7 @@ def test_markets_share_a_shift_and_are_scored_together(folder):
     market = one.symbols["X"]
     experiment = one.model_copy(update={"symbols": {"X": market, "Y": market}})
     tape = told_tape(True)
-    row = drift(randomised(experiment, {"X": tape, "Y": tape}, histories=3, processes=1))
+    row = drift(randomised(experiment, {"X": tape, "Y": tape}, histories=3))
     alone = drift(histories(one, tape, 3))
     np.testing.assert_allclose(row.values, alone.values)  # the slope of a market and of two of it
     done = study(experiment, {"X": tape, "Y": tape})
@@ -351,7 +353,7 @@ def test_histories_of_a_run_stand_in_its_tables_and_in_its_identity_only_where_a
     run = run_experiment(path, tmp_path / "results")
     tables = json.loads((run.path / "tables.json").read_text())
     assert run.manifest["randomise"] == 3
-    asked = ["claims", "randomise", str(path), "--histories", "3", "--processes", "1", "--json"]
+    asked = ["claims", "randomise", str(path), "--histories", "3", "--executor", "serial", "--json"]
     said = CliRunner().invoke(cli, [*asked, "--results", str(tmp_path / "results")])
     assert said.exit_code == 0, said.output
     assert json.loads(said.stdout) == tables["randomised"]

@@ -427,6 +427,18 @@ def test_the_price_only_twin_stands_beside_the_map_where_one_was_replayed(run, t
     assert "price-only twin" not in written(run, tmp_path / "without")[0].words()
 
 
+def test_placebo_histories_stand_beside_the_map_where_some_were_replayed(run, tmp_path):
+    row = {"claim": "magnet", "statistic": "near_drift", "estimator": "mine", "horizon": "4h"}
+    row |= {"value": 0.5, "null": 0.0, "histories": 200, "as_good": 59, "p": 60 / 201}
+    row |= {"supported": 3, "low": -0.2, "median": 0.3, "high": 0.9, "values": ()}
+    beside = {**row, "statistic": "near_return_1h", "supported": None}
+    page, markdown = written(replace(run, randomised=(row, beside)), tmp_path / "with")
+    assert "Beside placebo histories" in page.words()
+    assert "| mine | 0.50 | 0.30 \\[−0.20, 0.90\\] | 59 of 200 | 0.299 | 3 |" in markdown
+    assert "| 59 of 200 | 0.299 | — |" in markdown
+    assert "placebo histories" not in written(run, tmp_path / "without")[0].words()
+
+
 def test_horizons_without_a_row_are_left_out_and_units_are_named(run):
     kept = tuple(s for s in run.scores if s.statistic != "first_side_skill" or s.horizon == "24h")
     tables = {t.title: t.table for t in score_tables(replace(run, scores=kept))}

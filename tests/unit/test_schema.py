@@ -187,6 +187,11 @@ def test_durations_are_written_as_they_are_read(text):
     assert format_duration(duration_ns(text)) == text
 
 
+def test_horizons_may_be_named_in_any_order():
+    found = EvaluationOptions.model_validate({"horizons": ["24h", "12h", "1d"]})
+    assert found.horizons == (12 * HOUR_NS, DAY_NS)
+
+
 def test_an_own_estimator_overrides_the_keys_that_it_states_and_no_others():
     raw = changed("symbols.BTC.estimator", {"reach": 0.5})
     raw["symbols"]["ETH"] = copy.deepcopy(GOOD["symbols"]["BTC"])

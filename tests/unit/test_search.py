@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -426,7 +427,7 @@ def test_a_search_from_end_to_end(searched):
     assert document["overfitting"]["probability"] == 0.0
     assert document["days"]["n_days"] == 60
     first, second, third = document["sentences"][:3]
-    assert first.startswith("The best of 4 trials, number 1, gains +0.")
+    assert re.match(r"The best of 4 trials, number 1 \(\S+ [^)]+\), gains \+0\.", first)
     assert "one that is better was found" in first
     assert "a better one was found" in second
     assert "the base not among them" in second

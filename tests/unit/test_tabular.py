@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from liqbt.errors import DataError
+from liqbt.errors import DataError, LogError
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.table import ingest_file
 from liqbt.log.store import EventLog
@@ -559,9 +559,13 @@ def test_ingesting_is_pure_and_appending_twice_adds_nothing(tmp_path):
 def test_a_changed_map_is_another_source(tmp_path):
     path = write(tmp_path / "a.csv", trades_csv(10))
     log = EventLog.create(tmp_path / "log")
-    for latency in ("1s", "2s"):
-        done = ingest({**TRADE, "latency": latency}, path)
-        assert log.append(done.tables.items(), done.source) is not None
+    first, second = (ingest({**TRADE, "latency": latency}, path) for latency in ("1s", "2s"))
+    assert log.append(first.tables.items(), first.source) is not None
+    with pytest.raises(LogError, match=r"a.csv is in the log already, read by 'map' \(commit 1\)"):
+        log.append(second.tables.items(), second.source)
+    log.withdraw("a.csv", "another latency")
+    assert log.append(second.tables.items(), second.source) is not None
+    assert log.info().events == {Kind.TRADE: 10}
 
 
 def test_categories_booleans_and_whole_numbers_in_parquet(tmp_path):

@@ -48,7 +48,6 @@ def parquet():
     [
         (b"", "is empty"),
         (b"\n\n", "starts with an empty line"),
-        (b"t,px,sz\n", "has a header but no rows"),
         (b"t,price,sz\n1,2,3\n", r"no column 'px'; .*it has \['t', 'price', 'sz'\]"),
         (b"t,pxx,sz\n1,2,3\n", "no column 'px'; nearest: 'pxx'"),
         (b"t,px,px,sz\n1,2,3,4\n", "has the column 'px' twice"),

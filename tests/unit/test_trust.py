@@ -166,11 +166,19 @@ def test_who_says_nothing_of_sigma_gets_the_defaults_no_finer_than_the_feed(tape
     asked = experiment_of(own={"use": "toys:Toy"})
     rule = sigma_rule(asked, "SIM", "own", tape)
     assert (rule.sigma_window, rule.sigma_sampling) == (3 * DAY_NS, 300 * 10**9)
-    hourly = tape.events[
-        (tape.events["kind"] != Kind.MARK) | (tape.events["ts_event"] % HOUR_NS == 0)
-    ]
-    coarse = tape_from_events(hourly.copy(), tape.instruments)
-    assert sigma_rule(asked, "SIM", "own", coarse).sigma_sampling == HOUR_NS
+    assert sigma_rule(asked, "SIM", "own", hourly(tape)).sigma_sampling == HOUR_NS
+
+
+def hourly(tape: Tape) -> Tape:
+    """The same market with a mark every hour."""
+    kept = (tape.events["kind"] != Kind.MARK) | (tape.events["ts_event"] % HOUR_NS == 0)
+    return tape_from_events(tape.events[kept].copy(), tape.instruments)
+
+
+def test_a_sigma_that_is_sampled_finer_than_prices_come_is_named(tape):
+    asked = experiment_of(plain={"use": "uniform"})
+    with pytest.raises(DataError, match=r"'estimators.plain.params.sigma_sampling' to 1h$"):
+        study(asked, {"SIM": hourly(tape)})
 
 
 def test_what_a_foreign_class_says_of_sigma_is_its_rule_and_nothing_else_is_read(tape):

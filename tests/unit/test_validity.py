@@ -32,6 +32,7 @@ from liqbt.study.clearing import (
     size_gates,
     smallest_found,
 )
+from liqbt.study.executors import in_processes
 from liqbt.study.replications import Batch, found_of
 from liqbt.study.trials import NUISANCE, TESTS, Where, places
 from liqbt.types import VerdictWord
@@ -555,7 +556,7 @@ def test_real_batches_give_the_same_tallies_whole_or_in_parts_here_or_in_process
     from liqbt.validity.validate import validate
 
     places = {"worlds_from": WORLDS, "replications": BATCH, "seed": 7, "days": [45]}
-    whole = validate(tmp_path / "two", worlds=("gbm", FIRST.id), processes=2, **places)
+    whole = validate(tmp_path / "two", worlds=("gbm", FIRST.id), executor=in_processes(2), **places)
     validate(tmp_path / "one", worlds=("gbm",), minutes=1e-9, **places)
     parts = validate(tmp_path / "one", worlds=("gbm", FIRST.id), **places)
     assert json.dumps(parts) == json.dumps(whole)

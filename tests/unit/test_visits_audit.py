@@ -93,3 +93,11 @@ def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, earl
     caught = [result for result in found if not result.passed]
     assert caught
     assert all("P(visit) of" in result.first.what for result in caught)
+
+
+def test_a_map_that_has_no_level_to_predict_leaves_no_item():
+    from liqbt.evaluation.levels import VISIT_DTYPE
+    from liqbt.learn.models import VisitPredictions
+
+    empty = VisitPredictions(**{name: {} for name in VisitPredictions.__dataclass_fields__})
+    assert not list(traces._levels("P(visit)", np.zeros(0, VISIT_DTYPE), empty))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from liqbt.kernel_cache import kernel_folder
+
 
 def refactored(root: Path, folder: Path) -> Path:
     """Copy the sources with a kernel's variable renamed, a module moved, and an empty one added."""
@@ -46,6 +48,10 @@ def test_a_wheel_of_refactored_code_in_an_empty_folder_passes_the_regression_che
     dropped = ("LIQBT_DATA", "NUMBA_CACHE_DIR")
     env = {key: value for key, value in os.environ.items() if key not in dropped}
     env |= {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    kept = tmp_path / "cache" / "liqbt" / "kernels"  # those of what was not refactored
+    kept.parent.mkdir(parents=True)
+    (kernel_folder().parent / "kernels").mkdir(parents=True, exist_ok=True)
+    kept.symlink_to(kernel_folder().parent / "kernels")
     baseline = root / "results" / "baselines" / "demo.json"
 
     def liqbt(*arguments: object) -> subprocess.CompletedProcess[str]:

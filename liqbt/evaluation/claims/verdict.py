@@ -29,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from scipy.special import ndtr, ndtri
 
@@ -37,6 +38,9 @@ from liqbt.evaluation.claims.register import CLAIMS, STATISTICS
 from liqbt.evaluation.inference.estimates import MDE_FACTOR, ScoreDetail
 from liqbt.evaluation.inference.multiple import holm
 from liqbt.types import Verdict, VerdictWord
+
+_LEAST_WIDTH: Final = 1e-6
+"""Of a detectable effect, as a share of the smallest that matters: below it nothing varied."""
 
 
 def find_score(claim: Claim, details: Sequence[ScoreDetail]) -> ScoreDetail | None:
@@ -138,6 +142,11 @@ def _lacking(claim: Claim, detail: ScoreDetail | None) -> str | None:
         return (
             f"{row.n_episodes} episodes on {row.n_days} days give no interval: their scores are "
             "all equal, or the record is no longer than the dependence to be allowed for"
+        )
+    if claim.target is None and claim.scale.of(row.mde) < _LEAST_WIDTH * claim.smallest_effect:
+        return (
+            f"an interval {row.ci_high - row.ci_low:.1g} wide is that of rounding: this map says "
+            "nothing that what stands beside it does not say"
         )
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -67,32 +68,9 @@ def market_figures(
     if not forecasts:
         return {}
     stand_in = run.manifest["symbols"][symbol].get("price_stand_in")
-    prices = run.prices(symbol)
-    at = np.array([f.at for f in forecasts], dtype=np.int64)
-    start, end = int(at[0]), int(at[-1]) + issue_spacing(at)
-    windows = {"map": (start, "the whole run")}
-    if end - start > _RECENT_DAYS * DAY_NS:
-        windows["recent"] = (end - _RECENT_DAYS * DAY_NS, f"the last {_RECENT_DAYS} days")
-    marks = episode_marks(run, symbol)
     part = slug(index, symbol)
     with drawing():
-        figures = {
-            key: map_figure(
-                symbol,
-                forecasts,
-                prices,
-                start_ns=begin,
-                end_ns=end,
-                marks=marks,
-                name=f"{key}-{part}.png",
-                title=f"The map over time: {words}",
-                price_name="mark price"
-                if stand_in is None
-                else "price that stands in for the mark",
-                closing=PUBLISHED if run.manifest.get("published") else ESTIMATED,
-            )
-            for key, (begin, words) in windows.items()
-        }
+        figures = {key: draw() for key, draw in map_figures(run, index, symbol, forecasts).items()}
         figures["profile"] = profile_figure(
             forecasts[-1],
             name=f"levels-{part}.svg",
@@ -103,6 +81,43 @@ def market_figures(
                 forecasts[-1], run.true_map(symbol), name=f"truth-{part}.svg"
             )
     return figures
+
+
+def map_figures(
+    run: Run, index: int, symbol: str, forecasts: Sequence[Forecast]
+) -> dict[str, Callable[[], Figure]]:
+    """Return what draws the map over time, within `drawing`: `map` and, of a long run, `recent`.
+
+    Parameters
+    ----------
+    run, index, symbol, forecasts
+        As for `market_figures`; at least one forecast.
+    """
+    stand_in = run.manifest["symbols"][symbol].get("price_stand_in")
+    prices = run.prices(symbol)
+    at = np.array([f.at for f in forecasts], dtype=np.int64)
+    start, end = int(at[0]), int(at[-1]) + issue_spacing(at)
+    windows = {"map": (start, "the whole run")}
+    if end - start > _RECENT_DAYS * DAY_NS:
+        windows["recent"] = (end - _RECENT_DAYS * DAY_NS, f"the last {_RECENT_DAYS} days")
+    marks = episode_marks(run, symbol)
+    part = slug(index, symbol)
+    return {
+        key: partial(
+            map_figure,
+            symbol,
+            forecasts,
+            prices,
+            start_ns=begin,
+            end_ns=end,
+            marks=marks,
+            name=f"{key}-{part}.png",
+            title=f"The map over time: {words}",
+            price_name="mark price" if stand_in is None else "price that stands in for the mark",
+            closing=PUBLISHED if run.manifest.get("published") else ESTIMATED,
+        )
+        for key, (begin, words) in windows.items()
+    }
 
 
 def _bands(run: Run, _: Group, name: str) -> Figure | None:
@@ -144,17 +159,21 @@ CHARTS: Final[Mapping[str, Callable[[Run, Group, str], Figure | None]]] = {
 
 def score_figures(run: Run) -> dict[str, Figure]:
     """Draw the charts that the groups of the run's statistics ask for, and the flow of counts."""
-    figures: dict[str, Figure] = {}
-    groups = dict.fromkeys(one.group for one in statistics_of(own_scores(run)) if one.group)
     with drawing():
-        for group in groups:
-            for kind in group.charts:
-                key = f"{kind}-{group.id.replace('_', '-')}"
-                figure = CHARTS[kind](run, group, f"{key}.svg")
-                if figure is not None:
-                    figures[key] = figure
-        flow_symbols = {row["symbol"] for row in run.flow}
-        if flow_symbols:
-            order = [s for s in score_symbols(run) if s in flow_symbols] or [main_symbol(run)]
-            figures["flow"] = flow_figure(run.flow, order, name="flow.svg")
-    return figures
+        drawn = {key: draw() for key, draw in charts(run).items()}
+    return {key: figure for key, figure in drawn.items() if figure is not None}
+
+
+def charts(run: Run) -> dict[str, Callable[[], Figure | None]]:
+    """Return what draws each chart of a run, within `drawing`, by its name."""
+    found: dict[str, Callable[[], Figure | None]] = {}
+    groups = dict.fromkeys(one.group for one in statistics_of(own_scores(run)) if one.group)
+    for group in groups:
+        for kind in group.charts:
+            key = f"{kind}-{group.id.replace('_', '-')}"
+            found[key] = partial(CHARTS[kind], run, group, f"{key}.svg")
+    flow_symbols = {row["symbol"] for row in run.flow}
+    if flow_symbols:
+        order = [s for s in score_symbols(run) if s in flow_symbols] or [main_symbol(run)]
+        found["flow"] = partial(flow_figure, run.flow, order, name="flow.svg")
+    return found

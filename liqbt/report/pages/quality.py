@@ -68,7 +68,7 @@ def _context(value: Mapping[str, Any]) -> dict[str, Any]:
         "odd": _odd_table(large),
         "coverage": _coverage_table(value["coverage"]),
         "overlaps": _overlaps_table(value["overlaps"]),
-        "notes": _notes_table(value["notes"]),
+        "notes": _notes_table([*_findings(value), *value["notes"]]),
         "figures": figures,
     }
 
@@ -189,6 +189,11 @@ def _overlaps_table(pairs: Sequence[Mapping[str, Any]]) -> Table | None:
     ]
     head = ("Kind", "One", "Other", "Compared", "Hours in common", "Value", "Correlation")
     return Table(head=head, rows=tuple(rows), text_columns=4) if rows else None
+
+
+def _findings(value: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what cannot be what it is said to be as rows of notes."""
+    return [(f["feed"], f["check"], f["text"]) for f in value.get("findings", ())]
 
 
 def _notes_table(notes: Sequence[Sequence[str]]) -> Table | None:

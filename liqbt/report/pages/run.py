@@ -80,6 +80,7 @@ def _context(run: Run) -> dict[str, Any]:
         "all": tables.all_table(run),
         "compared": tables.compared_table(run),
         "twin": tables.twin_table(run),
+        "histories": tables.histories_table(run),
         "estimators": [fmt.one_line(name) for name in estimators(run)],
         "brier": tables.brier_table(run),
         "reading": reading(run),

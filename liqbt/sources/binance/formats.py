@@ -10,9 +10,16 @@ from typing import Any, Final
 from liqbt.errors import DataError
 from liqbt.ingest.cells import UNIT_NS
 from liqbt.ingest.colmap import ColumnMap, parse_map
-from liqbt.ingest.files import MAX_BYTES, header_shape, read_head
+from liqbt.ingest.files import MAX_BYTES, NoRowsError, header_shape, read_head
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
-from liqbt.sources.binance.layout import INTERVAL_S, VENUES, FileName, face_usd
+from liqbt.sources.binance.layout import (
+    INTERVAL_S,
+    KLINES,
+    PREMIUM,
+    VENUES,
+    FileName,
+    face_usd,
+)
 
 _KLINE: Final = (
     "open_time",
@@ -91,6 +98,8 @@ _ALIASES: Final = {
     "funding_time": "calc_time",
     "funding_rate": "last_funding_rate",
 }
+_COUNTED_MS: Final = ("aggTrades", *(kind for kind in KLINES if kind != PREMIUM))
+"""Types of which a spot file looks the same, but for microseconds since 2025."""
 _LOOK: Final = 50
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _ISO: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")
@@ -125,19 +134,16 @@ def archive_map(
         raise DataError(f"{path} has no column {time_column!r}; it has {has}")
     place = columns.index(time_column)
     unit = _time_unit(path, [row[place] for row in head[has_header:] if len(row) > place])
+    if unit in ("us", "ns") and name.format in _COUNTED_MS:
+        raise DataError(
+            f"{path}: {time_column!r} counts {unit}, and files of futures count ms: this is a spot "
+            "file, whose prices are not those of the perpetual"
+        )
     content = _content(market, name, {"column": time_column, "unit": unit})
     content["name"] = f"{VENUES[market]}/{name.format}"
     mapping = parse_map(content, str(path))
     shape = header_shape(path, columns, skip=int(has_header))
     return mapping.model_copy(update={"csv": shape})
-
-
-def empty_snapshot(path: Path, *, max_bytes: int = MAX_BYTES) -> bool:
-    """Return whether a `liquidationSnapshot` is a header alone: nobody was liquidated."""
-    head = read_head(path, max_bytes=max_bytes)
-    return len(head) == 1 and _header(head[0], "liquidationSnapshot") == list(
-        COLUMNS["liquidationSnapshot"]
-    )
 
 
 def _is_data(cells: Sequence[str]) -> bool:
@@ -166,7 +172,7 @@ def _time_unit(path: Path, cells: Sequence[str]) -> str:
                 if EARLIEST_NS // factor <= float(cell) < LATEST_NS // factor:
                     return unit
     if not cells:
-        raise DataError(f"{path} has a header but no rows")
+        raise NoRowsError(f"{path} has a header but no rows")
     raise DataError(f"{path}: the first times, such as {cells[0][:40]!r}, are none")
 
 

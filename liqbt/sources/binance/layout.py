@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.log.symbols import DOLLARS, quote_of
 
 VENUES: Final = {"um": "binance-um", "cm": "binance-cm"}
 """The archive's folder of a market to the venue's name here."""
@@ -44,6 +45,8 @@ _NAME: Final = re.compile(
 )
 _PUSHES: Final = re.compile(r"force[-_]?orders?", re.IGNORECASE)
 _COIN_MARGINED: Final = re.compile(r"[^\W_]+USD(?:_PERP|_\d{6})")
+_PAIR: Final = re.compile(r"[^\W_]+USD")
+_LINEAR: Final = tuple(quote for quote in DOLLARS if quote != "USD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +132,9 @@ def file_name(path: Path, market: str, format: str | None) -> FileName:
             "(or .csv) says whose data it is"
         )
     symbol, what = match["symbol"], match["what"]
-    if market == "um" and _COIN_MARGINED.fullmatch(symbol):
-        raise DataError(f"{path}: {symbol} is a COIN-M symbol: read it as binance-cm")
+    wrong = not_of_market(symbol, market)
+    if wrong is not None:
+        raise DataError(f"{path}: {wrong}")
     if what in INTERVAL_S or what == "1mo":
         kind = format or _kind_by_folder(path, market)
         if kind not in KLINES:
@@ -144,6 +148,35 @@ def file_name(path: Path, market: str, format: str | None) -> FileName:
         known = ", ".join((*DAILY, *MONTHLY))
         raise DataError(f"{path} is named as {what!r}: the types that can be read are {known}")
     return FileName(format=what, symbol=symbol)
+
+
+def not_of_market(symbol: str, market: str) -> str | None:
+    """Return why a symbol is none of a market whose prices are in dollars; None where it is one.
+
+    Examples
+    --------
+    >>> not_of_market("BTCUSD_PERP", "um"), not_of_market("BTCUSDT", "cm")
+    ('BTCUSD_PERP is a COIN-M symbol: read it as binance-cm', \
+'BTCUSDT is a USD-M symbol: read it as binance-um')
+    >>> not_of_market("ETHBTC", "um")
+    'ETHBTC is quoted in BTC, not in a dollar: prices here are USD per coin'
+    >>> not_of_market("BTCUSDT_240628", "um"), not_of_market("BTCUSD", "cm")
+    (None, None)
+    """
+    pair = symbol.partition("_")[0]
+    linear = pair.endswith(_LINEAR)
+    if market == "cm" and not (_COIN_MARGINED.fullmatch(symbol) or _PAIR.fullmatch(symbol)):
+        whose = " is a USD-M symbol: read it as binance-um" if linear else " is no COIN-M symbol"
+        return symbol + whose
+    if market == "um" and _COIN_MARGINED.fullmatch(symbol):
+        return f"{symbol} is a COIN-M symbol: read it as binance-cm"
+    if market == "um" and not linear:
+        if _PAIR.fullmatch(symbol):
+            return f"{symbol} is a pair of COIN-M: read it as binance-cm"
+        quote = quote_of(symbol)
+        what = f"quoted in {quote}, not in a dollar" if quote else "quoted in no dollar known here"
+        return f"{symbol} is {what}: prices here are USD per coin"
+    return None
 
 
 def _check_market(path: Path, market: str) -> None:

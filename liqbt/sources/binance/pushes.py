@@ -9,15 +9,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.ingest.cells import UNIT_NS, as_words
+from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
 from liqbt.ingest.colmap import ColumnMap, parse_map
-from liqbt.ingest.files import RawTable, header_shape, open_stream, read_head
+from liqbt.ingest.files import (
+    NoRowsError,
+    RawTable,
+    header_shape,
+    is_silent,
+    open_stream,
+    read_head,
+)
 from liqbt.ingest.table import SourceRows, read_table
+from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
-from liqbt.sources.binance.layout import VENUES, face_usd
+from liqbt.sources.binance.layout import VENUES, face_usd, not_of_market
 from liqbt.sources.binance.liquidations import THROTTLE
 from liqbt.types import SECOND_NS
 
@@ -25,6 +34,7 @@ _MAX_LINE: Final = 1 << 16
 _RECEIVED: Final = ("received", "received_at", "receive_time", "local_timestamp", "ts")
 _BODY: Final = ("data", "msg", "message", "payload")
 _ORDER: Final = {"symbol": "s", "side": "S", "avg_price": "ap", "filled_qty": "z"}
+_TEXTS: Final = (*_ORDER, "whole")
 
 
 def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, SourceRows]:
@@ -36,13 +46,21 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
     is observed; else a push is taken as known a second after the venue's event time `E`. A CSV has
     `symbol, side, avg_price, filled_qty, trade_time_ms` and no event time: known after 2 s.
 
-    The stream gives at most one push per symbol and second (once its latest, later its largest).
+    The stream gives at most one push per symbol and second (once its latest, later its largest), so
+    that two that agree in every field of the order are one push, recorded twice (by two
+    subscriptions, or after a reconnect): it counts once, from when it was first known, and
+    `repeated_pushes` in the notes says how many were left out. So are pushes of orders of which
+    nothing was filled (`unfilled_pushes`).
 
     Raises
     ------
+    NoRowsError
+        The recording is empty: nobody was liquidated.
     DataError
         The file cannot be read, or some of its lines have a receive time and others none.
     """
+    if is_silent(path, max_bytes):
+        raise NoRowsError(f"{path} is empty")
     with open_stream(path, max_bytes) as stream:
         first = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if first == b"{":
@@ -63,7 +81,44 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
             max_bytes=max_bytes,
         )
         mapping = _map(market, {"latency": "2s"})
-    return mapping, _with_face(replace(rows, notes={"throttle": THROTTLE}))
+    rows = _each_once(replace(rows, notes={"throttle": THROTTLE}))
+    return mapping, _with_face(_of_market(rows, market))
+
+
+def _each_once(rows: SourceRows) -> SourceRows:
+    """Return each push once, as it was first known, without those of which nothing was filled."""
+    table = rows.raw.table
+    names = ("symbol", "side", "avg_price", "filled_qty", "trade_time_ms", "whole")
+    keys = [_codes(table[name]) for name in names if name in table.schema.names]
+    place = np.arange(table.num_rows, dtype=np.int64)
+    known = table["known"].to_numpy() if "known" in table.schema.names else place
+    order = lexicographic_order([*keys, known, place])
+    again = np.zeros(len(order), dtype=bool)
+    again[order[same_as_previous(keys, order)]] = True
+    unfilled = as_numbers(table["filled_qty"])[0] == 0
+    counts = {
+        "repeated_pushes": int(again.sum()),
+        "unfilled_pushes": int((unfilled & ~again).sum()),
+    }
+    notes = {**rows.notes, **{name: count for name, count in counts.items() if count}}
+    return replace(rows.pick(~again & ~unfilled), notes=notes)
+
+
+def _codes(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return (as_numbers(column)[0] + 0.0).view(np.int64)
+    return as_words(column)[1]
+
+
+def _of_market(rows: SourceRows, market: str) -> SourceRows:
+    """Note the pushes of symbols that are not the market's, or quoted in no dollar."""
+    words, codes = as_words(rows.raw.table["symbol"])
+    bad = dict(rows.bad)
+    for i, word in enumerate(words):
+        reason = not_of_market(word.strip(), market) if word.strip() else None
+        if reason is not None:
+            bad[reason] = np.asarray(codes == i)
+    return replace(rows, bad=bad)
 
 
 def _map(market: str, arrival: dict[str, Any]) -> ColumnMap:
@@ -92,7 +147,7 @@ def _with_face(rows: SourceRows) -> SourceRows:
 
 def _json_rows(path: Path, max_bytes: int) -> tuple[SourceRows, bool]:
     """Return the pushes of a file of JSON lines, and whether they carry a receive time."""
-    columns: dict[str, list[Any]] = {k: [] for k in (*_ORDER, "trade_time_ms", "known", "line")}
+    columns: dict[str, list[Any]] = {k: [] for k in (*_TEXTS, "trade_time_ms", "known", "line")}
     torn: list[tuple[int, str]] = []
     observed: set[bool] = set()
     for line, text in _lines(path, max_bytes):
@@ -105,11 +160,13 @@ def _json_rows(path: Path, max_bytes: int) -> tuple[SourceRows, bool]:
             columns[name].append(value)
     if len(observed) > 1:
         raise DataError(f"{path}: some pushes have a receive time and others none")
+    if not columns["line"] and not torn:
+        raise NoRowsError(f"{path} holds no line")
     if not columns["line"]:
         raise DataError(f"{path} holds {len(torn)} lines, none of them a forceOrder push")
     number = np.array(columns.pop("line"), dtype=np.int64)
     table = pa.table(
-        {k: pa.array(v, pa.string() if k in _ORDER else pa.int64()) for k, v in columns.items()}
+        {k: pa.array(v, pa.string() if k in _TEXTS else pa.int64()) for k, v in columns.items()}
     )
     raw = RawTable(file=path.name, table=table, ragged=tuple(torn))
     rows = SourceRows(raw=raw, number=number, total=len(number) + len(torn))
@@ -160,6 +217,7 @@ def _cells(push: Mapping[str, Any], received: int | None) -> dict[str, Any] | No
     clean = {name: _clean(str(value)) for name, value in cells.items()}
     return {
         **clean,
+        "whole": _clean(json.dumps(order, sort_keys=True)),
         "trade_time_ms": happened // 1_000_000,
         "known": known,
         "observed": received is not None,

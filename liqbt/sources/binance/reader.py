@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError, DataError
 from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
 from liqbt.ingest.colmap import ColumnMap
-from liqbt.ingest.files import MAX_BYTES, sha256_file
+from liqbt.ingest.files import MAX_BYTES, NoRowsError
 from liqbt.ingest.rows import event_times
-from liqbt.ingest.table import Ingested, SourceRows, Summary, ingest_rows, read_rows, read_table
+from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing, read_rows, read_table
 from liqbt.sources.binance.depth import bands
-from liqbt.sources.binance.formats import COLUMNS, archive_map, empty_snapshot
+from liqbt.sources.binance.formats import COLUMNS, archive_map
+from liqbt.sources.binance.labels import with_ends
 from liqbt.sources.binance.layout import DAILY, KLINES, MONTHLY, PREMIUM, FileName, file_name
 from liqbt.sources.binance.liquidations import THROTTLE, filled_once
 from liqbt.sources.binance.pushes import push_rows
@@ -27,7 +27,11 @@ from liqbt.types import SECOND_NS
 FORMATS: Final = (*(k for k in (*DAILY, *MONTHLY) if k != PREMIUM), "forceOrder")
 """What becomes events. The premium index is read by `premium_table`: it is a fraction, no price."""
 READER: Final = "binance 1"
-"""Goes up when the same file would give other events."""
+MENDED: Final = "binance 2"
+"""Which code made a file's events: the second where it gives others than the first did."""
+_FORCED: Final = ("liquidationSnapshot", "forceOrder")
+_MENDED_BY: Final = ("labels", "repeated_pushes", "unfilled_pushes")
+"""Notes about what the first reader did not do."""
 _USED: Final = ("time", "side", "average_price", "accumulated_fill_quantity")
 """The columns of a `liquidationSnapshot` that its column map uses."""
 
@@ -39,6 +43,7 @@ def read_market(
     format: str | None = None,
     max_bad: float = MAX_BAD,
     max_bytes: int = MAX_BYTES,
+    label: str | None = None,
 ) -> Ingested:
     """Read one file of a market's archive, or one recording of its pushes.
 
@@ -54,6 +59,9 @@ def read_market(
         A file in which a larger share of rows cannot be right is refused whole.
     max_bytes : int
         The most that may come out of a packed file.
+    label : str, optional
+        `start` or `end`: which end of its period a row of `metrics` is labelled by; by default as
+        `liqbt.sources.binance.labels` says.
 
     Raises
     ------
@@ -71,14 +79,20 @@ def read_market(
             f"{path} holds premium indices: fractions that may be negative, which no kind of event "
             "holds; liqbt.sources.binance.premium_table reads them as a table"
         )
-    if name.format == "forceOrder":
-        mapping, rows = push_rows(path, market, max_bytes=max_bytes)
-    elif name.format == "liquidationSnapshot" and empty_snapshot(path, max_bytes=max_bytes):
-        return _nothing(path, market, name)
-    else:
-        mapping = archive_map(path, market, name, max_bytes=max_bytes)
-        rows = _rows(mapping, path, market, name, max_bytes)
-    return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=READER)
+    try:
+        if name.format == "forceOrder":
+            mapping, rows = push_rows(path, market, max_bytes=max_bytes)
+        else:
+            mapping = archive_map(path, market, name, max_bytes=max_bytes)
+            rows = _rows(mapping, path, market, name, max_bytes)
+            if name.format == "metrics":
+                rows, mapping = with_ends(rows, mapping, market, label)
+    except NoRowsError:
+        notes = {"throttle": THROTTLE} if name.format in _FORCED else {}
+        return nothing(path, f"binance-{market}/{name.format}", reader=READER, notes=notes)
+    mended = any(rows.notes.get(word) for word in _MENDED_BY)
+    reader = MENDED if mended else READER
+    return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=reader)
 
 
 def premium_table(
@@ -154,28 +168,3 @@ def _with_closes(rows: SourceRows, mapping: ColumnMap, name: FileName) -> Source
     with np.errstate(invalid="ignore"):  # infinities
         wrong = ~(closes - opens + 1 == span)
     return replace(rows, bad={f"the bar is not {name.interval} long": wrong})
-
-
-def _nothing(path: Path, market: str, name: FileName) -> Ingested:
-    """Return the events of a day on which nobody was liquidated."""
-    summary = Summary(
-        file=path.name,
-        file_sha256=sha256_file(path),
-        map=f"binance-{market}/{name.format}",
-        map_sha256="",
-        join_file="",
-        join_sha256="",
-        rows=0,
-        filtered=0,
-        unmatched=0,
-        quarantined=0,
-        reasons={},
-        empty={},
-        events={},
-        latency=(),
-        price_is={},
-        notes={"throttle": THROTTLE},
-        reader=READER,
-    )
-    frame = pd.DataFrame({"row": pd.Series(dtype="int64"), "reason": pd.Series(dtype="str")})
-    return Ingested(tables={}, quarantined=frame, summary=summary)

@@ -8,7 +8,8 @@ from typing import Any, Final
 from liqbt.config import MAX_BAD
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import detect_format
-from liqbt.ingest.table import Ingested, ingest_rows, read_rows
+from liqbt.ingest.files import MAX_BYTES, NoRowsError
+from liqbt.ingest.table import Ingested, ingest_rows, nothing, read_rows
 
 OPTIONS: Final = {"symbol": str}
 """What `read` takes beside the file, each from its text."""
@@ -33,6 +34,7 @@ def read(
     *,
     format: str | None = None,
     max_bad: float = MAX_BAD,
+    max_bytes: int = MAX_BYTES,
     symbol: str | None = None,
 ) -> Ingested:
     """Read one of the venue's market files; nothing is written.
@@ -46,11 +48,13 @@ def read(
     Parameters
     ----------
     path : Path
-        CSV (plain, gzip, zip) or Parquet.
+        CSV (packed or not) or Parquet.
     format : str, optional
         One of `FORMATS`; by default told by the columns.
     max_bad : float
         The largest share of rows that may be put aside.
+    max_bytes : int
+        The most that may come out of a packed file.
     symbol : str, optional
         The coin of a file of trades; by default the part of its name after `trades-`.
 
@@ -64,7 +68,11 @@ def read(
     mapping = parse_map(
         _map(name, symbol), f"hyperliquid/{name}", default_name=f"hyperliquid/{name}"
     )
-    return ingest_rows(mapping, read_rows(mapping, path), path, max_bad=max_bad, reader=READER)
+    try:
+        rows = read_rows(mapping, path, max_bytes=max_bytes)
+    except NoRowsError:
+        return nothing(path, mapping.name, reader=READER)
+    return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=READER)
 
 
 def _map(name: str, symbol: str | None) -> dict[str, Any]:

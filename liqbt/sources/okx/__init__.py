@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +15,20 @@ from liqbt.errors import DataError
 from liqbt.ingest.cells import as_numbers, as_words
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import detect_format
-from liqbt.ingest.files import MAX_BYTES, RawTable, open_stream
-from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, read_rows
-from liqbt.sources.okx.faces import FACES, coins_of, face_table
+from liqbt.ingest.files import MAX_BYTES, NoRowsError, RawTable, is_silent, open_stream
+from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing, read_rows
+from liqbt.sources.okx.faces import FACES, SYNTAX, coins_of, face_table, parse_faces
 from liqbt.sources.okx.messages import message_rows
 
-__all__ = ["FACES", "FORMATS", "read"]
+__all__ = ["FACES", "FORMATS", "OPTIONS", "read"]
+
+OPTIONS: Final = {"faces": parse_faces}
+"""What `read` takes beside the file, each from its text."""
 
 READER: Final = "okx 1"
-"""Goes up when the same file would give other events."""
+MENDED: Final = "okx 2"
+"""Which code made a file's events: the second where it gives others than the first did."""
+_MESSAGES: Final = (".json", ".jsonl", ".ndjson")
 
 THROTTLE: Final = "at most one update a second and instrument"
 """Of the channel, as a vendor that records it says (read); the REST answer is not throttled."""
@@ -40,6 +46,7 @@ def read(
     *,
     format: str | None = None,
     max_bad: float = MAX_BAD,
+    max_bytes: int = MAX_BYTES,
     faces: Mapping[str, tuple[str, float]] | None = None,
 ) -> Ingested:
     """Read liquidation orders; nothing is written.
@@ -61,8 +68,11 @@ def read(
         One of `FORMATS`; by default told by the content.
     max_bad : float
         The largest share of rows that may be put aside.
+    max_bytes : int
+        The most that may come out of a packed file.
     faces : mapping of str to (str, float), optional
-        What one contract is, by instrument: `("coins", 0.01)` or `("usd", 100)`; beside `FACES`.
+        What one contract is, by instrument: `("coins", 0.01)` or `("usd", 100)`; beside `FACES`,
+        never in place of them.
 
     Raises
     ------
@@ -70,23 +80,41 @@ def read(
         The file cannot be read as that format; one sentence.
     """
     path = Path(path)
-    name = _told(path, format)
-    if name == "swap-liquidations":
-        mapping = parse_map(_csv_map(), "okx/swap-liquidations")
-        rows = _with_caps(read_rows(mapping, path), "coin", "side")
-        return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=READER)
     table = face_table(faces)
-    mapping = parse_map(_json_map(table), "okx/liquidation-orders")
-    rows = _with_coins(message_rows(path, MAX_BYTES), path, table)
-    return ingest_rows(
-        mapping, _with_caps(rows, "instId", "closed"), path, max_bad=max_bad, reader=READER
-    )
+    name = _told(path, format, max_bytes)
+    try:
+        if name == "swap-liquidations":
+            mapping = parse_map(_csv_map(), "okx/swap-liquidations")
+            rows = read_rows(mapping, path, max_bytes=max_bytes)
+            counted = ("coin", "side")
+        else:
+            mapping = parse_map(_json_map(table), "okx/liquidation-orders")
+            rows = _with_coins(message_rows(path, max_bytes), path, table)
+            counted = ("instId", "closed")
+    except NoRowsError:
+        return nothing(path, f"okx/{name}", reader=READER)
+    size = "contracts" if name == "swap-liquidations" else "sz"
+    rows = _with_caps(_filled(rows, size), *counted)
+    mended = "repeated_pushes" in rows.notes or "unfilled_rows" in rows.notes
+    reader = MENDED if mended else READER
+    return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=reader)
 
 
-def _told(path: Path, given: str | None) -> str:
+def _filled(rows: SourceRows, size: str) -> SourceRows:
+    """Return the rows of which something was closed, and count the others."""
+    unfilled = as_numbers(rows.raw.table[size])[0] == 0
+    if not unfilled.any():
+        return rows
+    notes = {**rows.notes, "unfilled_rows": int(unfilled.sum())}
+    return replace(rows.pick(~unfilled), notes=notes)
+
+
+def _told(path: Path, given: str | None, max_bytes: int) -> str:
     formats: dict[str, tuple[str, ...]] = {"swap-liquidations": _CSV, "liquidation-orders": ()}
+    if given is None and path.name.endswith(_MESSAGES) and is_silent(path, max_bytes):
+        return "liquidation-orders"
     if given is None:
-        with open_stream(path, MAX_BYTES) as stream:
+        with open_stream(path, max_bytes) as stream:
             start = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
         if start[:1] in (b"{", b"["):
             return "liquidation-orders"
@@ -142,7 +170,7 @@ def _with_coins(rows: SourceRows, path: Path, faces: Mapping[str, tuple[str, flo
     strange = {n: int(c) for n, c in zip(symbols, count, strict=True) if n and n not in faces}
     if not any(name in faces for name in symbols):
         raise DataError(
-            f"{path}: what one contract of {sorted(strange)[:5]} is, nobody said; say it by faces"
+            f"{path}: what one contract of {sorted(strange)[:5]} is, nobody said; say it: {SYNTAX}"
         )
     kept = rows.pick(known)
     table, code = kept.raw.table, symbol[known]

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from liqbt.errors import ConfigError
+from liqbt.log.symbols import no_dollar
 from liqbt.types import FloatArray, IntArray
 
 FACES: Final[Mapping[str, tuple[str, float]]] = {
@@ -25,7 +26,8 @@ def face_table(given: Mapping[str, tuple[str, float]] | None) -> dict[str, tuple
     Raises
     ------
     ConfigError
-        A face is not `("coins" or "usd", number above 0)`; names the instrument.
+        A face is not `("coins" or "usd", number above 0)`, is of an instrument that is quoted in no
+        dollar, or contradicts what is known; names the instrument.
 
     Examples
     --------
@@ -37,6 +39,41 @@ def face_table(given: Mapping[str, tuple[str, float]] | None) -> dict[str, tuple
         unit, size = face if len(face) == 2 else ("", 0.0)
         if unit not in ("coins", "usd") or not 0.0 < float(size) < np.inf:
             raise ConfigError(f"face of {symbol!r}: expected coins or usd and a number, got {face}")
+        if no_dollar(symbol) is not None:
+            raise ConfigError(
+                f"face of {symbol!r}: it is quoted in {no_dollar(symbol)}, not in a dollar, and "
+                "prices here are USD per coin"
+            )
+        if symbol in FACES and FACES[symbol] != (unit, float(size)):
+            known = FACES[symbol]
+            raise ConfigError(
+                f"face of {symbol!r}: one contract is {known[1]:g} {known[0]}, not "
+                f"{float(size):g} {unit}; take it out"
+            )
+        faces[symbol] = (unit, float(size))
+    return faces
+
+
+SYNTAX: Final = "liqbt ingest 'okx?faces=SOL-USDT-SWAP:coins:1' ..."
+"""How a face is said on the command line; several are parted by commas."""
+
+
+def parse_faces(text: str) -> dict[str, tuple[str, float]]:
+    """Return faces from words such as `SOL-USDT-SWAP:coins:1`, parted by commas.
+
+    Raises
+    ------
+    ValueError
+        `text` is not so.
+
+    Examples
+    --------
+    >>> parse_faces("SOL-USDT-SWAP:coins:1,XRP-USD-SWAP:usd:10")
+    {'SOL-USDT-SWAP': ('coins', 1.0), 'XRP-USD-SWAP': ('usd', 10.0)}
+    """
+    faces = {}
+    for word in text.split(","):
+        symbol, unit, size = word.strip().split(":")
         faces[symbol] = (unit, float(size))
     return faces
 

@@ -7,6 +7,7 @@ number as text (read in several public clients; the channel is `liquidation-orde
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.ingest.files import RawTable, open_stream
+from liqbt.ingest.files import NoRowsError, RawTable, is_silent, open_stream
 from liqbt.ingest.table import SourceRows
 
 COLUMNS: Final = ("instId", "side", "posSide", "bkPx", "sz", "ts")
@@ -28,16 +29,24 @@ def message_rows(path: Path, max_bytes: int) -> SourceRows:
     """Return the liquidations of a file of messages as rows of text, with `COLUMNS`.
 
     Messages about something else (answers to a subscription, other channels) are counted in the
-    note `other_messages`; a line that is no JSON object is a row that cannot be right.
+    note `other_messages`; what a later message repeats in every field (the channel does after a
+    reconnect) counts once, and is counted in `repeated_pushes`; a line that is no JSON object is a
+    row that cannot be right.
 
     Raises
     ------
+    NoRowsError
+        Nobody was liquidated: the recording is empty, or holds messages about something else.
     DataError
-        The file cannot be read, or holds no liquidation.
+        The file cannot be read, or holds no message.
     """
+    if is_silent(path, max_bytes):
+        raise NoRowsError(f"{path} is empty")
     cells: list[tuple[str | None, ...]] = []
     torn: list[bool] = []
-    others = 0
+    others = repeated = 0
+    known = False
+    held: Counter[tuple[str | None, ...]] = Counter()
     for message in _messages(path, max_bytes):
         if message is None:
             cells.append((None,) * len(COLUMNS))
@@ -45,8 +54,13 @@ def message_rows(path: Path, max_bytes: int) -> SourceRows:
             continue
         found = list(_details(message))
         others += not found
-        cells += found
-        torn += [False] * len(found)
+        known = known or isinstance(message.get("data"), list) or "event" in message
+        fresh = _fresh(found, held)
+        repeated += len(found) - len(fresh)
+        cells += fresh
+        torn += [False] * len(fresh)
+    if known and not cells:
+        raise NoRowsError(f"{path} holds no liquidation")
     if not cells or all(torn):
         raise DataError(f"{path} holds no message with the details of a liquidation")
     columns = {
@@ -58,8 +72,29 @@ def message_rows(path: Path, max_bytes: int) -> SourceRows:
         number=np.arange(1, len(cells) + 1, dtype=np.int64),
         total=len(cells),
         bad={_TORN: np.array(torn, dtype=bool)},
-        notes={"other_messages": others} if others else {},
+        notes={
+            **({"other_messages": others} if others else {}),
+            **({"repeated_pushes": repeated} if repeated else {}),
+        },
     )
+
+
+def _fresh(
+    found: list[tuple[str | None, ...]], held: Counter[tuple[str | None, ...]]
+) -> list[tuple[str | None, ...]]:
+    """Return what a message says that none before it said, and remember it in `held`.
+
+    Equal details of one message are twins; the same details in a later message are a repetition,
+    as after a reconnect.
+    """
+    here: Counter[tuple[str | None, ...]] = Counter()
+    fresh = []
+    for detail in found:
+        here[detail] += 1
+        if here[detail] > held[detail]:
+            held[detail] = here[detail]
+            fresh.append(detail)
+    return fresh
 
 
 def _messages(path: Path, max_bytes: int) -> Iterator[Mapping[str, Any] | None]:

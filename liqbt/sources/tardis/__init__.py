@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError
+from liqbt.ingest.cells import as_numbers
 from liqbt.ingest.colmap import ColumnMap
 from liqbt.ingest.detect_format import column_names, detect_format
-from liqbt.ingest.files import MAX_BYTES
-from liqbt.ingest.table import Ingested, SourceRows, ingest_rows
+from liqbt.ingest.files import MAX_BYTES, NoRowsError
+from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing
 from liqbt.sources.tardis.book import book
 from liqbt.sources.tardis.tables import deals, ticker
 from liqbt.sources.tardis.units import Face
@@ -56,6 +58,7 @@ def read(
     *,
     format: str | None = None,
     max_bad: float = MAX_BAD,
+    max_bytes: int = MAX_BYTES,
     face_coins: float | None = None,
     face_usd: float | None = None,
 ) -> Ingested:
@@ -78,6 +81,8 @@ def read(
         liquidations have the same ones.
     max_bad : float
         The largest share of rows that may be put aside.
+    max_bytes : int
+        The most that may come out of a packed file.
     face_coins, face_usd : float, optional
         What one unit of `amount` is, where the instrument is not known: so many coins (linear), or
         so many US dollars (inverse).
@@ -90,16 +95,33 @@ def read(
     path = Path(path)
     face = _face(face_coins, face_usd)
     name = _told(path, format)
-    mapping, rows = _rows(path, name, face, "" if face is None else str(face))
+    try:
+        mapping, rows = _rows(path, name, face, "" if face is None else str(face), max_bytes)
+    except NoRowsError:
+        return nothing(path, f"tardis/{name}", reader=READER)
+    rows = _filled(rows, name)
+    mapping = mapping.model_copy(update={"revisions": "last_known"})  # both clocks are observed
     return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=READER)
 
 
-def _rows(path: Path, name: str, face: Face | None, about: str) -> tuple[ColumnMap, SourceRows]:
+def _filled(rows: SourceRows, name: str) -> SourceRows:
+    """Return the rows; of liquidations those of which something was closed, the others counted."""
+    if name != "liquidations":
+        return rows
+    unfilled = as_numbers(rows.raw.table["amount"])[0] == 0
+    if not unfilled.any():
+        return rows
+    return replace(rows.pick(~unfilled), notes={**rows.notes, "unfilled_rows": int(unfilled.sum())})
+
+
+def _rows(
+    path: Path, name: str, face: Face | None, about: str, max_bytes: int
+) -> tuple[ColumnMap, SourceRows]:
     if name in ("trades", "liquidations"):
-        return deals(path, name.removesuffix("s"), face, about, MAX_BYTES)
+        return deals(path, name.removesuffix("s"), face, about, max_bytes)
     if name == "derivative_ticker":
-        return ticker(path, face, about, MAX_BYTES)
-    return book(path, name, face, about, MAX_BYTES)
+        return ticker(path, face, about, max_bytes)
+    return book(path, name, face, about, max_bytes)
 
 
 def _face(coins: float | None, usd: float | None) -> Face | None:

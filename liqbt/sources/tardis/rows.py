@@ -20,12 +20,15 @@ import pyarrow as pa
 from liqbt.ingest.cells import as_integers, as_numbers, as_words
 from liqbt.ingest.files import CsvShape, RawTable
 from liqbt.ingest.table import SourceRows, read_table
+from liqbt.log.symbols import no_dollar
 from liqbt.sources.tardis.units import Face, faces_of
 from liqbt.types import FloatArray, IntArray, Mask
 
 SKEW_US: Final = 10_000_000
 """How far the vendor's clock may lie behind the venue's, in microseconds: 10 s."""
 
+_BY_COIN: Final = ("hyperliquid",)
+"""Venues whose symbols are coins, without a quote."""
 BASE: Final = ("exchange", "symbol", "timestamp", "local_timestamp")
 
 
@@ -73,14 +76,30 @@ def read(
     same = int((good & (event == local)).sum())
     if same:
         notes["one_clock_rows"] = same
+    strange = _no_dollars(rows.raw.table)
     far = f"local_timestamp lies more than {SKEW_US // 1_000_000} s before timestamp"
     known = np.where(skewed, event, local)
     return with_columns(
         rows,
         {"known_us": known},
-        bad={"local_timestamp is no whole number": bad_local, far: behind > SKEW_US},
+        bad={"local_timestamp is no whole number": bad_local, far: behind > SKEW_US, **strange},
         notes=notes,
     )
+
+
+def _no_dollars(table: pa.Table) -> dict[str, Mask]:
+    """Return the rows of instruments that are quoted in something else than a dollar, by reason."""
+    venues, venue = as_words(table["exchange"])
+    symbols, symbol = as_words(table["symbol"])
+    by_coin = np.isin(venue, [i for i, name in enumerate(venues) if name.strip() in _BY_COIN])
+    found = {}
+    for i, name in enumerate(symbols):
+        quote = no_dollar(name.strip())
+        rows = (symbol == i) & ~by_coin
+        if quote is not None and rows.any():
+            reason = f"{name[:40]} is quoted in {quote}, not in a dollar: prices are USD per coin"
+            found[reason] = np.asarray(rows)
+    return found
 
 
 def with_columns(

@@ -65,26 +65,32 @@ def face_of(venue: str, symbol: str) -> Face | None:
 
 
 def faces_of(pairs: Sequence[tuple[str, str]], given: Face | None, path: object) -> list[Face]:
-    """Return the unit of each (venue, symbol); `given` stands for all of them.
+    """Return the unit of each (venue, symbol); `given` stands for those that are not known.
 
     Raises
     ------
     ConfigError
-        `given` is not above 0.
+        `given` is not above 0, or contradicts what is known of every instrument.
     DataError
         An instrument is neither known nor explained; names it and what to say.
     """
-    if given is not None:
-        if given.unit not in ("coins", "usd") or not 0.0 < given.size < np.inf:
-            raise ConfigError(f"a face is so many coins or usd, above 0, not {given}")
-        return [given] * len(pairs)
+    if given is not None and (given.unit not in ("coins", "usd") or not 0.0 < given.size < np.inf):
+        raise ConfigError(f"a face is so many coins or usd, above 0, not {given}")
+    known = [face_of(venue, symbol) for venue, symbol in pairs]
+    if given is not None and None not in known and any(face != given for face in known):
+        place, told = next((p, f) for p, f in zip(pairs, known, strict=True) if f and f != given)
+        raise ConfigError(
+            f"{path}: one unit of {place[0]}/{place[1]} is {told.size:g} {told.unit}, not "
+            f"{given.size:g} {given.unit}: take the face out"
+        )
     faces = []
-    for venue, symbol in pairs:
-        face = face_of(venue, symbol)
+    for (venue, symbol), held in zip(pairs, known, strict=True):
+        face = held or given
         if face is None:
             raise DataError(
-                f"{path}: what one contract of {venue[:40]}/{symbol[:40]} is, is not known: give "
-                "face_coins (linear) or face_usd (inverse)"
+                f"{path}: what one contract of {venue[:40]}/{symbol[:40]} is, is not known: say so "
+                "many coins (linear), `liqbt ingest 'tardis?face_coins=0.01' ...`, or so many US "
+                "dollars (inverse), `tardis?face_usd=100`"
             )
         faces.append(face)
     return faces

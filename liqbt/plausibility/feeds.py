@@ -1,0 +1,105 @@
+"""What is held against what: the events of one feed, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from liqbt.log.schema import Columns
+from liqbt.types import PAYLOAD, Events, FloatArray, Instrument, IntArray, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Feed:
+    """One feed in order of `ts_event`; every array has shape (n,).
+
+    Attributes
+    ----------
+    kind, instrument, span_s
+        What it is, whose, and how long its buckets are (0: instants).
+    ts_event, ts_known : ndarray of int64
+        The clocks in ns.
+    side : ndarray of int8
+        Of each event.
+    payload : mapping of str to ndarray of float64
+        By field.
+    seq : ndarray of int64
+        The venue's numbers, -1 for none; empty where they are not known here.
+    observed : bool
+        Whether its latency is said to be observed.
+    """
+
+    kind: Kind
+    instrument: Instrument
+    span_s: int
+    ts_event: IntArray
+    ts_known: IntArray
+    side: npt.NDArray[np.int8]
+    payload: Mapping[str, FloatArray]
+    seq: IntArray
+    observed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return what it is and whose."""
+        return f"{self.kind.name.lower().replace('_', ' ')} {self.instrument}"
+
+    @property
+    def price(self) -> FloatArray | None:
+        """Return the price that its events carry, None where they carry none."""
+        if self.kind in (Kind.MARK, Kind.BAR):
+            return self.payload["close"]
+        return self.payload.get("price") if self.kind == Kind.TRADE else None
+
+
+def feeds_of_columns(
+    kind: Kind, columns: Columns, names: Mapping[str, Sequence[str]], *, observed: bool = False
+) -> Iterator[Feed]:
+    """Yield the feeds of the columns of an event table, whose names `venue` and `symbol` index."""
+    code = columns["venue"].astype(np.int64) * np.int64(len(names["symbol"])) + columns["symbol"]
+    for one in np.unique(code).tolist():
+        venue, symbol = divmod(int(one), len(names["symbol"]))
+        instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
+        mine = np.flatnonzero(code == one)
+        spans = columns["span_s"][mine]
+        for span in np.unique(spans).tolist():
+            rows = mine[spans == span]
+            rows = rows[np.argsort(columns["ts_event"][rows], kind="stable")]
+            yield Feed(
+                kind=kind,
+                instrument=instrument,
+                span_s=int(span),
+                ts_event=columns["ts_event"][rows],
+                ts_known=columns["ts_known"][rows],
+                side=columns["side"][rows],
+                payload={name: columns[name][rows] for name in PAYLOAD[kind]},
+                seq=columns["seq"][rows],
+                observed=observed,
+            )
+
+
+def feeds_of_events(events: Events, instruments: Sequence[Instrument]) -> Iterator[Feed]:
+    """Yield the feeds of the records of a tape; their numbers are not on it."""
+    for kind in Kind:
+        rows = events[events["kind"] == kind]
+        for code in np.unique(rows["instrument"]).tolist():
+            mine = rows[rows["instrument"] == code]
+            for span in np.unique(mine["span_s"]).tolist():
+                of_span = mine[mine["span_s"] == span]
+                of_span = of_span[np.argsort(of_span["ts_event"], kind="stable")]
+                yield Feed(
+                    kind=kind,
+                    instrument=instruments[code],
+                    span_s=int(span),
+                    ts_event=of_span["ts_event"].astype(np.int64),
+                    ts_known=of_span["ts_known"].astype(np.int64),
+                    side=of_span["side"],
+                    payload={
+                        name: of_span[f"p{i}"].astype(np.float64)
+                        for i, name in enumerate(PAYLOAD[kind])
+                    },
+                    seq=np.zeros(0, dtype=np.int64),
+                )

@@ -1,0 +1,145 @@
+"""What each way to cheat gets: from the run, from the claims' own rules, and from the audits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from liqbt.audit.audits import audit_chunks, audit_lookahead
+from liqbt.errors import DataError
+from liqbt.evaluation.claims.register import CLAIMS
+from liqbt.evaluation.claims.verdict import find_score, verdict
+from liqbt.study.pipeline import Study, study
+from liqbt.study.plan import prepare
+from liqbt.study.run import run_experiment
+from liqbt.study.validity import DOCUMENT, PINNED, SHIPPED
+from liqbt.types import Kind
+
+HERE = Path(__file__).resolve().parent
+CHEATS = {
+    "DateHash": "date hash with its mark moved",
+    "StaleMark": "mark of six hours ago",
+    "FileReader": "prices to come from a file",
+    "FittedWeights": "weights fitted on the whole record",
+    "FineNoise": "noise on a fine grid",
+    "AuditAware": "prices to come, unless audited",
+    "LandmarkLeak": "the tape's next day, at midnight alone",
+}
+AUDITED_DAYS = 20
+CLAIMS_ASKED = ("magnet", "direction", "accuracy_85")
+
+
+def experiment_file(folder: Path, cheat: str, params: Mapping[str, Any] | None = None) -> Path:
+    """Write an experiment of one cheat on a market in which nothing is planted."""
+    kinds = ("mark", "open_interest", "bar", "liquidation")
+    raw = {
+        "name": cheat.lower(),
+        "data": {"world": "gbm", "seed": 5},
+        "symbols": {
+            "SIM": {
+                "events": dict.fromkeys(kinds, "simulated/SIM"),
+                "margin": {"tiers": "BTCUSDT"},
+            }
+        },
+        "estimators": {"cheat": {"use": f"cheats:{cheat}", **(params or {})}},
+        "seed": 5,
+    }
+    path = folder / f"{cheat.lower()}.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+def said(done: Study) -> str:
+    """Return what the claims' own rules say, the gate left aside."""
+    details = done.first.details
+    words = []
+    for claim in CLAIMS:
+        if claim.id in CLAIMS_ASKED:
+            found = verdict(claim, find_score(claim, details), withheld=None, others=details)
+            words.append(f"{claim.id} *{found.word.value}*")
+    return ", ".join(words)
+
+
+def replayed(path: Path, results: Path) -> str:
+    """Return what a run says, in one sentence."""
+    work = prepare(path, results)
+    try:
+        return said(study(work.experiment, work.tapes))
+    except DataError as error:
+        return f"refused: {error}"
+
+
+def audited(path: Path, results: Path) -> str:
+    """Return which audits a cheat fails, on the first days."""
+    try:
+        reports = {
+            "look-ahead": audit_lookahead(path, results, days=AUDITED_DAYS),
+            "chunks": audit_chunks(path, results, days=AUDITED_DAYS),
+        }
+    except DataError:
+        return "refused, as by the run"
+    failed = [name for name, report in reports.items() if not report.passed]
+    return f"fails {' and '.join(failed)}" if failed else "passes"
+
+
+def edited_document(folder: Path) -> str:
+    """Return why magnet is withheld where somebody wrote *cleared* into the gate's document."""
+    results = folder / "edited"
+    (results / "validity").mkdir(parents=True)
+    for name in (DOCUMENT, PINNED):
+        shutil.copy(SHIPPED / name, results / "validity" / name)
+    file = results / "validity" / DOCUMENT
+    held = json.loads(file.read_text())
+    for gate in held["gates"]:
+        gate["word"] = "cleared"
+    file.write_text(json.dumps(held))
+    run = run_experiment(experiment_file(folder, "FineNoise"), results)
+    found = next(v for v in run.verdicts if v.claim == "magnet")
+    return f"magnet *{found.word.value}*: {found.reason}"
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copy(HERE / "cheats.py", folder)
+        results = folder / "results"
+        work = prepare(experiment_file(folder, "FineNoise"), results)
+        marks = work.tapes["SIM"].of(Kind.MARK)
+        np.save(folder / "prices.npy", np.array([marks["ts_known"].astype(float), marks["p0"]]))
+        os.environ["CHEATED_PRICES"] = str(folder / "prices.npy")
+        print("| cheat | the run, and the rules with the gate left aside | the audits |")
+        print("|---|---|---|")
+        for cheat, words in CHEATS.items():
+            path = experiment_file(folder, cheat)
+            if cheat == "FittedWeights":
+                path = fitted(folder, results)
+            row = (words, replayed(path, results), audited(path, results))
+            print("| " + " | ".join(row) + " |", flush=True)
+        print(f"| *cleared* written into the gate's document | {edited_document(folder)} | — |")
+
+
+def fitted(folder: Path, results: Path) -> Path:
+    """Return the experiment of the lean that scores best on the whole record."""
+    best, found = -np.inf, 0.0
+    for lean in np.linspace(-2.0, 2.0, 9):
+        path = experiment_file(folder, "FittedWeights", {"params": {"lean": float(lean)}})
+        work = prepare(path, results)
+        magnet = next(claim for claim in CLAIMS if claim.id == "magnet")
+        row = find_score(magnet, study(work.experiment, work.tapes).first.details)
+        if row is not None and row.score.value > best:
+            best, found = row.score.value, float(lean)
+    return experiment_file(folder, "FittedWeights", {"params": {"lean": found}})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
