@@ -13,7 +13,6 @@ from liqbt.study.clearing import (
     PowerPoint,
     effect_unit,
     gates_with_power,
-    let_pass,
     size_gates,
     smallest_found,
 )
@@ -110,31 +109,40 @@ def describe_document(document: Mapping[str, Any]) -> str:
     if document["size"]:
         lines += [
             "",
-            f"{'where it is false':30}{'claim':14}{'found':>14}  a right test, and spread",
+            f"{'where it is false':30}{'claim':14}{'found':>14}  "
+            f"{'expected, let pass':>18}  mean less null",
         ]
-    lines += [
-        f"{c['world'] + ', ' + str(c['days']) + ' d':30}{c['claim']:14}{c['rejections']:>6} of "
-        f"{c['replications']:<5}  {let_pass(c['limit'], c['expected'])}; "
-        f"{_number(c['mean']):+.4f}, {_number(c['spread']):.4f}  {c['word']}"
-        for c in document["size"]
-    ]
+    lines += [_size_line(cell) for cell in document["size"]]
     if document["power"]:
         lines += [
             "",
-            f"{'where it is true':30}{'statistic':20}{'found':>14}   effect from the truth",
+            f"{'where it is true':24}{'statistic':28}{'found':>14}   effect from the truth",
         ]
     for p in document["power"]:
         what = f"{p['claim']} {p['strength']:g}, {p['days']} d"
         name, scale = effect_unit(p["unit"])
         effect, error = (scale * _number(p[key]) for key in ("effect", "effect_error"))
         found = f"{p['found']:>6} of {p['replications']:<5}"
-        lines.append(f"{what:30}{p['statistic']:20}{found}   {effect:+.4g} ({error:.2g}) {name}")
+        shown = f"{effect:+.4g}" + (f" ({error:.2g})" if math.isfinite(error) else "")
+        lines.append(f"{what:24}{p['statistic']:28}{found}   {shown} {name}")
     lines += [
         f"{s['claim']}, {s['days']} d: smallest effect {s['statistic']} finds at 80 %: "
         f"{_smallest(s)}"
         for s in document["found_with_80_percent"]
     ]
     return "\n".join(lines)
+
+
+def _size_line(cell: Mapping[str, Any]) -> str:
+    """Return one cell of size as text: what a right test finds more often than 5 % is let pass."""
+    where = f"{cell['world']}, {cell['days']} d"
+    if not cell["replications"]:
+        none = f"could not be tested in any of {cell['markets']} markets"
+        return f"{where:30}{cell['claim']:14}{none}"
+    passed = f"{cell['expected']:.3g}, {cell['limit']}"
+    moments = f"{_number(cell['mean']):+.3g} ± {_number(cell['spread']):.3g}"
+    found = f"{cell['rejections']:>6} of {cell['replications']:<5}"
+    return f"{where:30}{cell['claim']:14}{found}  {passed:>18}  {moments}  {cell['word']}"
 
 
 def describe_pinned(found: Mapping[str, Any]) -> str:
