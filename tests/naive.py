@@ -1092,7 +1092,7 @@ class LevMixTwin:
             if e["ts_known"] - self.placed >= half:
                 total = math.fsum(self.flow.values())
                 if self.rise > 0 and total > 0:
-                    self.enter(1, self.flow, self.rise / total * self.flow_sum / self.rise_sum)
+                    self.enter(1, self.flow, self.rise / self.rise_sum * (self.flow_sum / total))
                     here = self.bin(self.mark)
                     self.consume(here, here, self.mark_ts)
                 self.flow, self.rise, self.placed = {}, 0.0, e["ts_known"]

@@ -185,6 +185,15 @@ def test_liquidations_of_another_scale_teach_the_same_mix(case, scale):
     np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
 
 
+def test_the_smallest_rise_of_open_interest_leaves_the_books_finite():
+    rows = [event(Kind.MARK, 0, *[100.0] * 4), event(Kind.OPEN_INTEREST, 1, 0.0)]
+    rows += [event(Kind.MARK, 300, *[101.0] * 4), event(Kind.OPEN_INTEREST, 301, 3e-309)]
+    estimator = LevMix(*small(Kind.MARK))
+    estimator.update(np.concatenate(rows))
+    assert np.isfinite(estimator.state()["coins"]).all()
+    assert estimator.state()["coins"][:, 6:].sum() > 0.0  # of open interest
+
+
 def test_strategies_reach_what_matters():
     """The twin is driven through entries of both sources, crossings and learning."""
     rows = [event(Kind.MARK, 0, *[100.0] * 4), event(Kind.OPEN_INTEREST, 1, 10.0)]

@@ -443,7 +443,7 @@ def take_snapshot(market: Market, book: Book, plan: Plan, event: Any) -> bool:
                 return False
             total = summed(book, FLOW)
             if ledger.rise > 0.0 and total > 0.0:
-                factor = ledger.rise / total * (ledger.flow_sum / ledger.rise_sum)
+                factor = ledger.rise / ledger.rise_sum * (ledger.flow_sum / total)
                 place(book, plan, 1, date, FLOW, factor)
                 consume(book, plan, head.mark_bin, head.mark_bin, head.mark_ts)
             cleared(book, FLOW)
