@@ -151,6 +151,26 @@ class Check:
         return f"rows {one} and {other}: {text}"
 
 
+def refuse_contradictions(
+    tables: Mapping[Kind, pa.Table],
+    source: Mapping[str, Any],
+    revisions: Revisions,
+    rows: Mapping[Kind, IntArray],
+) -> None:
+    """Raise where the tables of one source contradict themselves, before there is a log for them.
+
+    The parameters are those of `EventLog.append`, the tables in canonical order.
+
+    Raises
+    ------
+    DataError
+        Two values of one instant; names the file, the rows and both values.
+    """
+    check = Check(Path(), (), source, revisions, rows)
+    for kind, table in tables.items():
+        check.refuse_itself(kind, table)
+
+
 def _meet(one: Segment, other: Segment) -> bool:
     return not set(one.instruments).isdisjoint(other.instruments)
 

@@ -214,7 +214,9 @@ def _records(
     return _joined(parts, selection, where), tuple(masked)
 
 
-def _known_before(columns: Columns, end_ns: int | None) -> Columns:
+def _known_before(
+    columns: dict[str, npt.NDArray[Any]], end_ns: int | None
+) -> dict[str, npt.NDArray[Any]]:
     """Return the rows known before the end of a selection: nothing later is looked at at all.
 
     What is said of a tape, such as how much of it was masked, would otherwise tell of a sealed

@@ -156,13 +156,13 @@ def test_of_one_number_known_at_one_time_the_earliest_event_stands(kind):
                 "ts_known": T + 2,
                 "side": 0,
                 "span_s": 0,
-                "payload": (1.0, 8.0),
+                "payload": (1e-5, 8.0),
             }
         ]
         for event in (0, 1)
     ]
     for appended in (files, files[::-1]):
-        tape = build([tables(f) for f in appended], select(sum(files, [])))
+        tape = build([tables(f) for f in appended], select([r for file in files for r in file]))
         assert tape.events["ts_event"].tolist() == [T]
 
 
