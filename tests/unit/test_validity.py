@@ -257,7 +257,7 @@ def test_a_document_has_no_number_that_json_has_not():
     row = next(p for p in document["power"] if p["strength"] == STRONG and p["claim"] == FIRST.id)
     assert row["effect"] is None
     json.dumps(document, allow_nan=False)
-    assert "+nan (nan)" in describe_document(document)
+    assert "+nan points" in describe_document(document)
 
 
 def made(statistic, value, low, high, agree=True):
