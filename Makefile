@@ -12,6 +12,8 @@
 
 # two workers whose linear algebra waits for each other's threads are slower than one thread each
 export OPENBLAS_NUM_THREADS ?= 1
+# NumPy's exp and log for AVX-512 differ in the last bit: the same bytes on every x86 processor
+export NPY_DISABLE_CPU_FEATURES ?= X86_V4 AVX512_ICL AVX512_SPR
 
 PYTHON ?= python3
 VENV   ?= .venv

@@ -10,11 +10,17 @@ The public names are below; everything is imported when it is first used.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from liqbt.kernel_cache import watch_for_numba
+
+if "numpy" not in sys.modules:
+    # NumPy's exp and log for AVX-512 differ in the last bit from those for every other x86
+    # processor, and a simulated market with them: the same bytes are to come on both
+    os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4 AVX512_ICL AVX512_SPR")
 
 if TYPE_CHECKING:
     from liqbt.api import Result as Result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -49,6 +50,7 @@ _UNITS: Final[dict[str, str]] = {
 }
 
 
+@cache
 def event_schema(kind: Kind) -> pa.Schema:
     """Return the columns of `kind` on disk, with their units as field metadata.
 

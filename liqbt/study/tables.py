@@ -13,7 +13,7 @@ import pyarrow as pa
 from liqbt.config.fields import duration_ns
 from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.config import PRIMARY_NS
-from liqbt.evaluation.evaluate import Evaluation, days_spanned
+from liqbt.evaluation.evaluate import Evaluation
 from liqbt.evaluation.evidence import LEVELS, Evidence
 from liqbt.evaluation.inference.days import DaySums, draw, stream
 from liqbt.evaluation.inference.estimates import POOLED, ScoreDetail
@@ -115,7 +115,8 @@ def _visit_tables(evidence: Evidence) -> dict[str, list[dict[str, Any]]]:
         return {"reliability": [], "corp": []}
     visited = table["visited"][use].astype(np.float64)
     rng = stream(evidence.root, "bootstrap", "reliability")
-    draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=days_spanned(evidence))
+    n_days = int(np.ptp(table["at"][use] // PRIMARY_NS)) + 2
+    draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
     bins, parts = [], []
     for name, p in held.items():
         found = reliability(p[use], visited, table["at"][use], PRIMARY_NS, draws)

@@ -89,7 +89,7 @@ def test_a_bad_cell_fails_alone_and_finished_cells_are_not_run_again(
     assert 'failed: cell 2 (schedule.warm_up="90d", seed=1)' in out
     assert 'failed: cell 3 (schedule.warm_up="90d", seed=2)' in out
     table = results / "grids/g/grid.csv"
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     assert {row["cell"] for row in rows} == {"0", "1", "2", "3"}
     assert {row["seed"] for row in rows if row["claim"] == "magnet"} == {"1", "2"}
     cells = json.loads((results / "grids/g/grid.json").read_text())["cells"]

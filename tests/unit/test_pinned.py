@@ -302,15 +302,13 @@ def test_the_shipped_column_map_is_that_of_the_examples(root):
     assert (SHIPPED / name).read_bytes() == (root / "experiments" / "sources" / name).read_bytes()
 
 
-@pytest.mark.slow
-def test_the_shipped_document_holds_with_this_code():
-    """All its pinned markets: of every world, planted ones, an oracle."""
+def test_the_shipped_document_pins_every_world():
+    """That their numbers hold is shown by a wheel of refactored code (`test_wheel`)."""
     _, kept = read_gate(SHIPPED)
     worlds = {batch["world"]["name"] for batch in kept["batches"]}
     assert worlds >= {*NUISANCE, *NULLS}
     assert {batch["claim"] for batch in kept["batches"]} - {None} == set(PLANTED)
     assert sum(batch["cheat"] for batch in kept["batches"]) == 1
-    assert check_pinned(SHIPPED.parent)["differ"] == {}
 
 
 def test_every_report_shows_what_the_gate_said(results):

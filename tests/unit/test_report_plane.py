@@ -59,7 +59,6 @@ def test_plane_on_a_simulated_market(monkeypatch, capsys, experiment):
         ("48h", "landmarks at 2d"),
         ("1s", "longer than the latency"),
         ("4h,soon", "'soon' is not a duration"),
-        ("24h,4h", "increasing, each once"),
     ],
 )
 def test_bad_horizons_are_one_sentence(monkeypatch, capsys, experiment, horizons, says):
