@@ -706,8 +706,12 @@ def occurrences(rows: list[dict]) -> list[int]:
     return out
 
 
-def tape(files: list[list[dict]]) -> list[dict]:
-    """All rows of all files in canonical order, each event once."""
+def tape(files: list[list[dict]], one_value: set[int]) -> list[dict]:
+    """All rows of all files in canonical order, each event once.
+
+    Of the kinds in `one_value` nothing happens twice: rows without a number that are alike in one
+    file are one event there, and twins of any other kind.
+    """
     numbered = []
     for rows in files:
         for row, occurrence in zip(rows, occurrences(rows), strict=True):
@@ -722,6 +726,8 @@ def tape(files: list[list[dict]]) -> list[dict]:
     for row in sorted(numbered, key=place):
         if row["seq"] >= 0:
             identity = (row["kind"], row["venue"], row["symbol"], "id", row["seq"])
+        elif row["kind"] in one_value:
+            identity = same_event_key(row)
         else:
             identity = (*same_event_key(row), row["occurrence"])
         if identity not in seen:

@@ -56,10 +56,7 @@ class Check:
             The same bytes stand as another reader understood them, or a file of the same name has
             other events.
         """
-        columns, names = table_columns(table)
-        clash = first_clash(segment.kind, columns, names, self._revisions)
-        if clash is not None:
-            raise DataError(f"{self._file}: {self._rows_of(clash, len(table))}{_TWICE}")
+        self.refuse_itself(segment.kind, table)
         for commit, other in self._standing:
             if other.kind != segment.kind or not _meet(segment, other):
                 continue
@@ -70,6 +67,19 @@ class Check:
         for other in self._written:
             if other.kind == segment.kind and _meet(segment, other) and _overlap(segment, other):
                 self._refuse_clash(segment.kind, table, other, None)
+
+    def refuse_itself(self, kind: Kind, table: pa.Table) -> None:
+        """Raise where a table contradicts itself.
+
+        Raises
+        ------
+        DataError
+            Two values of one instant; names the file, the rows and both values.
+        """
+        columns, names = table_columns(table)
+        clash = first_clash(kind, columns, names, self._revisions)
+        if clash is not None:
+            raise DataError(f"{self._file}: {self._rows_of(clash, len(table))}{_TWICE}")
 
     def _refuse_other_reading(self, commit: Commit) -> None:
         digest = self._source.get("file_sha256")
@@ -139,6 +149,26 @@ class Check:
             return text
         one, other = int(rows[clash.first]), int(rows[clash.second])
         return f"rows {one} and {other}: {text}"
+
+
+def refuse_contradictions(
+    tables: Mapping[Kind, pa.Table],
+    source: Mapping[str, Any],
+    revisions: Revisions,
+    rows: Mapping[Kind, IntArray],
+) -> None:
+    """Raise where the tables of one source contradict themselves, before there is a log for them.
+
+    The parameters are those of `EventLog.append`, the tables in canonical order.
+
+    Raises
+    ------
+    DataError
+        Two values of one instant; names the file, the rows and both values.
+    """
+    check = Check(Path(), (), source, revisions, rows)
+    for kind, table in tables.items():
+        check.refuse_itself(kind, table)
 
 
 def _meet(one: Segment, other: Segment) -> bool:

@@ -155,7 +155,8 @@ def _compare(kind: Kind, columns: Columns, rows: IntArray, names: Sequence[str])
         return Compared(order=rows, same=none, differs=none)
     values = [columns[name][rows] for name in PAYLOAD[kind]]
     known = columns["ts_known"][rows]
-    order = lexicographic_order([*keys, known, *(bits(v) for v in values)])
+    ties = [columns[name][rows] for name in ("ts_event", "side", "span_s") if name not in names]
+    order = lexicographic_order([*keys, known, *ties, *(bits(v) for v in values)])
     about = np.flatnonzero(same_as_previous(keys, order))
     same, differs = np.zeros(len(order), dtype=bool), np.zeros(len(order), dtype=bool)
     before, after = order[about - 1], order[about]

@@ -11,6 +11,8 @@ from liqbt.config import MAX_BAD
 from liqbt.errors import DataError, RefusedByLogError
 from liqbt.ingest.files import MAX_BYTES
 from liqbt.ingest.table import Ingested
+from liqbt.log.check import refuse_contradictions
+from liqbt.log.commits import HEAD
 from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
 from liqbt.plausibility.feeds import feeds_of_columns
@@ -153,9 +155,12 @@ def ingest_one(
     Raises
     ------
     LiqbtError
-        The file or the log cannot be used; the log is as before.
+        The file or the log cannot be used; the log is as before, and where there was none there is
+        none.
     """
     ingested = reader.read(path, max_bad, root, max_bytes)
+    if not (log_dir / HEAD).exists():
+        refuse_contradictions(ingested.tables, ingested.source, ingested.revisions, ingested.rows)
     log = EventLog.open_or_create(log_dir)
     commit = log.append(
         ingested.tables.items(),

@@ -25,7 +25,7 @@ from liqbt.plausibility.interest import believed
 from liqbt.tape.values import Masked, Outliers, Selection, Tape, record_digest, trusted_tape
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
@@ -203,9 +203,10 @@ def _records(
     for kind in sorted(selection.kinds):
         columns, names = table_columns(log.read(kind, selection.kinds[kind]))
         _require_all(kind, columns, names, selection, where, has)
+        columns = _known_before(columns, selection.end_ns)
         _refuse_clash(log, kind, columns, names)
         if kind == Kind.OPEN_INTEREST and outliers != "keep":
-            columns, found = _believed(columns, names)
+            columns, found = _believed(columns, names, selection.start_ns)
             masked += found
         parts.append(_of_columns(kind, columns, names, selection))
     if masked and outliers == "refuse":
@@ -213,10 +214,27 @@ def _records(
     return _joined(parts, selection, where), tuple(masked)
 
 
+def _known_before(
+    columns: dict[str, npt.NDArray[Any]], end_ns: int | None
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the rows known before the end of a selection: nothing later is looked at at all.
+
+    What is said of a tape, such as how much of it was masked, would otherwise tell of a sealed
+    holdout.
+    """
+    if end_ns is None:
+        return columns
+    early = columns["ts_known"] < end_ns
+    return columns if early.all() else {name: values[early] for name, values in columns.items()}
+
+
 def _believed(
-    columns: Columns, names: Mapping[str, list[str]]
+    columns: Columns, names: Mapping[str, list[str]], start_ns: int | None
 ) -> tuple[dict[str, npt.NDArray[Any]], list[Masked]]:
-    """Return the rows of open interest that are ever believed, known when they are."""
+    """Return the rows of open interest that are ever believed, known when they are.
+
+    Rows before `start_ns` say what a jump is, and are not counted.
+    """
     out = dict(columns)
     keep = np.ones(len(columns["ts_known"]), dtype=bool)
     since = columns["ts_known"].copy()
@@ -231,15 +249,14 @@ def _believed(
             rows = rows[np.lexsort((columns["ts_event"][rows], columns["ts_known"][rows]))]
             coins = columns["open_interest_coins"][rows]
             keep[rows], since[rows] = believed(columns["ts_known"][rows], coins)
-            waited = since[rows] > columns["ts_known"][rows]
-            counts += [(coins <= 0).sum(), (~keep[rows] & (coins > 0)).sum(), waited.sum()]
+            inside = np.ones(len(rows), dtype=bool) if start_ns is None else since[rows] >= start_ns
+            alone, waited = ~keep[rows] & (coins > 0), since[rows] > columns["ts_known"][rows]
+            counts += [(inside & what).sum() for what in (coins <= 0, alone, waited)]
         if counts.any():
             venue, symbol = divmod(int(code), int(width))
-            nothing, alone, late = counts.tolist()
+            nothing, single, late = counts.tolist()
             instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
-            found.append(Masked(instrument=instrument, nothing=nothing, alone=alone, waited=late))
-    if not found:
-        return out, found
+            found.append(Masked(instrument=instrument, nothing=nothing, alone=single, waited=late))
     out["ts_known"] = since
     return {name: values[keep & stands] for name, values in out.items()}, found
 

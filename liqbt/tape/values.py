@@ -71,15 +71,15 @@ Outliers: TypeAlias = Literal["mask", "keep", "refuse"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masked:
-    """What was not believed of one feed of open interest.
+    """What was not believed of one feed of open interest, of what is known in a selection alone.
 
     Attributes
     ----------
     instrument : Instrument
         Whose.
     nothing, alone, waited : int
-        Values of 0, values that the next one did not confirm, and values that were believed when
-        the next one confirmed them.
+        Values of 0, values that the next one did not confirm within the selection, and values that
+        were believed when the next one confirmed them.
     """
 
     instrument: Instrument

@@ -11,6 +11,7 @@ from pathlib import Path
 from liqbt.errors import LiqbtError
 from liqbt.ingest.colmap import load_map
 from liqbt.ingest.table import ingest_file
+from liqbt.log.store import EventLog
 from soak.broken_estimators import WAYS
 from soak.row import Row, Tally
 from soak.small import call, clear, emptied, ingest_inputs, run_inputs
@@ -27,7 +28,10 @@ def _zip(*members: tuple[str, bytes]) -> bytes:
 
 
 def archives(n: int, seed: int, folder: Path) -> Iterator[Row]:
-    """Hostile and wrong files through `ingest`: refused in one sentence, no log left behind."""
+    """Hostile and wrong files through `ingest`: refused in one sentence, no log left behind.
+
+    A header without rows is a time without events, and no fault.
+    """
     del n, seed
     column_map, files = ingest_inputs(folder, rows=20)
     good = files[0].read_bytes()
@@ -35,10 +39,10 @@ def archives(n: int, seed: int, folder: Path) -> Iterator[Row]:
     mixed = "\n".join([*lines[:10], *(_in_ms(line) for line in lines[10:]), ""])
     cases: dict[str, tuple[bytes, str]] = {
         "empty file": (b"", "empty"),
-        "header without rows": (b"t,px,oi\n", "no rows"),
         "no header": (b"\n\n\n", "header"),
         "wrong columns": (good.replace(b"t,px", b"when,price"), "no column"),
         "a column twice": (good.replace(b"t,px,oi", b"t,px,px"), "px"),
+        "two values at one time": (good + lines[-1].encode() + b"9\n", "has two values"),
         "mixed time units": (mixed.encode(), "ms"),
         "times in another unit": (("\n".join([lines[0], *map(_in_ms, lines[1:])])).encode(), "ms"),
         "zip without a member": (_zip(), "zip"),
@@ -64,9 +68,20 @@ def archives(n: int, seed: int, folder: Path) -> Iterator[Row]:
         if not problem and (folder / "log").exists():
             problem = "a log was left behind"
         tally.check(f"{name}: {problem}" if problem else "")
+    tally.check(_without_rows(folder, column_map))
     for problem in _bombs_of_zeros(folder, good):
         tally.check(problem)
     yield tally.row()
+
+
+def _without_rows(folder: Path, column_map: Path) -> str:
+    """Return what is wrong with how a header without rows is read: it gives an empty log."""
+    (folder / "bad.csv").write_bytes(b"t,px,oi\n")
+    said = call("ingest", column_map, folder / "bad.csv", "--log", folder / "empty")
+    if said.code or said.crash or said.err or "bad.csv: holds no events" not in said.out:
+        return f"header without rows: {said}"
+    held = EventLog.open(folder / "empty").info().events
+    return f"header without rows: {dict(held)}" if held else ""
 
 
 def _in_ms(line: str) -> str:

@@ -447,8 +447,8 @@ def test_zips_that_hold_something_else(tmp_path):
     path = tmp_path / "BTCUSDT-metrics-2024-01-01.zip"
     inner = archive.zipped("a.csv", "1,2\n")
     for name, data, says in (
-        ("a.zip", inner, "holds 'a.zip': a .csv is expected"),
-        ("a\n.csv.exe", b"x", r"holds 'a\\n.csv.exe': a .csv is expected"),
+        ("a.zip", inner, "holds 'a.zip': a .csv or .jsonl is expected"),
+        ("a\n.csv.exe", b"x", r"holds 'a\\n.csv.exe': a .csv or .jsonl is expected"),
         ("../a.csv", b"x", "a path that leaves its folder"),
         ("a.csv", b"", "is empty"),
         ("a.csv", b"PAR1" + bytes(40), "no column|no header|not UTF-8|cannot be right|none"),

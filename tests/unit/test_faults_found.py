@@ -128,7 +128,7 @@ def test_a_zip_member_without_a_name_is_refused(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x", b"t,px,oi\n")
     path.write_bytes(path.read_bytes().replace(b"x", b"\0"))  # read as no name at all
-    with pytest.raises(DataError, match=r"holds '': a \.csv is expected"):
+    with pytest.raises(DataError, match=r"holds '': a \.csv or \.jsonl is expected"):
         ingest_file(parse_map(POINTS.mapping, "here"), path)
 
 

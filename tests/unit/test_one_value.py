@@ -252,6 +252,17 @@ def test_every_file_is_looked_at_and_every_refusal_listed(tmp_path):
     assert sorted(caught.value.refused) == [str(files[1]), str(files[2])]
 
 
+def test_a_first_file_that_contradicts_itself_leaves_no_log(tmp_path):
+    (tmp_path / "m.yaml").write_text(
+        "time: {column: t, unit: s}\nstamp: instant\nfeed: polled\nlatency: 60s\nvenue: mine\n"
+        "symbol: XYZ\nemit:\n- {kind: open_interest, fields: {open_interest_coins: a}}\n"
+    )
+    file = put(tmp_path, "a.csv", "t,a", [f"{T0},100", f"{T0},150"])
+    with pytest.raises(RefusedError, match=r"rows 1 and 2: .* has two values"):
+        ingest_files(tmp_path / "m.yaml", [file], tmp_path / "new" / "log")
+    assert not (tmp_path / "new").exists()
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_what_stands_is_what_a_reader_would_keep(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,6 +211,21 @@ def test_the_tape_leaves_out_what_is_not_believed(tmp_path):
     assert (whole.masked, len(whole.of(Kind.OPEN_INTEREST))) == ((), N)
     with pytest.raises(DataError, match=r"open interest v/BTCUSDT: 116 values of 0 and 3 single"):
         build_tape(log, SELECTION, outliers="refuse")
+
+
+def test_what_is_masked_is_said_of_the_selection_alone(tmp_path):
+    """Neither of what is known before it, nor of what is known at its end or later."""
+    coins = COINS.copy()
+    coins[[500, 1500, 2500]] = 0
+    coins[[600, 1600, 2600]] *= 0.3
+    coins[2700:] *= 0.3  # a move that stays
+    log = log_of(tmp_path, mark(), interest(coins, COINS * PRICE))
+    start, end = (int(AT[i]) + 60 * S for i in (1000, 2000))
+    chosen = replace(SELECTION, start_ns=start, end_ns=end)
+    (masked,) = build_tape(log, chosen).masked
+    assert (masked.nothing, masked.alone, masked.waited) == (1, 1, 0)
+    clean = replace(SELECTION, start_ns=start, end_ns=int(AT[1500]) + 60 * S)
+    assert build_tape(log, clean, outliers="refuse").masked == ()
 
 
 def test_a_clean_tape_is_what_it_was(tmp_path):

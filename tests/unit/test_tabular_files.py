@@ -65,7 +65,7 @@ def parquet():
         (zipped(("../a.csv", GOOD)), r"holds '\.\./a.csv', a path that leaves its folder"),
         (zipped(("/etc/a.csv", GOOD)), "a path that leaves its folder"),
         (zipped(("x\\..\\..\\a.csv", GOOD)), "a path that leaves its folder"),
-        (zipped(("a.exe", GOOD)), "holds 'a.exe': a .csv is expected"),
+        (zipped(("a.exe", GOOD)), "holds 'a.exe': a .csv or .jsonl is expected"),
         (zipped(("a.csv", b"")), "is empty"),
         (parquet()[:600], "no readable Parquet file"),
         (parquet()[:-9] + b"PAR1", "no readable Parquet file"),
