@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from typing import Any
 
@@ -69,8 +70,12 @@ def test_no_tape_but_the_poisoned_one_is_left_to_be_found():
             found.append(len(tapes_in_memory()))
             return super().forecast(at)
 
-    before = len(tapes_in_memory())
-    audit(Counting)
+    gc.freeze()  # what is there already is not looked through at every forecast
+    try:
+        before = len(tapes_in_memory())
+        audit(Counting)
+    finally:
+        gc.unfreeze()
     assert max(found) == before + 1
 
 
