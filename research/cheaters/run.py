@@ -107,15 +107,20 @@ def edited_document(folder: Path) -> str:
     return f"magnet *{found.word.value}*: {found.reason}"
 
 
+def keep_prices(folder: Path, results: Path) -> None:
+    """Write the record's marks to a file; no tape stays in memory, for a cheat to find."""
+    work = prepare(experiment_file(folder, "FineNoise"), results)
+    marks = work.tapes["SIM"].of(Kind.MARK)
+    np.save(folder / "prices.npy", np.array([marks["ts_known"].astype(float), marks["p0"]]))
+
+
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(HERE / "cheats.py", folder)
         results = folder / "results"
-        work = prepare(experiment_file(folder, "FineNoise"), results)
-        marks = work.tapes["SIM"].of(Kind.MARK)
-        np.save(folder / "prices.npy", np.array([marks["ts_known"].astype(float), marks["p0"]]))
+        keep_prices(folder, results)
         os.environ["CHEATED_PRICES"] = str(folder / "prices.npy")
         print("| cheat | the run, and the rules with the gate left aside | the audits |")
         print("|---|---|---|")
