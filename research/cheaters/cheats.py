@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import inspect
 import os
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,9 +63,9 @@ class _Knowing(DensityEstimator):
 
     hours = 24
 
+    @abstractmethod
     def knows(self, at: Ns) -> tuple[Any, Any] | None:
-        """Return times and prices that it may look at, None for none."""
-        raise NotImplementedError
+        """Return times and prices that it looks at, None for none."""
 
     def density(self, at: Ns, prices: FloatArray) -> FloatArray:
         """Return three quarters of the mass on the side where the price will be."""

@@ -31,9 +31,9 @@ from liqbt.study.events import simulate_world
 from liqbt.study.ingest import ingest_files
 from liqbt.study.pipeline import protocol
 from liqbt.study.progress import silent
+from liqbt.study.published.level_file import read_published
 from liqbt.study.published.levels import market_levels
 from liqbt.study.published.markets import instrument_names, score_options
-from liqbt.study.published.reading import read_published
 from liqbt.study.published.score import UNSEEN, _market_input, _replay, score_forecasts
 from liqbt.study.published.work import prepare
 from liqbt.study.run import run_experiment

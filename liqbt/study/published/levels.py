@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from liqbt.errors import DataError
 from liqbt.estimators.published import PublishedLevels
-from liqbt.study.published.reading import PublishedRows
+from liqbt.study.published.level_file import PublishedRows
 from liqbt.study.summary import iso
 from liqbt.tape.values import Tape
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, FloatArray, IntArray, Kind, Ns

@@ -20,9 +20,9 @@ from liqbt.registry.registrations import sealing_registrations
 from liqbt.study.estimator_config import written
 from liqbt.study.identity import APART, TAPES, code_digest, lock_digest
 from liqbt.study.pipeline import protocol
+from liqbt.study.published.level_file import PublishedRows, read_published
 from liqbt.study.published.levels import MarketLevels, awaited, market_levels
 from liqbt.study.published.markets import ScoredMarket, map_params, scored_market
-from liqbt.study.published.reading import PublishedRows, read_published
 from liqbt.study.summary import iso
 from liqbt.study.validity import clearance, scope
 from liqbt.tape.build import build_tape
