@@ -12,8 +12,8 @@ from liqbt.config.yaml import read_yaml
 from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import CLAIMS, TRIALS
 from liqbt.study.pinned import Numbers, pinned_numbers
-from liqbt.study.validity import DOCUMENT, PINNED
 from liqbt.study.trials import TESTS, Where, places
+from liqbt.study.validity import DOCUMENT, PINNED
 from liqbt.study.worlds import WORLDS
 from liqbt.validity.campaign import Campaign, KeptCell
 from liqbt.validity.jobs import BATCH, PLANTED, Job, tallied_names
