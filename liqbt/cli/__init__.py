@@ -20,7 +20,7 @@ from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
-from liqbt.cli.search import grid, search
+from liqbt.cli.search import grid, schema, search
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -62,6 +62,7 @@ for command in (
     validate,
     search,
     grid,
+    schema,
     bench,
 ):
     cli.add_command(command)
