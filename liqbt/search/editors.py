@@ -14,6 +14,7 @@ from liqbt.estimators.base import registered_estimators
 from liqbt.search.grid import GridConfig
 from liqbt.search.schema import SearchConfig
 from liqbt.study.schema import Experiment
+from liqbt.types import Kind
 
 FILES: Final[Mapping[str, type[BaseModel]]] = {
     "experiment": Experiment,
@@ -46,6 +47,8 @@ def editor_schema(file: str) -> dict[str, Any]:
     if file == "experiment":
         known = [{"enum": sorted(registered_estimators())}, {"pattern": "^[\\w.]+:\\w+$"}]
         schema["$defs"]["EstimatorConfig"]["properties"]["use"]["anyOf"] = known
+        kinds = {"enum": [kind.name.lower() for kind in Kind]}
+        schema["$defs"]["MarketConfig"]["properties"]["events"]["propertyNames"] = kinds
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, **schema}
 
