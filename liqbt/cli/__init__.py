@@ -17,6 +17,7 @@ from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.register import register, unseal
+from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, search
@@ -46,6 +47,7 @@ for command in (
     card,
     check,
     compare,
+    reproduce,
     claims,
     register,
     unseal,

@@ -351,7 +351,13 @@ def compared_table(run: Run) -> Table | None:
         "Null",
         f"Less {first} [95%]",
     )
-    return Table(head=head, rows=tuple(rows), text_columns=4, strong=tuple(strong))
+    return Table(
+        head=head,
+        rows=tuple(rows),
+        text_columns=4,
+        strong=tuple(strong),
+        source="tables.json compared",
+    )
 
 
 def _difference(run: Run, statistic: Statistic, name: str, symbol: str, horizon: str) -> str:
