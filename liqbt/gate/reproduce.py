@@ -247,7 +247,9 @@ def _causes(run: Run, again: Run) -> Iterator[str]:
 def _parting(one: Path, other: Path, name: str) -> Parting | None:
     """Return where a file of two runs parts; None where its bytes are the same."""
     paths = (one / name, other / name)
-    for path, said in zip(paths, ("it is not there now", "made again, it is not there"), strict=True):
+    for path, said in zip(
+        paths, ("it is not there now", "made again, it is not there"), strict=True
+    ):
         if not path.is_file():
             return Parting(file=name, where=said)
     if sha256_file(paths[0]) == sha256_file(paths[1]):
@@ -295,7 +297,9 @@ def _json_place(one: Any, other: Any, where: str = "") -> str:
             found = _json_place(old, new, f"{where}[{i}] ")
             if found:
                 return found
-        return "" if len(one) == len(other) else f"{where}: {len(one)} rows, made again {len(other)}"
+        return (
+            "" if len(one) == len(other) else f"{where}: {len(one)} rows, made again {len(other)}"
+        )
     if one == other:
         return ""
     return f"{where.strip() or 'it'}: {one!r:.60} -> {other!r:.60}"
@@ -325,6 +329,6 @@ def _column_place(one: pa.Table, other: pa.Table) -> str:
 
 def _manifest_parting(one: Mapping[str, Any], other: Mapping[str, Any]) -> Parting | None:
     """Return where manifests part, but for the digests of the other files."""
-    plain = [{k: v for k, v in each.items() if k not in _OWN} for each in (one, other)]
-    where = _json_place(*plain)
+    old, new = ({k: v for k, v in each.items() if k not in _OWN} for each in (one, other))
+    where = _json_place(old, new)
     return Parting(file=_MANIFEST, where=where) if where else None

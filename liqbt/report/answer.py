@@ -75,7 +75,7 @@ def _apart(score: Score) -> bool:
 
 
 def _leaning(held: list[tuple[Claim, Verdict]]) -> list[str]:
-    """Name the deciding figures whose intervals exclude what no information gives, and which way."""
+    """Name the deciding figures whose intervals exclude their null, and which way."""
     known = [(c, v, v.score) for c, v in held if v.score is not None and _finite(v.score)]
     apart = [(claim, v, score) for claim, v, score in known if _apart(score)]
     if not known:

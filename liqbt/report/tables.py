@@ -230,7 +230,8 @@ def _long_table(
     statistics: Sequence[Statistic],
 ) -> Table:
     """Return a group that has too many statistics for columns: a row for each that there is."""
-    rows, strong = [], []
+    rows: list[tuple[str, ...]] = []
+    strong: list[int] = []
     for one in statistics:
         for symbol, horizon in keys:
             score = find(mine, one.id, symbol, horizon)

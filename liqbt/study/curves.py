@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -161,7 +162,7 @@ def by_distance(clusters: _Columns, edges: Sequence[float]) -> Rows:
     d = clusters["distance_sigma"]
     return [
         {"low": low, "high": high, **_against(clusters, (d >= low) & (d < high))}
-        for low, high in zip(edges, edges[1:], strict=False)
+        for low, high in pairwise(edges)
     ]
 
 

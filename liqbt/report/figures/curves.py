@@ -214,7 +214,8 @@ def ranking_figure(ranking: Rows, molchan: Rows, *, name: str) -> Figure:
     handles.append(Line2D([], [], color=INK, lw=0.9, label="no skill"))
     figure.legend(handles=handles, loc="outside upper left", ncols=4)
     said = [
-        f"{PROBABILITIES[str(row['probability'])]}: area under the ROC {fmt.fixed(row['area'], 3)}, "
+        f"{PROBABILITIES[str(row['probability'])]}: area under the ROC "
+        f"{fmt.fixed(row['area'], 3)}, "
         f"mean precision {fmt.fixed(row['precision_area'], 3)}"
         for row in ranking
     ]

@@ -185,7 +185,7 @@ def charts(run: Run) -> dict[str, Callable[[], Figure | None]]:
 
 
 def curve_figures(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Figure]:
-    """Draw a run's curves, as far as it holds what they are made of: `dose`, `incidence`, `ranking`."""
+    """Draw a run's curves: `dose`, `incidence`, `ranking`, as far as it holds their tables."""
     found = {}
     with drawing():
         if curves["dose"] or curves["drift"]:

@@ -138,7 +138,7 @@ def _sensitivities(material: Material) -> Section:
 
 def _limits(material: Material) -> Section:
     run = material.run
-    return numbered(17, Items(rows=tuple([*published_limits(run), *notes.limits(run)])))
+    return numbered(17, Items(rows=(*published_limits(run), *notes.limits(run))))
 
 
 def _reproduce(material: Material) -> Section:

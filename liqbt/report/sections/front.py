@@ -87,9 +87,8 @@ def _plain(material: Material) -> Section | None:
         return None
     first = tuple(row for row in told if row[0].endswith("(primary)"))
     rest = tuple(row for row in told if row not in first)
-    blocks = [Pairs(rows=first) if first else None]
-    blocks.append(folded("The other horizons", Pairs(rows=rest) if rest else None))  # type: ignore[arg-type]
-    kept = tuple(block for block in blocks if block is not None)
+    others = folded("The other horizons", Pairs(rows=rest) if rest else None)
+    kept = (*([Pairs(rows=first)] if first else []), *([others] if others else []))
     return Section(title="Every figure in plain words", anchor="plain-words", blocks=kept)
 
 

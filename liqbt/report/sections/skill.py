@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liqbt.report import formatting as fmt
 from liqbt.report import tables
 from liqbt.report.blocks import Section, numbered
 from liqbt.report.curve_tables import ranking_table
@@ -47,7 +48,7 @@ def _ranking(material: Material) -> Section:
         picture,
         grid(ranking_table(ranking, molchan), "Areas under the curves"),
         note(
-            f"Molchan skill {tables.fmt.fixed(float(skill), 3, signed=True)}: one half less the "
+            f"Molchan skill {fmt.fixed(float(skill), 3, signed=True)}: one half less the "
             "area below the curve, 0 on the diagonal. It ranks visits; a Molchan diagram of "
             "liquidations would need the mass that each hour crossed, which a run does not store."
         ),
