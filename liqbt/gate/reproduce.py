@@ -27,10 +27,10 @@ from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
 from liqbt.study.schema import demo_experiment, parse_experiment
 from liqbt.study.store import KEY, Run, load_run
+from liqbt.study.written import MANIFEST, verify_run
 
-_MANIFEST: Final = "manifest.json"
-_OWN: Final = ("files", "report")
-"""Keys of a manifest that tell digests of the other files: those are held against each other."""
+_OWN: Final = ("files", "report", "self")
+"""Keys of a manifest that are digests: what they are of is held against each other itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,8 @@ def reproduce(
     Raises
     ------
     DataError
-        If `path` is no folder of a run, or one that cannot be made again from what it says.
+        If `path` is no folder of a run, its scores or its manifest are not as it wrote them, or it
+        cannot be made again from what it says.
     ConfigError
         If the experiment's file is not found, or events that it names.
     """
@@ -216,7 +217,7 @@ def held_against(run: Run, again: Run) -> Reproduction:
         run_id=run.run_id,
         again=again.run_id,
         causes=tuple(_causes(run, again)),
-        equal=tuple(n for n in (*held, _MANIFEST) if n not in apart),
+        equal=tuple(n for n in (*held, MANIFEST) if n not in apart),
         parted=tuple(parted),
         apart=tuple(name for name in names if name not in held),
     )
@@ -230,6 +231,9 @@ def _order(name: str) -> tuple[int, str]:
 
 def _causes(run: Run, again: Run) -> Iterator[str]:
     """Yield in what two runs were made differently, in words."""
+    found = verify_run(run.path)
+    for name in (*found.altered, *found.missing):
+        yield f"{name} is not as the run wrote it"
     for one in identity_differences(identity_of(run), identity_of(again)):
         yield one.sentence
     old, new = run.manifest["hashes"], again.manifest["hashes"]
@@ -331,4 +335,4 @@ def _manifest_parting(one: Mapping[str, Any], other: Mapping[str, Any]) -> Parti
     """Return where manifests part, but for the digests of the other files."""
     old, new = ({k: v for k, v in each.items() if k not in _OWN} for each in (one, other))
     where = _json_place(old, new)
-    return Parting(file=_MANIFEST, where=where) if where else None
+    return Parting(file=MANIFEST, where=where) if where else None

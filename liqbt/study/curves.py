@@ -23,6 +23,7 @@ from liqbt.evaluation.near import near_asymmetry, near_mass
 from liqbt.evaluation.path import PricePath
 from liqbt.log.disk import read_parquet
 from liqbt.study.store import Run, json_value
+from liqbt.study.written import require_as_written
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray
 
 PROBABILITIES: Final[Mapping[str, str]] = {
@@ -89,6 +90,7 @@ def _levels(run: Run, file: str) -> _Columns:
     path = run.path / file
     if not path.is_file():
         return {}
+    require_as_written(run.path, run.manifest, file)
     table = read_parquet(path)
     names = [score.estimator for score in run.scores]
     if "estimator" in table.column_names and names:

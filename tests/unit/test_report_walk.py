@@ -14,9 +14,11 @@ from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.claims.register import CLAIMS, statistic_of
 from liqbt.gate.reproduce import held_against, reproduce
+from liqbt.log.disk import sha256_file
 from liqbt.report.pages.run import write_report
 from liqbt.study.run import run_experiment
 from liqbt.study.store import load_run
+from liqbt.study.written import MANIFEST, json_text, sealed
 
 WORLD = "name: small\ndays: 24\nwarmup_days: 5\nmagnet: 2.0\n"
 EXPERIMENT = """
@@ -29,7 +31,7 @@ symbols:
       open_interest: simulated/SIM
     margin: {tiers: BTCUSDT}
 schedule: {warm_up: 5d}
-evaluation: {bootstrap_reps: 100, latencies: []}
+evaluation: {bootstrap_reps: 200}
 seed: 3
 """
 NUMBER = re.compile(r"[−+]?\d[\d,]*(?:\.\d+)?")
@@ -172,10 +174,19 @@ def copy(run, tmp_path):
     return tmp_path / run.run_id
 
 
+def stated(copy, manifest):
+    """Write a manifest as the run of such files would have."""
+    for name in manifest["files"]:
+        if (copy / name).is_file():
+            manifest["files"][name] = sha256_file(copy / name)
+    (copy / MANIFEST).write_text(json_text(sealed(manifest)), encoding="utf-8")
+
+
 def test_where_the_bytes_part_is_said_by_row_file_and_column(run, copy):
     scores = json.loads((copy / "metrics.json").read_text())
     scores[7]["value"] += 1e-9
     (copy / "metrics.json").write_text(json.dumps(scores))
+    stated(copy, dict(run.manifest))
     (copy / "prices.parquet").unlink()
     (copy / "days.parquet").write_bytes((copy / "outcomes.parquet").read_bytes())
     (copy / "report.md").write_text("other\n")
@@ -187,22 +198,23 @@ def test_where_the_bytes_part_is_said_by_row_file_and_column(run, copy):
     assert where["prices.parquet"] == "it is not there now"
     assert where["days.parquet"].startswith("columns differ")
     assert where["report.md"].startswith("line 1: ")
+    assert "prices.parquet is not as the run wrote it" in found.causes
     assert not found.same
     assert f"{len(where)} of " in found.text
 
 
 def test_other_code_and_other_events_come_first(run, copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = json.loads((copy / MANIFEST).read_text())
     manifest["hashes"] |= {"code": "0" * 64, "tape": {"COIN": "1" * 64}, "gate": "2"}
     manifest["report"]["code"] = "3"
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    stated(copy, manifest)
     found = held_against(load_run(copy), run)
     assert found.causes[0].startswith("the tape of COIN")
     assert "the package's code" in found.causes
     assert "the document of the validity gate" in found.causes
     assert found.text.startswith("made differently: the tape of COIN")
     assert "report.html" in found.apart
-    assert [one.file for one in found.parted] == ["manifest.json"]
+    assert [one.file for one in found.parted] == [MANIFEST]
 
 
 def test_what_cannot_be_made_again_is_refused_in_a_sentence(run, copy, tmp_path, monkeypatch):
@@ -220,7 +232,7 @@ def test_what_cannot_be_made_again_is_refused_in_a_sentence(run, copy, tmp_path,
         ("registration", {"opening": {"number": 1}}, "liqbt unseal"),
         ("published", {"file": "x.csv"}, "somebody else published"),
     ):
-        (copy / "manifest.json").write_text(json.dumps({**manifest, key: value}))
+        stated(copy, {**manifest, key: value})
         with pytest.raises(DataError, match=said):
             reproduce(copy)
 

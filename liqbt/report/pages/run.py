@@ -135,7 +135,8 @@ def write_report(run: Run, out_dir: Path) -> Path:
     """
     material = material_of(run)
     sections = report_sections(material)
-    explore = (out_dir / "explore.html").is_file()
+    rewritten = run.path if out_dir.parent == run.path.parent else out_dir
+    explore = any((place / "explore.html").is_file() for place in (out_dir, rewritten))
     context = _context(material, sections, explore=explore)
     _write_figures(material, sections, out_dir)
     _write_curves(material.curves, out_dir)
