@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from liqbt.evaluation.claims.register import REGISTER, statistic_of
 from liqbt.report import formatting as fmt
-from liqbt.report.scores import estimators, find, score_symbols, value_cell, with_unit
+from liqbt.report.scores import (
+    estimators,
+    find,
+    row_words,
+    score_symbols,
+    value_cell,
+    with_unit,
+)
 from liqbt.report.tables import PROBABILITIES, Table
 from liqbt.report.traced import Traced
 from liqbt.types import HOUR_NS
@@ -119,19 +126,17 @@ def claims_by_market(run: Run) -> Table | None:
     return Table(head=head, rows=tuple(rows), text_columns=2 + len(whose)) if rows else None
 
 
-def verdict_counts(run: Run) -> Table | None:
-    """Return how many episodes and days each verdict rests on, with its reason."""
+def reasons_table(run: Run) -> Table | None:
+    """Return why each verdict is what it is, and the row that it rests on, in its own unit."""
     rows = []
     for claim in REGISTER:
         verdict = next((one for one in run.verdicts if one.claim == claim.id), None)
         if verdict is None:
             continue
-        score = verdict.score
-        n = fmt.DASH if score is None else Traced(fmt.count(score.n_episodes), score, "n_episodes")
-        days = fmt.DASH if score is None else Traced(fmt.count(score.n_days), score, "n_days")
-        label = fmt.DASH if score is None else statistic_of(score.statistic).label
+        rests = fmt.DASH
+        if verdict.score is not None:
+            rests = Traced(row_words(verdict.score), verdict.score, "value")
         reason = fmt.one_line(verdict.reason, 600)
-        name = f"{claim.number} {claim.id}".strip()
-        rows.append((name, verdict.word.value, reason, label, n, days))
-    head = ("Claim", "Verdict", "Because", "Rests on", "n", "Days")
+        rows.append((f"{claim.number} {claim.id}".strip(), verdict.word.value, reason, rests))
+    head = ("Claim", "Verdict", "Because", "Rests on")
     return Table(head=head, rows=tuple(rows), text_columns=4) if rows else None

@@ -40,8 +40,8 @@ def _selection(material: Material) -> Section:
     several = ""
     if len(names) > 1:
         several = (
-            f" Its {fmt.count(len(names))} estimators stand side by side above, the first named "
-            "before their scores were seen; none was chosen by them."
+            f" Its {fmt.count(len(names))} estimators are all shown; the first is the one that "
+            "the experiment names first, not the one that scored best."
         )
     return numbered(
         13,

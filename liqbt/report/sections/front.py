@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liqbt.report import tables
 from liqbt.report.blocks import Block, Grid, Heading, Pairs, Picture, Section, Text
-from liqbt.report.curve_tables import claims_by_market, verdict_counts
+from liqbt.report.curve_tables import claims_by_market, reasons_table
 from liqbt.report.narrative import published_section, reading
 from liqbt.report.scores import estimators
 from liqbt.report.sections.material import Material, absent, folded, grid, note
@@ -24,7 +24,7 @@ def back_sections(material: Material) -> list[Section]:
 
 
 def _reasons(material: Material) -> Section | None:
-    table = grid(verdict_counts(material.run), "Why each verdict is what it is")
+    table = grid(reasons_table(material.run), "Why each verdict is what it is")
     if table is None:
         return None
     told = note(
