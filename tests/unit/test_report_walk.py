@@ -153,7 +153,7 @@ def test_numbers_in_sentences_are_numbers_of_rows(run):
             if value is not None:
                 known |= {f"{abs(scale * value):,.{d}f}" for d in range(4)}
         known |= {f"{row['n_episodes']:,}", f"{row['n_days']:,}"}
-    found = [n.lstrip("−+") for n in NUMBER.findall(f"{lede} {one}")]
+    found = [n.strip("−+,") for n in NUMBER.findall(f"{lede} {one}")]
     assert len(found) > 8
     assert set(found) <= known
 
