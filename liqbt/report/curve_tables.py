@@ -39,9 +39,9 @@ def levels_table(rows: Rows, axis: str, source: str) -> Table | None:
     """Return visits beside what was foretold without the map, by a band of an axis."""
     if not rows:
         return None
-    head = (axis, "Visited, %", "Foretold without the map (p̂), %", "Random walk, %")
+    head = (axis, "Visited, %", "Foretold without the map, %", "Random walk, %")
     return Table(
-        head=(*head, "Visited less p̂, points ± SE", "n", "Days"),
+        head=(*head, "Visited less foretold, points ± SE", "n", "Days"),
         rows=tuple(
             (
                 f"{row['low']:g}–{row['high']:g}",

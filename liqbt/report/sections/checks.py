@@ -46,9 +46,10 @@ def _selection(material: Material) -> Section:
     return numbered(
         13,
         absent(
-            "No test of selection: this run is one configuration, and nothing in it was chosen "
-            "from trials. Superior predictive ability, the model confidence set and the "
-            "probability of overfitting belong to a search over configurations (liqbt search), "
+            "No test of selection: this run is one configuration, and whether it was chosen from "
+            "several is for section 1 to say. Superior predictive ability, the model confidence "
+            "set and the probability of overfitting belong to a search over configurations (liqbt "
+            "search), "
             f"whose page has them.{several}"
         ),
     )

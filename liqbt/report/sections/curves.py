@@ -19,12 +19,15 @@ def _distance(material: Material) -> Section:
     told: Block = note(
         "Clusters at the birth of their episode, 24 h, all markets, for which models had been "
         "fitted. Foretold without the map: from distance, volatility, trends and open interest "
-        "known at issue. SE: standard error by day."
+        "known at issue, by a model of the levels that were issued. It stands here in the place of "
+        "the placebo model's p̂, which is fitted on random levels and is not stored by distance; "
+        "what is left over p̂ itself, all distances together, is in the table over the placebo "
+        "probability below. SE: standard error by day."
     )
     if table is None:
         told = absent(
-            "No p̂ of single clusters is stored, for want of calibrated probabilities of a visit "
-            "within 24 h: below, the random walk stands in for it."
+            "No probability of single clusters is stored, for want of models of a visit within "
+            "24 h: below, the random walk stands in for p̂."
         )
     bands = grid(tables.bands_table(run), "Hit rate, null and mirror by distance")
     return numbered(
@@ -33,7 +36,7 @@ def _distance(material: Material) -> Section:
             text="Both sides together; 95% intervals in brackets. 24 h is the primary horizon, the "
             "others are secondary. No rate without what no information would give beside it."
         ),
-        grid(table, "Hit rate against p̂ by distance"),
+        grid(table, "Hit rate against what was foretold, by distance"),
         told,
         material.picture("bands-visits"),
         folded("The figure as a table, every market", bands),

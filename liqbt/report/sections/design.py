@@ -12,8 +12,9 @@ from liqbt.report.sections.material import Material, absent, folded, grid, note
 _GLOSSARY: Final = (
     (
         "p̂",
-        "What would have been foretold of a visit without the map: fitted on earlier levels, from "
-        "distance, volatility, trends, open interest and season alone. The null of a hit rate.",
+        "The placebo model's probability of a visit: fitted on earlier random levels, from "
+        "distance, volatility, trends, season and open interest, so that it knows no map. The null "
+        "of a hit rate. Foretold without the map: the same, fitted on the levels that were issued.",
     ),
     (
         "Dose, drift",
