@@ -88,8 +88,9 @@ def _plain(material: Material) -> Section | None:
     first = tuple(row for row in told if row[0].endswith("(primary)"))
     rest = tuple(row for row in told if row not in first)
     others = folded("The other horizons", Pairs(rows=rest) if rest else None)
-    kept = (*([Pairs(rows=first)] if first else []), *([others] if others else []))
-    return Section(title="Every figure in plain words", anchor="plain-words", blocks=kept)
+    blocks: list[Block] = [Pairs(rows=first)] if first else []
+    blocks += [others] if others else []
+    return Section(title="Every figure in plain words", anchor="plain-words", blocks=tuple(blocks))
 
 
 def _rest(material: Material) -> Section | None:
@@ -97,13 +98,11 @@ def _rest(material: Material) -> Section | None:
     if table is None:
         return None
     shut = folded("One side alone, and statistics without a table", table)
-    blocks = (
-        note(
-            "Every row of scores is in metrics.json; a figure in a table of scores names its own."
-        ),
-        *([shut] if shut else []),
-    )
-    return Section(title="Rows that no other table has", anchor="other-rows", blocks=blocks)
+    blocks: list[Block] = [
+        note("Every row of scores is in metrics.json; a figure in a table of scores names its own.")
+    ]
+    blocks += [shut] if shut else []
+    return Section(title="Rows that no other table has", anchor="other-rows", blocks=tuple(blocks))
 
 
 def _published(material: Material) -> Section | None:
