@@ -32,6 +32,8 @@ _HOME: Final[Mapping[str, int]] = {
 }
 """In which section a group of statistics stands; any other is in section 7."""
 _OTHERS: Final = 7
+_LONG: Final = 12
+"""A table of more rows is folded on a screen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +72,13 @@ class Material:
         for one in self.tables:
             if _HOME.get(one.group, _OTHERS) != number:
                 continue
-            inner = self._group(one)
-            blocks += [Fold(summary=one.title, blocks=tuple(inner))] if one.folded else inner
+            shut = one.folded or len(one.table.rows) > _LONG
+            inner = tuple(self._group(one, heading=not shut))
+            blocks += [Fold(summary=one.title, blocks=inner)] if shut else inner
         return blocks
 
-    def _group(self, one: ScoreTable) -> list[Block]:
-        found: list[Block] = [] if one.folded else [Heading(text=one.title)]
+    def _group(self, one: ScoreTable, *, heading: bool) -> list[Block]:
+        found: list[Block] = [Heading(text=one.title)] if heading else []
         found += [Text(text=one.intro)] if one.intro else []
         found.append(Grid(table=one.table, name=one.title))
         name = "" if one.group == "visits" else f"forest-{one.group.replace('_', '-')}"
