@@ -21,7 +21,7 @@ from liqbt.cli.register import register, unseal
 from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
-from liqbt.cli.search import grid, search
+from liqbt.cli.search import grid, schema, search
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -64,6 +64,7 @@ for command in (
     validate,
     search,
     grid,
+    schema,
     bench,
 ):
     cli.add_command(command)
