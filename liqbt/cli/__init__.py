@@ -18,6 +18,7 @@ from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.register import register, unseal
+from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, schema, search
@@ -50,6 +51,7 @@ for command in (
     check,
     baseline,
     compare,
+    reproduce,
     claims,
     register,
     unseal,

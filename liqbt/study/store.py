@@ -12,8 +12,8 @@
 - `funding.parquet`, where it is fed;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
-- what the report adds: `report.html`, `report.md`, `figures/`; it alone is written again where
-  the version that reads the run would write another.
+- what the report adds: `report.html`, `report.md`, `figures/`, `curves.json`; it alone is written
+  again where the version that reads the run would write another.
 
 Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
 """
