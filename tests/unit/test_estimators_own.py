@@ -336,7 +336,7 @@ def test_an_estimator_that_lacks_what_it_reads_is_one_sentence():
     with pytest.raises(ConfigError) as caught:
         parsed(symbols={"B": BARS})
     assert "'oi_flow' reads open_interest, and 'symbols.B.events' names no" in str(caught.value)
-    assert "use one that does without: distance_kernel, prior" in str(caught.value)
+    assert "use one that does without: candle_colour, distance_kernel, equal" in str(caught.value)
     with pytest.raises(
         ConfigError, match=r"'a' \(mirror\) places .* 'symbols.B.margin' is missing"
     ):
