@@ -16,6 +16,7 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
+from liqbt.cli.margin import margin
 from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
 from liqbt.cli.score import score
@@ -47,6 +48,7 @@ for command in (
     check,
     compare,
     claims,
+    margin,
     register,
     unseal,
     score,

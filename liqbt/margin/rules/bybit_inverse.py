@@ -1,0 +1,76 @@
+"""Bybit inverse, isolated: initial and maintenance margin are coins, both taken at the entry.
+
+IM = N/(EP·L),  MM = N·m/EP,  LP = N / (N/EP + s·(IM − MM + extra))
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from liqbt.margin.rules.rule import Certainty, Example, MarginRule, checked
+from liqbt.types import Side
+
+
+def liquidation_price(
+    entry: float,
+    leverage: float,
+    side: Side,
+    notional_usd: float,
+    *,
+    rate: float,
+    extra_coins: float = 0.0,
+) -> float:
+    """Return the mark price at which an inverse position is liquidated, USD.
+
+    Parameters
+    ----------
+    entry, leverage : float
+        USD; notional over initial margin.
+    side : Side
+        LONG or SHORT.
+    notional_usd : float
+        Contracts of one USD, above 0.
+    rate : float
+        Maintenance rate of the tier that holds the value at entry.
+    extra_coins : float
+        Margin that was added.
+
+    Returns
+    -------
+    float
+        Infinite for a short that no price can liquidate.
+
+    Raises
+    ------
+    MarginError
+        If it cannot be opened.
+    """
+    s = checked(entry, leverage, side, rate, "Bybit inverse")
+    value = notional_usd / entry
+    below = value + s * (value / leverage - value * rate + extra_coins)
+    return notional_usd / below if below > 0.0 else math.inf
+
+
+RULE: Final = MarginRule(
+    id="bybit_inverse",
+    venue="Bybit",
+    contract="inverse perpetual, isolated",
+    formula="N / (N/EP + s·(IM − MM + extra)), IM = N/(EP·L), MM = N·m/EP, in coins at the entry",
+    source="the venue's help pages",
+    certainty=Certainty.READ,
+    examples=(
+        Example(
+            words="long of 10,000 USD at 50,000, 20x, m 0.5 %",
+            by_hand="10,000 / (0.2 + 0.01 − 0.001)",
+            expected=47_846.8900,
+            computed=lambda: liquidation_price(50_000, 20, Side.LONG, 10_000, rate=0.005),
+        ),
+        Example(
+            words="short of 10,000 USD at 50,000, 20x, m 0.5 %",
+            by_hand="10,000 / (0.2 − 0.01 + 0.001)",
+            expected=52_356.0209,
+            computed=lambda: liquidation_price(50_000, 20, Side.SHORT, 10_000, rate=0.005),
+        ),
+    ),
+)
