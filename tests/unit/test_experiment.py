@@ -315,7 +315,10 @@ def test_the_embedded_demo_is_the_shipped_one(root):
     assert demo_experiment().read_bytes() == (root / "experiments/demo.yaml").read_bytes()
 
 
-@pytest.mark.parametrize("name", sorted(registered_estimators()))
+WITHOUT_CENSUS = {n for n, k in registered_estimators().items() if Kind.POSITION not in k.needs}
+
+
+@pytest.mark.parametrize("name", sorted(WITHOUT_CENSUS))
 def test_every_named_estimator_can_be_built_and_run(home, name, tmp_path):
     text = EXPERIMENT + f"estimator: {{name: {name}, shift_days: 1}}\n"
     (tmp_path / "world.yaml").write_text(WORLD)
