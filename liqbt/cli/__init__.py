@@ -21,6 +21,7 @@ from liqbt.cli.register import register, unseal
 from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, search
+from liqbt.cli.truth import truth
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -52,6 +53,7 @@ for command in (
     register,
     unseal,
     score,
+    truth,
     fetch,
     ingest,
     log,
