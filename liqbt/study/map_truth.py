@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from liqbt.errors import ConfigError, DataError
+from liqbt.estimators.census import Census
 from liqbt.estimators.config import MapParams
 from liqbt.evaluation.claims import location
 from liqbt.replay import Estimator, replay, replay_many, schedule
@@ -50,13 +51,17 @@ class MapTruth:
         From `distance_rows`, of every market and kind of truth.
     liquidations : list of mapping
         Location's statistics by market, estimator and statistic; empty where none were observed.
+    coverage : mapping of str to mapping of str to tuple of float
+        By market and estimator that says it (a census): which share of open interest it holds at
+        the last instant of the truth, of longs and of shorts.
     left_out : mapping of str to str
-        Why, of those that cannot be asked: the same in every market.
+        Why, of those that cannot be asked, in one market at least.
     """
 
     experiment: str
     distances: list[dict[str, Any]]
     liquidations: list[dict[str, Any]]
+    coverage: Mapping[str, Mapping[str, tuple[float, float]]]
     left_out: Mapping[str, str]
 
 
@@ -94,16 +99,6 @@ def map_truth(
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
     truths: dict[str, list[TrueMaps]] = {symbol: [] for symbol in tapes}
-    if origin.world is not None:
-        stage("truth", 0, 1)
-        market = simulate(origin.world, seed=experiment.data.seed)
-        for symbol in tapes:
-            events = experiment.symbols[symbol].events
-            truth = market.truth[events[experiment.symbols[symbol].price_kind][0].symbol]
-            half = (origin.world.start_ns + origin.world.end_ns) // 2
-            times = schedule(half, origin.world.end_ns, DAY_NS)
-            truths[symbol].append(simulated_maps(truth, times))
-        stage("truth", 1, 1)
     if recorded is not None:
         found = positions(recorded)
         named = [symbol for symbol in tapes if symbol in found.coins]
@@ -114,6 +109,16 @@ def map_truth(
             )
         for symbol in named:
             truths[symbol].append(recorded_maps(found, symbol))
+    if origin.world is not None:
+        stage("truth", 0, 1)
+        market = simulate(origin.world, seed=experiment.data.seed)
+        for symbol in tapes:
+            events = experiment.symbols[symbol].events
+            truth = market.truth[events[experiment.symbols[symbol].price_kind][0].symbol]
+            half = (origin.world.start_ns + origin.world.end_ns) // 2
+            times = schedule(half, origin.world.end_ns, DAY_NS)
+            truths[symbol].insert(0, simulated_maps(truth, times))
+        stage("truth", 1, 1)
     forced = liquidations and _observed(experiment)
     if not any(truths.values()) and not forced:
         raise ConfigError(
@@ -122,6 +127,7 @@ def map_truth(
         )
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
+    coverage: dict[str, dict[str, tuple[float, float]]] = {}
     for symbol, several in truths.items():
         for true in several:
             beside = contestants(experiment, symbol)
@@ -129,9 +135,15 @@ def map_truth(
             maps = asked(tapes[symbol], beside, true)
             stage(f"maps {symbol}", 1, 1)
             rows += distance_rows(maps, beside.kinds, true, symbol)
+            says = {n: one for n, one in beside.told.items() if isinstance(one, Census)}
+            coverage |= {symbol: {n: one.coverage() for n, one in says.items()}} if says else {}
     told = _liquidations(experiment, tapes, left_out, stage) if forced else []
     return MapTruth(
-        experiment=experiment.name, distances=rows, liquidations=told, left_out=left_out
+        experiment=experiment.name,
+        distances=rows,
+        liquidations=told,
+        coverage=coverage,
+        left_out=left_out,
     )
 
 

@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from liqbt.errors import MarginError
@@ -75,6 +75,7 @@ def test_every_rule_is_tested_here_and_its_examples_are_met():
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
+@settings(max_examples=25)
 @given(case=positions(), more=st.floats(1.001, 2.0))
 def test_it_lies_on_the_losing_side_and_nearer_with_more_leverage(name, case, more):
     entry, leverage, side, rate = case
@@ -87,6 +88,7 @@ def test_it_lies_on_the_losing_side_and_nearer_with_more_leverage(name, case, mo
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
+@settings(max_examples=25)
 @given(case=positions())
 def test_equity_there_is_the_maintenance_margin(name, case):
     entry, leverage, side, rate = case

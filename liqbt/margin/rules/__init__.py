@@ -5,7 +5,7 @@ rule                        contract                                  certainty
 =========================== ========================================= ===========
 binance_linear              USDⓈ-M, tiers with amounts, dated         checked
 binance_inverse             COIN-M, amounts in coins                  derived
-bybit_linear                USDT, maintenance at the entry            recalled
+bybit_linear                USDT, maintenance at the entry            read
 bybit_inverse               inverse, maintenance at the entry         read
 okx_linear                  USDT, rate and fee                        checked
 okx_inverse                 coin-margined, rate and fee               derived

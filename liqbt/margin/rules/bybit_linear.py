@@ -62,8 +62,8 @@ RULE: Final = MarginRule(
     venue="Bybit",
     contract="USDT perpetual, isolated",
     formula="EP − s·(IM − MM + extra)/q, IM = EP·q/L, MM = EP·q·m − deduction, at the entry",
-    source="the venue's help pages, from memory",
-    certainty=Certainty.RECALLED,
+    source="the venue's help pages up to 2024, whose first example this is",
+    certainty=Certainty.READ,
     examples=(
         Example(
             words="long of 1 coin at 20,000, 50x, m 0.5 %",

@@ -53,6 +53,7 @@ def write_truth_page(value: Mapping[str, Any], out_dir: Path) -> Path:
                 "table": _table(rows),
                 "counts": _counts(rows),
                 "nearer": nearer_words(rows),
+                "coverage": coverage_words(value["coverage"].get(symbol, {})),
             }
         )
     context = {
@@ -69,7 +70,8 @@ def describe_truth(value: Mapping[str, Any]) -> str:
     out = []
     for (symbol, truth), rows in _parts(value["distances"]):
         out += [f"{symbol}, {_TRUTHS[truth]}; W1 in per cent of price", *_text(_table(rows))]
-        out += [_counts(rows), nearer_words(rows), ""]
+        words = coverage_words(value["coverage"].get(symbol, {}))
+        out += [_counts(rows), nearer_words(rows), *([words] if words else []), ""]
     if value["liquidations"]:
         out += ["Liquidations, millinats an hour and side", *_text(_gains(value["liquidations"]))]
     for name, why in value["left_out"].items():
@@ -102,6 +104,25 @@ def nearer_words(rows: Sequence[Mapping[str, Any]]) -> str:
     if not parts:
         return f"None is nearer than {first} beyond the error."
     return f"Nearer than {first} beyond the error: {'; '.join(parts)}."
+
+
+def coverage_words(coverage: Mapping[str, Any]) -> str:
+    """Return which share of open interest each census holds; nothing where there is none.
+
+    Examples
+    --------
+    >>> coverage_words({"census": [0.31, 0.284]})
+    'At the end census holds 31 % of open interest in longs and 28 % in shorts.'
+    """
+    parts = []
+    for name, (longs, shorts) in coverage.items():
+        known = [fmt.number(share) * 100 for share in (longs, shorts)]
+        if known[0] == known[0]:
+            parts.append(
+                f"At the end {name} holds {known[0]:.0f} % of open interest in longs and "
+                f"{known[1]:.0f} % in shorts."
+            )
+    return " ".join(parts)
 
 
 def _parts(
