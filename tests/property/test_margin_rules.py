@@ -70,7 +70,7 @@ def test_every_rule_is_tested_here_and_its_examples_are_met():
         assert row["same"]
         assert row["source"]
     assert {rule.id for rule in RULES if len(rule.examples) < 2} == set()
-    assert describe_margin(rows).endswith("10 rules, 26 worked examples, 0 of them not met")
+    assert describe_margin(rows).endswith("10 rules, 28 worked examples, 0 of them not met")
     assert "DIFFERS" in describe_margin([{**rows[0], "same": False}])
 
 
@@ -139,7 +139,11 @@ def test_the_price_is_continuous_across_a_tier_with_an_amount(leverage, side, co
         for rate, cum in ((low, 0.0), (high, amount))
     )
     assert other == pytest.approx(one, rel=1e-9)
-    # Bybit: the value at entry is the floor
+    # Bybit by 2026 is COIN-M's form
+    assert bybit_inverse.at_mark(
+        entry, leverage, side, coins * first, rate=high, deduction_coins=amount
+    ) == pytest.approx(one, rel=1e-9)
+    # Bybit before: the value at entry is the floor
     one, other = (
         bybit_linear.liquidation_price(entry, leverage, side, coins, rate=rate, deduction_usd=less)
         for rate, less in ((low, 0.0), (high, coins * entry * (high - low)))
