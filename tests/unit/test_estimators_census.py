@@ -18,6 +18,7 @@ from liqbt.ingest.colmap import parse_map
 from liqbt.log.tables import event_table
 from liqbt.study.estimator_config import check_needs
 from liqbt.tape.build import tape_from_tables
+from liqbt.tape.positions import price_only_tape, shifted_tape
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import HOUR_NS, MINUTE_NS, SECOND_NS, Instrument, Kind
 
@@ -112,6 +113,14 @@ def test_it_is_the_same_however_it_is_fed_and_notices_no_future():
     blind = made(**options)
     blind.update(other[: int(np.searchsorted(other["ts_known"], cut))])
     assert forecast_bytes(blind.forecast(cut)) == expected
+
+
+def test_who_is_told_of_prices_alone_or_of_another_time_is_told_of_no_position():
+    tape = tape_from_events(census_tape(), (WHERE,))
+    assert (tape.events["kind"] == Kind.POSITION).any()
+    assert not (price_only_tape(tape).events["kind"] == Kind.POSITION).any()
+    long = tape_from_events(events(market(seed=4, days=30), position(7200, 90, 1, 1)), (WHERE,))
+    assert not (shifted_tape(long, 0.5).events["kind"] == Kind.POSITION).any()
 
 
 def test_positions_are_events_with_both_clocks_and_alike_ones_both_count():
