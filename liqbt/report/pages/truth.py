@@ -174,7 +174,9 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _gains(rows: Sequence[Mapping[str, Any]]) -> Table:
     found = {(str(r["symbol"]), str(r["estimator"]), str(r["statistic"])): r for r in rows}
+    several = len({str(r["symbol"]) for r in rows}) > 2  # two, and what is pooled of them
     names = dict.fromkeys((str(r["symbol"]), str(r["estimator"])) for r in rows)
+    names = {n: None for n in names if several or n[0] != "pooled"}
     body = []
     for symbol, name in names:
         cells = [symbol, name]
