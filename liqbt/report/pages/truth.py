@@ -19,10 +19,10 @@ from liqbt.report.tables import Table
 _TRUTHS: Final = {"simulated": "simulated positions", "positions": "recorded positions"}
 _GAINS: Final = (
     ("information_gain", "Beside all that knows the path"),
-    ("information_gain_over_twin", "In the place of its price-only twin"),
-    ("information_gain_over_freshness", "In the place of freshness"),
-    ("information_gain_over_kernel", "In the place of the distance kernel"),
-    ("information_gain_over_uniform", "In the place of uniform"),
+    ("information_gain_over_twin", "In place of its price-only twin"),
+    ("information_gain_over_freshness", "In place of freshness"),
+    ("information_gain_over_kernel", "In place of the distance kernel"),
+    ("information_gain_over_uniform", "In place of uniform"),
 )
 
 
@@ -179,13 +179,13 @@ def _gains(rows: Sequence[Mapping[str, Any]]) -> Table:
     names = {n: None for n in names if several or n[0] != "pooled"}
     body = []
     for symbol, name in names:
-        cells = [symbol, name]
+        cells = [symbol, name] if several else [name]
         for statistic, _ in _GAINS:
             row = found.get((symbol, name, statistic))
             cells.append("-" if row is None else _millinats(row))
         body.append(tuple(cells))
-    head = ("Market", "Estimator", *(words for _, words in _GAINS))
-    return Table(head=head, rows=tuple(body), text_columns=2)
+    head = (*(("Market",) if several else ()), "Estimator", *(words for _, words in _GAINS))
+    return Table(head=head, rows=tuple(body), text_columns=2 if several else 1)
 
 
 def _millinats(row: Mapping[str, Any]) -> str:
