@@ -72,7 +72,8 @@ def contestants(experiment: Experiment, symbol: str) -> Contestants:
             check_needs(name, name, market.events, market.margin, f"symbols.{symbol}")
             told[name] = cls(cls.Params(**shared), spec)
         except LiqbtError as error:
-            left_out[name] = one_line(str(error)).split("; ")[0]
+            why = one_line(str(error)).split("; ")[0]
+            left_out[name] = why.removeprefix(f"estimator '{name}' ")
             continue
         room = cls.__module__.removeprefix("liqbt.estimators.").split(".")[0]
         kinds[name] = _ROOMS.get(room, "reference")

@@ -119,11 +119,14 @@ def map_truth(
             times = schedule(half, origin.world.end_ns, DAY_NS)
             truths[symbol].insert(0, simulated_maps(truth, times))
         stage("truth", 1, 1)
+    truths = {symbol: [within(true, experiment) for true in t] for symbol, t in truths.items()}
+    truths = {symbol: [true for true in t if len(true.at)] for symbol, t in truths.items()}
     forced = liquidations and _observed(experiment)
     if not any(truths.values()) and not forced:
         raise ConfigError(
-            f"{experiment.name}: there is no truth to hold its maps against: its data is no "
-            "simulated world, no positions are given (--positions) and no market has liquidations"
+            f"{experiment.name}: there is no truth in its period to hold its maps against: its "
+            "data is no simulated world, no positions are given (--positions) and no market has "
+            "liquidations"
         )
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
@@ -157,6 +160,23 @@ def asked(tape: Tape, beside: Contestants, true: TrueMaps) -> dict[str, FloatArr
     twins = {name: replay(alone, one, true.at) for name, one in beside.twins.items()}
     every = {**issued, **twins}
     return {name: profiles(forecasts, true) for name, forecasts in every.items() if forecasts}
+
+
+def within(true: TrueMaps, experiment: Experiment) -> TrueMaps:
+    """Return what is true in an experiment's period: nothing of a sealed holdout is looked at."""
+    start, end = experiment.schedule.start, experiment.last
+    inside = np.ones(len(true.at), dtype=bool)
+    inside &= True if start is None else true.at >= start
+    inside &= True if end is None else true.at < end
+    if inside.all():
+        return true
+    return TrueMaps(
+        what=true.what,
+        at=true.at[inside],
+        price=true.price[inside],
+        usd=true.usd[inside],
+        holders=true.holders[inside],
+    )
 
 
 def simulated_maps(truth: Truth, times: IntArray) -> TrueMaps:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from liqbt.cli import cli
+from liqbt.config.schema import HoldoutConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.rivals import EqualBrackets
 from liqbt.report.figures.distances import ranked
@@ -23,10 +24,11 @@ from liqbt.study.map_distances import (
     distances,
     interval,
 )
-from liqbt.study.map_truth import map_truth, recorded_maps
+from liqbt.study.map_truth import map_truth, recorded_maps, within
 from liqbt.study.schema import load_experiment
 from liqbt.types import DAY_NS, HOUR_NS
 
+START = int(np.datetime64("2026-01-01", "ns").astype(np.int64))
 WORLD = "name: small\ndays: 12\nwarmup_days: 4\n"
 EXPERIMENT = """
 name: small
@@ -95,7 +97,7 @@ def test_intervals_widen_with_dependence_and_cover():
 
 def census():
     """Two snapshots of one coin at 100: a long at 90, shorts at 110 and at 95 (wrong side)."""
-    at = np.array([1, 1, 1, 2, 2]) * HOUR_NS
+    at = START + np.array([1, 1, 1, 2, 2]) * HOUR_NS
     side = np.array([1, -1, -1, 1, 1], np.int8)
     size, level = np.array([2.0, 1, 1, 4, 4]), np.array([90.0, 110, 95, 90, np.nan])
     ones = np.ones(5)
@@ -135,7 +137,16 @@ def test_everybody_who_can_is_asked_and_the_others_say_why(home):
         "rival", "baseline", "structure", "null",
     )  # fmt: skip
     assert list(found.left_out) == ["census"]
-    assert "reads position" in found.left_out["census"]
+    assert found.left_out["census"].startswith("reads position, and 'symbols.SIM.events' names no")
+
+
+def test_nothing_of_a_sealed_holdout_is_looked_at(home):
+    true, experiment = recorded_maps(census(), "X"), load_experiment(home / "small.yaml")
+    assert within(true, experiment) is true
+    sealed = HoldoutConfig(start="2026-01-01T02:00Z", end="2026-01-02")
+    kept = within(true, experiment.model_copy(update={"holdout": sealed}))
+    assert kept.at.tolist() == [START + HOUR_NS]
+    assert kept.usd.sum() == pytest.approx(180 + 110)
 
 
 def test_a_simulated_market_is_held_against_its_truth(home):
@@ -171,5 +182,7 @@ def test_without_a_truth_or_with_another_coins_it_is_one_sentence(home, tmp_path
         return replace(opened(*args, **kwargs), world=None)
 
     monkeypatch.setattr(module, "open_events", real)
-    with pytest.raises(ConfigError, match="there is no truth to hold its maps against"):
+    with pytest.raises(
+        ConfigError, match="there is no truth in its period to hold its maps against"
+    ):
         map_truth(home / "small.yaml", home / "results")
