@@ -191,12 +191,14 @@ def learnt(crossed: FloatArray, usd: FloatArray, prior: FloatArray, worth: float
     """
     told = crossed.any(axis=1)
     crossed, usd = crossed[told], usd[told]
-    expected = float((crossed @ prior).sum())
+    expected = float((crossed * prior).sum())
     if not expected > 0.0 or not usd.sum() > 0.0:
         return prior
     rate = float(usd.sum()) / expected
     weights, exposure = prior * rate, crossed.sum(axis=0)
     for _ in range(_STEPS):
-        share = usd / (crossed @ weights)
-        weights = (worth * prior * rate + weights * (crossed.T @ share)) / (worth + exposure)
+        share = usd / (crossed * weights).sum(axis=1)  # no BLAS: it may round otherwise elsewhere
+        weights = (worth * prior * rate + weights * (crossed * share[:, None]).sum(axis=0)) / (
+            worth + exposure
+        )
     return np.asarray(weights / rate)
