@@ -16,11 +16,12 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
+from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.margin import margin
 from liqbt.cli.register import register, unseal
-from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run, verify
+from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
-from liqbt.cli.search import grid, search
+from liqbt.cli.search import grid, schema, search
 from liqbt.cli.truth import truth
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
@@ -42,12 +43,14 @@ def cli(debug: bool) -> None:
 for command in (
     run,
     demo,
+    new,
     report,
     verify,
     line,
     explain,
     card,
     check,
+    baseline,
     compare,
     claims,
     margin,
@@ -63,6 +66,7 @@ for command in (
     validate,
     search,
     grid,
+    schema,
     bench,
 ):
     cli.add_command(command)
