@@ -44,6 +44,7 @@ class Kind(IntEnum):
     LIQUIDATION_TOTAL = 6
     FUNDING = 7
     DEPTH = 8
+    POSITION = 9
 
 
 class Side(IntEnum):
@@ -74,11 +75,14 @@ PAYLOAD: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.LIQUIDATION_TOTAL: ("long_usd", "short_usd"),
     Kind.FUNDING: ("rate", "interval_hours"),
     Kind.DEPTH: ("low", "high", "depth_coins", "depth_usd"),
+    Kind.POSITION: ("liquidation_price", "size_coins"),
 }
 """The meaning of `p0` to `p4` of an event, by kind; payload fields beyond these are NaN.
 
 A mark that is a point has `open = high = low = close` and a span of 0. NaN means unknown and is
-allowed only in `volume_coins`, `open_interest_usd`, `interval_hours` and one of the two depths.
+allowed only in `volume_coins`, `open_interest_usd`, `interval_hours`, one of the two depths and
+`liquidation_price` (no price closes the position). A POSITION is one that a census found open; all
+of one census share `ts_event`, and the next census stands in its place.
 """
 
 EVENT_DTYPE: Final = np.dtype(

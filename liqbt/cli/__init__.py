@@ -17,11 +17,13 @@ from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.gate import baseline, check, compare, new
+from liqbt.cli.margin import margin
 from liqbt.cli.register import register, unseal
 from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, schema, search
+from liqbt.cli.truth import truth
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -53,9 +55,11 @@ for command in (
     compare,
     reproduce,
     claims,
+    margin,
     register,
     unseal,
     score,
+    truth,
     fetch,
     ingest,
     log,

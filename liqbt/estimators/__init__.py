@@ -3,7 +3,8 @@
 The reference (`oi_flow`), one that learns its mix of leverage from what was liquidated (`levmix`),
 baselines that know nothing of leverage (`uniform`, `distance_kernel`, `volume_profile`), structural
 nulls (`swings`, `round_numbers`, `prior_extremes`), nulls that emit a map of the reference
-(`mirror`, `time_shift`), and somebody else's map (`PublishedMap`). Each sees the events of one
+(`mirror`, `time_shift`), rivals that are published elsewhere (`liqbt.estimators.rivals`), recorded
+positions (`census`), and somebody else's map (`PublishedMap`). Each sees the events of one
 market, at most one instrument per kind (several only for liquidation totals), and nothing else.
 
 An estimator is a class in a module of this package that is `registered` by name, made from its

@@ -79,12 +79,15 @@ class MapEstimator(ABC):
         What `params` of an experiment are checked against: a frozen dataclass or a pydantic model.
     needs : tuple of Kind
         The kinds of events that it reads and cannot do without, besides a price.
+    needs_any : tuple of Kind
+        Kinds of which it cannot do without one at least.
     needs_margin : bool
         Whether it cannot do without the venue's margin tiers.
     """
 
     Params: ClassVar[type[MapParams]] = MapParams
     needs: ClassVar[tuple[Kind, ...]] = ()
+    needs_any: ClassVar[tuple[Kind, ...]] = ()
     needs_margin: ClassVar[bool] = False
 
     def __init__(self, params: MapParams, market: MarketSpec) -> None:

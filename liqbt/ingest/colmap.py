@@ -50,6 +50,7 @@ _SIDE_OF: Final = {
     Kind.TRADE: ("taker",),
     Kind.LIQUIDATION: ("order_side", "position_side"),
     Kind.DEPTH: ("book_side",),
+    Kind.POSITION: ("position_side",),
 }
 _ARRIVAL: Final = ("feed", "latency", "latency_is", "received")
 _SHARED: Final = ("venue", "symbol", "side", "price_is", *_ARRIVAL)
@@ -304,7 +305,7 @@ class Emit(Shared):
     @model_validator(mode="after")
     def _side_of_its_kind(self) -> Emit:
         kind = self.kind.name.lower()
-        if self.kind in (Kind.LIQUIDATION, Kind.DEPTH) and self.side is None:
+        if self.kind in (Kind.LIQUIDATION, Kind.DEPTH, Kind.POSITION) and self.side is None:
             raise ValueError(f"a {kind} needs key 'side'")
         known = _SIDE_OF.get(self.kind, ())
         if self.side is not None and self.side.means not in known:
@@ -320,7 +321,8 @@ class Emit(Shared):
         for name in self.fields:
             if name not in names:
                 raise ValueError(f"fields: unknown key {name!r}; {nearest(name, names)}")
-        missing = [n for n in names if n not in MAY_BE_NAN and n not in self.fields]
+        told = MAY_BE_NAN - {"liquidation_price"}  # a census that has none of them is none
+        missing = [n for n in names if n not in told and n not in self.fields]
         if missing:
             raise ValueError(f"fields: key {missing[0]!r} is missing")
         return self
@@ -334,7 +336,7 @@ class Emit(Shared):
             raise ValueError("fields: a mark at an instant has one field, price")
         if self.kind in (Kind.BAR, Kind.LIQUIDATION_TOTAL) and not span:
             raise ValueError(f"fields: a {kind} needs stamp: open or close, and a span")
-        if self.kind in (Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH) and span:
+        if self.kind in (Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH, Kind.POSITION) and span:
             raise ValueError(f"fields: a {kind} needs stamp: instant")
 
 

@@ -47,6 +47,7 @@ _UNITS: Final[dict[str, str]] = {
     "interval_hours": "h",
     "depth_coins": "coin",
     "depth_usd": "USD",
+    "liquidation_price": "USD per coin",
 }
 
 
@@ -145,12 +146,15 @@ MAX_NAME: Final = 64
 """Longest name of a venue or a symbol, in characters."""
 
 
-MAY_BE_NAN: Final = frozenset({"volume_coins", "open_interest_usd", "interval_hours"})
+MAY_BE_NAN: Final = frozenset(
+    {"volume_coins", "open_interest_usd", "interval_hours", "liquidation_price"}
+)
 """Fields that may be unknown; of a depth band, one of its two amounts may be as well."""
-_ABOVE_ZERO: Final = {"price", "open", "high", "low", "close", "size_coins", "interval_hours"}
-_INSTANT: Final = {Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH}
+_PRICES: Final = {"price", "open", "high", "low", "close", "liquidation_price"}
+_ABOVE_ZERO: Final = _PRICES | {"size_coins", "interval_hours"}
+_INSTANT: Final = {Kind.TRADE, Kind.LIQUIDATION, Kind.DEPTH, Kind.POSITION}
 _BUCKET: Final = {Kind.BAR, Kind.LIQUIDATION_TOTAL}
-_SIDED: Final = {Kind.LIQUIDATION, Kind.DEPTH}
+_SIDED: Final = {Kind.LIQUIDATION, Kind.DEPTH, Kind.POSITION}
 
 
 def row_faults(

@@ -18,7 +18,8 @@ own, downward for a long and upward for a short, and a short whose margin first 
 stepping into a tier is closed at that tier's floor. The last tier is continued beyond its cap once
 a position is open.
 
-The compiled form is in `liqbt.margin.kernels`; all forms agree to 1e-12.
+The compiled form is in `liqbt.margin.kernels`; all forms agree to 1e-12. Other contract types, and
+where each rule is from, are in `liqbt.margin.rules`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _FALL: Final = 0.03
 _GRACE_NS: Final = 10 * MINUTE_NS
 """So long after such an hour somebody still may be."""
 _ROUND_NS: Final = 10 * SECOND_NS
-_EVENTFUL: Final = (Kind.TRADE, Kind.LIQUIDATION)
+_EVENTFUL: Final = (Kind.TRADE, Kind.LIQUIDATION, Kind.POSITION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

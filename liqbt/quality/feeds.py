@@ -21,7 +21,7 @@ ODD_Z: Final = 12.0
 LISTED: Final = 10
 PAGE: Final = 1000
 BINS: Final = 240
-_EVENTFUL: Final = (Kind.TRADE, Kind.LIQUIDATION)
+_EVENTFUL: Final = (Kind.TRADE, Kind.LIQUIDATION, Kind.POSITION)
 _QUANTILES: Final = (0.0, 0.05, 0.5, 0.95, 0.99, 1.0)
 
 

@@ -175,10 +175,14 @@ def check_needs(
     """
     found = estimator_class(use)
     lacking = [kind for kind in getattr(found, "needs", ()) if kind not in kinds]
+    either = _either(found, kinds)
     unruled = margin is None and getattr(found, "needs_margin", False)
     if lacking:
         name = lacking[0].name.lower()
         what = f"reads {name}, and '{where}.events' names no {name}"
+    elif either:
+        names = " or ".join(kind.name.lower() for kind in either)
+        what = f"reads {names}, and '{where}.events' names neither"
     elif unruled:
         what = f"places levels by the venue's margin rule, and '{where}.margin' is missing"
     else:
@@ -187,12 +191,19 @@ def check_needs(
         name
         for name, each in registered_estimators().items()
         if all(kind in kinds for kind in getattr(each, "needs", ()))
+        and not _either(each, kinds)
         and (margin is not None or not getattr(each, "needs_margin", False))
     ]
     raise ConfigError(
         f"estimator '{named}'{'' if use == named else f' ({use})'} {what}; add it, or use one that "
         f"does without: {', '.join(able)}"
     )
+
+
+def _either(found: object, kinds: Mapping[Kind, Any]) -> tuple[Kind, ...]:
+    """Return the kinds of which an estimator needs one, where there is none of them."""
+    wanted: tuple[Kind, ...] = getattr(found, "needs_any", ())
+    return () if any(kind in kinds for kind in wanted) else wanted
 
 
 def names_own(raw: Mapping[str, Any]) -> bool:

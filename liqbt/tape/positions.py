@@ -16,14 +16,14 @@ from liqbt.types import DAY_NS, Events, FloatArray, IntArray, Kind, Ns
 
 _FLOWN_NS: Final[Ns] = 30 * DAY_NS
 """A constant inflow has flowed for so long before the first snapshot."""
-_LIQUIDATIONS: Final = (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL)
+_TOLD: Final = (Kind.LIQUIDATION, Kind.LIQUIDATION_TOTAL, Kind.POSITION)
 
 LEAST_SHIFT_NS: Final[Ns] = 7 * DAY_NS
 """No open-interest change of a placebo history comes from less than this before or after."""
 
 
 def price_only_tape(tape: Tape) -> Tape:
-    """Return the tape of the price-only twin: constant inflow, and no liquidations.
+    """Return the tape of the price-only twin: constant inflow, no liquidations, no positions.
 
     Each snapshot of open interest keeps its place and both clocks. Its coins are those of a
     constant inflow that had flowed for thirty days before the first: inflow · (t − first + 30 d),
@@ -41,7 +41,7 @@ def price_only_tape(tape: Tape) -> Tape:
     Tape
         Of the same instruments.
     """
-    events = tape.events[~np.isin(tape.events["kind"], _LIQUIDATIONS)]
+    events = tape.events[~np.isin(tape.events["kind"], _TOLD)]
     for rows in _snapshots(events):
         at = events["ts_event"][rows]
         order = np.argsort(at, kind="stable")
@@ -58,6 +58,7 @@ def shifted_tape(tape: Tape, share: float) -> Tape:
     The log changes from snapshot to snapshot are shifted circularly, by a number of snapshots that
     spans at least seven days wherever it is counted from; level by level they are added to the
     first. Times, and the price that USD are stated at, are those of the record.
+    Recorded positions are left out: they would be of the real time.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def shifted_tape(tape: Tape, share: float) -> Tape:
     DataError
         If there is no open interest, it is not positive, or the record is too short for any shift.
     """
-    events = np.array(tape.events)
+    events = np.array(tape.events[tape.events["kind"] != Kind.POSITION])
     found = _snapshots(events)
     if not found:
         raise DataError("the tape holds no open interest: there is nothing to shift")

@@ -30,6 +30,7 @@ FEEDS = [
         10569,
     ),
     ("binance-um-funding", "binance-um/funding.csv.gz", 1452, 1452),
+    ("hyperliquid-positions", "hyperliquid/positions-2026-02.parquet", 17892, 17892),
     ("hyperliquid-context-1m", "hyperliquid/context-1m-2026-06.csv.gz", 14481, 43443),
     ("okx-liquidations", "okx/swap-liquidations-2026-03-04.csv.gz", 3243, 3243),
     ("binance-um-force-orders", "binance-um/force-orders.csv.gz", 2941, 2941),

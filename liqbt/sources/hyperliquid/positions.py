@@ -1,4 +1,4 @@
-"""Snapshots of open positions with the venue's own liquidation price: truth, never events."""
+"""Snapshots of open positions with the venue's own liquidation price: the truth about a map."""
 
 from __future__ import annotations
 
@@ -71,8 +71,9 @@ class Positions:
 def positions(path: Path | str) -> Positions:
     """Read snapshots of open positions.
 
-    They are the truth that a map is held against, of large accounts only; no estimator may see
-    them, so there is no kind of event for them.
+    They are the truth that a map is held against, of large accounts only. What is read here reaches
+    no estimator; the `census` sees those of its own past, as events of kind POSITION that come from
+    the same file by a column map.
 
     Parameters
     ----------

@@ -1,0 +1,57 @@
+"""The command that holds maps against the truth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+
+
+@click.command(
+    epilog=examples(
+        "liqbt truth experiments/demo.yaml",
+        "liqbt truth experiments/btc-liquidated.yaml",
+        "liqbt truth mine.yaml --positions positions.parquet --json",
+    )
+)
+@click.argument("experiment", type=FILE)
+@click.option(
+    "--positions",
+    type=FILE,
+    help="Recorded positions with their liquidation prices (Hyperliquid's layout).",
+)
+@click.option(
+    "--liquidations/--no-liquidations",
+    default=True,
+    show_default=True,
+    help="Whether what was liquidated is asked too, where the experiment has it: takes longest.",
+)
+@click.option("--out", type=FILE, help="Folder for the page; by default RESULTS/NAME/truth.")
+@results_option
+@json_option
+def truth(
+    experiment: Path,
+    positions: Path | None,
+    liquidations: bool,
+    out: Path | None,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Show how far EXPERIMENT's maps lie from the truth, beside every twin, baseline and rival.
+
+    The truth is the positions of a simulated market, recorded positions, or what was liquidated.
+    """
+    from liqbt.report.pages.truth import describe_truth, write_truth_page
+    from liqbt.study.map_truth import map_truth
+    from liqbt.study.store import json_value
+
+    with progress() as stage:
+        found = map_truth(
+            experiment, results, recorded=positions, liquidations=liquidations, stage=stage
+        )
+    value = json_value(asdict(found))
+    page = write_truth_page(value, out or results / found.experiment / "truth")
+    say({**value, "page": str(page)}, as_json, f"{describe_truth(value)}\n\npage: {page}")
