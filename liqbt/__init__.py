@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from liqbt.api import run as run
     from liqbt.audit.lookahead import lookahead as lookahead
     from liqbt.errors import LiqbtError as LiqbtError
-    from liqbt.quality.leaks import LeakProfile as LeakProfile
-    from liqbt.quality.leaks import leak_profile as leak_profile
+    from liqbt.plausibility.leaks import LeakProfile as LeakProfile
+    from liqbt.plausibility.leaks import leak_profile as leak_profile
     from liqbt.replay import Estimator as Estimator
     from liqbt.simulate.market import simulate as simulate
     from liqbt.simulate.world import World as World
@@ -53,7 +53,7 @@ _HOME = {
     "Forecast": "types",
     "Instrument": "types",
     "Kind": "types",
-    "LeakProfile": "quality.leaks",
+    "LeakProfile": "plausibility.leaks",
     "LiqbtError": "errors",
     "Result": "api",
     "Run": "study.store",
@@ -61,7 +61,7 @@ _HOME = {
     "World": "simulate.world",
     "check": "api",
     "ingest_files": "study.ingest",
-    "leak_profile": "quality.leaks",
+    "leak_profile": "plausibility.leaks",
     "line": "api",
     "load": "api",
     "load_experiment": "study.schema",

@@ -198,8 +198,7 @@ def leaks(log_dir: Path, as_json: bool) -> None:
     A value that answers returns after its stamp, such as a mean over an hour that is stamped at its
     open, is look-ahead that no audit of code can see.
     """
-    from liqbt.quality.log_leaks import log_leaks
-    from liqbt.quality.measure import plain_rows
+    from liqbt.quality.measure import log_leaks, plain_rows
 
     found = log_leaks(log_dir)
     text = "\n".join(one.text() for one in found) or f"{log_dir} has no feed that could be tried"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
 from liqbt.report.figures.drawn import market_figures, score_figures
+from liqbt.report.leaks import leaks_table
 from liqbt.report.line import forecast_line
 from liqbt.report.narrative import (
     VERDICT_WORDS,
@@ -45,6 +46,7 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
         "instruments": ", ".join(fmt.one_line(str(i)) for i in about.get("instruments", ())),
         "completeness": notes.completeness_table(about),
         "latency": notes.latency_table(about),
+        "leaks": leaks_table(about["leaks"]) if about.get("leaks") else None,
         "figures": market_figures(run, index, symbol, forecasts),
         "line": None,
         "levels": None,
