@@ -247,3 +247,22 @@ def test_what_a_replay_leaves_in_a_module_is_told(folder, monkeypatch):
         assert found["told"][0]["name"].startswith(f"own_watch_{name}.")
     assert not audited(written(folder, monkeypatch, "own_watch_h"))["told"]
     assert reached_module._digest(np.zeros(2)) != reached_module._digest(np.zeros(3))
+
+
+def test_a_librarys_warning_is_one_sentence_and_told_once(capsys, monkeypatch):
+    import warnings
+
+    import liqbt.cli
+
+    def noisy(**_options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            for _ in range(2):
+                warnings.warn("divide by zero\nin here", RuntimeWarning, stacklevel=1)
+
+    monkeypatch.setattr(liqbt.cli.cli, "main", noisy)
+    liqbt.cli.main()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("liqbt: a library warns (RuntimeWarning: divide by zero")
+    assert ".py" not in said[0]
