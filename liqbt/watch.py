@@ -55,7 +55,7 @@ _VERBS: Final = {
     "memory": "looks through the process's memory ({})",
     "callers": "looks at who calls it ({})",
     "clock": "reads the clock ({})",
-    "bytes": "reads bytes of a file or socket that Python does not see ({})",
+    "bytes": "reads bytes of a file that Python does not see being opened",
     "globals": "changes its module's {} from one replay to the next",
 }
 REACHES: Final = frozenset({"file", "network", "process", "native", "bytes"})

@@ -31,6 +31,7 @@ from liqbt.study.schema import Experiment, data_root
 from liqbt.study.traces import AuditTrace, forecast_items
 from liqbt.watch import watched
 
+_NUMPY: Final = "NPY_DISABLE_CPU_FEATURES"
 _CODE: Final = "from liqbt.audit.subprocess import main; main()"
 
 
@@ -74,7 +75,12 @@ def _ask(
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": paths},
+            env={
+                _NUMPY: "",  # where NumPy was imported before the package: as this process has it
+                **os.environ,
+                "PYTHONHASHSEED": str(hash_seed),
+                "PYTHONPATH": paths,
+            },
         )
         if done.returncode != 0 or not answer.is_file():
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

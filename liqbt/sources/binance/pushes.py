@@ -31,6 +31,7 @@ from liqbt.sources.binance.liquidations import THROTTLE
 from liqbt.types import SECOND_NS
 
 _MAX_LINE: Final = 1 << 16
+_PUSH: Final = "forceOrder"
 _RECEIVED: Final = ("received", "received_at", "receive_time", "local_timestamp", "ts")
 _BODY: Final = ("data", "msg", "message", "payload")
 _ORDER: Final = {"symbol": "s", "side": "S", "avg_price": "ap", "filled_qty": "z"}
@@ -200,13 +201,14 @@ def _push(text: str) -> dict[str, Any] | None:
         value = json.loads(text[start:])
     except (ValueError, RecursionError):
         return None
+    recorder = start > 0  # it says whatever it subscribed to
     for _ in range(3):
         if not isinstance(value, dict):
             return None
-        if value.get("e") == "forceOrder" and isinstance(value.get("o"), dict):
+        if value.get("e") == _PUSH and isinstance(value.get("o"), dict):
             return _cells(value, received)
-        other = value.get("e") or ("result" in value and "id" in value)
-        if other and value.get("e") != "forceOrder":
+        recorder = recorder or "stream" in value
+        if recorder and ({"result", "id"} <= value.keys() or value.get("e", _PUSH) != _PUSH):
             return {}
         found = [value[key] for key in _RECEIVED if key in value]
         received = _time_ns(found[0]) if found else received
