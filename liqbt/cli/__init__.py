@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -82,7 +82,7 @@ def _told_once() -> Iterator[None]:
     """Say a library's warning in one sentence, each once; Python would quote code and paths."""
     before, said = warnings.showwarning, set[str]()
 
-    def show(message: Warning | str, category: type[Warning], *_place: object) -> None:
+    def show(message: Warning | str, category: type[Warning], *_place: Any, **_: Any) -> None:
         text = one_line(f"{category.__name__}: {message}")
         if text not in said:
             said.add(text)

@@ -121,7 +121,7 @@ def _tried(feed: Feed, feeds: Sequence[Feed]) -> FeedLeak:
     if found is None:
         nan = float("nan")
         return FeedLeak(
-            feed=feed.name,
+            feed=_named(feed),
             price="",
             changes=0,
             step_s=nan,
@@ -135,7 +135,7 @@ def _tried(feed: Feed, feeds: Sequence[Feed]) -> FeedLeak:
     last = int(found.offset_ns[answered[-1]]) + found.step_ns if len(answered) else 0
     leaks = found.leak_p < _P and found.after_share > _SHARE and last > 0
     return FeedLeak(
-        feed=feed.name,
+        feed=_named(feed),
         price=price,
         changes=found.n,
         step_s=found.step_ns / SECOND_NS,
@@ -149,6 +149,11 @@ def _tried(feed: Feed, feeds: Sequence[Feed]) -> FeedLeak:
         response=tuple(found.response.tolist()),
         t=tuple(found.t.tolist()),
     )
+
+
+def _named(feed: Feed) -> str:
+    """Return whose, with the length of its buckets: one symbol may have feeds of several."""
+    return feed.name + (f" by {feed.span_s / 60:g} min" if feed.span_s else "")
 
 
 def _cause(feed: Feed, lag: Ns) -> str:

@@ -75,7 +75,7 @@ def _table(found: LogQuality) -> Iterator[str]:
             small += 1
             continue
         kind = one.kind.replace("_", " ")
-        leak = leaks.get(f"{kind} {one.venue}/{one.symbol}")
+        leak = leaks.get(f"{kind} {one.venue}/{one.symbol}{_span(one)}")
         said = "–" if leak is None else leak.text().partition(": ")[2]
         complete = "–" if one.complete != one.complete else f"{one.complete:.2%}"
         late = f"{one.latency_s[2]:.4g} s {one.latency_is}"

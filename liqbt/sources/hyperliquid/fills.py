@@ -176,7 +176,7 @@ def _pairs(text: str) -> tuple[list[tuple[str, Mapping[str, Any]]] | None, int |
         value = [value]
     else:
         return None, None
-    pairs = []
+    pairs: list[tuple[str, Mapping[str, Any]]] = []
     for pair in value:
         whole = isinstance(pair, list) and len(pair) == 2
         if not (whole and isinstance(pair[0], str) and isinstance(pair[1], dict)):
