@@ -9,6 +9,7 @@ The public names are below; everything is imported when it is first used.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -18,9 +19,13 @@ from typing import TYPE_CHECKING, Any
 from liqbt.kernel_cache import watch_for_numba
 
 if "numpy" not in sys.modules:
-    # NumPy's exp and log for AVX-512 differ in the last bit from those for every other x86
-    # processor, and a simulated market with them: the same bytes are to come on both
+    # the same bytes on every x86 processor with AVX2: NumPy's exp and log for AVX-512 differ in the
+    # last bit from the others, and a simulated market with them; OpenBLAS picks its kernels by the
+    # processor, and sums in another order with each
     os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4 AVX512_ICL AVX512_SPR")
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="ascii") as cpu:  # noqa: PTH123
+        if " avx2 " in cpu.read(4096):
+            os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
 if TYPE_CHECKING:
     from liqbt.api import Result as Result

@@ -18,7 +18,7 @@ from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.register import register, unseal
-from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
+from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, search
 from liqbt.cli.validity import validate
@@ -42,6 +42,7 @@ for command in (
     run,
     demo,
     report,
+    verify,
     line,
     explain,
     card,
