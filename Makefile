@@ -77,8 +77,8 @@ gate: compiled
 baselines: $(READY)
 	@test -n "$(REASON)" || { echo "say why: make baselines REASON='...'"; exit 2; }
 	@names=demo; [ ! -d "$${LIQBT_DATA:-../shared/data}" ] || names="demo $(REAL)"; for name in $$names; do \
-	    $(BIN)/liqbt check experiments/$$name.yaml --baseline results/baselines/$$name.json \
-	      --update --reason "$(REASON)" || exit $$?; done
+	    $(BIN)/liqbt baseline update experiments/$$name.yaml --baseline results/baselines/$$name.json \
+	      --reason "$(REASON)" || exit $$?; done
 
 bench: $(READY)
 	$(BIN)/liqbt bench

@@ -17,10 +17,11 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
+from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.register import register, unseal
-from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run, verify
+from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
-from liqbt.cli.search import grid, search
+from liqbt.cli.search import grid, schema, search
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -41,12 +42,14 @@ def cli(debug: bool) -> None:
 for command in (
     run,
     demo,
+    new,
     report,
     verify,
     line,
     explain,
     card,
     check,
+    baseline,
     compare,
     claims,
     register,
@@ -60,6 +63,7 @@ for command in (
     validate,
     search,
     grid,
+    schema,
     bench,
 ):
     cli.add_command(command)
