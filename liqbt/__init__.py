@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from liqbt.api import run as run
     from liqbt.audit.lookahead import lookahead as lookahead
     from liqbt.errors import LiqbtError as LiqbtError
-    from liqbt.quality.leaks import LeakProfile as LeakProfile
-    from liqbt.quality.leaks import leak_profile as leak_profile
+    from liqbt.plausibility.leaks import LeakProfile as LeakProfile
+    from liqbt.plausibility.leaks import leak_profile as leak_profile
     from liqbt.replay import Estimator as Estimator
     from liqbt.simulate.market import simulate as simulate
     from liqbt.simulate.world import World as World
@@ -71,7 +71,7 @@ _HOME = {
     "Forecast": "types",
     "Instrument": "types",
     "Kind": "types",
-    "LeakProfile": "quality.leaks",
+    "LeakProfile": "plausibility.leaks",
     "LiqbtError": "errors",
     "Result": "api",
     "Run": "study.store",
@@ -81,7 +81,7 @@ _HOME = {
     "compare": "answers",
     "ingest": "answers",
     "ingest_files": "study.ingest",
-    "leak_profile": "quality.leaks",
+    "leak_profile": "plausibility.leaks",
     "leaks": "answers",
     "line": "api",
     "load": "api",

@@ -209,8 +209,7 @@ def quality(log: Place, out: Place | None = None) -> Answer:
 
 def leaks(log: Place) -> Answer:
     """Hold each feed of an event log against a finer price: those that saw what came after."""
-    from liqbt.quality.log_leaks import log_leaks
-    from liqbt.quality.measure import plain_rows
+    from liqbt.quality.measure import log_leaks, plain_rows
 
     found = log_leaks(Path(log))
     text = "\n".join(one.text() for one in found) or f"{log} has no feed that could be tried"

@@ -12,7 +12,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -24,6 +24,7 @@ from liqbt.errors import DataError, EstimatorError, LiqbtError, first_line
 from liqbt.forecasts import joined_clusters
 from liqbt.tape.values import Tape
 from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Events, Forecast, IntArray, Ns
+from liqbt.watch import Phase, during
 
 State = Mapping[str, npt.NDArray[Any]]
 Slicer = Callable[[Events, int, int], Events]
@@ -42,7 +43,9 @@ class Estimator(Protocol):
 
     A forecast is a pure function of the events received so far, the configuration and the seed. An
     experiment makes one as `Class(params, market)`: an instance of the class's `Params` and a
-    `liqbt.estimators.MarketSpec`; or as `Class(market)` where the class has no `Params`.
+    `liqbt.estimators.MarketSpec`; or as `Class(market)` where the class has no `Params`. What it
+    reads then besides these, the class names in `files`, relative to its module; while it is asked
+    it reads nothing (`liqbt.watch`).
     """
 
     def update(self, events: Events) -> None:
@@ -253,9 +256,11 @@ def _steps(
 
 @contextmanager
 def _blamed(estimator: object, at: Ns) -> Iterator[None]:
-    """Say which estimator failed, and when."""
+    """Say which estimator failed, and when; one of one's own reaches for nothing meanwhile."""
+    own = not type(estimator).__module__.startswith("liqbt.")
     try:
-        yield
+        with during(Phase.ASKED, type(estimator).__name__) if own else nullcontext():
+            yield
     except EstimatorError as error:
         raise EstimatorError(f"{_named(estimator, at)} failed: {error}") from error
     except (LiqbtError, MemoryError):

@@ -17,6 +17,7 @@ from liqbt.audit.chunks import chunks
 from liqbt.audit.formatting import AuditReport, detail
 from liqbt.audit.lookahead import lookahead
 from liqbt.audit.order import order
+from liqbt.audit.reached import reaching
 from liqbt.audit.subject import Opened, Place, Subject, open_place
 from liqbt.audit.subprocess import backwards, replay_elsewhere, reread, resume_elsewhere
 from liqbt.audit.ties import ties
@@ -241,8 +242,9 @@ def _audit(
         label = next(iter(alone.experiment.estimators))
         for symbol, child in zip(symbols, seeds, strict=True):
             shown = partial(stage, f"audit {name} {label} {symbol}")
-            found = one(alone, symbol, np.random.default_rng(child), shown)
-            details.append(detail(label, symbol, found))
+            with reaching(alone.experiment) as reached:
+                found = one(alone, symbol, np.random.default_rng(child), shown)
+            details.append(detail(label, symbol, found, reached))
     return AuditReport(audit=name, details=details)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
+from liqbt.audit.reached import Reached
 from liqbt.audit.values import AuditResult, Difference
 from liqbt.study.summary import iso
+from liqbt.watch import CANNOT_SEE, Sighting
+
+CAVEAT: Final = f"not seen by any audit: {'; '.join(CANNOT_SEE)}"
+"""What every audit of an estimator of one's own says, whether it passed or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +41,17 @@ class AuditReport:
         return "\n".join(_sentence(each) for each in self.details)
 
 
-def detail(estimator: str, symbol: str, found: AuditResult) -> dict[str, Any]:
-    """Return a result as plain values."""
+def detail(
+    estimator: str, symbol: str, found: AuditResult, reached: Reached | None = None
+) -> dict[str, Any]:
+    """Return a result as plain values; it is no pass where more than events was reached for."""
+    seen = reached or Reached()
     return {
         "estimator": estimator,
         "symbol": symbol,
-        "passed": found.passed,
+        "passed": found.passed and not seen.undeclared,
+        "reached": [_seen(one, seen, True) for one in seen.undeclared],
+        "told": [_seen(one, seen, False) for one in seen.told],
         "trials": found.trials,
         "compared": found.compared,
         "first": _plain(found.first),
@@ -49,6 +59,10 @@ def detail(estimator: str, symbol: str, found: AuditResult) -> dict[str, Any]:
         "counts": dict(found.counts),
         "notes": list(found.notes),
     }
+
+
+def _seen(one: Sighting, seen: Reached, fails: bool) -> dict[str, Any]:
+    return {**asdict(one), "times": seen.seen[one], "text": one.text(), "fails": fails}
 
 
 def _plain(found: Difference | None) -> dict[str, Any] | None:
@@ -64,6 +78,8 @@ def _sentence(detail: Mapping[str, Any]) -> str:
             f"{where}: FAILED; {first['what']} at {first['at']} differs in '{first['field']}': "
             f"{first['trial']}"
         )
+    elif detail["reached"]:
+        text = f"{where}: FAILED; it {detail['reached'][0]['text']}"
     else:
         text = (
             f"{where}: passed; trials: {detail['trials']}, issued items compared: "
@@ -79,7 +95,20 @@ def _sentence(detail: Mapping[str, Any]) -> str:
             f"items ({', '.join(fields)}), first {reported['what']} at {reported['at']} in "
             f"'{reported['field']}'"
         )
-    return "\n".join([text, *(f"  note: {note}" for note in detail["notes"])])
+    notes = [f"  note: {note}" for note in detail["notes"]]
+    return "\n".join([text, *_reached(detail), *notes])
+
+
+def _reached(detail: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what an estimator reached for, a line each."""
+    for one in detail["reached"]:
+        hint = ""
+        if one["phase"] != "asked" and one["what"] == "file":
+            hint = "; if it needs it, let its class name it in 'files'"
+        yield f"  REACHED: {one['text']}, {one['times']:,} times{hint}"
+    for one in detail["told"]:
+        hint = "; its class names it, what it holds was not looked at" if one["declared"] else ""
+        yield f"  REPORTED: {one['text']}, {one['times']:,} times{hint}"
 
 
 def _ties(counts: Mapping[str, int]) -> str:

@@ -29,7 +29,9 @@ from liqbt.study.events import open_events
 from liqbt.study.progress import silent
 from liqbt.study.schema import Experiment, data_root
 from liqbt.study.traces import AuditTrace, forecast_items
+from liqbt.watch import watched
 
+_NUMPY: Final = "NPY_DISABLE_CPU_FEATURES"
 _CODE: Final = "from liqbt.audit.subprocess import main; main()"
 
 
@@ -73,7 +75,12 @@ def _ask(
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": paths},
+            env={
+                _NUMPY: "",  # where NumPy was imported before the package: as this process has it
+                **os.environ,
+                "PYTHONHASHSEED": str(hash_seed),
+                "PYTHONPATH": paths,
+            },
         )
         if done.returncode != 0 or not answer.is_file():
             last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
@@ -108,17 +115,23 @@ def main() -> None:
         days=where.get("days"),
     )
     try:
-        opened = open_place(place, silent)
-        found: dict[str, list[Any]] = {}
-        for symbol, path in task["checkpoints"]:
-            items = _resumed(opened.subject(symbol), Path(path))
-            found.setdefault(symbol, []).append(_packed(items))
-        if not task["checkpoints"]:
-            names = sorted(opened.experiment.symbols)
-            found = {name: [_packed(issued(opened.subject(name)))] for name in names}
+        with watched(refuses=False):  # what it reaches for is told by the process that asks
+            found = _replayed(open_place(place, silent), task["checkpoints"])
     except LiqbtError as error:
         sys.exit(str(error))
     Path(task["answer"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _replayed(opened: Opened, checkpoints: Sequence[Sequence[str]]) -> dict[str, list[Any]]:
+    """Return what each market issues, or what it issues after each checkpoint, `_packed`."""
+    found: dict[str, list[Any]] = {}
+    for symbol, path in checkpoints:
+        items = _resumed(opened.subject(symbol), Path(path))
+        found.setdefault(symbol, []).append(_packed(items))
+    if not checkpoints:
+        names = sorted(opened.experiment.symbols)
+        found = {name: [_packed(issued(opened.subject(name)))] for name in names}
+    return found
 
 
 def _resumed(subject: Subject, path: Path) -> list[AuditTrace]:

@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -76,7 +77,7 @@ for command in (
 
 def main() -> None:
     """Run the command line: 0 done, 1 a check found something, 2 bad input, in one sentence."""
-    with _strikes() as struck:
+    with _strikes() as struck, _told_once():
         try:
             cli.main(standalone_mode=False)
         except (click.exceptions.Abort, KeyboardInterrupt):
@@ -85,6 +86,24 @@ def main() -> None:
             if struck:  # what calls back into Python may make another error of an interrupt
                 _interrupted()
             _refused(error, debug="--debug" in sys.argv[1:2])
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Say a library's warning in one sentence, each once; Python would quote code and paths."""
+    before, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *_place: Any, **_: Any) -> None:
+        text = one_line(f"{category.__name__}: {message}")
+        if text not in said:
+            said.add(text)
+            click.echo(f"liqbt: a library warns ({text}); figures may be missing", err=True)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 @contextmanager

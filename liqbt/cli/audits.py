@@ -38,11 +38,13 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 def _audit(name: str, experiment: Path, results: Path, as_json: bool, /, **options: Any) -> None:
     """Do one audit and say what it found; exit 1 if it failed."""
     from liqbt.audit.audits import AUDITS
+    from liqbt.audit.formatting import CAVEAT
+    from liqbt.watch import CANNOT_SEE
 
     with progress() as stage:
         found = AUDITS[name](experiment, results, stage=stage, **options)
     value = {"audit": name, "passed": found.passed, "details": found.details}
-    say(value, as_json, found.sentence)
+    say(value | {"cannot_see": CANNOT_SEE}, as_json, f"{found.sentence}\n{CAVEAT}")
     sys.exit(0 if found.passed else 1)
 
 
@@ -91,13 +93,16 @@ def checkpoint(experiment: Path, results: Path, as_json: bool, **options: Any) -
 def all_audits(experiment: Path, results: Path, as_json: bool, **options: Any) -> None:
     """Do all of them. Exit 1 if one failed."""
     from liqbt.audit.audits import AUDITS
+    from liqbt.audit.formatting import CAVEAT
+    from liqbt.watch import CANNOT_SEE
 
     with progress() as stage:
         found = [do(experiment, results, stage=stage, **options) for do in AUDITS.values()]
     passed = all(report.passed for report in found)
     audits = {r.audit: {"passed": r.passed, "details": r.details} for r in found}
     lines = [f"{r.audit:<11}{line}" for r in found for line in r.sentence.splitlines()]
-    say({"passed": passed, "audits": audits}, as_json, "\n".join(lines))
+    value = {"passed": passed, "audits": audits, "cannot_see": CANNOT_SEE}
+    say(value, as_json, "\n".join([*lines, CAVEAT]))
     sys.exit(0 if passed else 1)
 
 

@@ -47,7 +47,8 @@ def ingest(
     """Read FILES into an event log. The same file twice adds nothing, one refused stops no other.
 
     MAP is a column map's file, or a vendor: binance-um, binance-cm, bybit, okx, hyperliquid,
-    tardis; or a vendor and a format, such as binance-um/klines, where a file's name does not tell.
+    tardis, coinglass, coinalyze, cryptofeed; or a vendor and a format, such as binance-um/klines,
+    where a file's name does not tell.
     """
     from liqbt.study.ingest import RefusedError, describe_ingest, ingest_files
 
@@ -198,8 +199,7 @@ def leaks(log_dir: Path, as_json: bool) -> None:
     A value that answers returns after its stamp, such as a mean over an hour that is stamped at its
     open, is look-ahead that no audit of code can see.
     """
-    from liqbt.quality.log_leaks import log_leaks
-    from liqbt.quality.measure import plain_rows
+    from liqbt.quality.measure import log_leaks, plain_rows
 
     found = log_leaks(log_dir)
     text = "\n".join(one.text() for one in found) or f"{log_dir} has no feed that could be tried"

@@ -18,7 +18,7 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
 )
 @click.argument("experiment", type=FILE)
 @results_option
-@click.option("--strict", is_flag=True, help="Exit 1 where data cannot be right.")
+@click.option("--strict", is_flag=True, help="Exit 1 where data is in doubt, or an estimator.")
 @json_option
 def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
     """Run an EXPERIMENT and write its report. A finished run is reused."""
@@ -40,22 +40,28 @@ def finished_run(experiment: Path, results: Path, *, report: bool = True) -> Any
 
 
 def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:
-    """Run an experiment, say how it ended, and return what of its data is in doubt."""
+    """Run an experiment, say how it ended, and return what is in doubt."""
     from liqbt.report.narrative import headline, verdict_reasons
-    from liqbt.report.notes import data_doubts
+    from liqbt.report.notes import data_doubts, estimator_doubts
 
     finished = finished_run(experiment, results)
-    doubts = data_doubts(finished)
+    doubts, reached = data_doubts(finished), estimator_doubts(finished)
     value = {
         "run_id": finished.run_id,
         "path": str(finished.path),
         "metrics": json.loads((finished.path / "metrics.json").read_text(encoding="utf-8")),
         **({"data_doubts": doubts} if doubts else {}),
+        **({"estimator_doubts": reached} if reached else {}),
     }
-    said = (headline(finished), verdict_reasons(finished), *(f"data: {d}" for d in doubts))
+    said = (
+        headline(finished),
+        verdict_reasons(finished),
+        *(f"data: {d}" for d in doubts),
+        *reached,
+    )
     text = "\n".join(filter(None, said))
     say(value, as_json, f"{text}\n\nreport: {finished.path / 'report.html'}")
-    return doubts
+    return doubts + reached
 
 
 @click.command(epilog=examples("liqbt demo"))

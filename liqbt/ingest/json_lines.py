@@ -66,14 +66,17 @@ def read_json_lines(
         if message is None:
             torn.append((line, text[:200]))
             continue
-        for row in _rows(message, shape.rows):
-            flat = {**_flat(message), **_flat(row)}
-            if shape.before:
-                flat[shape.before] = before
-            first = flat if first is None else first
-            lines.append(line)
-            for name in names:
-                cells[name].append(flat.get(name))
+        for one in _documents(message, shape.rows):
+            rows = _rows(one, shape.rows)
+            whole = _flat(one) if rows and rows != [one] else {}
+            for row in rows:
+                own = _flat(row)
+                if shape.before:
+                    own[shape.before] = before
+                first = {**whole, **own} if first is None else first
+                lines.append(line)
+                for name in names:
+                    cells[name].append(own[name] if name in own else whole.get(name))
     if not lines and not torn:
         raise NoRowsError(f"{path} has messages but no rows")
     if not lines:
@@ -158,6 +161,40 @@ def _parsed(text: str, shape: JsonShape) -> tuple[str, Any | None]:
     except (ValueError, RecursionError):
         return before, None
     return before, value if isinstance(value, dict | list) else None
+
+
+def _documents(message: Any, place: str) -> list[Any]:
+    """Return the messages of a message: its elements, where it is a list and each holds rows."""
+    if place and isinstance(message, list) and all(isinstance(one, dict) for one in message):
+        return message
+    return [message]
+
+
+def json_names(path: Path, max_bytes: int) -> tuple[set[str], JsonShape] | None:
+    """Return the names in the first row of a file of messages, and its shape; None: no JSON.
+
+    The rows are the one list of a message, or of the first of a list of messages.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    if path.suffix == ".parquet" or is_silent(path, max_bytes):
+        return None
+    with open_stream(path, max_bytes) as stream:
+        if stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+            return None
+    for _, _, message, _ in _messages(path, JsonShape(), max_bytes):
+        first = message[0] if isinstance(message, list) and message else message
+        if not isinstance(first, dict):
+            return set(), JsonShape()
+        places = [key for key, rows in first.items() if isinstance(rows, list)]
+        if len(places) != 1:
+            return set(_flat(first)), JsonShape()
+        rows = first[places[0]]
+        return set(_flat(rows[0])) if rows else set(), JsonShape(rows=places[0])
+    return None
 
 
 def _rows(message: Any, place: str) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
 from liqbt.plausibility.feeds import Feed, feeds_of_columns
 from liqbt.plausibility.findings import Finding, findings
+from liqbt.plausibility.leak_test import FeedLeak, leak_tests
 from liqbt.quality.coverage import FeedCoverage, Overlap, feed_coverages, overlaps
 from liqbt.quality.feeds import FeedQuality, measure_feed
 from liqbt.quality.rows import feed_rows
@@ -47,6 +48,8 @@ class LogQuality:
         Rows that were not believed.
     findings : tuple of Finding
         What cannot be what it is said to be (`liqbt.plausibility`).
+    leaks : tuple of FeedLeak
+        What the leak test says of every feed with one value per instant.
     """
 
     name: str
@@ -59,6 +62,7 @@ class LogQuality:
     notes: tuple[tuple[str, str, str], ...]
     quarantined: int
     findings: tuple[Finding, ...] = ()
+    leaks: tuple[FeedLeak, ...] = ()
 
 
 def log_quality(path: Path, *, stage: Stage = silent) -> LogQuality:
@@ -94,6 +98,10 @@ def log_quality(path: Path, *, stage: Stage = silent) -> LogQuality:
         if feed.kind != Kind.TRADE:  # nothing below needs them, and they are most of the rows
             kept.append(feed)
     stage("feeds", len(feeds), len(feeds))
+    found, standing = _findings(log, said)
+    stage("leaks", 0, 1)
+    leaks = leak_tests(standing)
+    stage("leaks", 1, 1)
     return LogQuality(
         name=path.resolve().name,
         digest=info.digest,
@@ -104,34 +112,47 @@ def log_quality(path: Path, *, stage: Stage = silent) -> LogQuality:
         overlaps=tuple(overlaps(kept)),
         notes=tuple(_notes(log)),
         quarantined=info.quarantined,
-        findings=log_findings(log, said),
+        findings=found,
+        leaks=tuple(leaks),
     )
 
 
-def log_findings(log: EventLog, said: Mapping[tuple[str, str, str], str]) -> tuple[Finding, ...]:
-    """Return what of a log cannot be what it is said to be.
+def log_leaks(path: Path) -> list[FeedLeak]:
+    """Run the leak test on every feed with one value per instant of the log at `path`.
 
-    Parameters
-    ----------
-    log : EventLog
-        Its events, each once.
-    said : mapping of (str, str, str) to str
-        By kind, venue and symbol how the latency is known.
+    Raises
+    ------
+    LogError
+        There is no log, or it is damaged.
     """
+    log = open_log(path)
+    kinds = [kind for kind in sorted(log.info().events) if kind != Kind.TRADE]
+    return leak_tests([feed for kind in kinds for feed in _standing(log, kind)])
+
+
+def _standing(log: EventLog, kind: Kind) -> Iterator[Feed]:
+    """Yield the feeds of one kind, each value once."""
+    columns, names = table_columns(log.read(kind))
+    stands, _ = standing_rows(kind, columns)
+    columns = {name: values[stands] for name, values in columns.items()}
+    yield from feeds_of_columns(kind, columns, names)
+
+
+def _findings(
+    log: EventLog, said: Mapping[tuple[str, str, str], str]
+) -> tuple[tuple[Finding, ...], list[Feed]]:
+    """Return what of a log cannot be what it is said to be, and its feeds but for trades."""
     feeds: list[Feed] = []
     found: list[Finding] = []
     for kind in sorted(log.info().events):
-        columns, names = table_columns(log.read(kind))
-        stands, _ = standing_rows(kind, columns)
-        columns = {name: values[stands] for name, values in columns.items()}
-        for feed in feeds_of_columns(kind, columns, names):
+        for feed in _standing(log, kind):
             key = (kind.name.lower(), *feed.instrument)
             known = replace(feed, observed=said.get(key) == "observed")
             if kind == Kind.TRADE:  # most of the rows, and nothing below needs them
                 found += findings([known])
             else:
                 feeds.append(known)
-    return (*found, *findings(feeds))
+    return (*found, *findings(feeds)), feeds
 
 
 def plain(quality: LogQuality) -> dict[str, Any]:

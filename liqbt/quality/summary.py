@@ -35,6 +35,7 @@ def describe_quality(quality: LogQuality, *, gaps: int = 3) -> str:
         "\n".join(_odd(quality.feeds, gaps)),
         "\n".join(_doubts(quality.feeds)),
         "\n".join(_findings(quality)),
+        "\n".join(_leaks(quality)),
         "\n".join(_coverage(quality.coverage)),
         "\n".join(_overlaps(quality.overlaps)),
         "\n".join(_notes(quality.notes)),
@@ -124,6 +125,13 @@ def _findings(quality: LogQuality) -> Iterator[str]:
         yield "what cannot be what it is said to be"
     for found in quality.findings:
         yield f"  {found.text}"
+
+
+def _leaks(quality: LogQuality) -> Iterator[str]:
+    if quality.leaks:
+        yield "whether feeds have seen returns after their stamp"
+    for one in quality.leaks:
+        yield f"  {one.text()}"
 
 
 def _coverage(pairs: Sequence[FeedCoverage]) -> Iterator[str]:

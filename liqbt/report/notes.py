@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.report import formatting as fmt
 from liqbt.report.tables import Table
+from liqbt.watch import Sighting
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
@@ -122,6 +123,19 @@ def data_doubts(run: Run) -> list[str]:
     ]
 
 
+def estimator_doubts(run: Run) -> list[str]:
+    """Return what estimators reached for besides their events, and what that leaves unknown."""
+    return [
+        f"estimator {fmt.one_line(one.estimator)} {fmt.one_line(one.text(), 200)}: "
+        + (
+            "its class names that, and what it holds was not looked at"
+            if one.declared
+            else "no audit sees what that told it of the future"
+        )
+        for one in (Sighting(**row) for row in run.manifest.get("reached", ()))
+    ]
+
+
 def limits(run: Run) -> list[str]:
     """Return what the page must not be used for, with what is special about this run first."""
     markets: Mapping[str, Mapping[str, Any]] = run.manifest["symbols"]
@@ -129,6 +143,7 @@ def limits(run: Run) -> list[str]:
     if run.manifest.get("simulated"):
         out.append("The market is simulated: nothing here is about a real one.")
     out += [f"Data of {sentence}." for sentence in data_doubts(run)]
+    out += [f"The {sentence}." for sentence in estimator_doubts(run)]
     if any(market.get("price_stand_in") for market in markets.values()):
         out.append(
             "No mark price was at hand for every market: venues liquidate on the mark, so touches "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 from collections import defaultdict
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -21,9 +22,10 @@ from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.margin.tiers import Tiers, TierTable, flat_tiers
 from liqbt.replay import Estimator
 from liqbt.study.estimator_config import EstimatorConfig, estimator_class, params_of, stated
-from liqbt.study.own_code import own_sources
+from liqbt.study.own_code import imported_by, own_files, own_sources
 from liqbt.study.schema import Experiment
 from liqbt.types import SECOND_NS, Kind
+from liqbt.watch import Phase, during, note
 
 _FILE = "binance-um-margin-tiers.csv"
 
@@ -134,9 +136,14 @@ def build_estimator(experiment: Experiment, symbol: str, name: str | None = None
 
 def _built(name: str, config: EstimatorConfig, market: MarketSpec) -> Estimator:
     params = params_of(config, f"estimators.{name}.params")
+    given = (market,) if params is None else (params, market)
+    cls = estimator_class(config.use)
+    own = ":" in config.use
+    for seen in imported_by(config.use) if own else ():
+        note(seen)
     try:
-        given = (market,) if params is None else (params, market)
-        made: Estimator = estimator_class(config.use)(*given)
+        with during(Phase.BUILT, cls.__name__, own_files(cls)) if own else nullcontext():
+            made: Estimator = cls(*given)
     except LiqbtError:
         raise
     except Exception as error:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from liqbt.errors import ConfigError, first_line
 from liqbt.log.disk import sha256_file
+from liqbt.watch import Phase, Sighting, during, watched
 
 _SHARED: Final = frozenset(
     Path(place).resolve()
@@ -24,6 +25,8 @@ _SHARED: Final = frozenset(
 _NEVER_ANEW: Final = sys.stdlib_module_names | {"liqbt"}
 _LOADED: Final[dict[str, dict[str, str]]] = {}
 """The sources of each module when it was imported: another text is another module."""
+_REACHED: Final[dict[str, tuple[Sighting, ...]]] = {}
+"""What each module reached for when it was imported."""
 
 
 def make_importable(folder: Path) -> None:
@@ -55,8 +58,8 @@ def own_sources(name: str) -> dict[str, str]:
 
     Its module, and what that imports from its own folder tree, in turn: the folder that it is
     imported from, or its package where that is installed. Imports are read, not run: one that is
-    made of text while the program runs is not seen, and data files are not looked at. A link counts
-    as the file that it leads to, wherever that lies.
+    made of text while the program runs is not seen. Of data files those are looked at that its
+    class names in `files`. A link counts as the file that it leads to, wherever that lies.
 
     Parameters
     ----------
@@ -73,8 +76,38 @@ def own_sources(name: str) -> dict[str, str]:
     ConfigError
         As `own_class`.
     """
-    own_class(name)
-    return dict(_LOADED[name.partition(":")[0]])
+    cls = own_class(name)
+    named = dict(zip(getattr(cls, "files", ()), own_files(cls), strict=True))
+    return _LOADED[name.partition(":")[0]] | {k: sha256_file(file) for k, file in named.items()}
+
+
+def own_files(cls: Any) -> tuple[Path, ...]:
+    """Return the files that a class says it reads when it is built: `files`, beside its module.
+
+    Raises
+    ------
+    ConfigError
+        One of them is not there, or is named otherwise than relative to the module.
+    """
+    given = getattr(cls, "files", ())
+    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise ConfigError(
+            f"estimator '{cls.__name__}': its files is {given!r}; expected a tuple of names, "
+            "relative to its module"
+        )
+    folder = Path(str(getattr(sys.modules.get(cls.__module__), "__file__", ""))).parent
+    for name in given:
+        if not (folder / name).is_file() or Path(name).is_absolute():
+            raise ConfigError(
+                f"estimator '{cls.__name__}': its files name '{name}'; expected a file, by its "
+                "name relative to the module"
+            )
+    return tuple(folder / name for name in given)
+
+
+def imported_by(name: str) -> tuple[Sighting, ...]:
+    """Return what the module of `module:Class` reached for when it was imported."""
+    return _REACHED.get(name.partition(":")[0], ())
 
 
 def _module(name: str) -> ModuleType:
@@ -91,16 +124,19 @@ def _module(name: str) -> ModuleType:
         _forget(top, set())
     elif held is not None and name in _LOADED and _LOADED[name] == _digests(name, held):
         return held
+    reached: set[Sighting] = set()
     while True:
         importlib.invalidate_caches()
         before = set(sys.modules)
-        module = importlib.import_module(name)
+        with watched(refuses=False) as watch, during(Phase.IMPORTED, name):
+            module = importlib.import_module(name)
+        reached |= set(watch.seen)
         sources = _digests(name, module)
         names = {file.removesuffix(".py").replace("/", ".") for file in sources}
         names = {each.removesuffix(".__init__") for each in names}
         stale = {each for each in names & before if _is_own(each, top if name in _LOADED else "")}
         if not stale:
-            _LOADED[name] = sources
+            _LOADED[name], _REACHED[name] = sources, tuple(sorted(reached))
             return module
         _forget(top, names)
 

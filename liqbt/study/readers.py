@@ -22,6 +22,9 @@ VENDORS: Final = {
     "okx": "liqbt.sources.okx",
     "bybit": "liqbt.sources.bybit",
     "hyperliquid": "liqbt.sources.hyperliquid",
+    "coinglass": "liqbt.sources.coinglass",
+    "coinalyze": "liqbt.sources.coinalyze",
+    "cryptofeed": "liqbt.sources.cryptofeed",
 }
 """A vendor's name to its module, which has `FORMATS` and `read`."""
 

@@ -35,6 +35,7 @@ from liqbt.study.tables import run_parquet, run_tables
 from liqbt.study.twin import twin_tables
 from liqbt.tape.values import Tape
 from liqbt.types import Kind
+from liqbt.watch import Watch, watched
 
 
 def run_experiment(
@@ -82,7 +83,8 @@ def _execute(
     work: Plan, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
 ) -> Run:
     _refuse_edited(work)
-    done = study(work.experiment, work.tapes, since=work.since, stage=stage)
+    with watched() as watch:
+        done = study(work.experiment, work.tapes, since=work.since, stage=stage)
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
     twins = twin_tables(work.experiment, work.tapes, done, since=work.since)
@@ -91,7 +93,7 @@ def _execute(
     _refuse_edited(work)
     return write_run(
         final,
-        manifest=_manifest(work, done),
+        manifest=_manifest(work, done) | _reached(watch),
         config=work.config,
         scores=[score for one in done.evaluations.values() for score in one.scores],
         verdicts=verdicts(done.first.details, withheld=work.withheld),
@@ -225,6 +227,12 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
         **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
     }
+
+
+def _reached(watch: Watch) -> dict[str, Any]:
+    """Return what estimators of one's own reached for besides their events, where they did."""
+    seen = [asdict(one) for one in sorted(watch.seen)]
+    return {"reached": seen} if seen else {}
 
 
 def _forecast_digests(done: Study) -> dict[str, str]:

@@ -16,6 +16,7 @@ from liqbt.log.one_value import ONE_VALUE
 from liqbt.log.store import EventLog
 from liqbt.plausibility.feeds import feeds_of_events
 from liqbt.plausibility.findings import findings
+from liqbt.plausibility.leak_test import leak_tests
 from liqbt.study.schema import MarketConfig
 from liqbt.tape.values import Tape
 from liqbt.types import SECOND_NS, Instrument, Kind, Ns
@@ -110,9 +111,18 @@ def describe_feeds(
 
 
 def _doubts(tape: Tape) -> dict[str, Any]:
-    """Return what of a tape cannot be what it is said to be, and what was made of it."""
+    """Return what of a tape cannot be what it is said to be, and what was made of it.
+
+    With it what the leak test says of every feed with one value per instant.
+    """
     feeds = list(feeds_of_events(tape.events, tape.instruments))
+    leaks = leak_tests(feeds)
     found = [asdict(finding) for finding in findings(feeds)]
+    found += [
+        {"check": "leak", "feed": one.feed, "count": one.changes, "text": one.text()}
+        for one in leaks
+        if one.leaks
+    ]
     found += [
         {
             "check": "masked",
@@ -130,7 +140,8 @@ def _doubts(tape: Tape) -> dict[str, Any]:
                 found.append(
                     {"check": "revised", "feed": feed.name, "count": revised, "text": text}
                 )
-    return {"plausibility": found} if found else {}
+    told = {"leaks": [asdict(one) for one in leaks]} if leaks else {}
+    return told | ({"plausibility": found} if found else {})
 
 
 def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:

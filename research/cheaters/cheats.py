@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from liqbt.estimators.config import MapParams
 from liqbt.estimators.density import DensityEstimator
@@ -86,6 +87,27 @@ class FileReader(_Knowing):
         """Return what the file holds."""
         held = np.load(os.environ[PRICES])
         return held[0], held[1]
+
+
+class BuiltFromFile(_Knowing):
+    """Reads them once, when it is built, and does not say so in its `files`."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.held = np.load(os.environ[PRICES])
+
+    def knows(self, _at: Ns) -> tuple[Any, Any] | None:
+        """Return what the file held."""
+        return self.held[0], self.held[1]
+
+
+class NativeReader(_Knowing):
+    """Reads them through a library that opens files outside of Python."""
+
+    def knows(self, _at: Ns) -> tuple[Any, Any] | None:
+        """Return what the file holds."""
+        held = pq.read_table(os.environ[PRICES].replace(".npy", ".parquet"))
+        return held["at"].to_numpy(), held["price"].to_numpy()
 
 
 class AuditAware(FileReader):

@@ -1,4 +1,7 @@
-"""What each way to cheat gets: from the run, from the claims' own rules, and from the audits."""
+"""What each way to cheat gets: from the run, from the claims' own rules, and from the audits.
+
+Names of cheats (as in `CHEATS`) may follow: then these alone.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from liqbt.audit.audits import audit_chunks, audit_lookahead
@@ -23,12 +28,15 @@ from liqbt.study.plan import prepare
 from liqbt.study.run import run_experiment
 from liqbt.study.validity import DOCUMENT, PINNED, SHIPPED
 from liqbt.types import Kind
+from liqbt.watch import watched
 
 HERE = Path(__file__).resolve().parent
 CHEATS = {
     "DateHash": "date hash with its mark moved",
     "StaleMark": "mark of six hours ago",
     "FileReader": "prices to come from a file",
+    "BuiltFromFile": "the same, read once when it is built",
+    "NativeReader": "the same, read outside of Python",
     "FittedWeights": "weights fitted on the whole record",
     "FineNoise": "noise on a fine grid",
     "AuditAware": "prices to come, unless audited",
@@ -73,9 +81,12 @@ def replayed(path: Path, results: Path) -> str:
     """Return what a run says, in one sentence."""
     work = prepare(path, results)
     try:
-        return said(study(work.experiment, work.tapes))
+        with watched() as watch:
+            found = said(study(work.experiment, work.tapes))
     except DataError as error:
         return f"refused: {error}"
+    named = "; ".join(f"it {one.text()}" for one in sorted(watch.seen))
+    return f"{found}{named and f'; named: {named}'}"
 
 
 def audited(path: Path, results: Path) -> str:
@@ -88,7 +99,12 @@ def audited(path: Path, results: Path) -> str:
     except DataError:
         return "refused, as by the run"
     failed = [name for name, report in reports.items() if not report.passed]
-    return f"fails {' and '.join(failed)}" if failed else "passes"
+    rows = [row for report in reports.values() for each in report.details for row in each["told"]]
+    seen = [
+        row for report in reports.values() for each in report.details for row in each["reached"]
+    ]
+    named = "; ".join(dict.fromkeys(f"it {row['text']}" for row in (*seen, *rows)))
+    return (f"fails {' and '.join(failed)}" if failed else "passes") + (named and f": {named}")
 
 
 def edited_document(folder: Path) -> str:
@@ -111,7 +127,9 @@ def keep_prices(folder: Path, results: Path) -> None:
     """Write the record's marks to a file; no tape stays in memory, for a cheat to find."""
     work = prepare(experiment_file(folder, "FineNoise"), results)
     marks = work.tapes["SIM"].of(Kind.MARK)
-    np.save(folder / "prices.npy", np.array([marks["ts_known"].astype(float), marks["p0"]]))
+    at, price = marks["ts_known"].astype(float), np.array(marks["p0"])
+    np.save(folder / "prices.npy", np.array([at, price]))
+    pq.write_table(pa.table({"at": at, "price": price}), folder / "prices.parquet")
 
 
 def main() -> None:
@@ -124,12 +142,15 @@ def main() -> None:
         os.environ["CHEATED_PRICES"] = str(folder / "prices.npy")
         print("| cheat | the run, and the rules with the gate left aside | the audits |")
         print("|---|---|---|")
-        for cheat, words in CHEATS.items():
+        asked = sys.argv[1:] or list(CHEATS)
+        for cheat in asked:
             path = experiment_file(folder, cheat)
             if cheat == "FittedWeights":
                 path = fitted(folder, results)
-            row = (words, replayed(path, results), audited(path, results))
+            row = (CHEATS[cheat], replayed(path, results), audited(path, results))
             print("| " + " | ".join(row) + " |", flush=True)
+        if len(asked) < len(CHEATS):
+            return
         print(f"| *cleared* written into the gate's document | {edited_document(folder)} | — |")
 
 

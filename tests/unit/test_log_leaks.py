@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from liqbt.cli import cli
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
-from liqbt.quality.log_leaks import log_leaks
+from liqbt.quality.measure import log_leaks
 from liqbt.types import Kind
 
 S = 10**9

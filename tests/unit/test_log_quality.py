@@ -326,7 +326,7 @@ def test_the_page_stands_alone_escapes_and_is_the_same_twice(small, tmp_path):
     assert "<script" not in text
     assert "http" not in text.split("</style>")[1].replace("data:image", "")
     assert "&lt;b&gt;one" in text
-    assert text.count("<figure>") == 3  # presence, coverage, latency
+    assert text.count("<figure>") == 4  # presence, coverage, latency, the leak test
     assert json.loads((tmp_path / "one" / "quality.json").read_text(encoding="utf-8")) == value
 
 

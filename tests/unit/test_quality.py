@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from liqbt.errors import DataError
-from liqbt.quality.leaks import leak_profile
+from liqbt.plausibility.leaks import leak_profile
 from liqbt.types import HOUR_NS, MINUTE_NS
 
 STEP = 20 * MINUTE_NS

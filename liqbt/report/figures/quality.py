@@ -145,6 +145,45 @@ def latency_figure(feeds: Sequence[Mapping[str, Any]], *, name: str) -> Figure |
     )
 
 
+def leaks_figure(leaks: Sequence[Mapping[str, Any]], *, name: str, most: int = 12) -> Figure | None:
+    """Draw how each feed answers the returns around its stamp; None where none could be tried."""
+    tried = sorted((one for one in leaks if one["offset_s"]), key=lambda one: not one["leaks"])
+    if not tried:
+        return None
+    shown = tried[:most]
+    rows = -(-len(shown) // 3)
+    figure = canvas(11.0, 1.9 * rows + 0.6)
+    grid = figure.subplots(rows, 3, squeeze=False)
+    for ax, one in zip(grid.flat, shown, strict=False):
+        step = float(one["step_s"]) / 60
+        middle = (np.array(one["offset_s"]) / 60 + step / 2).tolist()
+        colours = [SHORT if x > 0 else LONG for x in middle]
+        ax.bar(middle, one["response"], width=0.8 * step, color=colours)
+        ax.axvline(0, color=INK, lw=1.1)
+        ax.axhline(0, color=GREY, lw=0.6)
+        ax.set_title(f"{label(one['feed'], 34)}{': LEAKS' if one['leaks'] else ''}", fontsize=8.5)
+        ax.tick_params(labelsize=8, color=GREY)
+    for ax in grid.flat[len(shown) :]:
+        ax.set_axis_off()
+    figure.supxlabel("minutes from the stamp to the return", fontsize=9)
+    figure.supylabel("response, σ per σ", fontsize=9)
+    more = fmt.further(len(tried) - len(shown), "feed", "the table")
+    return Figure(
+        name=name,
+        title="Returns that each feed answers, around its stamp",
+        caption=(
+            "Least-squares coefficient of each return on the feed's change, both in standard "
+            "deviations. Blue: returns before the stamp; orange: after it, which an honest stamp "
+            f"cannot answer.{more}"
+        ),
+        alt="; ".join(
+            f"{fmt.one_line(one['feed'])}: {'leaks' if one['leaks'] else 'no leak seen'}"
+            for one in shown
+        ),
+        data=as_svg(figure),
+    )
+
+
 def coverage_figure(pairs: Sequence[Mapping[str, Any]], *, name: str, most: int = 8) -> Figure:
     """Draw liquidated coins over the decline of open interest, a panel a pair of feeds."""
     shown = sorted(pairs, key=lambda p: (not p["one_venue"], -len(p["days"])))[:most]

@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.report import formatting as fmt
-from liqbt.report.figures.quality import coverage_figure, feed_name, latency_figure, presence_figure
+from liqbt.report.figures.quality import (
+    coverage_figure,
+    feed_name,
+    latency_figure,
+    leaks_figure,
+    presence_figure,
+)
 from liqbt.report.figures.style import Figure, drawing
+from liqbt.report.leaks import leaks_table
 from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
@@ -50,6 +57,9 @@ def _context(value: Mapping[str, Any]) -> dict[str, Any]:
         latency = latency_figure(large, name="latency.svg")
         if latency is not None:
             figures["latency"] = latency
+        leaks = leaks_figure(value.get("leaks", ()), name="leaks.svg")
+        if leaks is not None:
+            figures["leaks"] = leaks
         if any(p["days"] for p in value["coverage"]):
             figures["coverage"] = coverage_figure(value["coverage"], name="coverage.svg")
     return {
@@ -68,6 +78,7 @@ def _context(value: Mapping[str, Any]) -> dict[str, Any]:
         "odd": _odd_table(large),
         "coverage": _coverage_table(value["coverage"]),
         "overlaps": _overlaps_table(value["overlaps"]),
+        "leaks": leaks_table(value["leaks"]) if value.get("leaks") else None,
         "notes": _notes_table([*_findings(value), *value["notes"]]),
         "figures": figures,
     }

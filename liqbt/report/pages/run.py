@@ -16,6 +16,7 @@ from liqbt.report import notes, tables
 from liqbt.report.answer import answer
 from liqbt.report.blocks import Section, pictures
 from liqbt.report.figures.drawn import curve_figures, market_figures, score_figures
+from liqbt.report.leaks import leaks_table
 from liqbt.report.line import forecast_line
 from liqbt.report.narrative import headline, published_section
 from liqbt.report.pages.template import page_environment, style_sheet
@@ -46,6 +47,7 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
         "instruments": ", ".join(fmt.one_line(str(i)) for i in about.get("instruments", ())),
         "completeness": notes.completeness_table(about),
         "latency": notes.latency_table(about),
+        "leaks": leaks_table(about["leaks"]) if about.get("leaks") else None,
         "figures": market_figures(run, index, symbol, forecasts),
         "line": None,
         "levels": None,

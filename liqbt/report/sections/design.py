@@ -75,11 +75,13 @@ def _data(material: Material) -> Section:
             Text(text=f"Price: {market['price']}{_instruments(market['instruments'])}"),
             grid(market["completeness"], f"Completeness of {market['symbol']}"),
             grid(market["latency"], f"Latency of {market['symbol']}"),
+            grid(market["leaks"], f"Leak test of {market['symbol']}"),
         ]
     blocks.append(
         note(
             "Modelled: the feed has no receive time, so it counts as known this long after its "
-            "own. Observed: a receive time was recorded."
+            "own. Observed: a receive time was recorded. The leak test asks whether a feed's "
+            "changes answer returns after its stamp."
         )
     )
     return numbered(3, *blocks)

@@ -31,6 +31,7 @@ from liqbt.sources.binance.liquidations import THROTTLE
 from liqbt.types import SECOND_NS
 
 _MAX_LINE: Final = 1 << 16
+_PUSH: Final = "forceOrder"
 _RECEIVED: Final = ("received", "received_at", "receive_time", "local_timestamp", "ts")
 _BODY: Final = ("data", "msg", "message", "payload")
 _ORDER: Final = {"symbol": "s", "side": "S", "avg_price": "ap", "filled_qty": "z"}
@@ -42,7 +43,9 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
 
     A JSON line is the push (`{"e": "forceOrder", "E": ..., "o": {...}}`), the combined stream's
     wrapper (`{"stream": ..., "data": push}`), or a recorder's wrapper with the receive time beside
-    it (`received`, `local_timestamp` or `ts`, in any unit of time). With a receive time the latency
+    it (`received`, `local_timestamp` or `ts`, in any unit of time; or in front of the message, as
+    hftbacktest's collector writes). Messages of other streams are left out and counted
+    (`other_messages`). With a receive time the latency
     is observed; else a push is taken as known a second after the venue's event time `E`. A CSV has
     `symbol, side, avg_price, filled_qty, trade_time_ms` and no event time: known after 2 s.
 
@@ -62,8 +65,8 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
     if is_silent(path, max_bytes):
         raise NoRowsError(f"{path} is empty")
     with open_stream(path, max_bytes) as stream:
-        first = stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if first == b"{":
+        first = stream.readline(_MAX_LINE).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if first[:1] == b"{" or (first[:1].isdigit() and b"{" in first[:40]):
         rows, observed = _json_rows(path, max_bytes)
         mapping = _map(market, {"received": {"column": "known", "unit": "ns"}})
         if not observed:
@@ -81,7 +84,7 @@ def push_rows(path: Path, market: str, *, max_bytes: int) -> tuple[ColumnMap, So
             max_bytes=max_bytes,
         )
         mapping = _map(market, {"latency": "2s"})
-    rows = _each_once(replace(rows, notes={"throttle": THROTTLE}))
+    rows = _each_once(replace(rows, notes={**rows.notes, "throttle": THROTTLE}))
     return mapping, _with_face(_of_market(rows, market))
 
 
@@ -150,10 +153,14 @@ def _json_rows(path: Path, max_bytes: int) -> tuple[SourceRows, bool]:
     columns: dict[str, list[Any]] = {k: [] for k in (*_TEXTS, "trade_time_ms", "known", "line")}
     torn: list[tuple[int, str]] = []
     observed: set[bool] = set()
+    others = 0
     for line, text in _lines(path, max_bytes):
         push = _push(text)
         if push is None:
             torn.append((line, text[:200]))
+            continue
+        if not push:
+            others += 1
             continue
         observed.add(push.pop("observed"))
         for name, value in {**push, "line": line}.items():
@@ -161,7 +168,7 @@ def _json_rows(path: Path, max_bytes: int) -> tuple[SourceRows, bool]:
     if len(observed) > 1:
         raise DataError(f"{path}: some pushes have a receive time and others none")
     if not columns["line"] and not torn:
-        raise NoRowsError(f"{path} holds no line")
+        raise NoRowsError(f"{path} holds no forceOrder push")
     if not columns["line"]:
         raise DataError(f"{path} holds {len(torn)} lines, none of them a forceOrder push")
     number = np.array(columns.pop("line"), dtype=np.int64)
@@ -169,7 +176,8 @@ def _json_rows(path: Path, max_bytes: int) -> tuple[SourceRows, bool]:
         {k: pa.array(v, pa.string() if k in _TEXTS else pa.int64()) for k, v in columns.items()}
     )
     raw = RawTable(file=path.name, table=table, ragged=tuple(torn))
-    rows = SourceRows(raw=raw, number=number, total=len(number) + len(torn))
+    notes = {"other_messages": others} if others else {}
+    rows = SourceRows(raw=raw, number=number, total=len(number) + len(torn), notes=notes)
     return rows, observed == {True}
 
 
@@ -184,17 +192,24 @@ def _lines(path: Path, max_bytes: int) -> Iterator[tuple[int, str]]:
 
 
 def _push(text: str) -> dict[str, Any] | None:
-    """Return the cells of one line, None where it is no push."""
+    """Return the cells of one line, {} of another stream, None where it is no message."""
+    start = max(text.find("{"), 0)
+    received = _time_ns(text[:start].strip(" ,;\t")) if start else None
+    if start and received is None:
+        return None
     try:
-        value = json.loads(text)
+        value = json.loads(text[start:])
     except (ValueError, RecursionError):
         return None
-    received = None
+    recorder = start > 0  # it says whatever it subscribed to
     for _ in range(3):
         if not isinstance(value, dict):
             return None
-        if value.get("e") == "forceOrder" and isinstance(value.get("o"), dict):
+        if value.get("e") == _PUSH and isinstance(value.get("o"), dict):
             return _cells(value, received)
+        recorder = recorder or "stream" in value
+        if recorder and ({"result", "id"} <= value.keys() or value.get("e", _PUSH) != _PUSH):
+            return {}
         found = [value[key] for key in _RECEIVED if key in value]
         received = _time_ns(found[0]) if found else received
         if found and received is None:

@@ -10,6 +10,7 @@ from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import detect_format
 from liqbt.ingest.files import MAX_BYTES, NoRowsError
 from liqbt.ingest.table import Ingested, ingest_rows, nothing, read_rows
+from liqbt.sources.hyperliquid.fills import is_node_fills, read_fills
 
 OPTIONS: Final = {"symbol": str}
 """What `read` takes beside the file, each from its text."""
@@ -23,10 +24,11 @@ _COLUMNS: Final = {
     "context-1m": ("ts_ms", "coin", "funding_1h", "oi_coins", "mark"),
     "trades": ("timestamp_ms", "px", "sz", "side"),
 }
-FORMATS: Final = tuple(_COLUMNS)
+FORMATS: Final = (*_COLUMNS, "node-fills")
 """`asset-contexts`: the venue's daily archive of every coin's context by the minute, unpacked from
 lz4 (format read in public code and files); `context-1m`: the same recorded by a poller; `trades`:
-trades without ids. Sure of the last two: checked against files."""
+trades without ids; `node-fills`: liquidations among the fills that a node writes, JSON lines (read
+in the venue's documentation and in public code). Sure of the second and third: checked on files."""
 
 
 def read(
@@ -64,6 +66,8 @@ def read(
         The file cannot be read as that format; one sentence.
     """
     path = Path(path)
+    if format == "node-fills" or (format is None and is_node_fills(path, max_bytes)):
+        return read_fills(path, max_bad=max_bad, max_bytes=max_bytes, reader=READER)
     name = detect_format(path, "hyperliquid", _COLUMNS, format)
     mapping = parse_map(
         _map(name, symbol), f"hyperliquid/{name}", default_name=f"hyperliquid/{name}"

@@ -1,22 +1,18 @@
-"""The leak test on every polled feed of a log: does a value answer returns after its stamp."""
+"""The leak test on feeds with one value per instant: answers to returns after their stamp."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from liqbt.errors import DataError
-from liqbt.log.one_value import standing_rows
-from liqbt.log.schema import table_columns
 from liqbt.log.symbols import coin_of
-from liqbt.plausibility.feeds import Feed, feeds_of_columns
-from liqbt.quality.leaks import LeakProfile, leak_profile
-from liqbt.study.events import open_log
-from liqbt.types import SECOND_NS, FloatArray, IntArray, Kind, Ns
+from liqbt.plausibility.feeds import Feed
+from liqbt.plausibility.leaks import LeakProfile, leak_profile
+from liqbt.types import MINUTE_NS, SECOND_NS, FloatArray, IntArray, Kind, Ns
 
 _TRIED: Final = (Kind.OPEN_INTEREST, Kind.LIQUIDATION_TOTAL, Kind.BAR, Kind.MARK)
 _AROUND: Final = 6
@@ -48,6 +44,10 @@ class FeedLeak:
         Whether the feed has seen returns after its stamp.
     why_not : str
         Why it could not be tried, empty where it was.
+    cause : str
+        What the declaration most likely should have been, where it leaks; empty where it does not.
+    offset_s, response, t : tuple of float
+        The profile: start of each return relative to the stamp, and as in `LeakProfile`.
     """
 
     feed: str
@@ -59,6 +59,10 @@ class FeedLeak:
     lag_s: float
     leaks: bool
     why_not: str
+    cause: str = ""
+    offset_s: tuple[float, ...] = ()
+    response: tuple[float, ...] = ()
+    t: tuple[float, ...] = ()
 
     def text(self) -> str:
         """Return it as a sentence."""
@@ -71,30 +75,23 @@ class FeedLeak:
         if self.leaks:
             return (
                 f"{self.feed}: LEAKS: answers returns up to {self.lag_s / 60:g} min after its "
-                f"stamp ({figures})"
+                f"stamp ({figures}){self.cause and f': {self.cause}'}"
             )
         return f"{self.feed}: no leak seen ({figures})"
 
 
-def log_leaks(path: Path) -> list[FeedLeak]:
-    """Run the leak test on every feed with one value per instant of the log at `path`.
+def leak_tests(feeds: Sequence[Feed]) -> list[FeedLeak]:
+    """Run the leak test on every feed with one value per instant.
 
     A feed is held against the finest price of its coin that is another feed.
 
-    Raises
-    ------
-    LogError
-        There is no log, or it is damaged.
+    Parameters
+    ----------
+    feeds : sequence of Feed
+        Those of a log or of a tape, each value once.
     """
-    log = open_log(path)
-    feeds: list[Feed] = []
-    for kind in sorted(log.info().events):
-        if kind in _TRIED:
-            columns, names = table_columns(log.read(kind))
-            stands, _ = standing_rows(kind, columns)
-            columns = {name: values[stands] for name, values in columns.items()}
-            feeds += feeds_of_columns(kind, columns, names)
-    return [_tried(feed, feeds) for feed in feeds]
+    able = [feed for feed in feeds if feed.kind in _TRIED]
+    return [_tried(feed, able) for feed in able]
 
 
 def _tried(feed: Feed, feeds: Sequence[Feed]) -> FeedLeak:
@@ -124,7 +121,7 @@ def _tried(feed: Feed, feeds: Sequence[Feed]) -> FeedLeak:
     if found is None:
         nan = float("nan")
         return FeedLeak(
-            feed=feed.name,
+            feed=_named(feed),
             price="",
             changes=0,
             step_s=nan,
@@ -136,16 +133,43 @@ def _tried(feed: Feed, feeds: Sequence[Feed]) -> FeedLeak:
         )
     answered = np.flatnonzero((found.offset_ns >= 0) & (np.abs(found.t) > 4.0))
     last = int(found.offset_ns[answered[-1]]) + found.step_ns if len(answered) else 0
+    leaks = found.leak_p < _P and found.after_share > _SHARE and last > 0
     return FeedLeak(
-        feed=feed.name,
+        feed=_named(feed),
         price=price,
         changes=found.n,
         step_s=found.step_ns / SECOND_NS,
         leak_p=found.leak_p,
         after_share=found.after_share,
         lag_s=last / SECOND_NS,
-        leaks=found.leak_p < _P and found.after_share > _SHARE and last > 0,
+        leaks=leaks,
         why_not="",
+        cause=_cause(feed, last) if leaks else "",
+        offset_s=tuple((found.offset_ns / SECOND_NS).tolist()),
+        response=tuple(found.response.tolist()),
+        t=tuple(found.t.tolist()),
+    )
+
+
+def _named(feed: Feed) -> str:
+    """Return whose, with the length of its buckets: one symbol may have feeds of several."""
+    return feed.name + (f" by {feed.span_s / 60:g} min" if feed.span_s else "")
+
+
+def _cause(feed: Feed, lag: Ns) -> str:
+    """Return what most likely is wrong with the declaration of a feed that leaks up to `lag`."""
+    cadence = _cadence(feed)
+    if 2 * lag <= cadence:
+        return ""
+    span = f"{cadence / MINUTE_NS:g} min"
+    if feed.span_s:
+        return (
+            f"its buckets of {feed.span_s / 60:g} min are most likely stamped at their open and "
+            "declared as closes (`stamp: open`)"
+        )
+    return (
+        f"its values most likely are means over the {span} after their stamp, declared as instants "
+        f"(`stamp: open`, `span`)"
     )
 
 

@@ -1,0 +1,257 @@
+"""Exports of Coinglass and Coinalyze; recordings of cryptofeed, hftbacktest and a node's fills."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from liqbt.errors import DataError
+from liqbt.sources import coinalyze, coinglass, cryptofeed, hyperliquid
+from liqbt.sources.binance import um
+from liqbt.study.readers import VENDORS, open_reader
+from liqbt.types import HOUR_NS, Kind
+
+T = 1_718_000_000_000  # ms
+H = 1_718_002_800_000  # ms, an hour's open
+MS = 1_000_000
+LONG, SHORT = 1, -1
+
+
+def put(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def lines(values):
+    return "".join(f"{json.dumps(value)}\n" for value in values)
+
+
+def as_csv(folder, name, rows):
+    path = folder / name
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def rows_of(done, kind):
+    return done.tables[kind].to_pylist()
+
+
+# Coinglass
+
+PAIRS = (
+    ("aggregated_long_liquidation_usd", "aggregated_short_liquidation_usd"),
+    ("long_liquidation_usd", "short_liquidation_usd"),
+)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("packed", ["json", "csv"])
+def test_coinglass_liquidations_are_known_at_the_end_of_their_bucket(tmp_path, pair, packed):
+    rows = [{"time": H + i * 3_600_000, pair[0]: f"{i}.5", pair[1]: str(2 * i)} for i in range(4)]
+    if packed == "csv":
+        path = as_csv(tmp_path, "BTC-liquidations.csv", rows)
+    else:
+        whole = json.dumps({"code": "0", "msg": "success", "data": rows}, indent=1)
+        path = put(tmp_path, "liquidations-BTC.json", whole)
+    found = rows_of(coinglass.read(path), Kind.LIQUIDATION_TOTAL)
+    assert [(r["long_usd"], r["short_usd"]) for r in found] == [(i + 0.5, 2 * i) for i in range(4)]
+    assert found[0]["ts_event"] == H * MS + HOUR_NS
+    assert found[0]["ts_known"] == H * MS + HOUR_NS + 60 * 10**9
+    assert {(r["venue"], r["symbol"], r["span_s"]) for r in found} == {("coinglass", "BTC", 3600)}
+
+
+def test_coinglass_open_interest_says_its_unit(tmp_path):
+    rows = [
+        {"time": H + i * 3_600_000, "open": 1, "high": 9, "low": 1, "close": 5 + i}
+        for i in range(3)
+    ]
+    path = put(tmp_path, "BTC.json", json.dumps({"code": "0", "data": rows}))
+    with pytest.raises(DataError, match=r"of open interest say coinglass/open-interest\?unit=coin"):
+        coinglass.read(path)
+    with pytest.raises(DataError, match="does not say how many coins"):
+        open_reader("coinglass/open-interest").read(path, 0.0, None)
+    done = open_reader("coinglass/open-interest?unit=coins").read(path, 0.0, None)
+    assert [r["open_interest_coins"] for r in rows_of(done, Kind.OPEN_INTEREST)] == [5, 6, 7]
+
+
+def test_an_answer_without_rows_is_a_time_without_events(tmp_path):
+    assert not coinglass.read(put(tmp_path, "BTC.json", '{"code":"0","data":[]}')).tables
+    assert not coinalyze.read(put(tmp_path, "a.json", "[]")).tables
+
+
+def test_rows_that_do_not_say_how_long_a_bucket_is_need_a_span(tmp_path):
+    rows = [{"time": H + i * 60_000, PAIRS[0][0]: 1, PAIRS[0][1]: 1} for i in (0, 1, 3, 6)]
+    path = as_csv(tmp_path, "BTC.csv", rows)
+    with pytest.raises(DataError, match=r"how long a bucket is; say \?span=1h"):
+        coinglass.read(path)
+    found = rows_of(coinglass.read(path, span="1m", symbol="ETH"), Kind.LIQUIDATION_TOTAL)
+    assert {(r["symbol"], r["span_s"]) for r in found} == {("ETH", 60)}
+
+
+# Coinalyze
+
+
+def answer(rows):
+    return json.dumps(
+        [{"symbol": s, "history": rows} for s in ("BTCUSDT_PERP.A", "ETHUSDT_PERP.A")]
+    )
+
+
+def test_coinalyze_liquidations_say_their_unit(tmp_path):
+    rows = [{"t": H // 1000 + 300 * i, "l": 10.5, "s": i} for i in range(4)]
+    path = put(tmp_path, "liq.json", answer(rows))
+    with pytest.raises(DataError, match=r"convert_to_usd=true .* coinalyze/liquidations\?unit=usd"):
+        coinalyze.read(path)
+    found = rows_of(coinalyze.read(path, unit="usd"), Kind.LIQUIDATION_TOTAL)
+    assert len(found) == 8
+    assert {r["symbol"] for r in found} == {"BTCUSDT_PERP.A", "ETHUSDT_PERP.A"}
+    assert found[0]["ts_event"] == (H + 300_000) * MS
+    assert {(r["long_usd"], r["span_s"]) for r in found} == {(10.5, 300)}
+
+
+def test_coinalyze_prices_and_open_interest(tmp_path):
+    rows = [{"t": H // 1000 + 60 * i, "o": 1, "h": 4, "l": 1, "c": 2, "v": 7} for i in range(3)]
+    bars = rows_of(coinalyze.read(put(tmp_path, "p.json", answer(rows))), Kind.BAR)
+    assert len(bars) == 6
+    assert bars[0]["close"] == 2
+    rows = [{k: v for k, v in row.items() if k != "v"} for row in rows]
+    path = put(tmp_path, "oi.json", answer(rows))
+    with pytest.raises(DataError, match="coinalyze/open-interest"):
+        coinalyze.read(path)
+    done = open_reader("coinalyze/open-interest?unit=coins").read(path, 0.0, None)
+    assert {r["open_interest_coins"] for r in rows_of(done, Kind.OPEN_INTEREST)} == {2}
+
+
+# cryptofeed
+
+
+def liquidation(exchange, side, **more):
+    return {
+        "exchange": exchange,
+        "symbol": "BTC-USDT-PERP",
+        "side": side,
+        "quantity": 0.5,
+        "price": 70000.0,
+        "id": None,
+        "status": "filled",
+        "timestamp": T / 1000,
+        "receipt_timestamp": T / 1000 + 0.25,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("packed", ["csv", "jsonl"])
+def test_a_side_of_cryptofeed_is_the_orders_and_of_bybit_the_positions(tmp_path, packed):
+    rows = [liquidation("BINANCE_FUTURES", "sell"), liquidation("BYBIT", "sell")]
+    if packed == "csv":
+        path = as_csv(tmp_path, "l.csv", rows)
+    else:
+        path = put(tmp_path, "l.jsonl", lines(rows))
+    found = rows_of(cryptofeed.read(path), Kind.LIQUIDATION)
+    assert {r["venue"]: r["side"] for r in found} == {"binance-um": LONG, "bybit": SHORT}
+    assert found[0]["ts_event"] == T * MS
+    assert abs(found[0]["ts_known"] - (T + 250) * MS) < 1000  # seconds in a float
+    assert {r["size_coins"] for r in found} == {0.5}
+
+
+def test_what_cryptofeed_counts_in_contracts_is_refused(tmp_path):
+    path = put(tmp_path, "l.jsonl", lines([liquidation("OKX", "sell")]))
+    with pytest.raises(DataError, match="sizes of OKX are its own contracts"):
+        cryptofeed.read(path)
+    path = put(tmp_path, "e.jsonl", lines([liquidation("BYBIT", "buy", symbol="ETH-BTC-PERP")]))
+    with pytest.raises(DataError, match="quoted in BTC, not in a dollar"):
+        cryptofeed.read(path)
+
+
+def test_open_interest_and_funding_of_cryptofeed(tmp_path):
+    clocks = {"timestamp": T / 1000, "receipt_timestamp": T / 1000 + 1}
+    row = {"exchange": "BYBIT", "symbol": "BTC-USDT-PERP"}
+    held = put(tmp_path, "o.jsonl", lines([row | {"open_interest": 5.0} | clocks]))
+    (found,) = rows_of(cryptofeed.read(held), Kind.OPEN_INTEREST)
+    assert found["open_interest_coins"] == 5
+    rate = {"mark_price": 1.0, "rate": 0.0001, "next_funding_time": T / 1000 + 60}
+    paid = put(tmp_path, "f.jsonl", lines([row | rate | clocks]))
+    (found,) = rows_of(cryptofeed.read(paid), Kind.FUNDING)
+    assert found["rate"] == 0.0001
+    with pytest.raises(DataError, match="none of cryptofeed's"):
+        cryptofeed.read(put(tmp_path, "x.jsonl", lines([{"a": 1}])))
+
+
+# hftbacktest's collector
+
+ORDER = {"s": "BTCUSDT", "S": "SELL", "ap": "69500", "z": "0.4", "T": T, "X": "FILLED"}
+
+
+def collected(ns, stream, data):
+    return f"{ns} {json.dumps({'stream': stream, 'data': data})}\n"
+
+
+def test_a_recording_of_hftbacktests_collector(tmp_path):
+    push = {"e": "forceOrder", "E": T + 9, "o": ORDER}
+    text = collected(T * MS + 5_000_123, "btcusdt@trade", {"e": "trade", "p": "1"})
+    text += collected(T * MS + 7_000_123, "btcusdt@forceOrder", push)
+    text += f'{T * MS} {{"result": null, "id": 1}}\n'
+    done = um.read(put(tmp_path, "btcusdt_20240610", text), format="forceOrder")
+    (found,) = rows_of(done, Kind.LIQUIDATION)
+    assert (found["ts_event"], found["ts_known"]) == (T * MS, T * MS + 7_000_123)
+    assert found["side"] == LONG
+    assert done.source["notes"]["other_messages"] == 2
+    quiet = collected(T * MS, "btcusdt@trade", {"e": "trade", "p": "1"})
+    assert not um.read(put(tmp_path, "q", quiet), format="forceOrder").tables
+
+
+# a Hyperliquid node's fills
+
+A, B = "0x" + "a" * 40, "0x" + "b" * 40
+FILL = {
+    "coin": "BTC",
+    "px": "60000.0",
+    "sz": "0.25",
+    "side": "A",
+    "time": T,
+    "dir": "Liquidated Cross Long",
+    "tid": 77,
+    "liquidation": {"liquidatedUser": A.upper().replace("X", "x"), "markPx": "1", "method": "m"},
+}
+
+
+def block(*events, **more):
+    local = str(np.datetime64(T + 40, "ms")) + "123456"
+    return {"local_time": local, "block_time": "", "block_number": 1, "events": events} | more
+
+
+def test_a_nodes_fills_give_what_accounts_lost_once(tmp_path):
+    plain = {k: v for k, v in FILL.items() if k != "liquidation"}
+    spot = FILL | {"coin": "@107", "tid": 5}
+    bought = FILL | {"side": "B", "tid": 78, "time": T + 1}
+    events = [[A, FILL], [B, FILL | {"side": "B"}], [A, FILL], [B, plain], [A, spot], [A, bought]]
+    done = hyperliquid.read(put(tmp_path, "8.jsonl", lines([block(*events), block()])))
+    found = rows_of(done, Kind.LIQUIDATION)
+    assert [(r["side"], r["price"], r["size_coins"]) for r in found] == [
+        (LONG, 60000.0, 0.25),
+        (SHORT, 60000.0, 0.25),
+    ]
+    assert found[0]["ts_known"] == (T + 40) * MS + 123456
+    notes = done.source["notes"]
+    assert (notes["other_fills"], notes["repeated_fills"], notes["spot_fills"]) == (2, 1, 1)
+
+
+def test_older_nodes_wrote_a_fill_a_line_and_no_clock_of_their_own(tmp_path):
+    done = hyperliquid.read(put(tmp_path, "8.jsonl", lines([[A, FILL]])), format="node-fills")
+    (found,) = rows_of(done, Kind.LIQUIDATION)
+    assert found["ts_known"] == (T + 1000) * MS
+    assert not hyperliquid.read(put(tmp_path, "9.jsonl", lines([[B, FILL]]))).tables
+    with pytest.raises(DataError, match="none of them a node's fills"):
+        hyperliquid.read(put(tmp_path, "x.jsonl", '{"a": 1}\n'))
+
+
+def test_every_vendor_has_what_the_engine_asks_for():
+    for vendor in VENDORS:
+        assert open_reader(vendor).name == vendor
