@@ -1,4 +1,4 @@
-"""The report of a run: `report.html`, self-contained; `report.md`; and `figures/`.
+"""The report of a run: `report.html`, self-contained; `report.md`; `figures/`; `explore.html`.
 
 Everything on it is read from the run: the page computes no score. The same run gives the same
 bytes, so there is no clock, no machine's name and no random identifier in it.
@@ -22,6 +22,7 @@ from liqbt.report.narrative import (
     reading,
 )
 from liqbt.report.notes import registration_sentences
+from liqbt.report.pages.explore import write_explorer
 from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.pages.validity import gate_section
 from liqbt.report.scores import estimators
@@ -61,6 +62,7 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
 def _context(run: Run) -> dict[str, Any]:
     """Gather everything that the templates lay out."""
     manifest = run.manifest
+    issued = {symbol: run.forecasts(symbol) for symbol in manifest["symbols"]}
     found = {verdict.word for verdict in run.verdicts}
     return {
         "title": fmt.one_line(str(manifest["experiment"])),
@@ -85,9 +87,10 @@ def _context(run: Run) -> dict[str, Any]:
         "brier": tables.brier_table(run),
         "reading": reading(run),
         "markets": [
-            _market(run, i, symbol, run.forecasts(symbol))
-            for i, symbol in enumerate(manifest["symbols"], start=1)
+            _market(run, i, symbol, forecasts)
+            for i, (symbol, forecasts) in enumerate(issued.items(), start=1)
         ],
+        "issued": issued,
         "figures": score_figures(run),
         "bands": tables.bands_table(run),
         "flow": tables.flow_table(run),
@@ -113,7 +116,7 @@ def _pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 
 def write_report(run: Run, out_dir: Path) -> Path:
-    """Write `report.html`, `report.md` and `figures/` into `out_dir`.
+    """Write `report.html`, `report.md`, `figures/` and `explore.html` into `out_dir`.
 
     Parameters
     ----------
@@ -141,4 +144,5 @@ def write_report(run: Run, out_dir: Path) -> Path:
     (out_dir / "report.md").write_text(text, encoding="utf-8", newline="\n")
     path = out_dir / "report.html"
     path.write_text(page, encoding="utf-8", newline="\n")
+    write_explorer(run, out_dir, issued=context["issued"])
     return path
