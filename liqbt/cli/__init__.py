@@ -17,7 +17,7 @@ from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.register import register, unseal
-from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run
+from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, search
 from liqbt.cli.validity import validate
@@ -41,6 +41,7 @@ for command in (
     run,
     demo,
     report,
+    verify,
     line,
     explain,
     card,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,23 @@ def card(run_folder: Path, out: Path | None, as_json: bool) -> None:
     if out is not None:
         text += f"\n\npage: {write_card(finished, out)}"
     say(card_value(finished), as_json, text)
+
+
+@click.command(epilog=examples("liqbt verify results/demo/<run_id>"))
+@click.argument("run_folder", metavar="RUN", type=FILE)
+@json_option
+def verify(run_folder: Path, as_json: bool) -> None:
+    """Hold every file of a finished RUN against its digest. Exit 1 if a byte has changed."""
+    from liqbt.study.written import verify_run
+
+    found = verify_run(run_folder)
+    lines = [f"{name}: missing" for name in found.missing]
+    lines += [f"{name}: not as the run wrote it" for name in found.altered]
+    if found.intact:
+        lines.append(f"{run_folder}: {found.files} files and the manifest, as the run wrote them")
+    lines += [f"{name}: not of the run" for name in found.others]
+    say({"intact": found.intact, **asdict(found)}, as_json, "\n".join(lines))
+    sys.exit(0 if found.intact else 1)
 
 
 @click.command(epilog=examples("liqbt line results/demo/<run_id> --at 2026-01-31T12:00Z"))

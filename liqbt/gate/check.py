@@ -33,6 +33,7 @@ from liqbt.gate.rules import (
     tolerance,
     unit_count,
 )
+from liqbt.log.disk import one_at_a_time
 from liqbt.study.identity import is_of_the_map
 from liqbt.study.store import Key, Run, key_of
 from liqbt.types import Score
@@ -228,12 +229,17 @@ def update_baseline(run: Run, path: Path, reason: str) -> Change:
         raise DataError(
             f"the reason has {len(reason)} letters; say in 10 to 400 why the new figures are right"
         )
-    old = load_baseline(path) if path.exists() else None
     name = str(run.manifest["experiment"])
-    if old is not None and old.experiment != name:
-        raise DataError(f"{path} is the baseline of {old.experiment}, the run is of {name}")
-    change = _change(run, old, reason)
-    save_baseline(baseline_of(run, [*(old.history if old else []), change]), path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(path.parent):  # what is accepted meanwhile is not overwritten
+            old = load_baseline(path) if path.exists() else None
+            if old is not None and old.experiment != name:
+                raise DataError(f"{path} is the baseline of {old.experiment}, the run is of {name}")
+            change = _change(run, old, reason)
+            save_baseline(baseline_of(run, [*(old.history if old else []), change]), path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
     return change
 
 

@@ -10,17 +10,11 @@ from typing import Any, Final
 
 from liqbt.config.schema import with_defaults
 from liqbt.errors import DataError, first_line
-from liqbt.log.disk import sha256_file
 from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, load_run
+from liqbt.study.written import require_as_written
 
-_READ: Final = (
-    "config.yaml",
-    "days.parquet",
-    "forecasts.parquet",
-    "metrics.json",
-    "tables.json",
-)
+_READ: Final = ("days.parquet", "forecasts.parquet")
 _NAMES: Final = ("name", "description")
 
 
@@ -109,10 +103,7 @@ def open_run(path: Path) -> Run:
     try:
         run = load_run(path)
         for name in _READ:
-            if sha256_file(path / name) != run.manifest["files"][name]:
-                raise DataError(
-                    f"{path / name}: not as the run wrote it; move {path} away and run again"
-                )
+            require_as_written(path, run.manifest, name)
         identity_of(run)
     except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         raise DataError(f"{path}: not the folder of a whole run ({first_line(error)})") from error

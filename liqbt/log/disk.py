@@ -143,6 +143,17 @@ def _may_hold(file: Any, group: int, name: str, value: str) -> bool:
 
 
 @contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until nobody else does this in `folder`, on this machine; no file is left for it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path`; the lock dies with the process.
 

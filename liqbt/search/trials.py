@@ -16,7 +16,8 @@ from liqbt.study.executors import Executor, serially
 from liqbt.study.plan import Plan, prepare_experiment
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
-from liqbt.study.store import Run, is_intact, json_value, read_manifest
+from liqbt.study.store import Run, json_value, read_manifest
+from liqbt.study.written import is_intact
 
 FINISHED: Final = "finished"
 FAILED: Final = "failed"

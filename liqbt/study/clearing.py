@@ -379,7 +379,7 @@ def _at_what(points: Sequence[PowerPoint]) -> str:
 EFFECT_UNITS: Final[dict[str, tuple[str, float]]] = {
     "share": ("points", 100.0),
     "nats": ("millinats", 1000.0),
-    "bp_per_percent": ("bp per 1 % of open interest", 1.0),
+    "bp_per_percent": ("bp for 1 %", 1.0),
     "ratio": ("times", 1.0),
 }
 """How an effect that is measured from the truth is written, and what it is times."""

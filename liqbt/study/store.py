@@ -2,7 +2,8 @@
 
 `results/<experiment>/<run_id>/` holds
 
-- `manifest.json`: identity, provenance, data completeness, SHA-256 of every other file;
+- `manifest.json`: identity, provenance, data completeness, SHA-256 of itself and of every other
+  file, which is held against it when it is read (`liqbt.study.written`);
 - `config.yaml`: the configuration with every default filled in;
 - `metrics.json`: the scores, rows of the one schema of `Score`;
 - `tables.json`: verdicts, flow of counts, distance bands, sensitivities;
@@ -21,7 +22,7 @@ Nothing in it depends on a clock or on the machine: the same run writes the same
 from __future__ import annotations
 
 import fcntl
-import json
+import logging
 import math
 import os
 import shutil
@@ -43,6 +44,15 @@ from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters
 from liqbt.log.disk import read_parquet, sha256_file
 from liqbt.study.identity import report_digest
+from liqbt.study.written import (
+    MANIFEST,
+    is_intact,
+    json_text,
+    read_json,
+    require_as_written,
+    require_sealed,
+    sealed,
+)
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
 
 _FLOATS: Final = (
@@ -230,9 +240,14 @@ class Run:
         """The run's identity."""
         return str(self.manifest["run_id"])
 
+    def _table(self, file: str, symbol: str | None = None) -> pa.Table:
+        """Return a table of the run that is as it was written."""
+        require_as_written(self.path, self.manifest, file)
+        return _read_table(self.path / file, symbol)
+
     def _rows(self, file: str, estimator: str | None, symbol: str | None = None) -> pa.Table:
         """Return one estimator's rows of a table; of an older run, which had one, all of them."""
-        table = _read_table(self.path / file, symbol)
+        table = self._table(file, symbol)
         names = list(dict.fromkeys(score.estimator for score in self.scores))
         if "estimator" not in table.column_names or not names:
             return table
@@ -251,7 +266,7 @@ class Run:
 
         `ts` is the end of a bar, or the time of a point.
         """
-        table = _read_table(self.path / "prices.parquet", symbol).drop_columns(["symbol"])
+        table = self._table("prices.parquet", symbol).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
     def funding(self, symbol: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -261,13 +276,16 @@ class Run:
         """
         if not (self.path / "funding.parquet").exists():
             return None
-        table = _read_table(self.path / "funding.parquet", symbol)
+        table = self._table("funding.parquet", symbol)
         return {name: table[name].to_numpy() for name in ("ts_known", "rate")}
 
     def truth(self) -> Mapping[str, Any] | None:
         """Return the truth beside the figures (see `truth.json`); None for a real market."""
-        path = self.path / "truth.json"
-        return _read_json(path) if path.is_file() else None
+        if not (self.path / "truth.json").is_file():
+            return None
+        require_as_written(self.path, self.manifest, "truth.json")
+        found: Mapping[str, Any] = read_json(self.path / "truth.json")
+        return found
 
     def true_map(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the true map at the last forecast: `side`, `low`, `high`, `notional_usd`, `ts_ns`.
@@ -277,7 +295,7 @@ class Run:
         DataError
             If the run has none, as one of a real market.
         """
-        table = _read_table(self.path / "truth_map.parquet", symbol).drop_columns(["symbol"])
+        table = self._table("truth_map.parquet", symbol).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
     def outcomes(self, estimator: str | None = None) -> pa.Table:
@@ -294,7 +312,7 @@ class Run:
     def days(self) -> dict[Key, DaySums]:
         """Return the day sums of every row of scores that has some, by what names the row."""
         found = {}
-        for row in _read_table(self.path / "days.parquet").to_pylist():
+        for row in self._table("days.parquet").to_pylist():
             key = Key(*(row.pop(name) for name in KEY))
             lists = {name: np.array(row[name]) for name in SUMS if row.get(name) is not None}
             found[key] = DaySums(**{**row, **lists})
@@ -373,10 +391,10 @@ def write_run(
             _write_json(partial / "truth.json", truth)
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (partial / "config.yaml").write_text(text, encoding="utf-8")
-        _write_json(partial / "manifest.json", manifest)
+        _write_json(partial / MANIFEST, manifest)
         before = _digests(partial)
         if finish is not None:
-            finish(replace(load_run(partial), issued=issued), partial)
+            finish(replace(_loaded(partial, read_json(partial / MANIFEST)), issued=issued), partial)
         _finish_manifest(partial, manifest, before, reported=finish is not None)
         partial.rename(final)
     finally:
@@ -385,7 +403,7 @@ def write_run(
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "manifest.json")
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     return {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
 
 
@@ -396,7 +414,7 @@ def _finish_manifest(
     files = _digests(folder)
     own = [name for name in files if name not in before]
     said = {"report": {"code": report_digest(), "files": own}} if reported else {}
-    _write_json(folder / "manifest.json", {**manifest, **said, "files": files})
+    _write_json(folder / MANIFEST, sealed(json_value({**manifest, **said, "files": files})))
 
 
 def has_report(run: Run) -> bool:
@@ -413,13 +431,26 @@ def write_report_again(run: Run, finish: Callable[[Run, Path], object]) -> Run:
         As it was loaded.
     finish : callable
         As in `write_run`.
+
+    Raises
+    ------
+    DataError
+        If a file that is no part of the report is not as the run wrote it: nothing is written.
     """
     old = run.manifest.get("report", {}).get("files", ())
-    for name in old:
-        (run.path / name).unlink(missing_ok=True)
     kept = {name for name in run.manifest["files"] if name not in old}
-    finish(run, run.path)
-    manifest = {k: v for k, v in run.manifest.items() if k not in ("files", "report")}
+    for name in sorted(kept):
+        require_as_written(run.path, run.manifest, name)
+    partial = run.path.with_name(f".{run.path.name}.{os.getpid()}.tmp")
+    partial.mkdir()
+    try:
+        finish(run, partial)
+        for name in old:
+            (run.path / name).unlink(missing_ok=True)
+        shutil.copytree(partial, run.path, dirs_exist_ok=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    manifest = {k: v for k, v in run.manifest.items() if k not in ("files", "report", "self")}
     _finish_manifest(run.path, manifest, kept, reported=True)
     return load_run(run.path)
 
@@ -430,12 +461,21 @@ def load_run(path: Path | str) -> Run:
     Raises
     ------
     DataError
-        If it is not one; names what is missing or unreadable.
+        If it is not one, or not as it was written; names what is missing, unreadable or altered.
     """
     path = Path(path)
-    manifest, tables, scores = (
-        _read_json(path / f"{name}.json") for name in ("manifest", "tables", "metrics")
-    )
+    manifest = read_json(path / MANIFEST)
+    if not (isinstance(manifest, dict) and manifest.get("run_id")):
+        raise DataError(f"{path}: not the folder of a whole run ({MANIFEST} names none)")
+    require_sealed(path / MANIFEST, manifest)
+    for name in ("tables.json", "metrics.json", "config.yaml"):
+        require_as_written(path, manifest, name)
+    return _loaded(path, manifest)
+
+
+def _loaded(path: Path, manifest: Mapping[str, Any]) -> Run:
+    """Return the run of a folder, as it is there."""
+    tables, scores = (read_json(path / f"{name}.json") for name in ("tables", "metrics"))
     try:
         config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -473,14 +513,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If it is none; names it.
+        If it is none, or not as it was written; names it.
     """
-    found = _read_json(path)
+    found = read_json(path)
     try:
         if not (found["run_id"] and found["hashes"] and found["symbols"] and found["claims"]):
             raise ValueError("a part is empty")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not the manifest of a run ({first_line(error)})") from error
+    require_sealed(path, found)
     return dict(found)
 
 
@@ -514,32 +555,7 @@ def json_value(value: Any) -> Any:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    text = json.dumps(json_value(value), indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: missing; is {path.parent} the folder of a run?") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON; run the experiment again") from error
-
-
-def is_intact(path: Path) -> bool:
-    """Return whether `path` is a run's folder whose files are as they were written.
-
-    A run can be made again, so its files are not forced to the disk when they are written; what a
-    power cut has torn is found here.
-    """
-    try:
-        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        return bool(manifest["files"]) and all(
-            sha256_file(path / name) == digest for name, digest in manifest["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    path.write_text(json_text(json_value(value)), encoding="utf-8")
 
 
 def set_aside(path: Path) -> None:
@@ -550,6 +566,9 @@ def set_aside(path: Path) -> None:
     while (aside := path.with_name(f"{path.name}.damaged-{n}")).exists():
         n += 1
     path.rename(aside)
+    logging.getLogger(__name__).warning(
+        "%s: not as the run wrote it; moved to %s, and made again", path, aside.name
+    )
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def committed_is_there(folder: Path) -> str:
         problems = EventLog(head.parent).verify()
         if problems:
             return f"verify: {problems[0]}"
-    from liqbt.study.store import is_intact
+    from liqbt.study.written import is_intact
 
     for manifest in folder.rglob("manifest.json"):
         if not manifest.parent.name.endswith(".tmp") and not is_intact(manifest.parent):

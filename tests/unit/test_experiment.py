@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from liqbt.study.events import simulate_world
 from liqbt.study.pipeline import scored_from
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
-from liqbt.study.store import is_intact, load_run, run_lock
+from liqbt.study.store import load_run, run_lock
 from liqbt.study.summary import describe_market, log_info
+from liqbt.study.written import is_intact, verify_run
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS, MINUTE_NS, Instrument, Kind, Score
@@ -257,14 +259,13 @@ def test_no_run_folder_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("file", "data", "says"),
     [
-        ("tables.json", b"{}", "not the folder of a whole run"),
-        ("tables.json", b"[]", "not the folder of a whole run"),
+        ("tables.json", b"{}", "not as the run wrote it"),
         ("manifest.json", b"[1]", "not the folder of a whole run"),
         ("manifest.json", b"{}", "not the folder of a whole run"),
-        ("metrics.json", b'[{"a": 1}]', "not the folder of a whole run"),
-        ("metrics.json", b"3", "not the folder of a whole run"),
-        ("config.yaml", b"- 1", "not the folder of a whole run"),
-        ("config.yaml", b"\xff\xfe\x00", "cannot be read"),
+        ("manifest.json", b'{"run_id": "1"}', "not as the run wrote it"),
+        ("manifest.json", b"\xff\xfe\x00", "not readable as JSON"),
+        ("metrics.json", b"3", "not as the run wrote it"),
+        ("config.yaml", b"\xff\xfe\x00", "not as the run wrote it"),
     ],
 )
 def test_a_damaged_run_is_one_sentence(run, tmp_path, file, data, says):
@@ -275,14 +276,49 @@ def test_a_damaged_run_is_one_sentence(run, tmp_path, file, data, says):
     assert "\n" not in str(caught.value)
 
 
-def test_a_table_of_a_run_that_is_no_parquet_is_one_sentence(run, tmp_path):
+def test_no_byte_of_a_run_is_altered_unseen(run, tmp_path):
+    """A bit of every file, wherever it lies: each reader names the file, and so does `verify`."""
     shutil.copytree(run.path, tmp_path / "r")
-    path = tmp_path / "r" / "outcomes.parquet"
-    whole = path.read_bytes()
-    for damaged in (b"", whole[:-9], whole.replace(b"horizon_ns", b"horizon\xff\xfe\xfd")):
-        path.write_bytes(damaged)
-        with pytest.raises(DataError, match="cannot be read as Parquet"):
-            load_run(tmp_path / "r").outcomes()
+    folder = tmp_path / "r"
+    reads = {
+        "outcomes.parquet": lambda found: found.outcomes(),
+        "first_sides.parquet": lambda found: found.first_sides(),
+        "forecasts.parquet": lambda found: found.forecasts("SIM"),
+        "prices.parquet": lambda found: found.prices("SIM"),
+        "days.parquet": lambda found: found.days(),
+        "visits.parquet": lambda found: found.visits(),
+        "truth.json": lambda found: found.truth(),
+        "truth_map.parquet": lambda found: found.true_map("SIM"),
+    }
+    draw = np.random.default_rng(5)
+    names = {"manifest.json", *run.manifest["files"]}
+    assert reads.keys() <= names
+    for name in sorted(names):
+        whole = (folder / name).read_bytes()
+        for place in draw.integers(len(whole), size=3):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << int(draw.integers(8))
+            (folder / name).write_bytes(flipped)
+            if name in reads or name.endswith((".json", ".yaml")):
+                with pytest.raises(DataError, match=re.escape(str(folder / name))):
+                    reads.get(name, lambda _: None)(load_run(folder))
+            if name != "manifest.json":
+                assert verify_run(folder).altered == (name,)
+            assert not is_intact(folder)
+        (folder / name).write_bytes(whole)
+    assert verify_run(folder).intact
+
+
+def test_a_damaged_run_gets_no_new_report(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "r")
+    found = load_run(tmp_path / "r")
+    (tmp_path / "r" / "outcomes.parquet").write_bytes(b"")
+    before = files(tmp_path / "r")
+    with pytest.raises(DataError, match=r"outcomes\.parquet: not as the run wrote it"):
+        store.write_report_again(found, lambda _run, folder: (folder / "a.html").write_text("a"))
+    assert files(tmp_path / "r") == before
+    (tmp_path / "r" / "prices.parquet").unlink()
+    assert verify_run(tmp_path / "r").missing == ("prices.parquet",)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from liqbt.gate.rules import findings, pair, row_days
 from liqbt.log.disk import read_parquet
 from liqbt.study.run import run_experiment
 from liqbt.study.store import KEY, key_of
+from liqbt.study.written import json_text, sealed
 from liqbt.types import DAY_NS, HOUR_NS, Score
 
 WORLD = "name: w\ndays: 22\nwarmup_days: 5\nmagnet: 1.0\n"
@@ -107,11 +108,11 @@ def rewritten(run: Path, folder: Path, change: Any) -> Path:
     rows = json.loads((folder / "metrics.json").read_text())
     sums, rows = change(days.to_pylist(), rows)
     pq.write_table(pa.Table.from_pylist(sums, schema=days.schema), folder / "days.parquet")
-    (folder / "metrics.json").write_text(json.dumps(rows))
+    (folder / "metrics.json").write_text(json_text(rows))
     manifest = json.loads((folder / "manifest.json").read_text())
     for name in ("days.parquet", "metrics.json"):
         manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json_text(sealed(manifest)))
     return folder
 
 
