@@ -206,7 +206,9 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Ta
             use = predictions.n_trained > 0
             if kind == "units":
                 use &= rows["scored"]
-            tables[_LEVEL_FILES[kind]] = _levels_table(rows[use], predictions, use, evidence.symbols)
+            tables[_LEVEL_FILES[kind]] = _levels_table(
+                rows[use], predictions, use, evidence.symbols
+            )
     return {"forecasts.parquet": forecast_table(issued), **tables}
 
 

@@ -55,7 +55,8 @@ class Columns:
         `at`, `cut` (the last price that the forecast could know of), `mark`, `sigma`, `oi`,
         `prior_long`, `prior_short`, `scale` (USD per 1 % at full colour, from this and earlier
         forecasts), `peak` and `heat` (see `_heat`), `count` (clusters); of each cluster `side`,
-        `low`, `width`, `usd`, `rank` (in percent), `since`, `issued` (-1, or which of the issued probabilities);
+        `low`, `width`, `usd`, `rank` (in percent), `since`, `issued` (-1, or which of the issued
+        probabilities);
         of those `issued_at`, `p`, `placebo`, `brownian`; of the path `t`, `close`, and how far
         below and above that `fell` and `rose` lie.
     came : mapping of str to ndarray

@@ -40,7 +40,9 @@ def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> Packed:
     for name, array in arrays.items():
         word = array.dtype.str[1:]
         if word not in _WORDS:
-            raise TypeError(f"{name}: found {array.dtype}; a page reads {', '.join(sorted(_WORDS))}")
+            raise TypeError(
+                f"{name}: found {array.dtype}; a page reads {', '.join(sorted(_WORDS))}"
+            )
         steps = np.diff(array, prepend=array.dtype.type(0)) if name in _RISING else array
         data = np.ascontiguousarray(steps, array.dtype.newbyteorder("<")).tobytes()
         layout[name] = (word, end, int(array.size), name in _RISING)

@@ -1,8 +1,8 @@
 """The explorer of a run: `explore.html`, the map to be panned, zoomed and scrubbed.
 
-One file that asks nothing of the network and opens from disk. Its own script and the drawing library
-are all that may run in it: their digests stand in its content security policy, and every foreign
-word is text. Decision 0045.
+One file that asks nothing of the network and opens from disk. Its own script and the drawing
+library are all that may run in it: their digests stand in its content security policy, and every
+foreign word is text. Decision 0045.
 """
 
 from __future__ import annotations
@@ -171,24 +171,29 @@ def write_explorer(
         or every third, and so on; the last one always is.
     """
     every, maps = _packed(run, issued, most)
-    (library, its), (own, mine) = _script(_LIBRARY / "uPlot.iife.min.js"), _script(
-        _HERE / "explore.js"
+    (library, its), (own, mine) = (
+        _script(_LIBRARY / "uPlot.iife.min.js"),
+        _script(_HERE / "explore.js"),
     )
     manifest = run.manifest
     css = [(_LIBRARY / "uPlot.min.css"), _HERE / "explore.css"]
-    page = page_environment().get_template("explore.html.j2").render(
-        title=fmt.one_line(str(manifest["experiment"])),
-        run_id=fmt.one_line(str(manifest["run_id"])),
-        simulated=bool(manifest.get("simulated")),
-        published=bool(manifest.get("published")),
-        horizon=f"{_horizon(run) / HOUR_NS:g} h",
-        every=every,
-        css=style_sheet() + markupsafe.Markup("\n".join(p.read_text("utf-8") for p in css)),
-        library=library,
-        script=own,
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src {its} {mine}",
-        about=markupsafe.Markup(_about(run, every, maps)),
-        maps=[(known.text, came.text) for _, known, came in maps],
+    page = (
+        page_environment()
+        .get_template("explore.html.j2")
+        .render(
+            title=fmt.one_line(str(manifest["experiment"])),
+            run_id=fmt.one_line(str(manifest["run_id"])),
+            simulated=bool(manifest.get("simulated")),
+            published=bool(manifest.get("published")),
+            horizon=f"{_horizon(run) / HOUR_NS:g} h",
+            every=every,
+            css=style_sheet() + markupsafe.Markup("\n".join(p.read_text("utf-8") for p in css)),
+            library=library,
+            script=own,
+            policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src {its} {mine}",
+            about=markupsafe.Markup(_about(run, every, maps)),
+            maps=[(known.text, came.text) for _, known, came in maps],
+        )
     )
     path = out_dir / "explore.html"
     path.write_text(page, encoding="utf-8", newline="\n")
