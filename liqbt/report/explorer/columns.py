@@ -108,7 +108,7 @@ def market_columns(
         Every how many forecasts one is kept; the last one always is.
     """
     kept = np.arange((len(forecasts) - 1) % every, len(forecasts), every)
-    shown = [forecasts[i] for i in kept]
+    shown = [forecasts[i] for i in kept.tolist()]
     at = np.array([f.at for f in forecasts], np.int64)
     anchor = float(forecasts[0].grid.anchor)
     rows = _outcome_rows(run, symbol, estimator, horizon_ns)
@@ -118,7 +118,7 @@ def market_columns(
     issued, which = _issued(run, symbol, estimator, rows)
     of_cluster = np.full(len(owner), -1, np.int64)
     of_cluster[place[place >= 0]] = which[place >= 0]
-    known = {
+    known: Arrays = {
         "at": _later(at[kept]),
         "cut": np.array([min(f.mark_ts, f.at) // SECOND_NS for f in shown], np.uint32),
         "mark": np.array([f.mark for f in shown], np.float64),
@@ -132,7 +132,7 @@ def market_columns(
         **issued,
         **_path(run.prices(symbol), at, anchor, every),
     }
-    came = {**_cluster_outcomes(rows, place, len(owner)), **_episodes(rows, anchor)}
+    came: Arrays = {**_cluster_outcomes(rows, place, len(owner)), **_episodes(rows, anchor)}
     return Columns(known=known, came=came, anchor=anchor, every=every)
 
 
@@ -203,8 +203,8 @@ def _outcome_rows(
     table = run.outcomes() if estimator is None else run.outcomes(estimator)
     held = np.asarray(table["market"].to_numpy(zero_copy_only=False) == symbol, bool)
     held &= table["horizon_ns"].to_numpy() == horizon_ns
-    names = ("at", "cluster", "side", "near", "visited", "visit_ns", "exposed_end_ns", "episode")
-    names = (*names, "birth", "distance_sigma")
+    names = ["at", "cluster", "side", "near", "visited", "visit_ns", "exposed_end_ns", "episode"]
+    names += ["birth", "distance_sigma"]
     return {n: table[n].to_numpy(zero_copy_only=False)[held] for n in names}
 
 

@@ -110,8 +110,8 @@ def _packed(
 def _mix(run: Run, estimator: str) -> str:
     """Return the weights of leverage that an estimator assumes of all entries; empty: not said."""
     held = run.config.get("estimators", {}).get(estimator, {})
-    brackets = held.get("params", {}).get("brackets") if isinstance(held, Mapping) else None
     try:
+        brackets = held["params"]["brackets"]
         return ", ".join(f"{float(b['leverage']):g}× {float(b['weight']):.0%}" for b in brackets)
     except (KeyError, TypeError, ValueError):
         return ""
