@@ -27,10 +27,11 @@ PIXELS = "document.querySelector('#plot canvas').toDataURL()"
 def pages(tmp_path_factory):
     """A run's report and explorer; the explorer of another future; pages of hostile names."""
     found = SimpleNamespace()
-    for name in ("run", "future", "hostile"):
+    for name in ("run", "report", "future", "hostile"):
         setattr(found, name, tmp_path_factory.mktemp(name))
     run = explored()
-    write_report(run, found.run)
+    write_explorer(run, found.run)
+    write_report(explored(("BTCUSDT",)), found.report)
     write_explorer(poisoned(run, J, np.random.default_rng(4)), found.future)
     write_report(hostile(HOSTILE), found.hostile)
     return found
@@ -95,12 +96,12 @@ def test_the_page_draws_and_says_nothing_to_the_console(chrome, pages):
 
 
 def test_the_report_has_every_figure_and_its_links_lead_somewhere(chrome, pages):
-    chrome.open(pages.run / "report.html")
+    chrome.open(pages.report / "report.html")
     assert chrome.complaints() == []
     figures, broken = chrome.evaluate(
         "[document.images.length, [...document.images].filter(i => !i.naturalWidth).length]"
     )
-    assert figures == len(list((pages.run / "figures").iterdir())) == 2 * 2 + 3
+    assert figures == len(list((pages.report / "figures").iterdir())) == 2 + 3
     assert broken == 0
     links = chrome.evaluate("[...document.links].map(a => a.getAttribute('href'))")
     assert "explore.html" in links
@@ -108,8 +109,8 @@ def test_the_report_has_every_figure_and_its_links_lead_somewhere(chrome, pages)
         if link.startswith("#"):
             assert chrome.evaluate(f"!!document.getElementById({link[1:]!r})"), link
         else:
-            assert (pages.run / link).is_file(), link
-    chrome.open(pages.run / "report.html", width=390, height=844)
+            assert (pages.report / link).is_file(), link
+    chrome.open(pages.report / "report.html", width=390, height=844)
     assert chrome.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

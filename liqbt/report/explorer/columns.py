@@ -243,10 +243,10 @@ def _issued(
     issued_at = np.append(mine["at"], np.iinfo(np.int64).min)
     which[(which >= 0) & (issued_at[which] > rows["at"])] = -1
     chances = {"p": "p", "placebo": "p_ablated", "brownian": "brownian"}
-    values = {
-        name: np.round(CHANCE_STEPS * table[column].to_numpy()[held]).astype(np.uint16)
-        for name, column in chances.items()
-    }
+    values = {}
+    for name, column in chances.items():
+        steps = np.round(CHANCE_STEPS * table[column].to_numpy()[held])
+        values[name] = np.where(np.isfinite(steps), steps, NONE).astype(np.uint16)
     return {"issued_at": _later(mine["at"]), **values}, which
 
 

@@ -59,7 +59,7 @@
     one.sigma = one.away / m.sigma[f];
     if (issued >= 0) {
       one.born = m.issued_at[issued];
-      for (const k of ["p", "placebo", "brownian"]) one[k] = m[k][issued] / about.chance_steps;
+      for (const k of ["p", "placebo", "brownian"]) one[k] = m[k][issued] === about.none ? NaN : m[k][issued] / about.chance_steps;
     }
     return one;
   }
@@ -82,10 +82,10 @@
     for (const [size, unit] of [[1e9, " bn"], [1e6, " m"], [1e3, " k"]]) if (v >= size) return `${(v / size).toPrecision(3)}${unit} USD`;
     return `${v.toPrecision(3)} USD`;
   };
-  const percent = (v, digits = 1) => `${(100 * v).toFixed(digits)} %`;
+  const percent = (v, digits = 1) => (Number.isNaN(v) ? "–" : `${(100 * v).toFixed(digits)} %`);
   const age = (s) => (s >= 3 * DAY ? `${(s / DAY).toFixed(1)} days` : `${+(s / HOUR).toFixed(1)} h`);
   const chances = (c) => (c.born === undefined ? null :
-    [percent(c.p), `${percent(c.placebo)}`, percent(c.brownian)]);
+    [percent(c.p), percent(c.placebo), percent(c.brownian)]);
 
   function put(parent, tag, text) {
     const node = document.createElement(tag);
@@ -375,6 +375,7 @@
     const t = plot.posToVal(left, "x"), ln = plot.posToVal(top, "y"), m = state.map;
     if (t < m.at[0] || t >= m.at[state.now] + about.horizon_s) return null;
     const f = Math.min(last(m.at, t), state.now);
+    if (f < state.now && t >= m.at[f] + 1.5 * m.spacing) return null; // no forecast stood then
     for (let k = m.first[f]; k < m.first[f + 1]; k++) {
       const low = m.low[k] * about.cluster_step + m.ln;
       if (ln >= low && ln < low + m.width[k] * about.cluster_step) return k;
@@ -497,5 +498,8 @@
   const start = about.maps[0];
   $("market").value = start.market;
   $("estimator").value = start.estimator;
-  choose().then(() => { document.body.dataset.ready = "1"; });
+  choose().then(() => { document.body.dataset.ready = "1"; }, (error) => {
+    $("now").textContent = typeof DecompressionStream === "undefined"
+      ? "this browser is too old: Chrome 80, Firefox 113 or Safari 16.4 can read this page" : `the map cannot be read: ${error}`;
+  });
 })();
