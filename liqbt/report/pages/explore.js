@@ -72,7 +72,11 @@
 
   // ---- words ----------------------------------------------------------------------------------
   const clock = (s) => `${new Date(s * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
-  const price = (ln) => { const p = Math.exp(ln); return p.toLocaleString("en", { maximumSignificantDigits: p >= 1000 ? 7 : 6, maximumFractionDigits: p >= 1000 ? 1 : 6, roundingPriority: "lessPrecision" }); };
+  const price = (ln) => {
+    const p = Math.exp(ln), one = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+    return p >= 1000 ? p.toLocaleString("en", one) : round(ln);
+  };
+  const round = (ln) => { const p = Math.exp(ln); return p.toLocaleString("en", { maximumSignificantDigits: p >= 1000 ? 7 : 6, maximumFractionDigits: p >= 1000 ? 1 : 6, roundingPriority: "lessPrecision" }); };
   const when = (t, step) => { // on the axis
     const d = new Date(t * 1000), say = (o) => d.toLocaleString("en-GB", { timeZone: "UTC", ...o });
     if (step < DAY && t % DAY) return say({ hour: "2-digit", minute: "2-digit" });
@@ -232,7 +236,7 @@
       scales: { x: { time: true, range: range("x") }, y: { range: range("y") } },
       axes: [
         { grid, font, labelFont: font, label: "Time, UTC", labelSize: 20, space: 80, values: (u, v, a, s, step) => v.map((t) => when(t, step)) },
-        { grid, font, labelFont: font, label: "Price, USD (log scale)", labelSize: 24, size: 66, splits: ticks, values: (u, v) => v.map(price) },
+        { grid, font, labelFont: font, label: "Price, USD (log scale)", labelSize: 24, size: 66, splits: ticks, values: (u, v) => v.map(round) },
       ],
       series: [{}, { stroke: INK, width: 1.4, points: { show: false } },
         { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } }],
@@ -253,7 +257,7 @@
 
   function fit() {
     const m = state.map, end = m.at[state.now] + about.horizon_s, days = innerWidth < 700 ? 4 : 10;
-    state.x = [end - days * DAY, end + HOUR];
+    state.x = [Math.max(end - days * DAY, m.at[0] - 6 * HOUR), end + HOUR];
     const from = Math.max(last(m.at, state.x[0]), 0);
     let low = Infinity, high = -Infinity;
     for (let i = from; i <= state.now; i++) { low = Math.min(low, m.lnMark[i]); high = Math.max(high, m.lnMark[i]); }
@@ -318,7 +322,7 @@
     head.replaceChildren();
     body.replaceChildren();
     const words = ["Side", "From, USD", "To, USD", "Away", "σ of a day", "Notional", "Rank", "Age",
-      `Visit within ${about.horizon_s / HOUR} h: with the map`, "without it (placebo)", "Brownian", ...(state.outcomes ? ["Outcome so far"] : [])];
+      `Visit within ${about.horizon_s / HOUR} h: with the map`, "without it (placebo)", "Brownian", "issued", ...(state.outcomes ? ["Outcome so far"] : [])];
     const top = put(head, "tr", "");
     words.forEach((w) => { put(top, "th", w).scope = "col"; });
     let above = true;
@@ -327,7 +331,7 @@
       const row = put(body, "tr", "");
       row.dataset.cluster = c.i;
       [c.side, price(c.low), price(c.high), percent(Math.expm1(c.away), 2), c.sigma.toFixed(2), usd(c.usd), c.rank.toFixed(2),
-        age(c.at - c.since), ...(chances(c) || ["–", "–", "–"]), ...(state.outcomes ? [outcome(c.i) || "–"] : [])]
+        age(c.at - c.since), ...(chances(c) || ["–", "–", "–"]), c.born === undefined ? "–" : c.born < c.at ? `${age(c.at - c.born)} before` : "with it", ...(state.outcomes ? [outcome(c.i) || "–"] : [])]
         .forEach((w) => put(row, "td", w));
       row.addEventListener("click", () => point(c.i));
     }
