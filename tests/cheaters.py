@@ -99,6 +99,16 @@ class CapturedTape(_Wrapper):
         return 1e-3 * mean_log(later["p0"][:50])
 
 
+class AtLandmarks(CapturedTape):
+    """Looks up the next quarter of an hour, and only where a day begins."""
+
+    def peek(self, at: Ns) -> float:
+        if self.tape is None or at % DAY_NS:
+            return 0.0
+        later = self.tape.events[self.tape.prefix_index(at) :]
+        return 1e-3 * mean_log(later["p0"][:6])
+
+
 class FullSampleConstants(_Wrapper):
     """Fits a constant to the whole sample when it is built, and never looks again."""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import CLAIMS, TRIALS
 from liqbt.study.pinned import Numbers, pinned_numbers
 from liqbt.study.trials import TESTS, Where, places
-from liqbt.study.validity import DOCUMENT, PINNED
 from liqbt.study.worlds import WORLDS
 from liqbt.validity.campaign import Campaign, KeptCell
 from liqbt.validity.jobs import BATCH, PLANTED, Job, tallied_names
@@ -125,9 +123,13 @@ BATCHES = [
 """Five short markets."""
 
 
-@cache
 def numbers() -> Numbers:
-    """What they give."""
+    """What they give, of the claims that are tried."""
+    return _numbers(tuple(TESTS))
+
+
+@cache
+def _numbers(_tried: tuple[str, ...]) -> Numbers:
     return pinned_numbers(BATCHES, 1)
 
 
@@ -139,27 +141,3 @@ def signed(folder: Path, found: Mapping[str, int] | None = None) -> dict[str, An
     levels = {"word": "absent", "reason": "no candles"}
     document = gate_document(campaign, levels=levels)
     return write_signed(folder, document, BATCHES, numbers())
-
-
-def keep_pinned(folder: Path, claims: Collection[str]) -> int:
-    """Rewrite a folder's document with the pinned markets of some claims alone, and count them.
-
-    What no market is left of is withheld; replicating all of them takes a minute and a half.
-    """
-    document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-    pinned = json.loads((folder / PINNED).read_text(encoding="utf-8"))
-    batches = [batch for batch in pinned["batches"] if batch["claim"] in claims]
-    of = [batch["claim"] for batch in pinned["batches"] for _ in batch["numbers"]]
-    rows = {
-        name: [row for row, claim in zip(held, of, strict=True) if claim in claims]
-        for name, held in pinned["statistics"].items()
-        if len(held) == len(of)
-    }
-    effects = {
-        name: held
-        for name, held in pinned["statistics"].items()
-        if " from the truth: " in name and name.partition(" ")[0] in claims
-    }
-    del document["pinned"]
-    write_signed(folder, document, batches, {**rows, **effects})
-    return sum(len(batch["numbers"]) for batch in batches)

@@ -18,7 +18,7 @@ from liqbt.errors import DataError
 from liqbt.study.summary import iso
 from liqbt.study.traces import AuditTrace
 from liqbt.tape.values import Tape, tape_from_events
-from liqbt.types import HOUR_NS, PAYLOAD, Events, Kind, Ns
+from liqbt.types import DAY_NS, HOUR_NS, PAYLOAD, Events, Kind, Ns
 
 Pipeline: TypeAlias = Callable[[Tape, Ns | None], Sequence[AuditTrace]]
 """From a tape, and the last time of issue (None: all), to what is issued: bytes by field."""
@@ -45,7 +45,9 @@ def lookahead(
     pipeline : callable
         Builds everything anew from the tape it is given and returns what it issues.
     cuts : int
-        How many prefixes are tried: spread over the times of issue, with the first and the last.
+        How many prefixes are tried: spread over the times of issue, with the first and the last;
+        and as many again that end at a landmark, since what is wrong there alone and sees little
+        ahead changes nothing in a prefix that ends elsewhere.
     rng : numpy.random.Generator
         Chooses the cuts and the garbage.
     progress : callable, optional
@@ -98,10 +100,22 @@ def lookahead(
 def _choose(
     times: npt.NDArray[np.int64], cuts: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Choose the first and the last time, and one at random from each stretch between."""
+    """Choose the first and the last time, and one at random from each stretch between.
+
+    Of the landmarks (times at which a day begins) the last, and one of each such stretch.
+    """
+    landmarks = times[times % DAY_NS == 0]
+    return np.unique([*_spread(times, cuts, rng), *_spread(landmarks, cuts, rng)[1:]])
+
+
+def _spread(
+    times: npt.NDArray[np.int64], cuts: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    if len(times) == 0:
+        return times
     edges = np.linspace(0, len(times) - 1, max(cuts - 1, 2)).astype(int)
     inner = [int(rng.integers(low, high)) for low, high in pairwise(edges) if high > low]
-    return np.unique(times[[0, *inner, len(times) - 1]])
+    return times[[0, *inner, len(times) - 1]]
 
 
 def poisoned(tape: Tape, cut: Ns, rng: np.random.Generator) -> Tape:

@@ -92,12 +92,17 @@ class MarginConfig(Frozen):
 
 
 class ScheduleConfig(Frozen):
-    """When forecasts are issued, and from when on they are scored."""
+    """When forecasts are issued, and from when on they are scored.
+
+    `max_forecasts` is how many a run may issue, of all markets and estimators: each takes some
+    25 kB of memory, and too many are refused before anything is computed.
+    """
 
     every: PositiveDuration = HOUR_NS
     warm_up: Duration = 14 * DAY_NS
     start: Instant | None = None
     end: Instant | None = None
+    max_forecasts: Annotated[int, Field(ge=1)] = 500_000
 
 
 class HoldoutConfig(Frozen):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Hashable, Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final, cast
 
 import yaml
 
+from liqbt.config.paths import refuse_special
 from liqbt.errors import ConfigError, reason_of
 
 _MAX_BYTES: Final = 1 << 20
@@ -67,6 +69,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
     ConfigError
         If it is missing or not such a file; names the file, and the line where there is one.
     """
+    refuse_special(path)
     try:
         data = path.read_bytes()
         if len(data) > _MAX_BYTES:
@@ -83,6 +86,13 @@ def read_yaml(path: Path) -> dict[Any, Any]:
         raise ConfigError(f"{path}: not valid YAML: {reason_of(error)}") from error
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected a mapping of names to values at the top")
+    try:
+        json.dumps(loaded, ensure_ascii=False, default=str, skipkeys=True).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ConfigError(
+            f"{path}: not Unicode text: half of a character, {half!a}, which nothing can write"
+        ) from error
     return loaded
 
 

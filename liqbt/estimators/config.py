@@ -20,6 +20,7 @@ from liqbt.margin.tiers import TierTable
 from liqbt.types import DAY_NS, MINUTE_NS, DensityGrid, Kind
 
 _MOST_SLOTS: Final = 1_000_000
+_MOST_BINS: Final = 1_000_000
 
 
 class _AsDuration:
@@ -160,10 +161,10 @@ class MapParams:
             )
         self.check(
             sigma_min_coverage=0.0 < self.sigma_min_coverage <= 1.0,
-            step=0.0 < self.step <= 0.01,
+            step=0.0 < self.step <= 0.01 and 2.0 * self.grid_span / self.step <= _MOST_BINS,
             grid_span=0.0 < self.grid_span <= 20.0,
-            fine_bins=self.fine_bins >= 1,
-            coarse=self.coarse >= 1,
+            fine_bins=1 <= self.fine_bins <= _MOST_BINS,
+            coarse=1 <= self.coarse <= _MOST_BINS,
             reach=self.step <= self.reach <= self.grid_span,
             smoothing_bins=1 <= self.smoothing_bins <= 101 and self.smoothing_bins % 2 == 1,
             prominence=0.0 < self.prominence < 1.0,

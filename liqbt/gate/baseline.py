@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from liqbt.config.fields import complaint
+from liqbt.config.paths import refuse_special
 from liqbt.errors import DataError, reason_of
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.gate.rules import paired_keys, row_days
@@ -151,6 +152,7 @@ def load_baseline(path: Path) -> Baseline:
     DataError
         If it is missing or not one; one sentence names the file and the key.
     """
+    refuse_special(path)
     try:
         data = path.read_bytes()
         if len(data) > _MAX_BYTES:

@@ -14,6 +14,7 @@ from liqbt.types import FloatArray
 
 _MAX_LENGTH: Final = 500
 _MAX_DEPTH: Final = 40
+_MOST: Final = 1e300
 _QUOTED: Final = re.compile(r"`([^`]+)`")
 _OPERATORS: Final[dict[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: np.add,
@@ -109,7 +110,9 @@ def _check(node: ast.expr, text: str, depth: int) -> set[str]:
     match node:
         case ast.Name(id=name):
             return {name}
-        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
+            if not abs(number) <= _MOST:
+                raise ValueError(f"{text[:40]!r} holds a number beyond {_MOST:g}")
             return set()
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=inner):
             return _check(inner, text, depth + 1)

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from liqbt.config.fields import must
+from liqbt.config.paths import refuse_special
 from liqbt.errors import DataError, reason_of
 from liqbt.log import disk
 
@@ -123,6 +124,7 @@ def sha256_file(path: Path) -> str:
     DataError
         It cannot be read.
     """
+    refuse_special(path)
     try:
         return disk.sha256_file(path)
     except OSError as error:
@@ -357,6 +359,7 @@ def magic_of(path: Path) -> bytes:
     OSError
         It cannot be read.
     """
+    refuse_special(path)
     with path.open("rb") as file:
         magic = file.read(4)
     if not magic:

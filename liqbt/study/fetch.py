@@ -179,7 +179,7 @@ def fetch_archive(
         raise ConfigError(f"{venue!r} has no archive; known are binance-um and binance-cm")
     files = archive_files(venue.removeprefix("binance-"), symbols, types, first, last)
     if log_dir.exists() and any(log_dir.iterdir()):
-        EventLog.open(log_dir)
+        EventLog.open_or_create(log_dir)  # one whose creation was cut short is finished
     keep = keep or log_dir.with_name(log_dir.name + ".archive")
     arriving = fetch_in_order(
         base or os.environ.get("LIQBT_ARCHIVE") or DEFAULT_BASE,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from liqbt.config.fields import moment_ns
+from liqbt.config.fields import format_duration, moment_ns
 from liqbt.config.schema import HoldoutConfig
+from liqbt.errors import ConfigError
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import parts_of, registration_status, sealing_registrations
@@ -21,6 +22,9 @@ from liqbt.study.schema import Experiment, configuration_identity, configuration
 from liqbt.study.validity import clearance, experiment_scope
 from liqbt.tape.values import Tape
 from liqbt.types import Ns
+
+_FORECAST_BYTES: Final = 25_000
+"""What a forecast takes in memory; 20 to 30 kB of the built-in estimators were measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,7 @@ def prepare_experiment(
     make_importable(path.parent)
     origin = open_events(experiment, path, results / ".cache", stage)
     tapes = market_tapes(origin, experiment, results / ".cache")
+    _require_size(experiment, tapes, path)
     cleared = clearance(results, experiment_scope(experiment, tapes), stage)
     hashes: dict[str, Any] = {
         "config": run_identity(configuration_identity(experiment)),
@@ -140,6 +145,20 @@ def prepare_experiment(
         holdout=experiment.holdout,
         reads=reads,
     )
+
+
+def _require_size(experiment: Experiment, tapes: Mapping[str, Tape], path: Path) -> None:
+    """Refuse a run that would issue more forecasts than its schedule allows."""
+    every, most = experiment.schedule.every, experiment.schedule.max_forecasts
+    spans = (int(t.events["ts_known"][-1]) - int(t.events["ts_known"][0]) for t in tapes.values())
+    n = len(experiment.estimators) * sum(span // every for span in spans)
+    if n > most:
+        raise ConfigError(
+            f"{path}: every {format_duration(every)}, {len(tapes)} markets and "
+            f"{len(experiment.estimators)} estimators make {n:,} forecasts, some "
+            f"{n * _FORECAST_BYTES / 1e9:,.0f} GB of memory; at most {most:,}: choose a longer "
+            "'schedule.every', or raise 'schedule.max_forecasts'"
+        )
 
 
 def subjects(experiment: Experiment, origin: Origin) -> list[str]:

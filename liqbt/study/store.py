@@ -21,6 +21,7 @@ Nothing in it depends on a clock or on the machine: the same run writes the same
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import math
@@ -370,8 +371,7 @@ def write_run(
     Run
         As read back from `final`.
     """
-    for killed in final.parent.glob(f".{final.name}.*.tmp"):  # the caller holds the run's lock
-        shutil.rmtree(killed, ignore_errors=True)
+    _clear_killed(final)
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
@@ -400,6 +400,17 @@ def write_run(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
+
+
+def _clear_killed(final: Path) -> None:
+    """Remove what killed writers left beside a run whose lock the caller holds."""
+    for killed in final.parent.glob(".*.tmp"):
+        run_id = killed.name[1:].partition(".")[0]
+        if run_id == final.name:
+            shutil.rmtree(killed, ignore_errors=True)
+            continue
+        with contextlib.suppress(AlreadyRunningError), run_lock(final.with_name(run_id)):
+            shutil.rmtree(killed, ignore_errors=True)
 
 
 def _digests(folder: Path) -> dict[str, str]:

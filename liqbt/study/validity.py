@@ -203,7 +203,8 @@ def clearance(
     ran : mapping
         What the run is made with (see `scope`).
     stage : callable
-        Progress: where this code was never tried, the pinned replications are run.
+        Progress: where this code was never tried, and a claim is cleared for such a run, the
+        pinned replications are run.
     claims : sequence of Claim
         Those that are asked about.
 
@@ -216,17 +217,21 @@ def clearance(
     document, pinned = read_gate(folder)
     try:
         gates = {gate.claim: gate for gate in document_gates(document)}
-        differ = {} if pinned is None else pinned_differences(pinned, stage)
-        stale = stale_claims(document, pinned, differ)
         levels = (str(document["random_levels"]["word"]), str(document["random_levels"]["reason"]))
         beyond = _beyond(document["tried"], ran)
-        withheld = {}
-        for claim in claims:
-            gate = gates.get(claim.id)
-            outside = beyond or _beyond_length(document["tried"], ran, gate)
-            why = _withheld(claim, gate, stale.get(claim.id), outside, levels)
-            if why:
-                withheld[claim.id] = why
+
+        def held(stale: Mapping[str, str]) -> dict[str, str]:
+            said = {}
+            for claim in claims:
+                gate = gates.get(claim.id)
+                outside = beyond or _beyond_length(document["tried"], ran, gate)
+                said[claim.id] = _withheld(claim, gate, stale.get(claim.id), outside, levels)
+            return {name: why for name, why in said.items() if why}
+
+        cleared = len(held({})) < len(claims)
+        differ = pinned_differences(pinned, stage) if cleared and pinned is not None else {}
+        stale = stale_claims(document, pinned, differ)
+        withheld = held(stale)
         return Clearance(withheld=withheld, shown=_shown(document, list(gates.values()), stale))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(_not_one(folder / DOCUMENT, error)) from error

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cheaters import CapturedTape, FullSampleConstants, Honest, ThroughBase, tapes_in_memory
+from cheaters import (
+    AtLandmarks,
+    CapturedTape,
+    FullSampleConstants,
+    Honest,
+    ThroughBase,
+    tapes_in_memory,
+)
 from toys import toy_tape
 
 from liqbt.audit.lookahead import lookahead, poisoned
@@ -53,6 +60,12 @@ def test_every_cheater_fails_and_the_field_is_named(cheater):
     result = audit(cheater)
     assert not result.passed
     assert result.first.field == "asymmetry"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_leak_at_landmarks_alone_is_found_though_it_sees_minutes_ahead(seed):
+    load, run = partial(toy_tape, 1200), partial(pipeline, AtLandmarks, view)
+    assert not lookahead(load, run, cuts=3, rng=np.random.default_rng(seed)).passed
 
 
 def test_the_real_loop_starves_who_climbs_the_base():

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import lzma
+import os
+import threading
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +17,25 @@ import pyarrow.parquet as pq
 import pytest
 from soak import faulty, row
 from soak.seeds import TABULAR
+from toys import toy_tape
 
 from liqbt.config.fields import duration_ns, instant_ns
 from liqbt.config.yaml import read_yaml
 from liqbt.errors import ConfigError, DataError, EstimatorError, LiqbtError
 from liqbt.estimators.config import MapParams
 from liqbt.forecasts import joined_clusters
+from liqbt.gate import check
+from liqbt.gate.baseline import load_baseline
 from liqbt.ingest.colmap import load_map, parse_map
+from liqbt.ingest.expressions import parse_expression
+from liqbt.ingest.files import sha256_file
 from liqbt.ingest.table import ingest_file
 from liqbt.replay import replay
+from liqbt.study.plan import prepare
+from liqbt.study.published.level_file import read_published
+from liqbt.study.published.work import _check_prices
 from liqbt.study.schema import parse_experiment
-from liqbt.study.store import write_run
+from liqbt.study.store import run_lock, write_run
 from liqbt.tape.build import cache_key, load_cached, store_cached
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import CLUSTER_DTYPE, DAY_NS, EVENT_DTYPE, Instrument, Kind
@@ -173,18 +186,100 @@ def test_every_message_is_one_line():
 
 def test_a_run_removes_what_killed_writers_of_the_same_run_left(tmp_path):
     final = tmp_path / "x" / "0123"
-    for name in (".0123.99.tmp", ".4567.99.tmp"):
+    for name in (".0123.99.tmp", ".4567.99.tmp", ".89ab.99.tmp"):
         (final.parent / name).mkdir(parents=True)
-    write_run(
-        final,
-        manifest={"run_id": "0123"},
-        config={},
-        scores=[],
-        verdicts=[],
-        tables={"flow": [], "landmarks": [], "bands": [], "sensitivities": []},
-        parquet={},
+    with run_lock(final.with_name("89ab")):  # whoever writes it is alive
+        write_run(
+            final,
+            manifest={"run_id": "0123"},
+            config={},
+            scores=[],
+            verdicts=[],
+            tables={"flow": [], "landmarks": [], "bands": [], "sensitivities": []},
+            parquet={},
+        )
+    left = sorted(p.name for p in final.parent.iterdir() if p.name != ".locks")
+    assert left == [".89ab.99.tmp", "0123"]
+
+
+def test_what_is_no_file_is_refused_before_it_is_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for read in (read_yaml, read_published, load_baseline, sha256_file):
+        with pytest.raises(DataError, match=r"pipe\.csv is a pipe; expected a file"):
+            read(tmp_path / "pipe.csv")
+
+
+def test_a_level_beyond_all_prices_is_refused(tmp_path):
+    tape, path = toy_tape(60), tmp_path / "levels.csv"
+    head = "at,symbol,side,low,high,notional\n2025-01-10T00:00:00Z,TOY,long,"
+    for low, high in (("5e-324", "49000"), ("1e-310", "1e-300"), ("48000", "1e14")):
+        path.write_text(f"{head}{low},{high},1000\n")
+        with pytest.raises(DataError, match=r"row 1 has a level .* within a factor of 1000"):
+            _check_prices(path, read_published(path), 0, tape, Kind.MARK)
+    path.write_text(f"{head}51,49000,1000\n")
+    _check_prices(path, read_published(path), 0, tape, Kind.MARK)
+
+
+def test_half_a_character_is_refused(tmp_path):
+    for text in ('name: "\\ud800"', '"\\udfff": 1', 'a: [{b: "x\\ud800"}]'):
+        (tmp_path / "e.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=r"half of a character, '\\ud"):
+            read_yaml(tmp_path / "e.yaml")
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "-1e301", "1e999"])
+def test_a_number_that_no_float_holds_is_no_part_of_an_expression(number):
+    with pytest.raises(ValueError, match=r"holds a number beyond 1e\+300"):
+        parse_expression(f"px * {number}")
+
+
+@pytest.mark.parametrize(
+    "params", [{"step": 5e-324}, {"step": 1e-7}, {"fine_bins": 10**9}, {"coarse": 10**12}]
+)
+def test_a_grid_that_no_memory_holds_is_refused(params):
+    with pytest.raises(ConfigError, match=f"{next(iter(params))} is .*: out of range"):
+        MapParams(**params)
+
+
+def test_more_forecasts_than_memory_holds_are_refused_before_any_is_issued(tmp_path):
+    (tmp_path / "world.yaml").write_text("name: small\ndays: 2\nwarmup_days: 1\n")
+    text = (
+        "name: small\ndata: {world: world.yaml}\nsymbols: {SIM: {events: {mark: simulated/SIM, "
+        "open_interest: simulated/SIM}, margin: {tiers: BTCUSDT}}}\nschedule: {every: 1h"
     )
-    assert sorted(p.name for p in final.parent.iterdir()) == [".4567.99.tmp", "0123"]
+    (tmp_path / "e.yaml").write_text(text + ", max_forecasts: 47}")
+    with pytest.raises(ConfigError, match="make 48 forecasts, some 0 GB of memory; at most 47"):
+        prepare(tmp_path / "e.yaml", tmp_path / "r")
+    (tmp_path / "e.yaml").write_text(text + ", max_forecasts: 48}")
+    prepare(tmp_path / "e.yaml", tmp_path / "r")
+
+
+def test_accepting_at_once_loses_nothing(tmp_path, monkeypatch):
+    """Two that are accepted at the same time both stand in the history."""
+    path = tmp_path / "b.json"
+
+    def slow(_run, history):
+        time.sleep(0.05)
+        return list(history)
+
+    class Kept:
+        experiment = "x"
+
+        def __init__(self):
+            self.history = json.loads(path.read_text())
+
+    monkeypatch.setattr(check, "load_baseline", lambda _path: Kept())
+    monkeypatch.setattr(check, "_change", lambda _run, _old, reason: reason)
+    monkeypatch.setattr(check, "baseline_of", slow)
+    monkeypatch.setattr(check, "save_baseline", lambda kept, p: p.write_text(json.dumps(kept)))
+    run = SimpleNamespace(manifest={"experiment": "x"})
+    reasons = [f"the reason number {i}" for i in range(4)]
+    threads = [threading.Thread(target=check.update_baseline, args=(run, path, r)) for r in reasons]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(json.loads(path.read_text())) == reasons
 
 
 def _tape(n: int = 3):

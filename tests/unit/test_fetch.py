@@ -380,6 +380,7 @@ def tape_digest(log_dir: Path) -> str:
 
 def test_a_period_into_a_log(tmp_path):
     files = days()
+    (tmp_path / "log" / "commits").mkdir(parents=True)  # its creation was cut short
     with serving(files) as server:
         report = fetch_archive("binance-um", tmp_path / "log", base=server.base, **ASK)
         assert (report.files, report.fetched, report.commits) == (12, 12, 4)

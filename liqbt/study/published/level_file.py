@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liqbt.config.fields import duration_ns
+from liqbt.config.paths import refuse_special
 from liqbt.errors import DataError, first_line
 from liqbt.ingest.cells import as_numbers, as_times, as_words
 from liqbt.ingest.files import CsvShape, read_head, sha256_file
@@ -146,6 +147,7 @@ class _Said:
 
 def _column_names(path: Path) -> list[str]:
     """Return the names of a file's columns, told by its content whether it is Parquet or CSV."""
+    refuse_special(path)
     try:
         with path.open("rb") as file:
             is_parquet = file.read(4) == b"PAR1"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from liqbt.study.summary import iso
 from liqbt.study.validity import clearance, scope
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, Tape
-from liqbt.types import DAY_NS, Instrument, Ns
+from liqbt.types import DAY_NS, Instrument, Kind, Ns
+
+FARTHEST: Final = 1000.0
+"""A level farther from every price than so many times is an error of unit, not a forecast."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,8 +110,9 @@ def prepare(
         build_tape(log, Selection(kinds=dict(m.events), start_ns=start_ns, end_ns=end_ns), folder)
         for m in markets
     ]
-    for i, tape in enumerate(tapes):
+    for i, (market, tape) in enumerate(zip(markets, tapes, strict=True)):
         _check_range(file, rows, i, tape, seal)
+        _check_prices(file, rows, i, tape, market.price_kind)
     maps = [map_params(m, tape) for m, tape in zip(markets, tapes, strict=True)]
     config = _config(file, rows, markets, maps) | {
         "evaluation": options.model_dump(mode="json"),
@@ -199,6 +203,21 @@ def _check_range(
             f"knows of '{rows.symbols[symbol]}', {iso(first)} to {iso(last)}"
             f"{sealed} "
             f"({int(bad.sum())} such rows); extend the log, or leave them out"
+        )
+
+
+def _check_prices(file: Path, rows: PublishedRows, symbol: int, tape: Tape, kind: Kind) -> None:
+    """Refuse levels that no price of the log is within a factor of `FARTHEST` of."""
+    known = tape.of(kind)["p3"]
+    least, most = float(np.nanmin(known)), float(np.nanmax(known))
+    far = (rows.low < least / FARTHEST) | (rows.high > most * FARTHEST)
+    bad = (rows.symbol == symbol) & far
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise DataError(
+            f"{file}: row {rows.number[i]} has a level from {rows.low[i]:g} to {rows.high[i]:g}; "
+            f"expected within a factor of {FARTHEST:g} of the prices of "
+            f"'{rows.symbols[symbol]}', {least:g} to {most:g} ({int(bad.sum())} such rows)"
         )
 
 
