@@ -21,7 +21,7 @@ from liqbt.report.pages import explore
 from liqbt.types import DAY_NS
 
 HOSTILE = "</script><img src=x onerror=window.hacked=1><script>window.hacked=1</script>&\"'"
-J = 100
+J = 108
 
 
 @pytest.fixture(scope="module")

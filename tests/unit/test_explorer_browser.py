@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     chromium() is None, reason="no Chromium: apt-get install chromium (or google-chrome)"
 )
 HOSTILE = "</script><img src=x onerror=window.hacked=1><script>window.hacked=1</script>&\"'"
-J = 100
+J = 108  # clusters of this forecast have outcomes, all of them later
 READY = "document.body.dataset.ready === '1'"
 PIXELS = "document.querySelector('#plot canvas').toDataURL()"
 
