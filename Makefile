@@ -15,6 +15,10 @@
 export OPENBLAS_NUM_THREADS ?= 1
 # NumPy's exp and log for AVX-512 differ in the last bit: the same bytes on every x86 processor
 export NPY_DISABLE_CPU_FEATURES ?= X86_V4 AVX512_ICL AVX512_SPR
+# and so are sums by OpenBLAS, which chooses its kernels by the processor
+ifneq (,$(shell grep -m1 -o avx2 /proc/cpuinfo 2>/dev/null))
+export OPENBLAS_CORETYPE ?= Haswell
+endif
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -74,8 +78,8 @@ gate: compiled
 baselines: $(READY)
 	@test -n "$(REASON)" || { echo "say why: make baselines REASON='...'"; exit 2; }
 	@names=demo; [ ! -d "$${LIQBT_DATA:-../shared/data}" ] || names="demo $(REAL)"; for name in $$names; do \
-	    $(BIN)/liqbt check experiments/$$name.yaml --baseline results/baselines/$$name.json \
-	      --update --reason "$(REASON)" || exit $$?; done
+	    $(BIN)/liqbt baseline update experiments/$$name.yaml --baseline results/baselines/$$name.json \
+	      --reason "$(REASON)" || exit $$?; done
 
 bench: $(READY)
 	$(BIN)/liqbt bench

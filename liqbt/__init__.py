@@ -9,6 +9,7 @@ The public names are below; everything is imported when it is first used.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -18,11 +19,27 @@ from typing import TYPE_CHECKING, Any
 from liqbt.kernel_cache import watch_for_numba
 
 if "numpy" not in sys.modules:
-    # NumPy's exp and log for AVX-512 differ in the last bit from those for every other x86
-    # processor, and a simulated market with them: the same bytes are to come on both
+    # the same bytes on every x86 processor with AVX2: NumPy's exp and log for AVX-512 differ in the
+    # last bit from the others, and a simulated market with them; OpenBLAS picks its kernels by the
+    # processor, and sums in another order with each
     os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4 AVX512_ICL AVX512_SPR")
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="ascii") as cpu:  # noqa: PTH123
+        if " avx2 " in cpu.read(4096):
+            os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
 if TYPE_CHECKING:
+    from liqbt.answers import Answer as Answer
+    from liqbt.answers import compare as compare
+    from liqbt.answers import ingest as ingest
+    from liqbt.answers import leaks as leaks
+    from liqbt.answers import plane as plane
+    from liqbt.answers import quality as quality
+    from liqbt.answers import randomise as randomise
+    from liqbt.answers import register as register
+    from liqbt.answers import report as report
+    from liqbt.answers import score as score
+    from liqbt.answers import search as search
+    from liqbt.answers import unseal as unseal
     from liqbt.api import Result as Result
     from liqbt.api import check as check
     from liqbt.api import line as line
@@ -48,6 +65,7 @@ if TYPE_CHECKING:
     from liqbt.types import Score as Score
 
 _HOME = {
+    "Answer": "answers",
     "Cluster": "types",
     "Estimator": "replay",
     "Forecast": "types",
@@ -60,20 +78,32 @@ _HOME = {
     "Score": "types",
     "World": "simulate.world",
     "check": "api",
+    "compare": "answers",
+    "ingest": "answers",
     "ingest_files": "study.ingest",
     "leak_profile": "quality.leaks",
+    "leaks": "answers",
     "line": "api",
     "load": "api",
     "load_experiment": "study.schema",
     "load_run": "study.store",
     "lookahead": "audit.lookahead",
     "open_log": "study.events",
+    "plane": "answers",
+    "quality": "answers",
+    "randomise": "answers",
+    "register": "answers",
+    "report": "answers",
     "run": "api",
     "run_experiment": "study.run",
+    "score": "answers",
+    "search": "answers",
     "simulate": "simulate.market",
+    "unseal": "answers",
 }
 
 __all__ = [
+    "Answer",
     "Cluster",
     "Estimator",
     "Forecast",
@@ -86,17 +116,28 @@ __all__ = [
     "Score",
     "World",
     "check",
+    "compare",
+    "ingest",
     "ingest_files",
     "leak_profile",
+    "leaks",
     "line",
     "load",
     "load_experiment",
     "load_run",
     "lookahead",
     "open_log",
+    "plane",
+    "quality",
+    "randomise",
+    "register",
+    "report",
     "run",
     "run_experiment",
+    "score",
+    "search",
     "simulate",
+    "unseal",
 ]
 
 

@@ -16,8 +16,9 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
+from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.register import register, unseal
-from liqbt.cli.runs import card, check, compare, demo, explain, line, report, run, verify
+from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
 from liqbt.cli.search import grid, search
 from liqbt.cli.validity import validate
@@ -40,12 +41,14 @@ def cli(debug: bool) -> None:
 for command in (
     run,
     demo,
+    new,
     report,
     verify,
     line,
     explain,
     card,
     check,
+    baseline,
     compare,
     claims,
     register,

@@ -26,7 +26,7 @@ def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
     sys.exit(1 if strict and doubts else 0)
 
 
-def _finished(experiment: Path, results: Path) -> Any:
+def finished_run(experiment: Path, results: Path) -> Any:
     """Return the finished run of an experiment, with its report."""
     from liqbt.kernel_cache import is_cold
     from liqbt.report.pages.run import write_report
@@ -43,7 +43,7 @@ def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:
     from liqbt.report.narrative import headline, verdict_reasons
     from liqbt.report.notes import data_doubts
 
-    finished = _finished(experiment, results)
+    finished = finished_run(experiment, results)
     doubts = data_doubts(finished)
     value = {
         "run_id": finished.run_id,
@@ -164,72 +164,3 @@ def explain(
         raise click.BadParameter(str(error), param_hint="--at") from None
     found = explained(load_run(run_folder), moment, price, symbol=symbol, estimator=estimator)
     say(found.value(), as_json, found.text)
-
-
-@click.command(
-    epilog=examples(
-        "liqbt check results/demo/<run_id> --baseline results/baselines/demo.json",
-        "liqbt check mine.yaml --baseline mine.json --update --reason 'first accepted figures'",
-    )
-)
-@click.argument("run_or_experiment", metavar="RUN", type=FILE)
-@click.option("--baseline", required=True, type=FILE, help="The committed file.")
-@click.option("--update", is_flag=True, help="Make RUN the baseline; needs --reason.")
-@click.option("--reason", help="Why the new figures are right; kept in the file.")
-@click.option(
-    "--across-tapes", is_flag=True, help="Other events or configuration: let intervals decide."
-)
-@results_option
-@json_option
-def check(
-    run_or_experiment: Path,
-    baseline: Path,
-    update: bool,
-    reason: str | None,
-    across_tapes: bool,
-    results: Path,
-    as_json: bool,
-) -> None:
-    """Hold a RUN's scores against a baseline. Exit 1 on a regression.
-
-    RUN is the folder of a finished run, or an experiment's YAML, which is run first.
-    """
-    if update != (reason is not None):
-        raise click.UsageError("--update and --reason go together")
-    from liqbt.gate.baseline import load_baseline
-    from liqbt.gate.check import check as hold
-    from liqbt.gate.check import update_baseline
-    from liqbt.gate.formatting import report_text, report_value
-    from liqbt.gate.identity import open_run
-
-    if not update:
-        accepted = load_baseline(baseline)
-    is_yaml = run_or_experiment.suffix in {".yaml", ".yml"}
-    path = _finished(run_or_experiment, results).path if is_yaml else run_or_experiment
-    finished = open_run(path)
-    if update:
-        change = update_baseline(finished, baseline, str(reason))
-        value = {"baseline": str(baseline), **change.model_dump()}
-        text = (
-            f"{baseline}: {len(change.changed)} rows changed, {len(change.added)} new, "
-            f"{len(change.removed)} gone, from now on run {change.run_id}"
-        )
-        say(value, as_json, text)
-        return
-    found = hold(finished, accepted, across_tapes=across_tapes)
-    say(report_value(found), as_json, report_text(found))
-    sys.exit(0 if found.passed else 1)
-
-
-@click.command(epilog=examples("liqbt compare results/demo/<run_id> results/demo/<other_id>"))
-@click.argument("run_a", metavar="A", type=FILE)
-@click.argument("run_b", metavar="B", type=FILE)
-@json_option
-def compare(run_a: Path, run_b: Path, as_json: bool) -> None:
-    """Put two runs side by side: what they were made of, where they part, how scores differ."""
-    from liqbt.gate.compare import compare as side_by_side
-    from liqbt.gate.formatting import comparison_text, comparison_value
-    from liqbt.gate.identity import open_run
-
-    found = side_by_side(open_run(run_a), open_run(run_b))
-    say(comparison_value(found), as_json, comparison_text(found))

@@ -161,9 +161,7 @@ def load_baseline(path: Path) -> Baseline:
             data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_repeats
         )
     except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: no such baseline; write it with --update --reason '...'"
-        ) from error
+        raise DataError(f"{path}: no such baseline; liqbt baseline add writes it") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:

@@ -48,7 +48,7 @@ class GateReport:
 
     Attributes
     ----------
-    rows : int
+    keys : tuple of Key
         Rows of the baseline.
     findings : tuple of Finding
         Row by row, those that fail first.
@@ -63,12 +63,17 @@ class GateReport:
         Whether tolerances decided; else intervals did.
     """
 
-    rows: int
+    keys: tuple[Key, ...]
     findings: tuple[Finding, ...]
     verdicts: tuple[tuple[str, str, str], ...]
     identity: tuple[IdentityDifference, ...]
     forecasts: Mapping[str, bool]
     same_tape: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows the baseline has."""
+        return len(self.keys)
 
     @property
     def passed(self) -> bool:
@@ -101,7 +106,7 @@ def check(run: Run, baseline: Baseline, *, across_tapes: bool = False) -> GateRe
             f"{run.path} cannot be held to the tolerances of this baseline: "
             f"{'; '.join(d.sentence for d in apart[:3])} differ"
             f"{f' and {len(apart) - 3} more' if len(apart) > 3 else ''}; renew the baseline with "
-            "--update --reason '...', or let intervals decide with --across-tapes"
+            "liqbt baseline update, or let intervals decide with --across-tapes"
         )
     rows, deciding = baseline.rows(), deciding_rows(run)
     if not all(is_of_the_map(d.name) for d in identity if d.what == "config"):
@@ -119,7 +124,7 @@ def check(run: Run, baseline: Baseline, *, across_tapes: bool = False) -> GateRe
         if words.get(claim) != word
     ]
     return GateReport(
-        rows=len(rows),
+        keys=tuple(rows),
         findings=tuple(sorted(found, key=lambda f: _weight(f, deciding))),
         verdicts=tuple(verdicts),
         identity=tuple(identity),

@@ -18,6 +18,15 @@ from liqbt.study.summary import iso
 from liqbt.types import Score
 
 _LINES: Final = 12
+_CAUSES: Final = {
+    "tape": "the events",
+    "config": "the configuration",
+    "estimators": "an estimator's own code",
+    "code": "the package's code",
+    "lock": "the dependencies",
+    "versions": "the dependencies",
+}
+"""In the order in which they are believed to be the cause, by `IdentityDifference.what`."""
 _ADVICE: Final = {
     "gain": " (better; make sure that it is not look-ahead, then renew the baseline)",
     "doubt": " (a loss beyond the tolerance cannot be excluded)",
@@ -29,26 +38,50 @@ def report_text(report: GateReport) -> str:
     """Return a gate's report as lines."""
     failing = [finding for finding in report.findings if finding.fails]
     told = [finding for finding in report.findings if not finding.fails]
-    verdicts = report.verdicts if report.same_tape else ()
-    lines = [_headline(report, len(failing), len(verdicts))]
+    lines = [headline(report), f"  cause: {cause(report)}"]
+    lines += [f"  differs: {difference.sentence}" for difference in report.identity]
     mark = "FAILED " if report.same_tape else "told   "
     lines += [f"  {mark} verdict of {c}: {old} -> {new}" for c, old, new in report.verdicts]
-    lines += _most(failing, "FAILED ") + _most(told, "told   ")
-    changed = [symbol for symbol, same in report.forecasts.items() if not same]
-    how = f"differ ({', '.join(changed)})" if changed else "are the same"
-    lines.append(f"  forecasts {how}")
-    lines += [f"  differs: {difference.sentence}" for difference in report.identity]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_most(failing, "FAILED "), *_most(told, "told   ")])
+
+
+def cause(report: GateReport) -> str:
+    """Return what differs between a run and its baseline that its figures could differ by.
+
+    Whether the forecasts are the same tells a change of the map from one of how it is scored.
+
+    Parameters
+    ----------
+    report : GateReport
+        From `check`.
+
+    Returns
+    -------
+    str
+        A sentence without a full stop.
+    """
+    found = {difference.what for difference in report.identity}
+    causes = list(dict.fromkeys(word for what, word in _CAUSES.items() if what in found))
+    what = " and ".join(causes) if causes else "nothing that a run is made of"
+    if not report.forecasts:
+        return f"{what} changed"
+    changed = [name for name, same in report.forecasts.items() if not same]
+    if not changed:
+        return f"{what} changed; the forecasts are the same"
+    return f"{what} changed; the forecasts of {', '.join(changed)} are others"
 
 
 def _most(found: list[Finding], mark: str) -> list[str]:
     """Return the findings that matter most, and how many more there are."""
-    lines = [f"  {mark} {_finding(finding)}" for finding in found[:_LINES]]
+    lines = [f"  {mark} {finding_text(finding)}" for finding in found[:_LINES]]
     rest = len(found) - _LINES
     return [*lines, f"  {mark} and {rest} more; --json lists them"] if rest > 0 else lines
 
 
-def _headline(report: GateReport, failing: int, verdicts: int) -> str:
+def headline(report: GateReport) -> str:
+    """Return whether a run held, and how many rows and verdicts did not."""
+    failing = sum(finding.fails for finding in report.findings)
+    verdicts = len(report.verdicts) if report.same_tape else 0
     how = "within tolerance" if report.same_tape else "not surely worse, by intervals"
     if report.passed:
         return f"PASSED: {report.rows} rows {how}"
@@ -58,7 +91,8 @@ def _headline(report: GateReport, failing: int, verdicts: int) -> str:
     return f"FAILED: {' and '.join(parts)}"
 
 
-def _finding(found: Finding) -> str:
+def finding_text(found: Finding) -> str:
+    """Return one finding in words: what, which row, from what to what, how much was allowed."""
     text = f"{found.kind}: {' '.join(filter(None, found.key))}{_ADVICE.get(found.kind, '')}"
     unit = statistic_of(found.key.statistic).unit
     if found.kind == "count" and found.base is not None and found.new is not None:
@@ -107,6 +141,7 @@ def report_value(report: GateReport) -> dict[str, Any]:
     """Return a gate's report as plain values."""
     return {
         "passed": report.passed,
+        "cause": cause(report),
         "rows": report.rows,
         "same_tape": report.same_tape,
         "findings": [_finding_value(finding) for finding in report.findings],
@@ -129,7 +164,7 @@ def _finding_value(found: Finding) -> dict[str, Any]:
         "change": json_value(found.change),
         "tolerance": json_value(found.tolerance),
         "paired": _paired_value(found.paired),
-        "text": _finding(found),
+        "text": finding_text(found),
     }
 
 

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +22,11 @@ from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.inference.days import DaySums, draw
 from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.paired import PairedDifference
-from liqbt.gate.baseline import DayRow, _rounded, load_baseline
+from liqbt.gate.baseline import DayRow, Moved, _rounded, load_baseline
 from liqbt.gate.check import _by_interval, check, update_baseline
 from liqbt.gate.compare import compare
 from liqbt.gate.formatting import interval_words
+from liqbt.gate.history import history_text, trends
 from liqbt.gate.identity import Identity, identity_differences, open_run
 from liqbt.gate.rules import findings, pair, row_days
 from liqbt.log.disk import read_parquet
@@ -196,7 +198,10 @@ def test_a_refactor_passes_and_a_worse_estimator_does_not(monkeypatch, capsys, f
     code, _, err = call(monkeypatch, capsys, *arguments)
     assert (code, "no such baseline" in err) == (2, True)
     reason = "the reference estimator under another name"
-    assert call(monkeypatch, capsys, *arguments, "--update", "--reason", reason)[0] == 0
+    accept = ("baseline", "add", *arguments[1:], "--reason", reason)
+    assert call(monkeypatch, capsys, *accept)[0] == 0
+    code, _, err = call(monkeypatch, capsys, *accept)
+    assert (code, "liqbt baseline update renews it" in err) == (2, True)
     code, out, _ = call(monkeypatch, capsys, *arguments)
     assert (code, "PASSED" in out) == (0, True)
     (yaml.parent / "gated_estimator.py").write_text("from gated_helper import Mine as Mine\n")
@@ -451,8 +456,9 @@ def test_a_hostile_baseline_is_refused_in_one_sentence(
     spoiled = spoil(baseline.read_text())
     baseline.write_bytes(spoiled if isinstance(spoiled, bytes) else spoiled.encode())
     before = baseline.read_bytes()
-    for more in ((), ("--update", "--reason", "a reason that is long enough")):
-        code, out, err = call(monkeypatch, capsys, "check", first, "--baseline", baseline, *more)
+    accept = ("baseline", "update", first, "--reason", "a reason that is long enough")
+    for command in (("check", first), accept):
+        code, out, err = call(monkeypatch, capsys, *command, "--baseline", baseline)
         assert (code, out) == (2, "")
         assert len(err.splitlines()) == 1
         assert str(baseline) in err
@@ -489,11 +495,69 @@ def test_altered_day_sums_are_refused(first, tmp_path):
         open_run(altered)
 
 
-def test_update_and_reason_go_together(monkeypatch, capsys, first, tmp_path):
-    for option in (("--update",), ("--reason", "a reason that is long enough")):
-        arguments = ("check", first, "--baseline", tmp_path / "b.json", *option)
+def test_nothing_is_accepted_without_a_reason(monkeypatch, capsys, first, tmp_path):
+    for word in ("add", "update"):
+        arguments = ("baseline", word, first, "--baseline", tmp_path / "b.json")
         code, _, err = call(monkeypatch, capsys, *arguments)
-        assert (code, "go together" in err) == (2, True)
+        assert (code, "--reason" in err) == (2, True)
+    update = ("baseline", "update", first, "--baseline", tmp_path / "b.json", "--reason", "x" * 12)
+    code, _, err = call(monkeypatch, capsys, *update)
+    assert (code, "liqbt baseline add writes it" in err) == (2, True)
+
+
+def test_what_was_accepted_is_read_back_acceptance_by_acceptance(first, tmp_path):
+    """A row that moved twice has three values, one that is new has one."""
+    path = tmp_path / "b.json"
+    update_baseline(open_run(first), path, "first accepted figures")
+    kept = load_baseline(path)
+    deciding = ("pooled", "24h", "both", "level_lift")
+    row = next(r for r in kept.scores if key_of(r.score())[2:] == deciding)
+    name = " ".join(key_of(row.score()))
+    old = kept.history[0]
+    steps = [
+        old.model_copy(update={"changed": [Moved(row=name, old=a, new=b)]})
+        for a, b in ((0.25, 0.5), (0.5, row.value))
+    ]
+    moved = kept.model_copy(update={"history": [old, *steps]})
+    (trend,) = (t for t in trends(moved) if t["statistic"] == "level_lift")
+    scale = statistic_of("level_lift").unit.scale
+    assert trend["values"] == [0.25 * scale, 0.5 * scale, row.value * scale]
+    new = kept.model_copy(update={"history": [old, old.model_copy(update={"added": [name]})]})
+    (trend,) = (t for t in trends(new) if t["statistic"] == "level_lift")
+    assert trend["values"] == [None, row.value * scale]
+    assert history_text(moved).splitlines()[0].endswith("accepted 3 times")
+
+
+def test_ci_is_shown_the_cause_first_and_a_test_for_each_row(
+    first, baseline, tmp_path, monkeypatch, capsys
+):
+    def worse(sums, rows):
+        for row in rows:
+            if named(row) == MAGNET:
+                row["value"] -= 0.05
+        return sums, rows
+
+    run = rewritten(first, tmp_path / "worse", worse)
+    shown, junit = tmp_path / "shown.md", tmp_path / "out" / "junit.xml"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(shown))
+    code, out, _ = call(monkeypatch, capsys, "check", run, "--baseline", baseline, "--junit", junit)
+    assert code == 1
+    said = out.splitlines()
+    assert said[0].startswith("FAILED")
+    assert said[1] == "  cause: nothing that a run is made of changed; the forecasts are the same"
+    text = shown.read_text()
+    assert text.startswith("### gated: FAILED")
+    assert text.index("Cause:") < text.index("| row |") < text.index(" ".join(MAGNET))
+    suite = ElementTree.parse(junit).getroot()[0]
+    kept = load_baseline(baseline)
+    assert int(suite.get("tests")) == len(suite) == len(kept.scores)
+    failed = [case.get("name") for case in suite if len(case)]
+    assert failed
+    assert any(" ".join(MAGNET) in name for name in failed)
+    assert int(suite.get("failures")) == len(failed)
+    assert call(monkeypatch, capsys, "check", first, "--baseline", baseline)[0] == 0
+    assert shown.read_text().startswith(text)
+    assert "PASSED" in shown.read_text()[len(text) :]
 
 
 def test_the_stored_day_sums_reproduce_every_row(first):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import platform
 import shutil
+import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -192,3 +196,23 @@ def test_whatever_a_replication_calls_lies_in_its_closure():
     assert len(mine) > 40
     inside = set(identity.closure(identity.REPLICATION, identity.APART).values())
     assert mine - inside <= {PACKAGE / "__init__.py"}
+
+
+SUMS = "import {first}; import numpy as np; a = np.random.default_rng(0).normal(size=(999, 7)); "
+SUMS += "print(hash((a.T @ a).tobytes() + np.linalg.qr(a)[1].tobytes()))"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="another architecture's kernels")
+def test_sums_do_not_depend_on_the_processor():
+    """A processor that would choose other kernels sums as those with AVX2 do."""
+
+    def digest(first: str, **more: str) -> str:
+        env = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+        env |= {"PYTHONHASHSEED": "0", **more}
+        call = [sys.executable, "-c", SUMS.format(first=first)]
+        return subprocess.run(call, env=env, capture_output=True, text=True, check=True).stdout
+
+    if " avx2 " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("a processor without AVX2")
+    assert digest("liqbt") == digest("numpy", OPENBLAS_CORETYPE="Haswell")
+    assert digest("numpy", OPENBLAS_CORETYPE="Nehalem") != digest("liqbt")

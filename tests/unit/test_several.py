@@ -110,7 +110,7 @@ def test_the_forecasts_of_every_estimator_are_compared(run, tmp_path):
     assert check(run, baseline).passed
     other = baseline.model_copy(update={"forecasts": {**kept, "flow/SIM": "0" * 64}})
     assert check(run, other).forecasts == {"SIM": True, "flow/SIM": False}
-    assert "forecasts differ (flow/SIM)" in report_text(check(run, other))
+    assert "the forecasts of flow/SIM are others" in report_text(check(run, other))
 
 
 def test_the_command_says_whose_the_headline_and_the_verdicts_are(monkeypatch, capsys, run, path):
