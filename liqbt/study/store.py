@@ -113,7 +113,9 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
 def forecasts_of(table: pa.Table) -> list[Forecast]:
     """Return the forecasts that `forecast_table` made a table of, in its order, read-only."""
     columns = {
-        name: table[name].to_pylist()
+        name: table[name].fill_null(math.nan).to_pylist()
+        if name in _STATED
+        else table[name].to_pylist()
         for name in table.column_names
         if name not in {"clusters", "density_long_usd", "density_short_usd"}
     }

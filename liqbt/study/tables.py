@@ -167,7 +167,10 @@ def run_parquet(done: Study) -> dict[str, pa.Table]:
         )
         for market in first.markets
     ]
-    return {file: pa.concat_tables(parts) for file, parts in tables.items()} | {
+    # an estimator that states more than another has columns of its own: null for the other
+    return {
+        file: pa.concat_tables(parts, promote_options="default") for file, parts in tables.items()
+    } | {
         "prices.parquet": pa.concat_tables(prices),
         **_funding_table(first),
         "days.parquet": days_table(done.evaluations),

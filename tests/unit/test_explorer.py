@@ -9,15 +9,18 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from explored import explored, first_seen_plainly, hostile, notional_between, poisoned
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from liqbt.forecasts import forecast_bytes
 from liqbt.report.explorer import columns as c
 from liqbt.report.explorer.packing import Packed, pack, unpack
 from liqbt.report.pages import explore
+from liqbt.study.store import forecast_table, forecasts_of
 from liqbt.types import DAY_NS
 
 HOSTILE = "</script><img src=x onerror=window.hacked=1><script>window.hacked=1</script>&\"'"
@@ -210,6 +213,13 @@ def test_the_library_is_as_it_was_published():
     for name, digest in card["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
     assert f"(v{card['version']})" in (folder / "uPlot.iife.min.js").read_text()[:200]
+
+
+def test_forecasts_that_state_more_than_others_are_kept_beside_them(run):
+    plain, stated = run.maps["BTCUSDT"][:2], run.second["BTCUSDT"][:2]
+    parts = [forecast_table(plain), forecast_table(stated)]
+    kept = forecasts_of(pa.concat_tables(parts, promote_options="default"))
+    assert [forecast_bytes(f) for f in kept] == [forecast_bytes(f) for f in (*plain, *stated)]
 
 
 def test_a_run_without_forecasts_has_a_page_that_says_so(run, tmp_path):
