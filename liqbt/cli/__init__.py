@@ -18,9 +18,10 @@ from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.register import register, unseal
+from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
 from liqbt.cli.score import score
-from liqbt.cli.search import grid, search
+from liqbt.cli.search import grid, schema, search
 from liqbt.cli.validity import validate
 from liqbt.errors import LiqbtError, one_line
 
@@ -50,6 +51,7 @@ for command in (
     check,
     baseline,
     compare,
+    reproduce,
     claims,
     register,
     unseal,
@@ -62,6 +64,7 @@ for command in (
     validate,
     search,
     grid,
+    schema,
     bench,
 ):
     cli.add_command(command)

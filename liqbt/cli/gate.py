@@ -22,11 +22,16 @@ _baseline_option = click.option(
 
 
 def _opened(run_or_experiment: Path, results: Path) -> Run:
-    """Return a finished run, that of an experiment being made first, as it was written."""
+    """Return a finished run, that of an experiment being made first, without a report."""
     from liqbt.gate.identity import open_run
 
-    is_yaml = run_or_experiment.suffix in {".yaml", ".yml"}
-    return open_run(finished_run(run_or_experiment, results).path if is_yaml else run_or_experiment)
+    if not _is_experiment(run_or_experiment):
+        return open_run(run_or_experiment)
+    return open_run(finished_run(run_or_experiment, results, report=False).path)
+
+
+def _is_experiment(path: Path) -> bool:
+    return path.suffix in {".yaml", ".yml"}
 
 
 @click.command(
@@ -59,7 +64,8 @@ def check(
 ) -> None:
     """Hold a RUN's scores against a baseline. Exit 1 on a regression.
 
-    RUN is the folder of a finished run, or an experiment's YAML, which is run first.
+    RUN is the folder of a finished run, or an experiment's YAML, which is run first; its report is
+    written where the scores do not hold.
     """
     from liqbt.gate.baseline import load_baseline
     from liqbt.gate.check import check as hold
@@ -76,6 +82,8 @@ def check(
     if junit is not None:
         junit.parent.mkdir(parents=True, exist_ok=True)
         junit.write_text(junit_xml(found, kept.experiment), encoding="utf-8")
+    if not found.passed and _is_experiment(run_or_experiment):
+        finished_run(run_or_experiment, results)
     say(report_value(found), as_json, report_text(found))
     sys.exit(0 if found.passed else 1)
 

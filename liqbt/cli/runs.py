@@ -26,8 +26,8 @@ def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
     sys.exit(1 if strict and doubts else 0)
 
 
-def finished_run(experiment: Path, results: Path) -> Any:
-    """Return the finished run of an experiment, with its report."""
+def finished_run(experiment: Path, results: Path, *, report: bool = True) -> Any:
+    """Return the finished run of an experiment, with its report where that is wanted."""
     from liqbt.kernel_cache import is_cold
     from liqbt.report.pages.run import write_report
     from liqbt.study.run import run_experiment
@@ -35,7 +35,8 @@ def finished_run(experiment: Path, results: Path) -> Any:
     with progress() as stage:
         if is_cold():
             stage("compiling the kernels, once: half a minute to two", 0, 0)
-        return run_experiment(experiment, results, finish=write_report, stage=stage)
+        finish = write_report if report else None
+        return run_experiment(experiment, results, finish=finish, stage=stage)
 
 
 def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:

@@ -46,6 +46,21 @@ def search(search_file: Path, executor: Any, results: Path, as_json: bool) -> No
     say(document, as_json, f"{describe_search(document)}\n\npage: {page}")
 
 
+@click.command(epilog=examples("liqbt schema experiment > experiment.schema.json"))
+@click.argument("file", metavar="FILE")
+def schema(file: str) -> None:
+    """Print the JSON Schema of an experiment, a search or a grid, for editors that complete YAML.
+
+    In an editor whose YAML support reads it, the first line of an experiment is then
+    `# yaml-language-server: $schema=experiment.schema.json`.
+    """
+    import json
+
+    from liqbt.search.editors import editor_schema
+
+    click.echo(json.dumps(editor_schema(file), indent=1))
+
+
 @click.command(epilog=examples("liqbt grid my-grid.yaml --executor processes"))
 @click.argument("grid_file", metavar="GRID", type=FILE)
 @click.option(

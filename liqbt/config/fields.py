@@ -12,7 +12,14 @@ from functools import partial
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from liqbt.config.yaml import nearest
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Instrument, Kind
@@ -184,13 +191,29 @@ def must(holds: Callable[[Any], bool], expected: str) -> AfterValidator:
 
 
 _Written = PlainSerializer(format_duration, return_type=str)
-Duration = Annotated[int, BeforeValidator(duration_ns), _Written]
+DURATION_SCHEMA: Final = {
+    "type": "string",
+    "format": "duration",
+    "pattern": r"^\d+(\.\d+)?(ms|s|m|min|h|d)$",
+    "examples": ["5min", "1h", "14d"],
+}
+_TIME_SCHEMA: Final = {"type": "string", "examples": ["2025-10-01", "2025-10-01T00:00Z"]}
+_INSTRUMENT_SCHEMA: Final = {"type": "string", "pattern": "^[^/]+/.+$"}
+Duration = Annotated[
+    int, BeforeValidator(duration_ns), _Written, WithJsonSchema(dict(DURATION_SCHEMA))
+]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 Instant = Annotated[
-    int, BeforeValidator(instant_ns), PlainSerializer(_format_instant, return_type=str)
+    int,
+    BeforeValidator(instant_ns),
+    PlainSerializer(_format_instant, return_type=str),
+    WithJsonSchema(dict(_TIME_SCHEMA)),
 ]
 Moment = Annotated[
-    int, BeforeValidator(moment_ns), PlainSerializer(_format_instant, return_type=str)
+    int,
+    BeforeValidator(moment_ns),
+    PlainSerializer(_format_instant, return_type=str),
+    WithJsonSchema(dict(_TIME_SCHEMA)),
 ]
 Seconds = BeforeValidator(partial(in_unit, unit_ns=SECOND_NS))
 Minutes = BeforeValidator(partial(in_unit, unit_ns=MINUTE_NS))
@@ -202,9 +225,13 @@ Instruments = Annotated[
     tuple[Instrument, ...],
     BeforeValidator(_instruments),
     PlainSerializer(lambda v: [str(i) for i in v], return_type=list[str]),
+    WithJsonSchema({"anyOf": [_INSTRUMENT_SCHEMA, {"type": "array", "items": _INSTRUMENT_SCHEMA}]}),
 ]
 KindKey = Annotated[
-    Kind, BeforeValidator(_to_kind), PlainSerializer(lambda k: k.name.lower(), return_type=str)
+    Kind,
+    BeforeValidator(_to_kind),
+    PlainSerializer(lambda k: k.name.lower(), return_type=str),
+    WithJsonSchema({"enum": [kind.name.lower() for kind in Kind]}),
 ]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -247,6 +247,7 @@ def completeness_table(market: Mapping[str, Any]) -> Table:
         head=("Kind", "Feed", "Events", "Usual spacing", "Gaps", "Longest gap", "Missing time"),
         rows=tuple(rows),
         text_columns=2,
+        source="manifest.json symbols",
     )
 
 
@@ -285,6 +286,7 @@ def latency_table(market: Mapping[str, Any]) -> Table:
             for row in market.get("latency", ())
         ),
         text_columns=4,
+        source="manifest.json symbols",
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from liqbt.evaluation.claims.register import CLAIMS, STATISTICS, statistic_of
 from liqbt.evaluation.statistic import Statistic
 from liqbt.report import formatting as fmt
+from liqbt.report.traced import Traced
 from liqbt.types import Score, Verdict
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ def value_cell(score: Score | None) -> str:
     statistic = statistic_of(score.statistic)
     unit = statistic.unit
     if statistic.total or statistic.sampled is not None:
-        return fmt.fixed(score.value * unit.scale, unit.decimals, signed=unit.signed)
-    return fmt.estimate(
+        alone = fmt.fixed(score.value * unit.scale, unit.decimals, signed=unit.signed)
+        return Traced(alone, score, "value")
+    text = fmt.estimate(
         score.value,
         score.ci_low,
         score.ci_high,
@@ -137,6 +139,7 @@ def value_cell(score: Score | None) -> str:
         signed=unit.signed,
         decimals=unit.decimals,
     )
+    return Traced(text, score, "value")
 
 
 def null_cell(score: Score | None) -> str:
@@ -144,7 +147,8 @@ def null_cell(score: Score | None) -> str:
     if score is None or math.isnan(score.value):
         return fmt.DASH
     unit = statistic_of(score.statistic).unit
-    return fmt.fixed(score.null * unit.scale, unit.decimals, signed=unit.signed)
+    text = fmt.fixed(score.null * unit.scale, unit.decimals, signed=unit.signed)
+    return Traced(text, score, "null")
 
 
 def mde_cell(score: Score | None) -> str:
@@ -152,14 +156,17 @@ def mde_cell(score: Score | None) -> str:
     if score is None or math.isnan(score.mde):
         return fmt.DASH
     size = score.mde * statistic_of(score.statistic).unit.scale
-    return fmt.fixed(size, fmt.decimals_for(size))
+    return Traced(fmt.fixed(size, fmt.decimals_for(size)), score, "mde")
 
 
 def count_cells(score: Score | None) -> tuple[str, str]:
     """Write how many units and days a row rests on."""
     if score is None:
         return fmt.DASH, fmt.DASH
-    return fmt.count(score.n_episodes), fmt.count(score.n_days)
+    return (
+        Traced(fmt.count(score.n_episodes), score, "n_episodes"),
+        Traced(fmt.count(score.n_days), score, "n_days"),
+    )
 
 
 def with_unit(statistic: Statistic, text: str) -> str:

@@ -126,12 +126,20 @@ class Table:
         How many of the first columns are words; the others are numbers.
     strong : tuple of int
         Rows that are set apart.
+    source : str
+        The file and table of the run that its numbers are read from, where not from the rows of
+        `metrics.json` that its cells name.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     text_columns: int
     strong: tuple[int, ...] = ()
+    source: str = ""
+
+
+_COLUMNS: Final = 6
+"""Of values and nulls in one table; a group of more statistics has a row for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +148,15 @@ class ScoreTable:
 
     Attributes
     ----------
-    title, intro, note : str
-        Heading, and what stands below it and below the table; empty for nothing.
+    group, title, intro, note : str
+        The group's name; heading, and what stands below it and below the table; empty for nothing.
     folded : bool
         Whether the page opens it only when it is asked to.
     table : Table
         A row for each market and horizon.
     """
 
+    group: str
     title: str
     intro: str
     note: str
@@ -164,6 +173,7 @@ def score_tables(run: Run) -> list[ScoreTable]:
             groups.setdefault(one.group, []).append(one)
     return [
         ScoreTable(
+            group=group.id,
             title=group.title,
             intro=group.intro,
             note=group.note,
@@ -180,6 +190,8 @@ def _group_table(
     names = {one.id for one in statistics}
     mine = [score for score in scores if score.statistic in names]
     keys = [(symbol, horizon) for symbol in score_symbols(run) for horizon in horizons(mine)]
+    if len(statistics) + sum(map(has_null, statistics)) > _COLUMNS:
+        return _long_table(run, mine, keys, group, statistics)
     judged = [one for one in statistics if one.better != Better.NEITHER]
     judged = [one for one in judged if one.id in DECIDING] or judged
     detected = judged[0] if judged else None
@@ -210,6 +222,45 @@ def _group_table(
     )
 
 
+def _long_table(
+    run: Run,
+    mine: Sequence[Score],
+    keys: Sequence[tuple[str, str]],
+    group: Group,
+    statistics: Sequence[Statistic],
+) -> Table:
+    """Return a group that has too many statistics for columns: a row for each that there is."""
+    rows: list[tuple[str, ...]] = []
+    strong: list[int] = []
+    for one in statistics:
+        for symbol, horizon in keys:
+            score = find(mine, one.id, symbol, horizon)
+            if score is None:
+                continue
+            null = null_cell(score) if has_null(one) else fmt.DASH
+            if horizon == PRIMARY and len({h for _, h in keys}) > 1:
+                strong.append(len(rows))
+            rows.append(
+                (
+                    in_unit(one, one.heading),
+                    fmt.one_line(symbol),
+                    fmt.horizon_words(horizon),
+                    value_cell(score),
+                    null,
+                    mde_cell(score),
+                    *count_cells(score),
+                    *_worth_cells(run, score),
+                )
+            )
+    head = ("Statistic", "Market", "Horizon", "Value [95%]", "Null", "Detectable", group.units)
+    return Table(
+        head=(*head, "Days", *_worth_head(run)),
+        rows=tuple(rows),
+        text_columns=3,
+        strong=tuple(strong),
+    )
+
+
 def _worth_head(run: Run) -> tuple[str, ...]:
     return ("Independent markets",) if run.pooling else ()
 
@@ -227,17 +278,17 @@ def _worth_cells(run: Run, score: Score | None) -> tuple[str, ...]:
     return (fmt.DASH,)
 
 
-def all_table(run: Run) -> Table | None:
-    """Return every row of the headline market, and of every market what no other table holds."""
+def rest_table(run: Run) -> Table | None:
+    """Return the rows of scores that no table of a group holds: one side alone, or no group."""
     scores = own_scores(run)
-    symbols = score_symbols(run)
     rows = []
     for one in statistics_of(scores):
         mine = [score for score in scores if score.statistic == one.id]
-        for symbol in symbols if one.group is None else symbols[:1]:
+        for symbol in score_symbols(run):
             for horizon in horizons(mine):
                 here = [s for s in mine if (s.symbol, s.horizon) == (symbol, horizon)]
-                rows += [(*_whole_row(score), *_worth_cells(run, score)) for score in here]
+                left = [s for s in here if one.group is None or s.side != "both"]
+                rows += [(*_whole_row(score), *_worth_cells(run, score)) for score in left]
     head = ("Claim", "Statistic", "Market", "Horizon", "Side", "Value [95%]", "Null", "Detectable")
     head_row = (*head, "Unit", "n", "Days", *_worth_head(run))
     return Table(head=head_row, rows=tuple(rows), text_columns=5) if rows else None
@@ -301,7 +352,13 @@ def compared_table(run: Run) -> Table | None:
         "Null",
         f"Less {first} [95%]",
     )
-    return Table(head=head, rows=tuple(rows), text_columns=4, strong=tuple(strong))
+    return Table(
+        head=head,
+        rows=tuple(rows),
+        text_columns=4,
+        strong=tuple(strong),
+        source="tables.json compared",
+    )
 
 
 def _difference(run: Run, statistic: Statistic, name: str, symbol: str, horizon: str) -> str:
@@ -338,7 +395,7 @@ def twin_table(run: Run) -> Table | None:
             )
         )
     head = ("Statistic", "Estimator", "Market", "Maps' correlation", "Map", "Twin", "Less [95%]")
-    return Table(head=head, rows=tuple(rows), text_columns=3)
+    return Table(head=head, rows=tuple(rows), text_columns=3, source="tables.json twin_scores")
 
 
 def histories_table(run: Run) -> Table | None:
@@ -366,7 +423,7 @@ def histories_table(run: Run) -> Table | None:
             )
         )
     head = ("Statistic", "Estimator", "Map", "Histories [95%]", "As good", "p", "Supported")
-    return Table(head=head, rows=tuple(rows), text_columns=2)
+    return Table(head=head, rows=tuple(rows), text_columns=2, source="tables.json randomised")
 
 
 def bands_table(run: Run) -> Table:
@@ -397,6 +454,7 @@ def bands_table(run: Run) -> Table:
             for r in rows
         ),
         text_columns=3,
+        source="tables.json bands",
     )
 
 
@@ -414,6 +472,7 @@ def flow_table(run: Run) -> Table:
             for row in run.flow
         ),
         text_columns=2,
+        source="tables.json flow",
     )
 
 
@@ -465,6 +524,7 @@ def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
         rows=(*above, mark, *below),
         text_columns=1,
         strong=(len(above),),
+        source="forecasts.parquet, the last row",
     )
     unlisted = "; ".join([*missing, *omitted])
     notes = [f"Not listed: {unlisted}."] if unlisted else []
@@ -485,10 +545,12 @@ def _prior_words(forecast: Forecast) -> list[str]:
     ]
 
 
-def sensitivity_table(run: Run) -> Table:
-    """Return the headline market's scores under other choices, each below the one as configured.
+def sensitivity_table(run: Run) -> tuple[Table, str]:
+    """Return the headline market's scores under other choices, and what none of them changed.
 
-    Both sides together, of the statistics that are repeated under other choices.
+    Both sides together, of the statistics that are repeated under other choices, each below the
+    one as configured. A choice that changes nothing of a row has no row; statistics that no choice
+    changes are named in the sentence, which is empty where there is none.
     """
     wanted = [(str(r["name"]), _score_of(r)) for r in run.sensitivities]
     named = [
@@ -502,19 +564,30 @@ def sensitivity_table(run: Run) -> Table:
     keys = dict.fromkeys((s.statistic, s.symbol, s.horizon, s.side) for _, s in named)
     rows: list[tuple[str, ...]] = []
     strong: list[int] = []
+    unchanged: list[str] = []
     for key in keys:
         base = find(scores, *key)
-        if base is not None:
-            strong.append(len(rows))
-            rows.append(_sensitivity_row("as configured", base))
         same = [(n, s) for n, s in named if (s.statistic, s.symbol, s.horizon, s.side) == key]
-        rows += [_sensitivity_row(name, score) for name, score in same]
-    return Table(
+        first = None if base is None else _sensitivity_row("as configured", base)
+        moved = [row for row in (_sensitivity_row(*one) for one in same) if _moved(row, first)]
+        if first is not None and moved:
+            strong.append(len(rows))
+            rows.append(first)
+        elif first is not None:
+            unchanged.append(f"{statistic_of(key[0]).label} ({fmt.horizon_words(key[2])})")
+        rows += moved
+    table = Table(
         head=("Statistic", "Horizon", "Choice", "Value [95%]", "Null", "n"),
         rows=tuple(rows),
         text_columns=3,
         strong=tuple(strong),
+        source="tables.json sensitivities",
     )
+    return table, f"Not moved by any choice: {'; '.join(unchanged)}." if unchanged else ""
+
+
+def _moved(row: tuple[str, ...], base: tuple[str, ...] | None) -> bool:
+    return base is None or row[3:] != base[3:]
 
 
 def _score_of(row: Mapping[str, Any]) -> Score:
@@ -527,8 +600,8 @@ def _sensitivity_row(name: str, score: Score) -> tuple[str, ...]:
         in_unit(statistic, fmt.one_line(statistic.label)),
         fmt.horizon_words(score.horizon),
         fmt.one_line(name),
-        value_cell(score),
-        null_cell(score),
+        str(value_cell(score)),
+        str(null_cell(score)),
         fmt.count(score.n_episodes),
     )
 
@@ -562,4 +635,5 @@ def brier_table(run: Run) -> Table | None:
             for row in run.corp
         ),
         text_columns=1,
+        source="tables.json corp",
     )

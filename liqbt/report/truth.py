@@ -159,6 +159,7 @@ def _visits(rows: Sequence[Mapping[str, Any]]) -> Table:
             for r in ordered
         ),
         text_columns=3,
+        source="truth.json",
         strong=tuple(i for i, r in enumerate(ordered) if r["horizon"] == "24h"),
     )
 
@@ -179,6 +180,7 @@ def _effects(rows: Sequence[Mapping[str, Any]]) -> Table:
             for r in shown
         ),
         text_columns=3,
+        source="truth.json",
     )
 
 
@@ -216,6 +218,7 @@ def _maps(rows: Sequence[Mapping[str, Any]]) -> Table:
             for r in rows
         ),
         text_columns=4,
+        source="truth.json",
     )
 
 

@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from liqbt.evaluation.claims.claim import Claim, effect_words, reach, reach_words, years_words
+from liqbt.evaluation.claims.claim import Claim, effect_words, reach, years_words
 from liqbt.evaluation.claims.register import REGISTER, TRIALS, statistic_of
 from liqbt.report import formatting as fmt
-from liqbt.report.scores import null_words, row_words, value_cell, with_unit
+from liqbt.report.scores import null_words, value_cell, with_unit
 from liqbt.report.tables import Table
-from liqbt.types import Score, Verdict
+from liqbt.report.traced import Traced
+from liqbt.types import Score
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
@@ -48,11 +49,11 @@ def _numbers(claim: Claim, score: Score | None) -> list[str]:
     known = math.isfinite(score.mde) and score.mde > 0.0
     years = _NO_YEARS if math.isinf(found.needed) else years_words(found.needed)
     return [
-        effect_interval(claim, score),
-        null_effect(claim, score),
-        size_words(claim, found.detectable) if known else fmt.DASH,
+        Traced(effect_interval(claim, score), score, "value"),
+        Traced(null_effect(claim, score), score, "null"),
+        Traced(size_words(claim, found.detectable), score, "mde") if known else fmt.DASH,
         size_words(claim, claim.smallest_effect),
-        years if known else fmt.DASH,
+        Traced(years, score, "mde") if known else fmt.DASH,
     ]
 
 
@@ -96,25 +97,3 @@ def _truth(claim: Claim, planted: Mapping[str, Any]) -> str:
 def _planted_by(name: str) -> str:
     """Return the key of a world that plants the mechanism of a claim."""
     return (TRIALS[name].world if name in TRIALS else "") or name
-
-
-def verdict_box(run: Run, verdict: Verdict) -> dict[str, str]:
-    """Return what stands in a verdict's box."""
-    claim = next((one for one in REGISTER if one.id == verdict.claim), None)
-    says = run.manifest.get("claims", {}).get(verdict.claim, {})
-    score = verdict.score
-    reached = "" if claim is None or score is None else reach_words(claim, score)
-    return {
-        "claim": fmt.one_line(verdict.claim),
-        "says": fmt.one_line(str(says.get("words", "")), 300),
-        "word": verdict.word.value,
-        "class": verdict.word.name.lower().replace("_", "-"),
-        "reason": _sentence(fmt.one_line(verdict.reason, 600)),
-        "score": "" if score is None else fmt.one_line(row_words(score), 300),
-        "reach": _sentence(fmt.one_line(reached, 300)) if reached else "",
-    }
-
-
-def _sentence(text: str) -> str:
-    """Begin with a capital and end with a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -214,7 +214,8 @@ def report_digest() -> str:
     """Return a digest of what a report is written with: sources, templates, styles, and claims."""
     digest = hashlib.sha256()
     claims = (_PACKAGE / "evaluation" / "claims").glob("*.py")
-    for path in sorted([*(_PACKAGE / "report").rglob("*"), *claims]):
+    curves = _PACKAGE / "study" / "curves.py"
+    for path in sorted([*(_PACKAGE / "report").rglob("*"), *claims, curves]):
         if path.suffix in {".py", ".j2", ".css", ".js"}:
             text = _bare(path) if path.suffix == ".py" else path.read_text(encoding="utf-8")
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")

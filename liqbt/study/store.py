@@ -13,7 +13,8 @@
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored; of
   clusters also those whose window was not watched through (`visited` -1): their outcome is open;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
-- what the report adds: `report.html`, `report.md`, `explore.html`, `figures/`; it alone is written
+- what the report adds: `report.html`, `report.md`, `explore.html`, `figures/`, `curves.json`;
+  it alone is written
   again where the version that reads the run would write another.
 
 Nothing in it depends on a clock or on the machine: the same run writes the same bytes.

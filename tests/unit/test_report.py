@@ -89,8 +89,8 @@ def markdown(folder: Path) -> str:
 def test_same_run_same_bytes(run: FakeRun, folder: Path, tmp_path: Path) -> None:
     written(run, tmp_path)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*.*"))
-    # page, text, explorer; map, recent and levels twice; three of scores
-    assert len(files) == 3 + 2 * 3 + 3
+    # page, text, curves, explorer; map, recent and levels twice; three of scores, and drift
+    assert len(files) == 4 + 2 * 3 + 4
     for file in files:
         assert (folder / file).read_bytes() == (tmp_path / file).read_bytes(), file
 
@@ -109,14 +109,13 @@ def test_user_settings_do_not_reach_the_figures(small: FakeRun, tmp_path: Path) 
 def test_page_asks_nothing_of_the_network_and_names_its_pictures(page: Page, folder: Path) -> None:
     names = {tag for tag, _ in page.tags}
     assert not names & {"script", "link", "iframe", "object", "form", "base"}
-    for tag, attributes in page.tags:
+    for _, attributes in page.tags:
         for key, value in attributes.items():
             assert not key.startswith("on")
             if key in {"src", "href", "action", "style"}:
-                beside = (tag, value) == ("a", "explore.html")
-                assert beside or (value or "").startswith("data:image/"), (key, value)
+                assert (value or "").startswith(("data:image/", "#")), (key, value)
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert len(pictures) == 2 * 3 + 3
+    assert len(pictures) == 2 * 3 + 4
     assert all(len(p["alt"] or "") > 40 for p in pictures)
     css = (folder / "report.html").read_text(encoding="utf-8").split("</style>")[0]
     assert "url(" not in css
@@ -127,7 +126,7 @@ def test_page_asks_nothing_of_the_network_and_names_its_pictures(page: Page, fol
 
 def test_markdown_names_figures_that_exist(markdown: str, folder: Path) -> None:
     named = re.findall(r"\]\((figures/[^)]+)\)", markdown)
-    assert len(named) == 9
+    assert len(named) == 10
     assert all((folder / name).is_file() for name in named)
     tables = re.findall(r"(?:^\|.*\|\n)+", markdown, flags=re.MULTILINE)
     assert len(tables) >= 10
@@ -340,7 +339,7 @@ def test_level_distances_by_hand(small: FakeRun) -> None:
 
 def test_scores_over_the_placebo_have_a_table_where_there_are_any(run, tmp_path):
     page, markdown = written(run, tmp_path / "without")
-    assert "placebo" not in page.words() + markdown
+    assert "Over the placebo probability" not in page.words() + markdown
     [hit] = [
         s
         for s in run.scores
@@ -426,7 +425,7 @@ def test_the_price_only_twin_stands_beside_the_map_where_one_was_replayed(run, t
     assert "Beside the price-only twin" in page.words()
     want = "trends, points | mine | BTC | 0.84 | 5.0 | 3.0 | +2.0 \\[−4.0, +8.0\\] |"
     assert want in markdown
-    assert "price-only twin" not in written(run, tmp_path / "without")[0].words()
+    assert "Beside the price-only twin" not in written(run, tmp_path / "without")[0].words()
 
 
 def test_placebo_histories_stand_beside_the_map_where_some_were_replayed(run, tmp_path):
@@ -438,7 +437,7 @@ def test_placebo_histories_stand_beside_the_map_where_some_were_replayed(run, tm
     assert "Beside placebo histories" in page.words()
     assert "| mine | 0.50 | 0.30 \\[−0.20, 0.90\\] | 59 of 200 | 0.299 | 3 |" in markdown
     assert "| 59 of 200 | 0.299 | — |" in markdown
-    assert "placebo histories" not in written(run, tmp_path / "without")[0].words()
+    assert "Beside placebo histories" not in written(run, tmp_path / "without")[0].words()
 
 
 def test_horizons_without_a_row_are_left_out_and_units_are_named(run):

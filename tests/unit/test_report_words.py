@@ -175,7 +175,7 @@ def test_every_number_is_in_the_unit_of_its_statistic(run: FakeRun) -> None:
         replace(skill, statistic="first_side_skill_low"),
         replace(lift, value=0.02, ci_low=0.01, ci_high=0.03),
     )
-    shown = sensitivity_table(
+    shown, _ = sensitivity_table(
         replace(run, scores=(), sensitivities=tuple({"name": "x", **asdict(s)} for s in rows))
     )
     assert [(row[0], row[3]) for row in shown.rows] == [

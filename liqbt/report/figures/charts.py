@@ -239,9 +239,7 @@ def forest_figure(
         name=name,
         title=title,
         caption=(
-            f"Differences in {unit.name} with 95% intervals. An interval that contains zero shows "
-            "no effect. Grey ticks: the minimum detectable effect; anything nearer to zero could "
-            "not reliably have been seen."
+            f"Differences in {unit.name} with 95% intervals; grey ticks: what could have been seen."
         ),
         alt=_forest_alt(title, columns, unit),
         data=as_svg(figure),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from liqbt.report.figures.charts import (
     forest_figure,
     reliability_figure,
 )
+from liqbt.report.figures.curves import dose_figure, incidence_figure, ranking_figure
 from liqbt.report.figures.heatmap import ESTIMATED, episode_marks, map_figure
 from liqbt.report.figures.profile import profile_figure, true_map_figure
 from liqbt.report.figures.raster import issue_spacing
@@ -157,6 +158,10 @@ CHARTS: Final[Mapping[str, Callable[[Run, Group, str], Figure | None]]] = {
 """Kinds of charts, by the names that a `Group` asks for them with; None where there is no row."""
 
 
+_MORE: Final[Mapping[str, tuple[str, ...]]] = {"location": ("forest",)}
+"""Charts that a report draws of a group beside those that it asks for."""
+
+
 def score_figures(run: Run) -> dict[str, Figure]:
     """Draw the charts that the groups of the run's statistics ask for, and the flow of counts."""
     with drawing():
@@ -169,11 +174,26 @@ def charts(run: Run) -> dict[str, Callable[[], Figure | None]]:
     found: dict[str, Callable[[], Figure | None]] = {}
     groups = dict.fromkeys(one.group for one in statistics_of(own_scores(run)) if one.group)
     for group in groups:
-        for kind in group.charts:
+        for kind in dict.fromkeys((*group.charts, *_MORE.get(group.id, ()))):
             key = f"{kind}-{group.id.replace('_', '-')}"
             found[key] = partial(CHARTS[kind], run, group, f"{key}.svg")
     flow_symbols = {row["symbol"] for row in run.flow}
     if flow_symbols:
         order = [s for s in score_symbols(run) if s in flow_symbols] or [main_symbol(run)]
         found["flow"] = partial(flow_figure, run.flow, order, name="flow.svg")
+    return found
+
+
+def curve_figures(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Figure]:
+    """Draw a run's curves: `dose`, `incidence`, `ranking`, as far as it holds their tables."""
+    found = {}
+    with drawing():
+        if curves["dose"] or curves["drift"]:
+            found["dose"] = dose_figure(curves["dose"], curves["drift"], name="dose.svg")
+        if curves["incidence"]:
+            found["incidence"] = incidence_figure(curves["incidence"], name="incidence.svg")
+        if curves["ranking"] and curves["molchan"]:
+            found["ranking"] = ranking_figure(
+                curves["ranking"], curves["molchan"], name="ranking.svg"
+            )
     return found

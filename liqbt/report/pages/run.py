@@ -1,4 +1,4 @@
-"""The report of a run: `report.html`, self-contained; `report.md`; `figures/`; `explore.html`.
+"""The report of a run: `report.html`, self-contained; `report.md`; `figures/`; `curves.json`.
 
 Everything on it is read from the run: the page computes no score. The same run gives the same
 bytes, so there is no clock, no machine's name and no random identifier in it.
@@ -6,28 +6,30 @@ bytes, so there is no clock, no machine's name and no random identifier in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
-from liqbt.report.figures.drawn import market_figures, score_figures
+from liqbt.report.answer import answer
+from liqbt.report.blocks import Section, pictures
+from liqbt.report.figures.drawn import curve_figures, market_figures, score_figures
 from liqbt.report.line import forecast_line
-from liqbt.report.narrative import (
-    VERDICT_WORDS,
-    headline,
-    published_limits,
-    published_section,
-    reading,
-)
-from liqbt.report.notes import registration_sentences
+from liqbt.report.narrative import headline, published_section
 from liqbt.report.pages.explore import write_explorer
 from liqbt.report.pages.template import page_environment, style_sheet
-from liqbt.report.pages.validity import gate_section
-from liqbt.report.scores import estimators
+from liqbt.report.sections.checks import check_sections
+from liqbt.report.sections.curves import curve_sections
+from liqbt.report.sections.design import design_sections
+from liqbt.report.sections.front import back_sections, front_sections
+from liqbt.report.sections.material import Material
+from liqbt.report.sections.skill import skill_sections
+from liqbt.report.traced import trace
 from liqbt.report.truth import truth_section
-from liqbt.report.verdicts import verdict_box, verdict_table
+from liqbt.report.verdicts import verdict_table
+from liqbt.study.curves import curves
 from liqbt.types import Forecast
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     stand_in = about.get("price_stand_in")
     market: dict[str, Any] = {
         "symbol": fmt.one_line(symbol),
-        "anchor": f"market-{index}",
         "period": notes.period(about),
         "price": notes.price_words(about),
         "instruments": ", ".join(fmt.one_line(str(i)) for i in about.get("instruments", ())),
@@ -59,90 +60,107 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     return market
 
 
-def _context(run: Run) -> dict[str, Any]:
+def material_of(run: Run) -> Material:
+    """Gather what the sections of a run's report are made of, figures drawn."""
+    forecasts = {symbol: run.forecasts(symbol) for symbol in run.manifest["symbols"]}
+    points = curves(run, forecasts)
+    return Material(
+        run=run,
+        planted=notes.planted_truth(run) or "",
+        curves=points,
+        figures=score_figures(run) | curve_figures(points),
+        tables=tables.score_tables(run),
+        markets=[
+            _market(run, i, symbol, issued)
+            for i, (symbol, issued) in enumerate(forecasts.items(), 1)
+        ],
+    )
+
+
+def report_sections(material: Material) -> list[Section]:
+    """Return all sections of a report, in their order."""
+    return [
+        *front_sections(material),
+        *design_sections(material),
+        *curve_sections(material),
+        *skill_sections(material),
+        *check_sections(material),
+        *back_sections(material),
+    ]
+
+
+def _banners(material: Material) -> list[str]:
+    """Return what must be read before any figure: what is planted, and what cannot be checked."""
+    truth, published = truth_section(material.run), published_section(material.run)
+    said = [material.planted if truth is None else truth.banner]
+    said += [] if published is None else [published["banner"]]
+    return [text for text in said if text]
+
+
+def _context(material: Material, sections: Sequence[Section], *, explore: bool) -> dict[str, Any]:
     """Gather everything that the templates lay out."""
-    manifest = run.manifest
-    issued = {symbol: run.forecasts(symbol) for symbol in manifest["symbols"]}
-    found = {verdict.word for verdict in run.verdicts}
+    run, manifest = material.run, material.run.manifest
+    first = material.markets[0]["figures"] if material.markets else {}
     return {
         "title": fmt.one_line(str(manifest["experiment"])),
         "description": fmt.one_line(str(manifest.get("description") or ""), 600),
         "run_id": fmt.one_line(str(manifest["run_id"])),
         "estimator": notes.estimator(run),
+        "answer": answer(run),
         "headline": headline(run),
-        "planted": notes.planted_truth(run),
-        "truth": truth_section(run),
-        "published": published_section(run),
-        "verdict_table": verdict_table(run),
-        "verdicts": [verdict_box(run, verdict) for verdict in run.verdicts],
-        "gate": gate_section(run),
-        "verdict_words": [(w.value, text) for w, text in VERDICT_WORDS.items() if w in found],
-        "registration": registration_sentences(run),
-        "scores": tables.score_tables(run),
-        "all": tables.all_table(run),
-        "compared": tables.compared_table(run),
-        "twin": tables.twin_table(run),
-        "histories": tables.histories_table(run),
-        "estimators": [fmt.one_line(name) for name in estimators(run)],
-        "brier": tables.brier_table(run),
-        "reading": reading(run),
-        "markets": [
-            _market(run, i, symbol, forecasts)
-            for i, (symbol, forecasts) in enumerate(issued.items(), start=1)
-        ],
-        "issued": issued,
-        "figures": score_figures(run),
-        "bands": tables.bands_table(run),
-        "flow": tables.flow_table(run),
-        "definitions": notes.definitions(run),
-        "limits": [*published_limits(run), *notes.limits(run)],
-        "sensitivities": tables.sensitivity_table(run) if run.sensitivities else None,
-        "command": notes.command(run),
-        "seed": fmt.one_line(str(manifest.get("seed", fmt.DASH))),
-        "hashes": _pairs(manifest.get("hashes")),
-        "versions": _pairs(manifest.get("versions")),
+        "banners": _banners(material),
+        "planted": material.planted,
+        "explore": explore,
+        "front_map": first.get("map"),
+        "verdicts": verdict_table(run),
+        "markets": material.markets,
+        "sections": sections,
     }
 
 
-def _pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return names and values as text; a mapping inside is spread out."""
-    out = []
-    for key, value in (mapping or {}).items():
-        inner = value if isinstance(value, Mapping) else {"": value}
-        for name, text in inner.items():
-            full = f"{key} {name}" if name else str(key)
-            out.append((fmt.one_line(full), fmt.one_line(str(text))))
-    return out
-
-
 def write_report(run: Run, out_dir: Path) -> Path:
-    """Write `report.html`, `report.md`, `figures/` and `explore.html` into `out_dir`.
+    """Write `report.html`, `report.md`, `figures/` and `curves.json` into `out_dir`.
 
     Parameters
     ----------
     run : Run
         A finished run.
     out_dir : Path
-        An existing folder, usually the run's own.
+        An existing folder, usually the run's own. Where it holds an `explore.html`, the report
+        leads to it.
 
     Returns
     -------
     Path
         The HTML page, which holds its pictures and styles and asks nothing of the network.
     """
-    context = _context(run)
-    pictures = [f for market in context["markets"] for f in market["figures"].values()]
-    pictures += context["figures"].values()
-    folder = out_dir / "figures"
-    folder.mkdir(exist_ok=True)
-    for figure in pictures:
-        (folder / figure.name).write_bytes(figure.data)
-    environment = page_environment()
-    css = style_sheet()
-    page = environment.get_template("report.html.j2").render(css=css, **context)
+    material = material_of(run)
+    sections = report_sections(material)
+    rewritten = run.path if out_dir.parent == run.path.parent else out_dir
+    write_explorer(run, out_dir, issued={s: run.forecasts(s) for s in run.manifest["symbols"]})
+    explore = any((place / "explore.html").is_file() for place in (out_dir, rewritten))
+    context = _context(material, sections, explore=explore)
+    _write_figures(material, sections, out_dir)
+    _write_curves(material.curves, out_dir)
+    environment = page_environment(trace(run))
+    page = environment.get_template("report.html.j2").render(css=style_sheet(), **context)
     text = environment.get_template("report.md.j2").render(**context)
     (out_dir / "report.md").write_text(text, encoding="utf-8", newline="\n")
     path = out_dir / "report.html"
     path.write_text(page, encoding="utf-8", newline="\n")
-    write_explorer(run, out_dir, issued=context["issued"])
     return path
+
+
+def _write_figures(material: Material, sections: Sequence[Section], out_dir: Path) -> None:
+    """Write the figures that the page shows as files, for the Markdown."""
+    folder = out_dir / "figures"
+    folder.mkdir(exist_ok=True)
+    shown = [figure for section in sections for figure in pictures(section.blocks)]
+    first = material.markets[0]["figures"].get("map") if material.markets else None
+    for figure in (*shown, *([first] if first else [])):
+        (folder / figure.name).write_bytes(figure.data)
+
+
+def _write_curves(points: Mapping[str, Any], out_dir: Path) -> None:
+    text = json.dumps(points, ensure_ascii=False, allow_nan=False)
+    (out_dir / "curves.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")

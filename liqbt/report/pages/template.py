@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import jinja2
 import markupsafe
 
 from liqbt.report.figures.style import Figure
+from liqbt.report.traced import untraced
 
 _HERE: Final = Path(__file__).resolve().parent
 _MARKDOWN_SPECIAL = "\\`*_[]#|~$"
@@ -38,8 +39,14 @@ def _code(value: object) -> markupsafe.Markup:
     return markupsafe.Markup("`" + text.replace("<", "‹").replace(">", "›") + "`")
 
 
-def page_environment() -> jinja2.Environment:
-    """Return how templates become pages: escaped, strict about names, with the page's filters."""
+def page_environment(trace: Callable[[object], str] = untraced) -> jinja2.Environment:
+    """Return how templates become pages: escaped, strict about names, with the page's filters.
+
+    Parameters
+    ----------
+    trace : callable
+        Says where a cell was read; "" for what is no number of a row.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -48,7 +55,7 @@ def page_environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(data_uri=_data_uri, md=_markdown, code=_code)
+    environment.filters.update(data_uri=_data_uri, md=_markdown, code=_code, trace=trace)
     return environment
 
 

@@ -305,7 +305,8 @@ def gate_section(run: Run) -> dict[str, Any]:
         "80%: the smallest effect, from the truth of simulated markets, that the test finds four "
         "times in five; none: no effect that was tried.",
     ]
-    table = Table(head=(*head, *power), rows=rows, text_columns=3)
+    source = "manifest.json gate"
+    table = Table(head=(*head, *power), rows=rows, text_columns=3, source=source)
     stale = [
         f"What follows says nothing of {fmt.one_line(claim)} here: {fmt.one_line(why, 400)}."
         for claim, why in gate["stale"].items()
