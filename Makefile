@@ -8,6 +8,7 @@
 #   make soak    faults, kills and fuzz: what was tried and what was lost (hours; SHARE=0.01: minutes)
 #   make quick   the tests without the statistical and end-to-end ones
 #   make lock    pin the dependencies anew
+#   make vendor  the explorer's drawing library as npm published it (VENDORED.json says which)
 #   make clean   remove everything that can be made again
 
 # two workers whose linear algebra waits for each other's threads are slower than one thread each
@@ -24,7 +25,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak
+.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak vendor
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -91,6 +92,15 @@ soak: $(READY)
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras --output-file requirements.lock pyproject.toml
+
+VENDORED := liqbt/report/pages/vendor/uplot
+said = $$(sed -n 's/^ "$(1)": "\(.*\)",$$/\1/p' VENDORED.json)
+vendor:
+	cd $(VENDORED) && file=$$(npm pack --silent $(call said,name)@$(call said,version)) \
+	  && test "$(call said,integrity)" = "sha512-$$(openssl dgst -sha512 -binary $$file | base64 -w0)" \
+	  && tar -xzf $$file --strip-components=1 package/LICENSE \
+	  && tar -xzf $$file --strip-components=2 package/dist/uPlot.iife.min.js package/dist/uPlot.min.css \
+	  && rm $$file
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks

@@ -53,17 +53,21 @@ class FakeRun:
     maps: dict[str, list[Forecast]] = field(default_factory=dict)
     paths: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     table: Any = None
+    issued: Any = None
     known: dict[str, Any] | None = None
     true_maps: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
-    def forecasts(self, symbol: str) -> list[Forecast]:
+    def forecasts(self, symbol: str, estimator: str | None = None) -> list[Forecast]:
         return self.maps[symbol]
 
     def prices(self, symbol: str) -> dict[str, np.ndarray]:
         return self.paths[symbol]
 
-    def outcomes(self) -> Any:
+    def outcomes(self, estimator: str | None = None) -> Any:
         return self.table
+
+    def cluster_visits(self, estimator: str | None = None) -> Any:
+        return self.issued
 
     def truth(self) -> dict[str, Any] | None:
         return self.known
@@ -166,24 +170,26 @@ def make_market(
 def make_outcomes(
     markets: Mapping[str, tuple[list[Forecast], dict[str, np.ndarray]]],
 ) -> pa.Table:
-    """Episodes of 24 h: the nearest cluster of each side at noon and midnight, visited or not."""
+    """Episodes of 24 h: the nearest clusters of each side at noon and midnight, visited or not."""
     rows: list[tuple[Any, ...]] = []
+    names = ["market", "horizon_ns", "at", "near", "far", "censor", "visited", "visit_ns", "birth"]
+    names += ["cluster", "side", "exposed_end_ns", "episode", "distance_sigma"]
     for symbol, (forecasts, path) in markets.items():
         for forecast in forecasts[::12]:
             for side in (Side.SHORT, Side.LONG):
-                mine = forecast.clusters[forecast.clusters["side"] == side][:3]
-                for cluster in mine:
-                    names = ("low", "high") if side == Side.SHORT else ("high", "low")
-                    near, far = (float(cluster[name]) for name in names)
+                places = np.flatnonzero(forecast.clusters["side"] == side)[:3]
+                for place in places.tolist():
+                    ends = ("low", "high") if side == Side.SHORT else ("high", "low")
+                    near, far = (float(forecast.clusters[place][name]) for name in ends)
+                    sigma = abs(math.log(near / forecast.mark)) / forecast.sigma_1d
                     i, j = np.searchsorted(path["ts"], [forecast.at, forecast.at + 24 * HOUR_NS])
                     touch = path["high"][i:j] >= near if side < 0 else path["low"][i:j] <= near
                     visit = int(path["ts"][i + int(touch.argmax())]) if touch.any() else -1
                     censor = int(j - i < 287)
                     seen = -1 if censor else int(visit >= 0)
-                    rows.append(
-                        (symbol, 24 * HOUR_NS, forecast.at, near, far, censor, seen, visit, True)
-                    )
-    names = ["market", "horizon_ns", "at", "near", "far", "censor", "visited", "visit_ns", "birth"]
+                    until = forecast.at + 24 * HOUR_NS
+                    row = (symbol, 24 * HOUR_NS, forecast.at, near, far, censor, seen, visit, True)
+                    rows.append((*row, place, int(side), until, len(rows), sigma))
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     return pa.table({name: np.array(column) for name, column in zip(names, columns, strict=True)})
 

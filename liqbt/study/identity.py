@@ -216,7 +216,7 @@ def report_digest() -> str:
     claims = (_PACKAGE / "evaluation" / "claims").glob("*.py")
     curves = _PACKAGE / "study" / "curves.py"
     for path in sorted([*(_PACKAGE / "report").rglob("*"), *claims, curves]):
-        if path.suffix in {".py", ".j2", ".css"}:
+        if path.suffix in {".py", ".j2", ".css", ".js"}:
             text = _bare(path) if path.suffix == ".py" else path.read_text(encoding="utf-8")
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
             digest.update(text.encode() + b"\0")

@@ -10,9 +10,11 @@
 - `days.parquet`: the day sums of every row of scores that has a value;
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
 - `funding.parquet`, where it is fed;
-- `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored;
+- `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored; of
+  clusters also those whose window was not watched through (`visited` -1): their outcome is open;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
-- what the report adds: `report.html`, `report.md`, `figures/`, `curves.json`; it alone is written
+- what the report adds: `report.html`, `report.md`, `explore.html`, `figures/`, `curves.json`;
+  it alone is written
   again where the version that reads the run would write another.
 
 Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
@@ -112,7 +114,9 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
 def forecasts_of(table: pa.Table) -> list[Forecast]:
     """Return the forecasts that `forecast_table` made a table of, in its order, read-only."""
     columns = {
-        name: table[name].to_pylist()
+        name: table[name].fill_null(math.nan).to_pylist()
+        if name in _STATED
+        else table[name].to_pylist()
         for name in table.column_names
         if name not in {"clusters", "density_long_usd", "density_short_usd"}
     }
@@ -322,6 +326,11 @@ class Run:
         """Return what was issued for levels that no map draws; None where nothing was."""
         there = (self.path / "visits.parquet").exists()
         return self._rows("visits.parquet", estimator) if there else None
+
+    def cluster_visits(self, estimator: str | None = None) -> pa.Table | None:
+        """Return what was issued for clusters at their episodes' births; None where nothing was."""
+        there = (self.path / "cluster_visits.parquet").exists()
+        return self._rows("cluster_visits.parquet", estimator) if there else None
 
 
 def _read_table(path: Path, symbol: str | None = None) -> pa.Table:

@@ -167,7 +167,10 @@ def run_parquet(done: Study) -> dict[str, pa.Table]:
         )
         for market in first.markets
     ]
-    return {file: pa.concat_tables(parts) for file, parts in tables.items()} | {
+    # an estimator that states more than another has columns of its own: null for the other
+    return {
+        file: pa.concat_tables(parts, promote_options="default") for file, parts in tables.items()
+    } | {
         "prices.parquet": pa.concat_tables(prices),
         **_funding_table(first),
         "days.parquet": days_table(done.evaluations),
@@ -203,18 +206,27 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Ta
     if PRIMARY_NS in evidence.config.horizons_ns:
         for kind in LEVELS:
             rows, predictions = evidence.levels(kind)
-            tables[_LEVEL_FILES[kind]] = _levels_table(rows, predictions, evidence.symbols)
+            use = predictions.n_trained > 0
+            if kind == "units":
+                use &= rows["scored"]
+            tables[_LEVEL_FILES[kind]] = _levels_table(
+                rows[use], predictions, use, evidence.symbols
+            )
     return {"forecasts.parquet": forecast_table(issued), **tables}
 
 
 def _levels_table(
-    rows: npt.NDArray[Any], issued: VisitPredictions, symbols: Sequence[str]
+    rows: npt.NDArray[Any],
+    issued: VisitPredictions,
+    use: npt.NDArray[np.bool_],
+    symbols: Sequence[str],
 ) -> pa.Table:
-    """Return the levels that were scored by fitted models, with what was issued for them."""
-    use = rows["scored"] & (issued.n_trained > 0)
-    names = np.array([*symbols, ""])[rows["symbol"][use]]
+    """Return levels with what fitted models issued for them; `visited` is -1 where none can say."""
+    names = np.array([*symbols, ""])[rows["symbol"]]
     columns = ["at", "side", "band", "distance_sigma", "density_rank", "visited", "brownian"]
-    kept = structured_table(rows[use][columns], {"symbol": pa.array(names.tolist(), pa.string())})
+    rows = rows.copy()
+    rows["visited"][~rows["scored"]] = -1
+    kept = structured_table(rows[columns], {"symbol": pa.array(names.tolist(), pa.string())})
     for name, p in (("p", "full"), ("p_ablated", "ablated")):
         kept = kept.append_column(name, pa.array(issued.p[p][use]))
     return kept

@@ -89,8 +89,8 @@ def markdown(folder: Path) -> str:
 def test_same_run_same_bytes(run: FakeRun, folder: Path, tmp_path: Path) -> None:
     written(run, tmp_path)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*.*"))
-    # page, text, curves; map, recent and levels twice; three of scores, and drift
-    assert len(files) == 3 + 2 * 3 + 4
+    # page, text, curves, explorer; map, recent and levels twice; three of scores, and drift
+    assert len(files) == 4 + 2 * 3 + 4
     for file in files:
         assert (folder / file).read_bytes() == (tmp_path / file).read_bytes(), file
 

@@ -19,6 +19,7 @@ from liqbt.report.figures.drawn import curve_figures, market_figures, score_figu
 from liqbt.report.leaks import leaks_table
 from liqbt.report.line import forecast_line
 from liqbt.report.narrative import headline, published_section
+from liqbt.report.pages.explore import write_explorer
 from liqbt.report.pages.template import page_environment, style_sheet
 from liqbt.report.sections.checks import check_sections
 from liqbt.report.sections.curves import curve_sections
@@ -138,6 +139,7 @@ def write_report(run: Run, out_dir: Path) -> Path:
     material = material_of(run)
     sections = report_sections(material)
     rewritten = run.path if out_dir.parent == run.path.parent else out_dir
+    write_explorer(run, out_dir, issued={s: run.forecasts(s) for s in run.manifest["symbols"]})
     explore = any((place / "explore.html").is_file() for place in (out_dir, rewritten))
     context = _context(material, sections, explore=explore)
     _write_figures(material, sections, out_dir)
