@@ -92,7 +92,5 @@ def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, earl
         return honest(early, options, **past)
 
     monkeypatch.setattr(evidence, "predict_landmarks", cheating)
-    found = [audit(seed) for seed in (1, 2, 3)]
-    caught = [result for result in found if not result.passed]
-    assert caught
-    assert all("direction models SIM" in result.first.what for result in caught)
+    found = next(result for seed in (1, 2, 3) if not (result := audit(seed)).passed)
+    assert "direction models SIM" in found.first.what

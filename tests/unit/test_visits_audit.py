@@ -89,10 +89,8 @@ def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, earl
         return honest(early, options, **past)
 
     monkeypatch.setattr(evidence, "predict_visits", cheating)
-    found = [audit(seed) for seed in (1, 2, 3)]
-    caught = [result for result in found if not result.passed]
-    assert caught
-    assert all("P(visit) of" in result.first.what for result in caught)
+    found = next(result for seed in (1, 2, 3) if not (result := audit(seed)).passed)
+    assert "P(visit) of" in found.first.what
 
 
 def test_a_map_that_has_no_level_to_predict_leaves_no_item():
