@@ -46,8 +46,8 @@ def lookahead(
         Builds everything anew from the tape it is given and returns what it issues.
     cuts : int
         How many prefixes are tried: spread over the times of issue, with the first and the last;
-        half of them end at a landmark, since what is wrong there alone and sees little ahead changes
-        nothing in a prefix that ends elsewhere.
+        and half as many again that end at a landmark, since what is wrong there alone and sees
+        little ahead changes nothing in a prefix that ends elsewhere.
     rng : numpy.random.Generator
         Chooses the cuts and the garbage.
     progress : callable, optional
@@ -105,8 +105,7 @@ def _choose(
     Of the landmarks (times at which a day begins) the last, and one of each such stretch.
     """
     landmarks = times[times % DAY_NS == 0]
-    others = _spread(times, cuts - cuts // 2, rng)
-    return np.unique([*others, *_spread(landmarks, cuts // 2 + 1, rng)[1:]])
+    return np.unique([*_spread(times, cuts, rng), *_spread(landmarks, cuts // 2, rng)[1:]])
 
 
 def _spread(

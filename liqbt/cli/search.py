@@ -48,7 +48,8 @@ def search(search_file: Path, executor: Any, results: Path, as_json: bool) -> No
 
 @click.command(epilog=examples("liqbt schema experiment > experiment.schema.json"))
 @click.argument("file", metavar="FILE")
-def schema(file: str) -> None:
+@json_option
+def schema(file: str, as_json: bool) -> None:
     """Print the JSON Schema of an experiment, a search or a grid, for editors that complete YAML.
 
     In an editor whose YAML support reads it, the first line of an experiment is then
@@ -58,7 +59,8 @@ def schema(file: str) -> None:
 
     from liqbt.search.editors import editor_schema
 
-    click.echo(json.dumps(editor_schema(file), indent=1))
+    found = editor_schema(file)
+    say(found, as_json, json.dumps(found, indent=1, ensure_ascii=False))
 
 
 @click.command(epilog=examples("liqbt grid my-grid.yaml --executor processes"))

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from liqbt.config.yaml import read_yaml
 from liqbt.errors import ConfigError, DataError, one_line
 from liqbt.gate.identity import identity_differences, identity_of
-from liqbt.log.disk import sha256_file
+from liqbt.log.disk import read_parquet, sha256_file
 from liqbt.study.plan import prepare_experiment
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
@@ -267,7 +266,7 @@ def _parting(one: Path, other: Path, name: str) -> Parting | None:
 def _place(one: Path, other: Path) -> str:
     """Return the first place in which two files of one name differ."""
     if one.suffix == ".parquet":
-        return _column_place(pq.read_table(one), pq.read_table(other))
+        return _column_place(read_parquet(one), read_parquet(other))
     if one.suffix in {".json", ".md", ".html", ".yaml"}:
         texts = [path.read_text(encoding="utf-8") for path in (one, other)]
         if one.suffix == ".json":

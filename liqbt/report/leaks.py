@@ -15,6 +15,7 @@ def leaks_table(leaks: Sequence[Mapping[str, Any]]) -> Table:
         head=("Feed", "Held against", "The test says", "Answered up to", "p", "After", "Changes"),
         rows=tuple(_row(one) for one in leaks),
         text_columns=3,
+        source="manifest.json symbols",
     )
 
 

@@ -70,16 +70,11 @@ def test_the_first_screen_has_the_answer_the_map_and_the_verdicts_in_that_order(
     assert head.count("<img") == 1
 
 
-def test_a_map_to_explore_is_linked_only_where_it_is(run, folder, tmp_path):
-    run = replace(run, scores=(), bands=(), flow=(), verdicts=(), sensitivities=())
-    assert "explore.html" not in (folder / "report.html").read_text()
-    (tmp_path / "explore.html").write_text("here")
-    write_report(run, tmp_path)
-    assert (
-        '<a class="explore" href="explore.html">Explore the map</a>'
-        in (tmp_path / "report.html").read_text()
-    )
-    assert "[Explore the map](explore.html)" in (tmp_path / "report.md").read_text()
+def test_a_map_to_explore_is_linked(folder):
+    assert (folder / "explore.html").is_file()
+    link = '<a class="explore" href="explore.html">Explore the map</a>'
+    assert link in (folder / "report.html").read_text()
+    assert "[Explore the map](explore.html)" in (folder / "report.md").read_text()
 
 
 def test_tables_become_cards_on_a_phone_and_folds_open_on_paper(page):

@@ -21,8 +21,13 @@ EXPERIMENTS = {
 }
 """How many days of each; the demo's world is made shorter instead."""
 
-FED_ALIKE = {"panel-2025-12": "eth-2025-12", "btc-liquidated": "btc-2025-12"}
-"""Experiments of the same estimator on feeds of the same kinds as one that is tried."""
+FED_ALIKE = {
+    "panel-2025-12": "eth-2025-12",
+    "btc-liquidated": "btc-2025-12",
+    "hyperliquid-positions-2026-02": "hyperliquid-2025",
+}
+"""Experiments of the same estimator on feeds of the same kinds as one that is tried; the census has
+the same properties in its own tests (`test_estimators_census`)."""
 
 
 @pytest.fixture(scope="module")
