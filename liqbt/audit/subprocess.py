@@ -31,7 +31,7 @@ from liqbt.study.schema import Experiment, data_root
 from liqbt.study.traces import AuditTrace, forecast_items
 from liqbt.watch import watched
 
-_NUMPY: Final = "NPY_DISABLE_CPU_FEATURES"
+_NUMPY: Final = ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
 _CODE: Final = "from liqbt.audit.subprocess import main; main()"
 
 
@@ -76,7 +76,8 @@ def _ask(
             text=True,
             check=False,
             env={
-                _NUMPY: "",  # where NumPy was imported before the package: as this process has it
+                # where NumPy was imported before the package: as this process has it
+                **dict.fromkeys(_NUMPY, ""),
                 **os.environ,
                 "PYTHONHASHSEED": str(hash_seed),
                 "PYTHONPATH": paths,
