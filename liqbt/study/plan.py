@@ -154,8 +154,8 @@ def _require_size(experiment: Experiment, tapes: Mapping[str, Tape], path: Path)
     n = len(experiment.estimators) * sum(span // every for span in spans)
     if n > most:
         raise ConfigError(
-            f"{path}: every {format_duration(every)}, {len(tapes)} markets and "
-            f"{len(experiment.estimators)} estimators make {n:,} forecasts, some "
+            f"{path}: a forecast every {format_duration(every)} of each market by each estimator: "
+            f"they make {n:,} forecasts, some "
             f"{n * _FORECAST_BYTES / 1e9:,.0f} GB of memory; at most {most:,}: choose a longer "
             "'schedule.every', or raise 'schedule.max_forecasts'"
         )
