@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from liqbt.api import Result, _opened
+from liqbt.api import Result, opened_run
 from liqbt.config.fields import duration_ns
 from liqbt.errors import ConfigError
 from liqbt.study.progress import silent
@@ -146,7 +146,7 @@ def compare(a: Result | Run | Place, b: Result | Run | Place) -> Answer:
     from liqbt.gate.formatting import comparison_text, comparison_value
     from liqbt.gate.identity import open_run
 
-    found = side_by_side(open_run(_opened(a).path), open_run(_opened(b).path))
+    found = side_by_side(open_run(opened_run(a).path), open_run(opened_run(b).path))
     return Answer(value=comparison_value(found), text=comparison_text(found))
 
 
@@ -302,7 +302,7 @@ def report(run: Result | Run | Place, out: Place | None = None) -> Path:
     from liqbt.report.pages.run import write_report
     from liqbt.study.store import write_report_again
 
-    found = _opened(run)
+    found = opened_run(run)
     if out is None:
         return write_report_again(found, write_report).path / "report.html"
     return write_report(found, Path(out))

@@ -96,7 +96,7 @@ def line(
     """
     from liqbt.report.line import line as written
 
-    return written(_opened(run), symbol=symbol, at=None if at is None else _instant(at))
+    return written(opened_run(run), symbol=symbol, at=None if at is None else _instant(at))
 
 
 def check(run: Result | Run | Path | str, baseline: Path | str) -> GateReport:
@@ -105,10 +105,11 @@ def check(run: Result | Run | Path | str, baseline: Path | str) -> GateReport:
     from liqbt.gate.check import check as hold
     from liqbt.gate.identity import open_run
 
-    return hold(open_run(_opened(run).path), load_baseline(Path(baseline)))
+    return hold(open_run(opened_run(run).path), load_baseline(Path(baseline)))
 
 
-def _opened(run: Result | Run | Path | str) -> Run:
+def opened_run(run: Result | Run | Path | str) -> Run:
+    """Return the run of a result, of a folder, or as it is given."""
     if isinstance(run, Result):
         return run.run
     return run if isinstance(run, Run) else load_run(Path(run))
