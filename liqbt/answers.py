@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from liqbt.api import Result, opened_run
+from liqbt.api import Result, instant, opened_run
 from liqbt.config.fields import duration_ns
 from liqbt.errors import ConfigError
 from liqbt.study.progress import silent
@@ -185,6 +186,76 @@ def unseal(
     path, kept = Path(experiment), Path(results)
     run, _ = unseal_experiment(path, kept, reason=reason, on=day, finish=write_report, stage=silent)
     return Result(run)
+
+
+def forward_init(
+    experiment: Place, results: Place = "results", *, start: Any | None = None
+) -> Answer:
+    """Begin the forward record of an experiment, which must be registered as it is.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        The YAML, and the folder below which registrations and records are kept.
+    start : optional
+        The midnight (UTC) after which forecasts are recorded: by default the next one after the
+        newest event; an earlier one makes a rehearsal on a recorded log.
+
+    Raises
+    ------
+    LiqbtError
+        If it is not registered, or there is a record already.
+    """
+    from liqbt.study.forward import begin, describe, value
+
+    first = None if start is None else instant(start)
+    chain = begin(Path(experiment), Path(results), now=time_ns(), start=first)
+    return Answer(value=value(chain), text=describe(chain))
+
+
+def forward_step(
+    experiment: Place, results: Place = "results", *, until: Any | None = None, despite: str = ""
+) -> Answer:
+    """Write down the forecasts of every day that is over and not in the record yet.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        As in `forward_init`.
+    until : optional
+        The clock: a timestamp with a zone, or text (UTC); by default the newest event.
+    despite : str
+        Why days are issued although a feed was silent at their end; the record keeps it.
+
+    Raises
+    ------
+    LiqbtError
+        If a feed died, the record was edited, or the log's past is another.
+    """
+    from liqbt.study.forward import describe, step, value
+
+    clock = None if until is None else instant(until)
+    done = step(Path(experiment), Path(results), now=time_ns(), until=clock, despite=despite)
+    return Answer(value=value(done.chain, done.new), text=describe(done.chain, done.new))
+
+
+def forward_report(experiment: Place, results: Place = "results") -> Result:
+    """Score what was recorded, as far as its windows have ended, and write the report.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        As in `forward_init`. `result.run.manifest["forward"]` holds precision and e-process.
+
+    Raises
+    ------
+    LiqbtError
+        As `forward_step`, or if nothing can be scored yet.
+    """
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.forward import report as scored
+
+    return Result(scored(Path(experiment), Path(results), finish=write_report))
 
 
 def quality(log: Place, out: Place | None = None) -> Answer:

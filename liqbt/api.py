@@ -96,7 +96,7 @@ def line(
     """
     from liqbt.report.line import line as written
 
-    return written(opened_run(run), symbol=symbol, at=None if at is None else _instant(at))
+    return written(opened_run(run), symbol=symbol, at=None if at is None else instant(at))
 
 
 def check(run: Result | Run | Path | str, baseline: Path | str) -> GateReport:
@@ -115,7 +115,7 @@ def opened_run(run: Result | Run | Path | str) -> Run:
     return run if isinstance(run, Run) else load_run(Path(run))
 
 
-def _instant(at: Any) -> int:
+def instant(at: Any) -> int:
     """Return a timestamp with a zone, or text, which is UTC where it names none, as ns."""
     try:
         if isinstance(at, str):
@@ -280,7 +280,7 @@ class Result:
         symbol, estimator : str, optional
             By default the first ones.
         """
-        return _explain(self.run, _instant(at), price, symbol=symbol, estimator=estimator)
+        return _explain(self.run, instant(at), price, symbol=symbol, estimator=estimator)
 
     def __repr__(self) -> str:
         from liqbt.report.narrative import headline

@@ -9,7 +9,7 @@ replay; `report` is an ordinary run over what was recorded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -158,9 +158,10 @@ def step(
     chain = read_forward(folder)
     with locked(folder / ".lock"):
         chain = _checked(chain, experiment, path, results)
-        tapes = _tapes(experiment, path, results, until, stage)
+        clock = None if until is None else max(until, chain.until_ns)
+        tapes = _tapes(experiment, path, results, clock, stage)
         _check_past(chain, tapes)
-        clock = max(_newest(tape) for tape in tapes.values()) if until is None else until
+        clock = clock or max(_newest(tape) for tape in tapes.values())
         first = chain.until_ns + DAY_NS
         ends = list(range(first, min(clock, experiment.last or clock) + 1, DAY_NS))
         walks = {
@@ -170,7 +171,7 @@ def step(
         }
         feeds = _feeds(experiment, tapes)
         for done, end in enumerate(ends):
-            stage("forward", done, len(ends))
+            stage("forward", done + 1, len(ends))
             dead = _silent(feeds, end)
             if dead and not despite.strip():
                 raise DataError(
@@ -180,7 +181,6 @@ def step(
             said = {"silent": dead, "reason": " ".join(despite.split())} if dead else {}
             days = {key: next(walk) for key, walk in walks.items()}
             chain = _write_day(chain, end, days, tapes, written=iso(now), despite=said)
-        stage("forward", len(ends), len(ends))
     new = chain.links[len(chain.links) - len(ends) :]
     return Stepped(chain=chain, new=new)
 
@@ -226,30 +226,51 @@ def report(
     return run_plan(work, results, finish, stage)
 
 
-def describe(chain: Chain, new: int) -> str:
-    """Return where a record stands, for people."""
-    last = f"to {iso(chain.until_ns)}" if chain.links else "with no day yet"
-    return (
-        f"{chain.start.experiment}: registration {chain.start.registration}, "
-        f"{len(chain.links)} days from {chain.start.start} {last}; {new} new\n"
-        f"  head {chain.head}"
-    )
+def value(chain: Chain, new: Sequence[Link] = ()) -> dict[str, Any]:
+    """Return where a record stands, as plain values, with the days that a step added."""
+    return {
+        **asdict(chain.start),
+        "path": str(chain.folder),
+        "head": chain.head,
+        "days": len(chain.links),
+        "until": iso(chain.until_ns),
+        "new": [asdict(link) for link in new],
+    }
+
+
+def describe(chain: Chain, new: Sequence[Link] = ()) -> str:
+    """Return where a record stands, for people, with the days that a step added."""
+    lines = [
+        f"{chain.start.experiment}: forward record of registration {chain.start.registration} from "
+        f"{chain.start.start}, {len(chain.links)} days, {len(new)} of them new: {chain.folder}"
+    ]
+    for link in new:
+        issued = ", ".join(f"{said['n']} by {name}" for name, said in link.issued.items())
+        lines.append(f"  day to {link.until}: {issued}")
+        lines += [f"    although {one}" for one in link.despite.get("silent", ())]
+    return "\n".join([*lines, f"  head {chain.head}"])
 
 
 def describe_monitored(told: Mapping[str, Any]) -> str:
-    """Return what a record shows so far, for people: a line an estimator."""
-    lines = []
+    """Return what a record shows so far, for people."""
+    late = told["days"] - told["in_time"]
+    said = [
+        f"{told['days']} days recorded from {told['start']} to {told['until']}, {told['in_time']} "
+        "of them written down before the window of their midnight was over"
+        + (f": the other {late} are a rehearsal, and no evidence" if late else "")
+    ]
     for row in told["rows"]:
         share = (
-            f"{row['precision']:.1%} visited, {row['placebo']:.1%} expected; "
+            f"{row['precision']:.1%} visited, {row['placebo']:.1%} expected, "
             if row["ended"]
             else ""
         )
-        lines.append(
-            f"{row['estimator']}, {row['which']}: {row['ended']} of {row['issued']} windows ended; "
-            f"{share}e-value {np.exp(row['log_e']):.3g}, at most {np.exp(row['log_e_max']):.3g}"
+        said.append(
+            f"{row['estimator']}, {row['which']}: {row['ended']} of {row['issued']} windows of its "
+            f"densest cluster have ended; {share}e-value {np.exp(row['log_e']):.3g}, "
+            f"{np.exp(row['log_e_max']):.3g} at its highest"
         )
-    return "\n".join(lines)
+    return "\n".join(said)
 
 
 def _check_schedule(experiment: Experiment, path: Path) -> None:
