@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from liqbt.api import Result, instant, opened_run
 from liqbt.config.fields import duration_ns
@@ -83,6 +83,7 @@ def score(
     markets: Mapping[str, str] | None = None,
     horizons: Sequence[str] | None = None,
     latency: str | None = None,
+    overlaps: Literal["merge", "refuse"] = "merge",
     seed: int = 0,
 ) -> Result:
     """Score a file of published levels by the protocol of a run.
@@ -97,6 +98,8 @@ def score(
         Such as `["4h", "24h"]`.
     latency : str, optional
         From issue to the first moment that is watched.
+    overlaps : str
+        Rows of one side and time that overlap are made one band (`merge`), or refused (`refuse`).
     seed : int
         Of the bootstrap.
 
@@ -118,6 +121,7 @@ def score(
         options=score_options(horizons=said, latency=latency),
         named=instrument_names(named),
         seed=seed,
+        overlaps=overlaps,
         finish=write_report,
         stage=silent,
     )
