@@ -222,6 +222,9 @@ class Statistic:
     horizon_ns : int
         Its own horizon, the only one that it has a row of, whichever the protocol asks for; 0: it
         has one of each of those.
+    like : str
+        Another statistic, whose bootstrap it draws: the same row then has the same interval; empty:
+        its own.
     """
 
     id: str
@@ -248,6 +251,12 @@ class Statistic:
     effect: str = ""
     wrong_sign: float = math.nan
     horizon_ns: Ns = 0
+    like: str = ""
+
+    @property
+    def drawn(self) -> str:
+        """The name of the bootstrap that it draws."""
+        return self.like or self.id
 
     @property
     def heading(self) -> str:
@@ -332,6 +341,7 @@ def over_horizons(one: Statistic) -> Statistic:
         column=one.label,
         group=BY_HORIZON,
         horizon_ns=0,
+        like=one.id,
         conditional=False,
         headline=0,
         reading=None,
