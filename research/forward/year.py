@@ -1,7 +1,7 @@
 """A year of the simulated market, recorded and stepped a day at a time, against its replay.
 
-The market is that of the demo, 365 days of it. Its log grows by a day, the step is taken, and so on;
-then the record is scored. Everything is held against the run that replays the finished log: the
+The market is that of the demo, 365 days of it. Its log grows by a day, the step is taken, and so
+on; then the record is scored. Everything is held against the run that replays the finished log: the
 bytes of every forecast, and `metrics.json`.
 """
 
