@@ -31,22 +31,18 @@ def verdict_table(run: Run) -> Table:
     """
     planted = dict(run.manifest.get("planted") or {}) if run.manifest.get("simulated") else None
     told = ["In this market"] if planted is not None else []
-    head = ["Claim", "It says", *told, "Verdict", "Horizon", "Effect [95 %]", "No information"]
+    head = ["Claim, horizon", "It says", *told, "Verdict", "Effect [95 %]", "No information"]
     head += ["Shown with 80 %", "Would matter", "Takes"]
     rows = []
     for claim in REGISTER:
         found = next((one for one in run.verdicts if one.claim == claim.id), None)
         if found is not None:
             true = [_truth(claim, planted)] if planted is not None else []
-            row = [
-                f"{claim.number} {claim.id}".strip(),
-                claim.words,
-                *true,
-                found.word.value,
-                claim.horizon,
-            ]
+            name = f"{claim.number} {claim.id}".strip()
+            name += f", {fmt.horizon_words(claim.horizon)}".replace(" h", "\N{NO-BREAK SPACE}h")
+            row = [name, claim.words, *true, found.word.value]
             rows.append((*row, *_numbers(claim, found.score)))
-    return Table(head=tuple(head), rows=tuple(rows), text_columns=4 + len(told))
+    return Table(head=tuple(head), rows=tuple(rows), text_columns=3 + len(told))
 
 
 def _numbers(claim: Claim, score: Score | None) -> list[str]:

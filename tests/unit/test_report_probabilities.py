@@ -85,7 +85,7 @@ def test_a_page_has_the_tables_and_the_diagram(tmp_path):
         corp=PARTS,
         scores=(*make_run().scores, row("visit_gain", 0.002), row("first_side_gain", 0.0)),
     )
-    page = write_report(run, tmp_path).read_text()
+    page = write_report(run, tmp_path / "not" / "there").read_text()
     text = (tmp_path / "report.md").read_text()
     assert "What the map adds to a probability of a visit" in page
     assert "What the asymmetry adds, over models without it" in page
