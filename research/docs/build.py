@@ -75,7 +75,9 @@ def section(path: Path, name: str) -> str:
         assert shown, f"{path}: no file {name} is shown"
         return shown[0]
     [claim] = [p for p in re.split(r"^## ", text, flags=re.M) if re.match(rf"[\w ]*{name}:", p)]
-    return "\n".join(line for line in claim.splitlines() if line.startswith("|"))
+    rows = [line.strip("|").split("|") for line in claim.splitlines() if line.startswith("|")]
+    kept = [i for i in range(len(rows[0])) if any(row[i].strip() != "—" for row in rows[2:])]
+    return "\n".join(f"|{'|'.join(row[i] for i in kept)}|" for row in rows)
 
 
 def moved(text: str, path: Path, places: dict[Path, str]) -> str:

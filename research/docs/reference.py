@@ -216,7 +216,8 @@ def _member(found: griffe.Object | griffe.Alias, name: str, depth: int) -> Itera
     """Yield the heading, signature and docstring of a public object, and of its members."""
     yield f"{'#' * depth} {name}"
     if found.is_function:
-        yield f"```python\n{name.rpartition('.')[2]}{found.signature(return_type=True, name='')}\n```"
+        own = name.rpartition(".")[2]
+        yield f"```python\n{own}{found.signature(return_type=True, name='')}\n```"
     yield from _sections(found.docstring)
     if found.is_class:
         for inner, one in found.members.items():
