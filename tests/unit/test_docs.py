@@ -8,11 +8,15 @@ import json
 import re
 import shlex
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote
 
 import click
 import pytest
+from browser import browser, chromium
 
 from liqbt.cli import cli
 
@@ -20,6 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "research/docs"
 NOTEBOOKS = ROOT / "research/notebooks"
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d+")
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +68,25 @@ def test_links_of_the_built_site_lead_somewhere_and_nothing_is_fetched(site):
         fetched = re.findall(r"<(?:script|img|link|iframe)[^>]*?(?:src|href)=\"?(//|https?:)", text)
         assert not fetched, path
     assert followed > 5000
+
+
+@pytest.mark.skipif(chromium() is None, reason="no Chromium: apt-get install chromium")
+def test_a_served_page_is_drawn_and_asks_no_other_host(site, tmp_path):
+    handler = partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, browser(tmp_path) as chrome:
+        Thread(target=server.serve_forever, daemon=True).start()
+        host = f"http://127.0.0.1:{server.server_port}/"
+        chrome.open(f"{host}faq.html", width=390, height=844)
+        chrome.until(
+            "performance.getEntriesByType('resource').some(e => /search.json/.test(e.name))"
+        )
+        assert chrome.complaints() == []
+        asked = chrome.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
+        assert [name for name in asked if not name.startswith((host, "data:", "blob:"))] == []
+        assert chrome.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        chrome.open(f"{host}index.html")
+        assert chrome.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+        server.shutdown()
 
 
 def test_a_page_that_leads_nowhere_ends_the_build(builder, tmp_path):
