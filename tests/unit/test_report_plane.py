@@ -59,7 +59,7 @@ def test_plane_on_a_simulated_market(monkeypatch, capsys, experiment):
         ("90d", "a horizon of 90d is longer than the data"),
         ("48h", "landmarks at 2d"),
         ("1s", "longer than the latency"),
-        ("4h,soon", "'soon' is not a duration"),
+        ("4h,soon", "'soon' is no duration"),
     ],
 )
 def test_bad_horizons_are_one_sentence(monkeypatch, capsys, experiment, horizons, says):
