@@ -28,6 +28,7 @@ FENCE = re.compile(r"(^ *```.*?^ *```|^(?: {4}|\t).*?$)", flags=re.DOTALL | re.M
 INCLUDED = re.compile(r"^\[[^\]]+\]\((\.\.[^)#]*\.md)#([\w.-]+)\)$", flags=re.MULTILINE)
 HOW_TO = ("source", "column-maps", "estimator", "claim", "forecasts", "search", "register")
 HOW_TO += ("trading", "executors", "ci")
+NOTEBOOKS = ("own-data", "read-a-verdict", "new-estimator")
 LEADING = ("index.md", "verdicts/page.md")  # pages of research that stand at the edge
 MARKDOWN_EXTENSIONS = ("tables", "toc", "attr_list", "pymdownx.highlight", "pymdownx.superfences")
 
@@ -116,7 +117,7 @@ def navigation(pages: dict[str, str]) -> Nav:
         {"Concepts": "concepts.md"},
         {"Tutorial": "tutorial.md"},
         {"How to": [{title(pages[p]): p} for n in HOW_TO if (p := f"how-to/{n}.md")]},
-        {"Notebooks": named("notebooks/")},
+        {"Notebooks": [{title(pages[p]): p} for n in NOTEBOOKS if (p := f"notebooks/{n}.md")]},
         {"Reference": [{title(pages[p]): p} for p in reference.PAGES]},
         {"Questions": "faq.md"},
         {"Research": named("research/", LEADING)},

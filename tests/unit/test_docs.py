@@ -158,7 +158,7 @@ def shows(source: str, names: dict[str, object]) -> None:
 def test_the_notebooks_run(tmp_path, monkeypatch, builder):
     """In a folder of their own, one after another: the second reads the run of the first."""
     monkeypatch.chdir(tmp_path)
-    named = ("own-data", "read-a-verdict", "new-estimator")
+    named = builder.NOTEBOOKS
     assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == set(named)
     for name in named:
         names: dict[str, object] = {"__name__": "__main__"}
