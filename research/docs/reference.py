@@ -17,6 +17,7 @@ from liqbt.cli import cli
 from liqbt.config.fields import format_duration
 from liqbt.estimators import MapParams, registered_estimators
 from liqbt.evaluation.claims.register import REGISTER
+from liqbt.evaluation.config import METHOD
 from liqbt.report.narrative import VERDICT_WORDS
 from liqbt.report.notes import definitions
 from liqbt.report.sections.design import GLOSSARY
@@ -174,7 +175,10 @@ def estimators_page() -> str:
         table(("key", "default"), shared),
     ]
     for name, found in registered_estimators().items():
-        needs = ", ".join(kind.name.lower() for kind in found.needs) or "no kind in particular"
+        kinds = [kind.name.lower() for kind in found.needs]
+        if any_of := [kind.name.lower() for kind in getattr(found, "needs_any", ())]:
+            kinds.append(f"one of {', '.join(any_of)}")
+        needs = " and ".join(kinds) or "no kind in particular"
         words = (found.__doc__ or "").strip().partition("\n\n")[0]
         rows = [row for row in _parameters(found.Params) if row not in shared]
         parts += [f"## {name}", plain(words), f"Needs {needs}.", table(("key", "default"), rows)]
@@ -183,12 +187,14 @@ def estimators_page() -> str:
 
 def glossary_page() -> str:
     """Return the terms of the reports, the words of verdicts among them."""
-    bare: Any = SimpleNamespace(config={}, pooling=(True,))
+    usual: Any = SimpleNamespace(
+        config={"evaluation": METHOD.model_dump(mode="json")}, pooling=(True,)
+    )
     words = [(f"Verdict: {word.value}", text) for word, text in VERDICT_WORDS.items()]
-    rows = sorted((*definitions(bare), *GLOSSARY), key=lambda row: row[0].lower())
+    rows = sorted((*definitions(usual), *GLOSSARY), key=lambda row: row[0].lower())
     return page(
         "# Glossary",
-        "The terms of every report, which states its own settings among them.",
+        "The terms of every report, with the settings that an experiment has unless it says otherwise.",
         *(f"**{term}**: {plain(text)}" for term, text in [*rows, *words]),
     )
 
