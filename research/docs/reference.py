@@ -194,7 +194,7 @@ def glossary_page() -> str:
     rows = sorted((*definitions(usual), *GLOSSARY), key=lambda row: row[0].lower())
     return page(
         "# Glossary",
-        "The terms of every report, with the settings that an experiment has unless it says otherwise.",
+        "The terms of every report, with the settings that hold unless an experiment has others.",
         *(f"**{term}**: {plain(text)}" for term, text in [*rows, *words]),
     )
 
