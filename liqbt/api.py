@@ -115,7 +115,7 @@ def opened_run(run: Result | Run | Path | str) -> Run:
     return run if isinstance(run, Run) else load_run(Path(run))
 
 
-def instant(at: Any) -> int:
+def instant(at: Any, name: str = "at") -> int:
     """Return a timestamp with a zone, or text, which is UTC where it names none, as ns."""
     try:
         if isinstance(at, str):
@@ -126,7 +126,7 @@ def instant(at: Any) -> int:
 
         return int(pd.Timestamp(at).as_unit("ns").value)
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"at: found {at!r}; expected a time with a zone ({error})") from None
+        raise ConfigError(f"{name}: found {at!r}; expected a time with a zone ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)

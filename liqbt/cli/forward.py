@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
-
-
-def _moment(text: str | None, option: str) -> int | None:
-    from liqbt.config.fields import instant_ns
-
-    try:
-        return None if text is None else instant_ns(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+from liqbt.cli.formatting import (
+    FILE,
+    examples,
+    json_option,
+    progress,
+    results_option,
+    say,
+    say_answer,
+)
 
 
 @click.group()
@@ -26,8 +24,8 @@ def forward() -> None:
 
 @forward.command(
     epilog=examples(
-        "liqbt register my.yaml && liqbt forward init my.yaml",
-        "liqbt forward init my.yaml --from 2025-03-01   # a rehearsal on a recorded log",
+        "liqbt forward init my.yaml",
+        "liqbt forward init my.yaml --from 2025-03-01",
     )
 )
 @click.argument("experiment", type=FILE)
@@ -41,18 +39,17 @@ def init(experiment: Path, start: str | None, results: Path, as_json: bool) -> N
 
     It is kept below RESULTS/forward/NAME and only ever added to.
     """
-    from liqbt.study.forward import begin, describe, value
+    from liqbt import answers
 
     with progress() as stage:
-        first = _moment(start, "--from")
-        chain = begin(experiment, results, now=time.time_ns(), start=first, stage=stage)
-    say(value(chain), as_json, describe(chain))
+        found = answers.forward_init(experiment, results, start=start, stage=stage)
+    say_answer(found, as_json)
 
 
 @forward.command(
     epilog=examples(
-        "liqbt ingest binance-um today/*.zip --log mylog && liqbt forward step my.yaml",
-        "liqbt forward step my.yaml --until 2025-03-02   # the clock of a rehearsal",
+        "liqbt forward step my.yaml",
+        "liqbt forward step my.yaml --until 2025-03-02",
     )
 )
 @click.argument("experiment", type=FILE)
@@ -76,18 +73,11 @@ def step(experiment: Path, until: str | None, despite: str, results: Path, as_js
     whose end a feed had died: silent for longer than an hour (of liquidations, a day) and twice its
     longest silence in the week before.
     """
-    from liqbt.study.forward import describe, step, value
+    from liqbt import answers
 
     with progress() as stage:
-        done = step(
-            experiment,
-            results,
-            now=time.time_ns(),
-            until=_moment(until, "--until"),
-            despite=despite,
-            stage=stage,
-        )
-    say(value(done.chain, done.new), as_json, describe(done.chain, done.new))
+        found = answers.forward_step(experiment, results, until=until, despite=despite, stage=stage)
+    say_answer(found, as_json)
 
 
 @forward.command(epilog=examples("liqbt forward report my.yaml"))
@@ -100,13 +90,12 @@ def report(experiment: Path, results: Path, as_json: bool) -> None:
     An ordinary run over the recorded forecasts, with an e-process in its section 15. Of forecasts
     that were written down when their window was already over it is said so: they are a rehearsal.
     """
+    from liqbt import answers
     from liqbt.report.narrative import headline
-    from liqbt.report.pages.run import write_report
     from liqbt.study.forward import describe_monitored
-    from liqbt.study.forward import report as forward_report
 
     with progress() as stage:
-        run = forward_report(experiment, results, finish=write_report, stage=stage)
+        run = answers.forward_report(experiment, results, stage=stage).run
     told = run.manifest["forward"]
     text = f"{headline(run)}\n{describe_monitored(told)}\n\nreport: {run.path / 'report.html'}"
     say({"run_id": run.run_id, "path": str(run.path), "forward": told}, as_json, text)
