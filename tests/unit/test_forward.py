@@ -20,6 +20,7 @@ from liqbt.forecasts import forecast_bytes
 from liqbt.log.disk import read_parquet
 from liqbt.log.store import EventLog
 from liqbt.registry.forward import read_forward
+from liqbt.report.notes import registration_sentences
 from liqbt.report.sections.checks import _e_process
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
@@ -158,6 +159,9 @@ def test_a_market_stepped_by_the_day_is_the_replayed_run_bit_for_bit(
         as_run = replayed.forecasts("SIM", name)
         assert [forecast_bytes(f) for f in issued] == [forecast_bytes(f) for f in as_run]
     run = forward.report(path, tmp_path / "results")
+    assert run.manifest["registration"]["deviations"] == ["tape"]
+    (said, _) = registration_sentences(run)
+    assert "recorded forward from 2025-01-01T00:00:00Z: its events go on" in said
     for other in (replayed, scored):
         assert (run.path / "metrics.json").read_bytes() == (
             other.path / "metrics.json"
