@@ -25,10 +25,11 @@ from liqbt.evaluation.paired import (
     paired_difference,
 )
 from liqbt.evaluation.probability import corp, reliability
+from liqbt.forecasts import joined_clusters
 from liqbt.learn.models import VisitPredictions
 from liqbt.study.pipeline import Study
 from liqbt.study.store import KEY, SUMS, Key, forecast_table, key_of, structured_table
-from liqbt.types import FloatArray
+from liqbt.types import CLUSTER_DTYPE, FloatArray, Forecast, Side
 
 _LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
 
@@ -193,7 +194,7 @@ def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
     return {"funding.parquet": pa.concat_tables(fed)} if fed else {}
 
 
-def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Table]:
+def _tables_of(evaluation: Evaluation, issued: Sequence[Forecast]) -> dict[str, pa.Table]:
     evidence = evaluation.evidence
     names = np.array(evidence.symbols)
     tables = {
@@ -212,7 +213,36 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Ta
             tables[_LEVEL_FILES[kind]] = _levels_table(
                 rows[use], predictions, use, evidence.symbols
             )
-    return {"forecasts.parquet": forecast_table(issued), **tables}
+    clusters = _clusters_table(evidence, issued)
+    return {"forecasts.parquet": forecast_table(issued), "clusters.parquet": clusters, **tables}
+
+
+def _clusters_table(evidence: Evidence, issued: Sequence[Forecast]) -> pa.Table:
+    """Return a row for each cluster of each forecast, with its P(visit) where one was issued."""
+    rows = joined_clusters(issued)
+    owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
+    at, mark, sigma = (
+        np.array([getattr(f, name) for f in issued], kind)[owner]
+        for name, kind in (("at", np.int64), ("mark", np.float64), ("sigma_1d", np.float64))
+    )
+    symbol = np.array([f.symbol for f in issued], object)[owner]
+    near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
+    chances = np.full((2, len(rows)), np.nan)
+    for i, name in enumerate(evidence.symbols):
+        mine = evidence.chances[evidence.chances["symbol"] == i]
+        here = (symbol == name) & np.isin(at, mine["at"])
+        chances[:, here] = mine["p"], mine["p_placebo"]
+    columns = {
+        "symbol": pa.array(symbol.tolist(), pa.string()),
+        "at": at,
+        "mark": mark,
+        **{name: np.ascontiguousarray(rows[name]) for name in CLUSTER_DTYPE.names or ()},
+        "distance": near / mark - 1.0,
+        "distance_sigma": np.log(near / mark) / sigma,
+        "p": chances[0],
+        "p_placebo": chances[1],
+    }
+    return pa.table(columns)
 
 
 def _levels_table(
