@@ -89,7 +89,7 @@ def cluster_frame(run: Run, estimator: str | None = None) -> pd.DataFrame:
             f"{run.path}: holds no 'clusters.parquet', as older versions kept none; expected one: "
             "run the experiment again"
         )
-    frame = table.drop_columns(["estimator"]).to_pandas()
+    frame: pd.DataFrame = table.drop_columns(["estimator"]).to_pandas()
     return frame.assign(at=utc(frame["at"]), side=side_words(frame["side"]))
 
 
