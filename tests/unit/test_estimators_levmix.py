@@ -45,9 +45,9 @@ def apart(weights):
     return 0.5 * float(np.abs(weights / weights.sum() - MIX).sum())
 
 
-def crossings(tape):
+def crossings(tape, **changes):
     """Coins of each leverage that the mark passed in each hour, longs and shorts, by slot."""
-    estimator, found = made(), {}
+    estimator, found = made(**changes), {}
     for row in range(0, len(tape), 12):
         estimator.update(tape[row : row + 12])
         state = estimator.state()
@@ -200,3 +200,16 @@ def test_a_leverage_that_the_venue_does_not_allow_has_no_entries():
 
 def test_no_forecast_before_a_price_is_known():
     assert made().forecast(at(100)) is None
+
+
+def test_of_an_inverse_contract_the_mix_is_learnt_in_dollars():
+    tape = market(seed=5, days=40)
+    tiers = flat_tiers("X", 0.004, 125, "okx_inverse")
+    rows = [tape]
+    for slot, crossed in crossings(tape, tiers=tiers).items():
+        longs, shorts = crossed @ MIX
+        second = ((slot + 1) * HOUR_NS - START) / SECOND_NS
+        rows.append(event(Kind.LIQUIDATION_TOTAL, second, longs, shorts, span_s=3600))
+    estimator = made(tiers=tiers)
+    estimator.update(events(*rows))
+    assert apart(estimator.weights()[0, 0]) < 0.6 * apart(np.full(4, 0.25))
