@@ -185,7 +185,8 @@ class Contracts:
         coins, usd = events["p0"][held], events["p1"][held]
         out["p0"][held] = np.where(np.isnan(usd), coins * price[held], usd)
         self.last_price[0] = known[-1]
-        return out[~(held & np.isnan(out["p0"]))]
+        known_usd: Events = out[~(held & np.isnan(out["p0"]))]
+        return known_usd
 
 
 def read_only(events: Events) -> Events:

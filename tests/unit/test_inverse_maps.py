@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from estimator_events import at, event, events, mark, market, of, trade
 
-from liqbt.errors import MarginError
+from liqbt.errors import EstimatorError, MarginError
 from liqbt.estimators.baselines import Uniform
+from liqbt.estimators.density import summed
 from liqbt.estimators.levmix import LevMix
 from liqbt.estimators.oi_flow import OIFlow
 from liqbt.margin import bracket_ratios
@@ -110,6 +112,32 @@ def test_a_map_without_a_margin_rule_reads_coins_as_ever():
         estimator.update(tape)
         maps.append(estimator.forecast(int(tape["ts_known"][-1]) + 1).density_usd)
     assert np.array_equal(*maps)
+
+
+def test_a_map_over_venues_is_the_sum_of_maps_by_their_own_rules():
+    rows = [*quiet(3600), interest(3500, 10.0, 1000.0), trade(3590, 100.0, 1.0)]
+    rows += [interest(3595, 15.0, 1500.0)]
+    maps = []
+    for tiers in (flat_tiers("X", RATE, 125), TIERS["okx_inverse"]):
+        estimator = flow(tiers=tiers)
+        estimator.update(events(*rows))
+        maps.append(estimator.forecast(at(3601)))
+    both = summed(maps, "both")
+    for side in range(2):
+        assert both.density_usd[side].sum() == pytest.approx(
+            sum(f.density_usd[side].sum() for f in maps), rel=1e-6
+        )
+    peaks = sorted(c.peak for c in map(both.cluster, range(len(both.clusters))))
+    apart = sorted(f.cluster(i).peak for f in maps for i in range(2))
+    assert peaks == pytest.approx(apart, rel=STEP)
+    # from another venue's mark a level is as far as it was from its own
+    basis = replace(maps[1], mark=maps[1].mark * math.exp(-3 * STEP))
+    moved = summed([maps[0], basis], "both")
+    lows = sorted(moved.clusters["peak"] / both.mark)
+    assert lows[0] == pytest.approx(peaks[0] / both.mark, rel=1e-9)
+    assert lows[1] == pytest.approx(peaks[1] / both.mark * math.exp(3 * STEP), rel=STEP / 2)
+    with pytest.raises(EstimatorError, match=r"the maps of both were issued at .*; expected one"):
+        summed([maps[0], replace(maps[1], at=maps[1].at + 1)], "both")
 
 
 def test_what_cannot_be_is_one_sentence():
