@@ -4,8 +4,9 @@
     python research/truth/run.py worlds FIRST LAST [WORLD ...]   Wasserstein distances by world
     python research/truth/run.py positions             distance from recorded positions
     python research/truth/run.py btc                   information on BTC's liquidation totals
+    python research/truth/run.py pictures              a moving mix, and BTC's map by two estimators
 
-The last two are calls of `liqbt truth`, the first of what it is made of. Each market is drawn from
+`positions` and `btc` are calls of `liqbt truth`, the first of its parts. A market is drawn from
 the ranges of `worlds.yaml` by its number, simulated, replayed through all estimators in one pass,
 and compared with its true map once a day, in its second half. Positions and BTC need the real data
 (LIQBT_DATA).
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from pictures import pictures
 from scipy.optimize import nnls
 from scipy.stats import t
 
@@ -252,7 +254,7 @@ def call(experiment: str, recorded: str | None = None) -> None:
 def main() -> None:
     """Do what the command line asks for."""
     what, *rest = sys.argv[1:] or ["all"]
-    if what not in ("all", "worlds", "btc", "positions"):
+    if what not in ("all", "worlds", "btc", "positions", "pictures"):
         sys.exit(__doc__)
     if what in ("all", "worlds"):
         first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
@@ -263,6 +265,9 @@ def main() -> None:
         positions()
     if what in ("all", "btc"):
         btc()
+    if what in ("all", "pictures"):
+        slow = replace(world_of("moving_mix", FIRST, 360), tilt_half_life_h=1440.0)
+        pictures(slow, np.random.SeedSequence(ROOT, spawn_key=(99, FIRST)))
 
 
 if __name__ == "__main__":
