@@ -4,6 +4,7 @@
     python research/truth/run.py worlds FIRST LAST [WORLD ...]   Wasserstein distances by world
     python research/truth/run.py positions             distance from recorded positions
     python research/truth/run.py btc                   information on BTC's liquidation totals
+    python research/truth/run.py intervals [FIRST LAST]   how many intervals hold the truth
     python research/truth/run.py pictures              a moving mix, and BTC's map by two estimators
 
 `positions` and `btc` are calls of `liqbt truth`, the first of its parts. A market is drawn from
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from intervals import intervals
 from pictures import pictures
 from scipy.optimize import nnls
 from scipy.stats import t
@@ -254,7 +256,7 @@ def call(experiment: str, recorded: str | None = None) -> None:
 def main() -> None:
     """Do what the command line asks for."""
     what, *rest = sys.argv[1:] or ["all"]
-    if what not in ("all", "worlds", "btc", "positions", "pictures"):
+    if what not in ("all", "worlds", "btc", "positions", "pictures", "intervals"):
         sys.exit(__doc__)
     if what in ("all", "worlds"):
         first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
@@ -265,6 +267,9 @@ def main() -> None:
         positions()
     if what in ("all", "btc"):
         btc()
+    if what in ("all", "intervals"):
+        first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
+        intervals(world_of, list(RANGES["worlds"]), range(first, last))
     if what in ("all", "pictures"):
         slow = replace(world_of("moving_mix", FIRST, 360), tilt_half_life_h=1440.0)
         pictures(slow, np.random.SeedSequence(ROOT, spawn_key=(99, FIRST)))
