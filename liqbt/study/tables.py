@@ -213,12 +213,23 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Forecast]) -> dict[str, 
             tables[_LEVEL_FILES[kind]] = _levels_table(
                 rows[use], predictions, use, evidence.symbols
             )
-    clusters = _clusters_table(evidence, issued)
+    of = {s: evidence.chances[evidence.chances["symbol"] == i] for i, s in enumerate(names)}
+    clusters = clusters_table(issued, of)
     return {"forecasts.parquet": forecast_table(issued), "clusters.parquet": clusters, **tables}
 
 
-def _clusters_table(evidence: Evidence, issued: Sequence[Forecast]) -> pa.Table:
-    """Return a row for each cluster of each forecast, with its P(visit) where one was issued."""
+def clusters_table(
+    issued: Sequence[Forecast], chances_of: Mapping[str, npt.NDArray[Any]]
+) -> pa.Table:
+    """Return a row for each cluster of each forecast, with its P(visit) where one was issued.
+
+    Parameters
+    ----------
+    issued : sequence of Forecast
+        Of all markets, each in order of issue.
+    chances_of : mapping of str to ndarray of CHANCE_DTYPE
+        By market: the rows of all clusters of those forecasts of which it holds any.
+    """
     rows = joined_clusters(issued)
     owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
     at, mark, sigma = (
@@ -228,8 +239,7 @@ def _clusters_table(evidence: Evidence, issued: Sequence[Forecast]) -> pa.Table:
     symbol = np.array([f.symbol for f in issued], object)[owner]
     near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
     chances = np.full((2, len(rows)), np.nan)
-    for i, name in enumerate(evidence.symbols):
-        mine = evidence.chances[evidence.chances["symbol"] == i]
+    for name, mine in chances_of.items():
         here = (symbol == name) & np.isin(at, mine["at"])
         chances[:, here] = mine["p"], mine["p_placebo"]
     columns = {
