@@ -453,8 +453,9 @@ class Evidence:
             born.insert(0, early)
         far = rows["distance_sigma"]
         asked = (far > 0.0) & (far >= self.config.floor) & (far <= self.config.ceiling)
+        based = self._from_placebo(rows[asked])
         issued = predict_visits(
-            self._from_placebo(rows[asked]),
+            based,
             ModelOptions(
                 ridge=_OF_ONE_PATH * self.config.ridge,
                 ridge_constant=_OF_ONE_PATH * ModelOptions().ridge_constant,
@@ -465,7 +466,7 @@ class Evidence:
         taught = issued.n_trained > 0
         use = np.flatnonzero(asked)[taught]
         out["p"][use] = issued.p["map"][taught]
-        out["p_placebo"][use] = self._from_placebo(rows[use])["brownian"]
+        out["p_placebo"][use] = based["brownian"][taught]
         return out
 
     def _from_placebo(self, rows: Table) -> Table:
