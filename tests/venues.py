@@ -276,16 +276,16 @@ def _answers(clock: Clock) -> type[http.server.BaseHTTPRequestHandler]:
     return Answers
 
 
-def start(log: Path, venues: Venues, clock: Path, *, rotate_ns: int) -> subprocess.Popen[str]:
+def start(log: Path, venues: Venues, clock: Path, *, rotate_ns: int) -> subprocess.Popen[bytes]:
     """Start a recorder of all venues in a process of its own, with the market's clock."""
     told = {"log": str(log), "web": venues.web, "sockets": venues.addresses, "clock": str(clock)}
     code = "import sys, json, venues; venues.child(**json.loads(sys.argv[1]))"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps({**told, "rotate_ns": rotate_ns})],
-        cwd=Path(__file__).parent,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with log.with_name("said").open("ab") as said:
+        return subprocess.Popen(
+            [sys.executable, "-c", code, json.dumps({**told, "rotate_ns": rotate_ns})],
+            cwd=Path(__file__).parent,
+            stderr=said,
+        )
 
 
 def child(log: str, web: str, sockets: dict[str, str], clock: str, rotate_ns: int) -> None:
@@ -313,12 +313,18 @@ def child(log: str, web: str, sockets: dict[str, str], clock: str, rotate_ns: in
 
 
 async def season(
-    folder: Path, messages: list[Message], *, kills: int, drops: int, seed: int, rotate_ns: int
+    folder: Path,
+    messages: list[Message],
+    *,
+    kills: int,
+    drops: int,
+    seed: int,
+    rotate_ns: int,
+    away_ns: int = HOUR_NS,
 ) -> dict[str, Any]:
     """Play a market to a recorder that is killed and cut off at random times; return what was seen.
 
-    Half of the kills come while nothing is sent, between two parts; the others while messages run.
-    After each an hour goes by without a listener.
+    It is killed while messages run, and for `away_ns` after that nobody listens.
     """
     rng = np.random.default_rng(seed)
     log, clock_file = folder / "log", folder / "clock"
@@ -342,16 +348,18 @@ async def season(
                 await running
                 venues.sockets.clear()
                 _look(folder, log, seen)
-                until = venues.clock() + HOUR_NS
+                until = venues.clock() + away_ns
                 left = [m for m in messages[venues.place :] if m.at < until]
                 await venues.play(min(len(left), 2000), wait=False)
                 child_ = start(log, venues, clock_file, rotate_ns=rotate_ns)
             await venues.play(len(messages) - venues.place)
             await asyncio.sleep(1.0)
             child_.send_signal(signal.SIGINT)
-            error = await asyncio.to_thread(lambda: child_.communicate(timeout=120)[1])
+            await asyncio.to_thread(child_.wait, 120)
         finally:
             child_.kill()
+            child_.wait()
+    error = (folder / "said").read_text()
     assert child_.returncode == 0, error
     seen |= {"missed": venues.missed, "sent": venues.sent, "again": venues.again, "said": error}
     return seen

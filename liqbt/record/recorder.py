@@ -9,7 +9,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -221,12 +221,13 @@ class _Recorder:
         while True:
             began = since
             try:
-                async for received, text in self._messages(feed):
-                    if reason and since:
-                        await self._gap(feed.venue, reason, since, received)
-                    await self._write(feed.venue, text, received)
-                    since, reason, wait = received, "", self._pace.wait_s
-                    self.tally.messages += 1
+                async with contextlib.aclosing(self._messages(feed)) as messages:
+                    async for received, text in messages:
+                        if reason and since:
+                            await self._gap(feed.venue, reason, since, received)
+                        await self._write(feed.venue, text, received)
+                        since, reason, wait = received, "", self._pace.wait_s
+                        self.tally.messages += 1
             except _RefusedError as error:
                 if first:
                     raise DataError(f"{feed.venue} refuses a subscription: {error}") from None
@@ -238,7 +239,7 @@ class _Recorder:
             await asyncio.sleep(wait)
             wait = min(2 * wait, _LONGEST_WAIT_S)
 
-    async def _messages(self, feed: Feed) -> AsyncIterator[tuple[Ns, str]]:
+    async def _messages(self, feed: Feed) -> AsyncGenerator[tuple[Ns, str]]:
         """Yield the data of one connection with its time of receipt, until the connection ends.
 
         Raises
@@ -254,7 +255,7 @@ class _Recorder:
         silent, loop = self._pace.silent_ns / SECOND_NS, asyncio.get_running_loop()
         try:
             async with (
-                connect(feed.socket, max_queue=_QUEUE, max_size=_MOST) as socket,
+                connect(feed.socket, max_queue=_QUEUE, max_size=_MOST, close_timeout=1) as socket,
                 _pinging(socket, feed.ping),
             ):
                 for text in feed.subscriptions:

@@ -167,15 +167,17 @@ def ingest_one(
         refuse_contradictions(ingested.tables, ingested.source, ingested.revisions, ingested.rows)
     log = EventLog.open_or_create(log_dir)
     tables = dict(ingested.tables)
-    if once and Kind.LIQUIDATION in tables and log.find(ingested.source) is None:
-        tables[Kind.LIQUIDATION] = log.unseen(Kind.LIQUIDATION, tables[Kind.LIQUIDATION])
-    commit = log.append(
-        tables.items(),
-        ingested.source,
-        quarantine=ingested.quarantine_table(),
-        revisions=ingested.revisions,
-        rows=ingested.rows,
-    )
+    commit = None
+    if not (once and log.find(ingested.source)):
+        if once and Kind.LIQUIDATION in tables:
+            tables[Kind.LIQUIDATION] = log.unseen(Kind.LIQUIDATION, tables[Kind.LIQUIDATION])
+        commit = log.append(
+            tables.items(),
+            ingested.source,
+            quarantine=ingested.quarantine_table(),
+            revisions=ingested.revisions,
+            rows=ingested.rows,
+        )
     return IngestReport(
         file=path.name,
         rows=ingested.summary.rows,
