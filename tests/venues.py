@@ -2,7 +2,7 @@
 
 Messages are generated in the venues' formats from a seed. The market's clock stands in a file of
 eight bytes and goes on with what is sent; a message that nobody is connected for is missed for
-good, and whoever connects anew is told the last liquidations again.
+good, and whoever connects anew is told the last liquidations that were sent again.
 """
 
 from __future__ import annotations
@@ -207,8 +207,6 @@ class Venues:
                 await self.connected()
             self.place += 1
             self.clock.set(max(self.clock(), message.at + 50_000_000))
-            if message.again:
-                self.last[message.venue] = [*self.last[message.venue][-2:], message.text]
             await self._send(message)
 
     async def _send(self, message: Message) -> None:
@@ -219,6 +217,8 @@ class Venues:
         try:
             await socket.send(message.text)
             self.sent += 1
+            if message.again:
+                self.last[message.venue] = [*self.last[message.venue][-2:], message.text]
             self.unanswered[message.venue] += 1
             if self.unanswered[message.venue] >= 32:
                 self.unanswered[message.venue] = 0
