@@ -40,6 +40,8 @@ SYMBOLS = {
     "okx": "BTC-USDT-SWAP",
     "hyperliquid": "BTC",
 }
+ON_ITS_WAY_NS = 10 * MINUTE_NS
+"""A message that was lost may have been sent so long before its gap: a few are under way."""
 PUSHED = (Kind.MARK, Kind.FUNDING, Kind.OPEN_INTEREST, Kind.LIQUIDATION)
 
 
@@ -220,7 +222,7 @@ class Venues:
             if message.again:
                 self.last[message.venue] = [*self.last[message.venue][-2:], message.text]
             self.unanswered[message.venue] += 1
-            if self.unanswered[message.venue] >= 32:
+            if self.unanswered[message.venue] >= 4:
                 self.unanswered[message.venue] = 0
                 await asyncio.wait_for(await socket.ping(), 20)
         except (ConnectionClosed, TimeoutError):
@@ -385,6 +387,7 @@ def compare(folder: Path, undisturbed: Path, seen: dict[str, Any]) -> dict[str, 
     out: dict[str, Any] = {
         "commits": len(now),
         "gaps": sum(map(len, gaps.values())),
+        "hours": round(sum(_length(spans) for spans in gaps.values()) / HOUR_NS, 1),
         "problems": len(verify(folder / "log")),
         "commits lost": sum(now[: len(old)] != old for old in seen["commits"]),
         "lines": len(kept),
@@ -393,17 +396,14 @@ def compare(folder: Path, undisturbed: Path, seen: dict[str, Any]) -> dict[str, 
     }
     events = doubled = strange = lacking = unmarked = 0
     for kind in PUSHED:
-        ours, late = _rows(log, kind)
-        theirs, _ = _rows(whole, kind)
+        ours, theirs = _rows(log, kind), _rows(whole, kind)
         events += sum(ours.values())
         doubled += sum(max(0, n - theirs[row]) for row, n in ours.items() if row in theirs)
         strange += sum(n for row, n in ours.items() if row not in theirs)
         for row, n in theirs.items():
             if n > ours[row]:
                 lacking += n - ours[row]
-                spans = gaps[row[0]]
-                slack = late[row[0]]
-                unmarked += not any(a - slack <= row[2] <= b for a, b in spans)
+                unmarked += not any(a - ON_ITS_WAY_NS <= row[2] <= b for a, b in gaps[row[0]])
     told = {"events": events, "told twice": doubled, "unknown to the other": strange}
     return {**out, **told, "missing": lacking, "missing outside gaps": unmarked, **_polled(log)}
 
@@ -421,19 +421,26 @@ def _gaps(log: EventLog) -> dict[str, list[tuple[int, int]]]:
     return out
 
 
-def _rows(log: EventLog, kind: Kind) -> tuple[Counter[tuple[Any, ...]], dict[str, int]]:
-    """Return the pushed events of a kind, how often each, and by venue the longest way to here."""
+def _length(spans: list[tuple[int, int]]) -> int:
+    """Return how much time some spans cover together."""
+    covered = end = 0
+    for since, until in sorted(spans):
+        covered += max(0, until - max(since, end))
+        end = max(end, until)
+    return covered
+
+
+def _rows(log: EventLog, kind: Kind) -> Counter[tuple[Any, ...]]:
+    """Return the pushed events of a kind, and how often each stands in the log."""
     table = log.read(kind)
-    late: dict[str, int] = dict.fromkeys(SYMBOLS, 0)
     rows: Counter[tuple[Any, ...]] = Counter()
     names = [n for n in table.schema.names if n not in ("ts_known", "seq", "span_s", "occurrence")]
-    cells = [table[name].to_pylist() for name in ("ts_known", *names)]
-    for known, at, venue, symbol, *rest in zip(*cells, strict=True):
+    cells = [table[name].to_pylist() for name in names]
+    for at, venue, symbol, *rest in zip(*cells, strict=True):
         if _asked_for(venue, kind):
             continue
-        late[venue] = max(late[venue], known - at)
         rows[venue, symbol, at, *(str(x) for x in rest)] += 1
-    return rows, late
+    return rows
 
 
 def _asked_for(venue: str, kind: Kind) -> bool:

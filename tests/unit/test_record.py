@@ -236,6 +236,7 @@ def test_killed_and_cut_off_nothing_is_lost_and_nothing_told_twice(tmp_path: Pat
     assert seen["again"] > 0
     assert found["missing"] > 0
     assert found["gaps"] >= 4
+    assert found["hours"] < 6
     assert found["events"] > 800
     assert found["answers"] > 0
     assert found["censuses"] > 0
