@@ -1,4 +1,4 @@
-"""The BTC experiment on its real feed, and on the same feed with the faults that venues publish.
+"""The BTC experiment on its real feed as metrics files, and with faults that were published.
 
 Needs the real data (LIQBT_DATA, or ../shared/data beside the checkout). Five runs; a fault is
 injected into the file of open interest, and nothing else is told to the run.
@@ -26,6 +26,12 @@ EXPERIMENTS = HERE.parents[1] / "experiments"
 DATA = Path(os.environ.get("LIQBT_DATA") or HERE.parents[2] / "shared" / "data")
 OPEN_INTEREST: Final = "binance-um/BTCUSDT-open-interest-5m.csv.gz"
 COLUMNS: Final = ["sum_open_interest", "sum_open_interest_value"]
+RATIOS: Final = [
+    "count_toptrader_long_short_ratio",
+    "sum_toptrader_long_short_ratio",
+    "count_long_short_ratio",
+    "sum_taker_long_short_vol_ratio",
+]
 TENTH: Final = 0.1
 """The tolerance: a figure moves by no more than a tenth of half its clean 95 % interval."""
 
@@ -94,18 +100,39 @@ def _experiment(
     """Write the experiment whose open interest has a fault, and return its file."""
     faulty = rows.copy()
     faulty.loc[picked(rows), COLUMNS] *= factor
-    place = folder / word / OPEN_INTEREST
-    place.parent.mkdir(parents=True)
-    faulty.to_csv(place, index=False, compression="gzip")
     content = yaml.safe_load((EXPERIMENTS / "btc-2025-12.yaml").read_text(encoding="utf-8"))
     content["name"] = f"btc-{word}"
     content["data"]["root"] = str(DATA)
     for source in content["data"]["sources"]:
         source["map"] = str(EXPERIMENTS / source["map"])
-    content["data"]["sources"][0]["files"] = [str(place)]
+    content["data"]["sources"][0] = {
+        "format": "binance-um/metrics",
+        "files": _metrics(folder / word, faulty),
+    }
+    content["symbols"]["BTC"]["events"]["mark"] = "binance-um-metrics/BTCUSDT"
     path = folder / f"{word}.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
+
+
+def _metrics(folder: Path, rows: pd.DataFrame) -> list[str]:
+    """Write rows as the venue's own files, one a day, each label the end of its five minutes."""
+    folder.mkdir()
+    step = 300_000
+    stamp = pd.to_datetime(rows.timestamp_ms // step * step, unit="ms")
+    table = pd.DataFrame(
+        {
+            "create_time": stamp.dt.strftime("%Y-%m-%d %H:%M:%S"),
+            "symbol": "BTCUSDT",
+            **{name: rows[name] for name in COLUMNS},
+            **dict.fromkeys(RATIOS, 1),
+        }
+    )[~stamp.duplicated()]
+    files = []
+    for day, part in table.groupby((stamp - pd.Timedelta(seconds=1)).dt.date):
+        files.append(str(folder / f"BTCUSDT-metrics-{day}.csv"))
+        part.to_csv(files[-1], index=False)
+    return files
 
 
 def _row(text: str, run: Run, clean: Run) -> tuple[str, int]:
