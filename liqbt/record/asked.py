@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from liqbt.config.yaml import nearest
 from liqbt.errors import ConfigError
+from liqbt.log.symbols import is_inverse, no_dollar
 from liqbt.record.venues import VENUES, Asked, Feed
+from liqbt.sources.okx.faces import FACES, parse_faces
 from liqbt.study.readers import open_reader
 from liqbt.types import Ns
 
@@ -74,6 +76,12 @@ def feeds_of(
     ]
     for feed in feeds:
         open_reader(feed.reader)
+    unknown = set(_symbols("okx", wanted["okx"])) - {*FACES} if "okx" in wanted else set()
+    for symbol in sorted(unknown - set(parse_faces(faces) if faces else ())):
+        raise ConfigError(
+            f"okx: what one contract of {symbol} is, nobody said, and its liquidations are in "
+            f"contracts: say it, such as --faces {symbol}:coins:1"
+        )
     return feeds
 
 
@@ -91,6 +99,8 @@ def _symbols(venue: str, text: str) -> tuple[str, ...]:
     for symbol in symbols:
         if not _SYMBOL.fullmatch(symbol):
             raise ConfigError(f"{venue}: {symbol!r} is no symbol")
+        if venue in ("binance-um", "bybit") and (no_dollar(symbol) or is_inverse(venue, symbol)):
+            raise ConfigError(f"{venue}: {symbol} is no linear contract quoted in a dollar")
     return symbols
 
 

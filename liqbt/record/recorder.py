@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -127,6 +128,7 @@ def record(
         raise ConfigError(
             "recording needs the extra `record`: pip install 'liqbt[record]'"
         ) from None
+    log_dir = log_dir.resolve()
     folder = log_dir.with_name(log_dir.name + ".recording")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,13 +157,14 @@ class _Recorder:
         self._spools = {feed.venue: Spool(folder, feed.venue) for feed in feeds}
         self._full: asyncio.Queue[Path] = asyncio.Queue(_FULL)
         self._heard: dict[str, Ns] = {}
+        self._thread = ThreadPoolExecutor(1, "commit")  # questions do not make it wait
         self.tally = Tally()
 
     async def run(self, seconds: float | None, watch: Callable[[Tally], None]) -> None:
         """Record until told to stop; commit what is left."""
         for path in left_over(self._folder):
-            await asyncio.to_thread(self._commit, path)
-        self._heard = await asyncio.to_thread(self._last_heard)
+            await self._aside(self._commit, path)
+        self._heard = await self._aside(self._last_heard)
         committing = asyncio.create_task(self._commits())
         working = [asyncio.create_task(self._tick(watch))]
         working += [asyncio.create_task(self._listen(f)) for f in self._feeds if f.socket]
@@ -172,6 +175,7 @@ class _Recorder:
         finally:
             await _cancelled(working)
             await self._end(committing)
+            self._thread.shutdown()
         for task in (*working, committing):
             if task.done() and not task.cancelled() and (error := task.exception()):
                 raise error
@@ -313,8 +317,11 @@ class _Recorder:
     async def _commits(self) -> None:
         while True:
             path = await self._full.get()
-            await asyncio.to_thread(self._commit, path)
+            await self._aside(self._commit, path)
             self._full.task_done()
+
+    async def _aside(self, do: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do, *arguments)
 
     def _commit(self, path: Path) -> None:
         """Read a full file into the log; what the log refuses stays beside it, and is told."""

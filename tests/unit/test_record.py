@@ -317,11 +317,17 @@ def test_what_cannot_be_committed_in_time_waits_at_the_venue(tmp_path: Path, mon
         (["okx"], "expected VENUE=SYMBOL,SYMBOL"),
         (["okx=A", "okx=B"], "a venue is named twice"),
         (["okx=BTC USDT"], "is no symbol"),
-        (["okx=A", "--server", "okx=file:///etc"], "expected a ws, wss, http or https address"),
-        (["okx=A", "--server", "bybit=ws://x"], "nothing of bybit is recorded"),
-        (["okx=A", "--accounts", "USERS"], "say hyperliquid=BTC, too"),
+        (
+            ["bybit=AUSDT", "--server", "bybit=file:///etc"],
+            "expected a ws, wss, http or https address",
+        ),
+        (["bybit=AUSDT", "--server", "okx=ws://x"], "nothing of okx is recorded"),
+        (["bybit=AUSDT", "--accounts", "USERS"], "say hyperliquid=BTC, too"),
         (["hyperliquid=A", "--accounts", "BAD"], "line 2: 'x' is no address"),
         (["okx=A", "--faces", "x"], "is no faces"),
+        (["okx=SOL-USDT-SWAP"], "such as --faces SOL-USDT-SWAP:coins:1"),
+        (["bybit=BTCUSD"], "bybit: BTCUSD is no linear contract quoted in a dollar"),
+        (["binance-um=ETHBTC"], "binance-um: ETHBTC is no linear contract quoted in a dollar"),
         (["okx=A", "--ask", "3"], "'3' is not a duration"),
     ],
 )
@@ -339,7 +345,7 @@ def test_what_cannot_be_recorded(words: list[str], expected: str, tmp_path: Path
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets.asyncio.client", None)
     with pytest.raises(ConfigError, match=r"liqbt\[record\]"):
-        record(tmp_path / "log", feeds_of(["okx=A"], census_ns=1))
+        record(tmp_path / "log", feeds_of(["bybit=AUSDT"], census_ns=1))
 
 
 def test_unseen_compares_what_is_said_not_when_it_was_known(tmp_path: Path) -> None:

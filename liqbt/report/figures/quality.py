@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, SHORT, Figure, as_png, as_svg, canvas, label
+from liqbt.types import SECOND_NS
 
 _MOST: Final = 60
 _SHARE: Final = LinearSegmentedColormap.from_list("share", ["#b8500a", "#e9c9a8", "#1f5fa8"])
@@ -58,7 +59,8 @@ def presence_figure(
     figure = canvas(11.0, 0.19 * len(shown) + 1.25)
     ax = figure.subplots()
     bins = len(shown[0]["presence"])
-    edges = _times(value["start_ns"], value["end_ns"] + 1, bins + 1)
+    last_ns = max(value["end_ns"] + 1, value["start_ns"] + SECOND_NS)  # all at one instant
+    edges = _times(value["start_ns"], last_ns, bins + 1)
     for i, feed in enumerate(shown):
         share = np.array(feed["presence"], dtype=np.float64)[None, :]
         y = [i - 0.38, i + 0.38]
