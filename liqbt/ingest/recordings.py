@@ -26,6 +26,7 @@ from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.files import NoRowsError, RawTable, is_silent, open_stream
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing
 from liqbt.log.one_value import when
+from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.types import Kind, Ns
 
 READER: Final = "recording 1"
@@ -34,7 +35,6 @@ RECORDING: Final = "recording"
 """The name of this format in every venue's `FORMATS`."""
 
 _MAX_LINE: Final = 64 << 20
-_MS: Final = 1_000_000
 _FIELDS: Final = {
     Kind.MARK: ("price", ""),
     Kind.OPEN_INTEREST: ("open_interest_coins", "open_interest_usd"),
@@ -160,8 +160,9 @@ def _read(path: Path, rows_of: RowsOf, max_bytes: int) -> _Found:
             if known is None or message is None:
                 found.torn.append((number, data[:200].decode("utf-8", "replace")))
             elif "gap" in message:
-                since = int(message.get("since") or known)
-                found.gaps.append(f"{when(since)} to {when(known)}: {message['gap']}")
+                since = count(message.get("since")) or known
+                reason = _clean(str(message["gap"]), 200)
+                found.gaps.append(f"{when(since)} to {when(known)}: {reason}")
             else:
                 _take(found, number, known, list(rows_of(message)))
     return found
@@ -191,7 +192,7 @@ def _rows(
     path: Path, found: _Found, wrong: Callable[[str], str | None], notes: Mapping[str, Any]
 ) -> SourceRows:
     rows = found.rows
-    symbols = [row.symbol for row in rows]
+    symbols = [_clean(row.symbol, 80) for row in rows]
     known = np.array(found.known, dtype=np.int64)
     table = pa.table(
         {
@@ -247,12 +248,17 @@ def _map(name: str, venue: str, polled: Collection[Kind], price_is: str) -> dict
 
 
 def _parsed(data: bytes) -> tuple[Ns | None, Mapping[str, Any] | None]:
-    count, _, text = data.partition(b" ")
+    received, _, text = data.partition(b" ")
     try:
         message = json.loads(text)
-        return int(count), message if isinstance(message, dict) else None
+        return count(received.decode()) or None, message if isinstance(message, dict) else None
     except (ValueError, RecursionError):
         return None, None
+
+
+def _clean(text: str, most: int) -> str:
+    """Return text as a file can hold it."""
+    return text[:most].encode("utf-8", "replace").decode()
 
 
 def number(value: Any) -> float:
@@ -261,14 +267,20 @@ def number(value: Any) -> float:
         return float("nan")
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return float("nan")
 
 
+def count(value: Any) -> Ns:
+    """Return a count of ns; 0 where it is none from 2009 to 2100."""
+    text = str(value) if isinstance(value, str | int) else ""
+    good = len(text) == 19 and text.isascii() and text.isdigit()
+    return int(text) if good and EARLIEST_NS <= int(text) < LATEST_NS else 0
+
+
 def ms(value: Any) -> Ns:
-    """Return a count of milliseconds as ns; 0 where it is none."""
-    text = str(value)
-    return int(text) * _MS if text.isascii() and text.isdigit() and len(text) < 14 else 0
+    """Return a count of milliseconds as ns; 0 where it is none from 2009 to 2100."""
+    return count(f"{value}000000") if isinstance(value, str | int) else 0
 
 
 def documents(message: Mapping[str, Any], key: str = "data") -> list[Mapping[str, Any]]:

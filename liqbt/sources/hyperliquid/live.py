@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from liqbt.ingest.recordings import Row, documents, ms, number
+from liqbt.ingest.recordings import Row, count, documents, ms, number
 from liqbt.types import Kind
 
 
@@ -16,7 +16,7 @@ def live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
     positions of a census are known together, when its last answer was here. A liquidation is a fill
     that liquidated its own user, once by its trade id.
     """
-    asked = int(message.get("asked") or 0)
+    asked = count(message.get("asked"))
     if message.get("poll") == "contexts":
         for one in documents(message):
             for context in documents(one, "ctx"):
