@@ -358,3 +358,23 @@ def test_unseen_compares_what_is_said_not_when_it_was_known(tmp_path: Path) -> N
     log.append([(Kind.LIQUIDATION, table(KNOWN, 5.0))], {"file": "a"})
     assert log.unseen(Kind.LIQUIDATION, table(KNOWN + 9, 5.0)).num_rows == 0
     assert log.unseen(Kind.LIQUIDATION, table(KNOWN + 9, 6.0)).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '%d {"gap": "\\ud800", "since": NaN}',
+        '%d {"topic": "tickers.\\ud800", "ts": 1e99, "data": {"markPrice": "1"}}',
+        '%d {"topic": "tickers.X", "ts": 99999999999999999999999, "data": {"markPrice": true}}',
+        '99999999999999999999999 {"topic": "tickers.X", "data": {}}',
+        '%d {"topic": "allLiquidation.X", "data": [null, 7, {"s": {}, "T": -1, "v": "1e999"}]}',
+        "%d [[[",
+    ],
+)
+def test_a_line_that_cannot_be_right_is_put_aside_or_ignored(tmp_path: Path, line: str) -> None:
+    good = {"topic": "tickers.BTCUSDT", "ts": T, "data": {"markPrice": "90000"}}
+    path = recording(tmp_path / "r.jsonl", good)
+    with path.open("a", encoding="utf-8") as file:
+        file.write((line % KNOWN if "%d" in line else line) + "\n")
+    done = open_reader("bybit/recording").read(path, 1.0, None)
+    assert {kind.name: table.num_rows for kind, table in done.tables.items()} == {"MARK": 1}
