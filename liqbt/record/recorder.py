@@ -229,9 +229,10 @@ class _Recorder:
                     async for received, text in messages:
                         if reason and since:
                             await self._gap(feed.venue, reason, since, received)
-                        await self._write(feed.venue, text, received)
                         since, reason, wait = received, "", self._pace.wait_s
-                        self.tally.messages += 1
+                        if text:
+                            await self._write(feed.venue, text, received)
+                            self.tally.messages += 1
             except _RefusedError as error:
                 if first:
                     raise DataError(f"{feed.venue} refuses a subscription: {error}") from None
@@ -245,6 +246,8 @@ class _Recorder:
 
     async def _messages(self, feed: Feed) -> AsyncGenerator[tuple[Ns, str]]:
         """Yield the data of one connection with its time of receipt, until the connection ends.
+
+        Of a venue that is often silent, a word about the connection is yielded as empty text.
 
         Raises
         ------
@@ -274,8 +277,7 @@ class _Recorder:
                         raise _RefusedError(why)
                     if what == "data" or not feed.steady:
                         until = loop.time() + silent
-                    if what == "data":
-                        yield received, text.replace("\n", " ")
+                        yield received, text.replace("\n", " ") if what == "data" else ""
         except TimeoutError:
             raise OSError(f"silent for {silent:g} s") from None
         except WebSocketException as error:

@@ -1,6 +1,7 @@
 """The recorder: what it writes down, what becomes of it when it is killed, what it refuses."""
 
 import asyncio
+import gzip
 import json
 import sys
 import threading
@@ -280,7 +281,7 @@ def test_silence_is_a_gap(tmp_path: Path) -> None:
         done = record(
             tmp_path / "log",
             [feed],
-            seconds=1,
+            seconds=2,
             pace=pace,
             clock=lambda: next(clock),
             say=said.append,
@@ -306,7 +307,7 @@ def test_what_cannot_be_committed_in_time_waits_at_the_venue(tmp_path: Path, mon
     with pushing(json.dumps(push), count=400) as address:
         feed = VENUES["bybit"](Asked(symbols=("XUSDT",), socket=address))
         pace = Pace(rotate_bytes=30_000)
-        record(tmp_path / "log", [feed], seconds=1.0, pace=pace, clock=lambda: next(clock))
+        record(tmp_path / "log", [feed], seconds=3, pace=pace, clock=lambda: next(clock))
     assert 2 < most[0] <= recorder._FULL + 2  # one being read, one about to wait
 
 
@@ -378,3 +379,24 @@ def test_a_line_that_cannot_be_right_is_put_aside_or_ignored(tmp_path: Path, lin
         file.write((line % KNOWN if "%d" in line else line) + "\n")
     done = open_reader("bybit/recording").read(path, 1.0, None)
     assert {kind.name: table.num_rows for kind, table in done.tables.items()} == {"MARK": 1}
+
+
+def test_a_venue_that_is_often_silent_is_heard_by_its_answers(tmp_path: Path) -> None:
+    """The gap of a reconnect ends when the subscription is answered, not with the next fill."""
+    answer = json.dumps({"channel": "subscriptionResponse", "data": {}})
+    with pushing(answer) as address:
+        asked = Asked(
+            symbols=("BTC",), socket=address, http="http://127.0.0.1:9", accounts=("0x1",)
+        )
+        feed = VENUES["hyperliquid"](asked)
+        clock = iter(range(KNOWN, KNOWN + 10**12, 10**6))
+        pace = Pace(silent_ns=SECOND_NS // 3, wait_s=0.1)
+        done = record(tmp_path / "log", [feed], seconds=2, pace=pace, clock=lambda: next(clock))
+    assert done.gaps >= 1
+    assert done.messages == 0
+    lines = [
+        json.loads(line.partition(" ")[2])
+        for path in (tmp_path / "log.recording").glob("*.gz")
+        for line in gzip.decompress(path.read_bytes()).decode().splitlines()
+    ]
+    assert {line["gap"] for line in lines} == {"silent for 0.333333 s"}
