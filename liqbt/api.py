@@ -22,6 +22,7 @@ from liqbt.study.progress import silent
 from liqbt.study.run import run_plan
 from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, load_run
+from liqbt.types import Forecast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,6 +183,30 @@ class MapView:
         draw = map_figures(self.run, known.index(name) + 1, name, forecasts)
         with drawing():
             return Picture(draw["recent" if recent and "recent" in draw else "map"]())
+
+    def summed(self, *symbols: str) -> list[Forecast]:
+        """Return the sum of maps of several markets, one a venue, each by its own margin rule.
+
+        Parameters
+        ----------
+        *symbols : str
+            Markets of the run; all of them where none is named. The mark is that of the first.
+
+        Returns
+        -------
+        list of Forecast
+            At the times at which all of them issued one.
+        """
+        known = list(self.run.manifest["symbols"])
+        for name in symbols:
+            if name not in known:
+                raise ConfigError(f"no market {name!r}; {nearest(name, known)}")
+        from liqbt.estimators.density import summed
+
+        wanted = symbols or tuple(known)
+        issued = [{f.at: f for f in self.run.forecasts(name)} for name in wanted]
+        times = sorted(set.intersection(*(set(one) for one in issued)))
+        return [summed([one[at] for one in issued], " + ".join(wanted)) for at in times]
 
 
 class Result:

@@ -56,7 +56,7 @@ from liqbt.evaluation.forced_models import ForcedModels, forced_models
 from liqbt.evaluation.hours import Hours, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
-from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
+from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, current_levels, unit_levels
 from liqbt.evaluation.nulls.placebo import (
     Placebo,
     PlaceboConfig,
@@ -68,6 +68,7 @@ from liqbt.evaluation.path import Censor
 from liqbt.evaluation.touches import Matched, touch_table
 from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
+    MAP_COVARIATES,
     LandmarkPredictions,
     VisitPredictions,
     calibrate_landmarks,
@@ -75,12 +76,29 @@ from liqbt.learn.models import (
     predict_visits,
 )
 from liqbt.learn.walk import ModelOptions
-from liqbt.types import FloatArray, Ns
+from liqbt.types import DAY_NS, FloatArray, Ns
 
 Table: TypeAlias = npt.NDArray[Any]
 
 LEVELS: Final = ("units", "clusters")
 """Kinds of levels that a probability of a visit is stated for."""
+
+_OF_ONE_PATH: Final = 10.0
+"""Episodes that begin on one side in a day share one path: about so many count as one."""
+
+CHANCE_DTYPE: Final = np.dtype(
+    [
+        ("symbol", "<u2"),
+        ("at", "<i8"),
+        ("distance_sigma", "<f8"),
+        ("p", "<f8"),
+        ("p_placebo", "<f8"),
+    ]
+)
+"""One row a cluster and forecast. `distance_sigma`: of the near edge in σ of the primary horizon, 0
+or less where the mark is inside. `p_placebo`: p̂, P(visit) within that horizon that random levels of
+the past give at the same distance, side and time; `p`: that, with what earlier clusters add to it.
+Both NaN outside the distances that are scored, and until a model has been fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,6 +412,9 @@ class Evidence:
         """
         if not len(rows):
             return np.zeros(0), np.zeros(0)
+        return cluster_placebo(self._placebo_model(market, horizon_ns), rows)
+
+    def _placebo_model(self, market: int, horizon_ns: Ns) -> Placebo:
         source, latency_ns = self.markets[market], self.config.latency_ns
         anchors = source.anchors or anchors_of(source.forecasts)
         of_anchors = tuple(getattr(anchors, f.name).tobytes() for f in fields(anchors))
@@ -407,7 +428,56 @@ class Evidence:
                 latency_ns=latency_ns,
                 rng=stream(self.root, "placebo", source.symbol, horizon_name(horizon_ns)),
             )
-        return cluster_placebo(self.shared[key], rows)
+        found: Placebo = self.shared[key]
+        return found
+
+    @cached_property
+    def chances(self) -> Table:
+        """P(visit) within the primary horizon of every cluster of every forecast, CHANCE_DTYPE.
+
+        Market by market, forecast by forecast, cluster by cluster. p is p̂ tilted by what the
+        density rank and the asymmetry of earlier episodes taught, final by the last refit.
+        """
+        rows = current_levels(self.markets, self.config)
+        out = np.zeros(len(rows), CHANCE_DTYPE)
+        for name in ("symbol", "at", "distance_sigma"):
+            out[name] = rows[name]
+        out["p"] = out["p_placebo"] = np.nan
+        if PRIMARY_NS not in self.config.horizons_ns:
+            return out
+        born = [cluster_levels(self.observed.outcomes, self.markets, self.config)]
+        if self._trained is not None:
+            early = cluster_levels(self._trained.outcomes, self.training, self.config)
+            numbers = [self.symbols.index(market.symbol) for market in self.training]
+            early["symbol"] = np.array(numbers)[early["symbol"]]
+            born.insert(0, early)
+        far = rows["distance_sigma"]
+        asked = (far > 0.0) & (far >= self.config.floor) & (far <= self.config.ceiling)
+        based = self._from_placebo(rows[asked])
+        issued = predict_visits(
+            based,
+            ModelOptions(
+                ridge=_OF_ONE_PATH * self.config.ridge,
+                ridge_constant=_OF_ONE_PATH * ModelOptions().ridge_constant,
+            ),
+            training=self._from_placebo(np.concatenate(born)),
+            models={"map": MAP_COVARIATES},
+        )
+        taught = issued.n_trained > 0
+        use = np.flatnonzero(asked)[taught]
+        out["p"][use] = issued.p["map"][taught]
+        out["p_placebo"][use] = based["brownian"][taught]
+        return out
+
+    def _from_placebo(self, rows: Table) -> Table:
+        """Return levels, VISIT_DTYPE, with p̂ as the probability that a model starts from."""
+        based = rows.copy()
+        for i in range(len(self.markets)):
+            mine = np.flatnonzero(rows["symbol"] == i)
+            if len(mine):
+                model = self._placebo_model(i, PRIMARY_NS)
+                based["brownian"][mine] = _of_random_levels(model, rows[mine])
+        return based
 
     @cached_property
     def first_sides(self) -> Table:
@@ -609,6 +679,15 @@ def landmark_tables(
         rows = mine[mine["symbol"] == i]
         parts.append(landmark_table(rows, anchors, market.funding, market.cascades, config))
     return np.concatenate(parts)
+
+
+def _of_random_levels(placebo: Placebo, levels: Table) -> FloatArray:
+    """Return p̂ of levels, VISIT_DTYPE, of the placebo model's market and horizon."""
+    anchors = placebo.anchors
+    owner = np.searchsorted(anchors.at, levels["at"])
+    sigma_h = anchors.sigma_1d[owner] * np.sqrt(placebo.horizon_ns / DAY_NS)
+    outward = -levels["side"].astype(np.float64)
+    return placebo_probability(placebo, owner, outward, levels["distance_sigma"] * sigma_h)
 
 
 def cluster_placebo(placebo: Placebo, outcomes: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:

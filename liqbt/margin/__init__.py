@@ -199,11 +199,27 @@ def bracket_ratios(
                 f"{tiers.max_leverage[n]:g}x that {tiers.symbol} allows from {tiers.date}"
             )
         _check_margin(tiers, n, lev)
-    long = liquidation_prices(1.0, levs, Side.LONG, notional, tiers)
-    short = liquidation_prices(1.0, levs, Side.SHORT, notional, tiers)
-    for lev in levs[long <= 0.0].tolist():
-        raise MarginError(f"bracket {lev:g}x of {tiers.symbol}: its longs can never be liquidated")
+    if tiers.rule:
+        long, short = (_inverse_ratios(tiers, levs, notional, s) for s in (Side.LONG, Side.SHORT))
+    else:
+        long = liquidation_prices(1.0, levs, Side.LONG, notional, tiers)
+        short = liquidation_prices(1.0, levs, Side.SHORT, notional, tiers)
+    for who, never in (("longs", long <= 0.0), ("shorts", ~np.isfinite(short))):
+        for lev in levs[never].tolist():
+            raise MarginError(
+                f"bracket {lev:g}x of {tiers.symbol}: its {who} can never be liquidated"
+            )
     return long, short
+
+
+def _inverse_ratios(tiers: Tiers, levs: FloatArray, notional: FloatArray, side: Side) -> FloatArray:
+    """Return LP/EP of contracts that are margined in their coin, by their tiers' rule."""
+    from liqbt.margin.rules import INVERSE  # which need this module themselves
+
+    ratio = INVERSE[tiers.rule].ratio
+    assert ratio is not None
+    rates = [float(tiers.rate[tiers.index(usd)]) for usd in notional.tolist()]
+    return np.array([ratio(lev, side, m) for lev, m in zip(levs.tolist(), rates, strict=True)])
 
 
 def _check_margin(tiers: Tiers, n: int, leverage: float) -> None:

@@ -82,7 +82,8 @@ def margin_tiers(margin: MarginConfig, where: str) -> TierTable:
         If the symbol is not among the shipped ones; names the alternatives.
     """
     if margin.flat_rate is not None:
-        return flat_tiers("flat", margin.flat_rate, float(margin.max_leverage or 1.0))
+        most, rule = float(margin.max_leverage or 1.0), margin.rule or ""
+        return flat_tiers(rule or "flat", margin.flat_rate, most, rule)
     tables = shipped_tiers()
     symbol = str(margin.tiers)
     if symbol not in tables:

@@ -25,10 +25,11 @@ from liqbt.evaluation.paired import (
     paired_difference,
 )
 from liqbt.evaluation.probability import corp, reliability
+from liqbt.forecasts import joined_clusters
 from liqbt.learn.models import VisitPredictions
 from liqbt.study.pipeline import Study
 from liqbt.study.store import KEY, SUMS, Key, forecast_table, key_of, structured_table
-from liqbt.types import FloatArray
+from liqbt.types import CLUSTER_DTYPE, FloatArray, Forecast, Side
 
 _LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
 
@@ -193,7 +194,7 @@ def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
     return {"funding.parquet": pa.concat_tables(fed)} if fed else {}
 
 
-def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Table]:
+def _tables_of(evaluation: Evaluation, issued: Sequence[Forecast]) -> dict[str, pa.Table]:
     evidence = evaluation.evidence
     names = np.array(evidence.symbols)
     tables = {
@@ -212,7 +213,46 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Ta
             tables[_LEVEL_FILES[kind]] = _levels_table(
                 rows[use], predictions, use, evidence.symbols
             )
-    return {"forecasts.parquet": forecast_table(issued), **tables}
+    of = {s: evidence.chances[evidence.chances["symbol"] == i] for i, s in enumerate(names)}
+    clusters = clusters_table(issued, of)
+    return {"forecasts.parquet": forecast_table(issued), "clusters.parquet": clusters, **tables}
+
+
+def clusters_table(
+    issued: Sequence[Forecast], chances_of: Mapping[str, npt.NDArray[Any]]
+) -> pa.Table:
+    """Return a row for each cluster of each forecast, with its P(visit) where one was issued.
+
+    Parameters
+    ----------
+    issued : sequence of Forecast
+        Of all markets, each in order of issue.
+    chances_of : mapping of str to ndarray of CHANCE_DTYPE
+        By market: the rows of all clusters of those forecasts of which it holds any.
+    """
+    rows = joined_clusters(issued)
+    owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
+    at, mark, sigma = (
+        np.array([getattr(f, name) for f in issued], kind)[owner]
+        for name, kind in (("at", np.int64), ("mark", np.float64), ("sigma_1d", np.float64))
+    )
+    symbol = np.array([f.symbol for f in issued], object)[owner]
+    near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
+    chances = np.full((2, len(rows)), np.nan)
+    for name, mine in chances_of.items():
+        here = (symbol == name) & np.isin(at, mine["at"])
+        chances[:, here] = mine["p"], mine["p_placebo"]
+    columns = {
+        "symbol": pa.array(symbol.tolist(), pa.string()),
+        "at": at,
+        "mark": mark,
+        **{name: np.ascontiguousarray(rows[name]) for name in CLUSTER_DTYPE.names or ()},
+        "distance": near / mark - 1.0,
+        "distance_sigma": np.log(near / mark) / sigma,
+        "p": chances[0],
+        "p_placebo": chances[1],
+    }
+    return pa.table(columns)
 
 
 def _levels_table(

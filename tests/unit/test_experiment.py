@@ -351,7 +351,7 @@ def test_the_embedded_demo_is_the_shipped_one(root):
     assert demo_experiment().read_bytes() == (root / "experiments/demo.yaml").read_bytes()
 
 
-# the census needs events that no world has; of the rivals, who are alike, one runs whole
+# censuses are not among this world's events; of the rivals, who are alike, one runs whole
 RUN_WHOLE = {"fresh_kernel"} | {
     name
     for name, kind in registered_estimators().items()

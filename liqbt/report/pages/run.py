@@ -56,8 +56,9 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     if forecasts:
         last = forecasts[-1]
         mark_word = "mark" if stand_in is None else "price"
-        market["line"] = forecast_line(last, run.verdicts, price_stand_in=stand_in)
-        market["levels"], market["levels_note"] = tables.level_table(last, mark_word)
+        chances = tables.chances_of(run, last)
+        market["line"] = forecast_line(last, run.verdicts, price_stand_in=stand_in, chances=chances)
+        market["levels"], market["levels_note"] = tables.level_table(last, mark_word, chances)
         market["levels_at"] = fmt.instant(last.at)
     return market
 
