@@ -19,6 +19,7 @@ from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
 from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.margin import margin
+from liqbt.cli.record import record
 from liqbt.cli.register import register, unseal
 from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
@@ -63,6 +64,7 @@ for command in (
     truth,
     fetch,
     ingest,
+    record,
     log,
     simulate,
     audit,
