@@ -97,7 +97,7 @@ def line(
     """
     from liqbt.report.line import line as written
 
-    return written(opened_run(run), symbol=symbol, at=None if at is None else _instant(at))
+    return written(opened_run(run), symbol=symbol, at=None if at is None else instant(at))
 
 
 def check(run: Result | Run | Path | str, baseline: Path | str) -> GateReport:
@@ -116,7 +116,7 @@ def opened_run(run: Result | Run | Path | str) -> Run:
     return run if isinstance(run, Run) else load_run(Path(run))
 
 
-def _instant(at: Any) -> int:
+def instant(at: Any, name: str = "at") -> int:
     """Return a timestamp with a zone, or text, which is UTC where it names none, as ns."""
     try:
         if isinstance(at, str):
@@ -127,7 +127,7 @@ def _instant(at: Any) -> int:
 
         return int(pd.Timestamp(at).as_unit("ns").value)
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"at: found {at!r}; expected a time with a zone ({error})") from None
+        raise ConfigError(f"{name}: found {at!r}; expected a time with a zone ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +305,7 @@ class Result:
         symbol, estimator : str, optional
             By default the first ones.
         """
-        return _explain(self.run, _instant(at), price, symbol=symbol, estimator=estimator)
+        return _explain(self.run, instant(at), price, symbol=symbol, estimator=estimator)
 
     def __repr__(self) -> str:
         from liqbt.report.narrative import headline

@@ -17,6 +17,7 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
+from liqbt.cli.forward import forward
 from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.margin import margin
 from liqbt.cli.record import record
@@ -60,6 +61,7 @@ for command in (
     margin,
     register,
     unseal,
+    forward,
     score,
     truth,
     fetch,

@@ -53,7 +53,7 @@ from liqbt.evaluation.crossings import crossing_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
 from liqbt.evaluation.forced_models import ForcedModels, forced_models
-from liqbt.evaluation.hours import Hours, market_hours
+from liqbt.evaluation.hours import RETURNS_NS, Hours, hours_over, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, current_levels, unit_levels
@@ -529,12 +529,20 @@ class Evidence:
         found: tuple[Table, VisitPredictions] = self._cached(("levels", kind), make)
         return found
 
-    def hours(self, market: int) -> Hours:
-        """Return every forecast of one market, with what was known and the return after it."""
-        found: Hours = self._cached(
-            ("hours", market), lambda: market_hours(self.markets[market], self.config)
+    def hours(self, market: int, horizon_ns: Ns = RETURNS_NS[0]) -> Hours:
+        """Return every forecast of one market, with what was known and the return after it.
+
+        Of the horizons that claims rest on, which are in one table, or over another one.
+        """
+        source = self.markets[market]
+        found: Hours = self._cached(("hours", market), lambda: market_hours(source, self.config))
+        if horizon_ns in RETURNS_NS:
+            return found
+        other: Hours = self._cached(
+            ("hours", market, horizon_ns),
+            lambda: hours_over(found, source, self.config, horizon_ns),
         )
-        return found
+        return other
 
     def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
         """Return the pairs of bins of one market and horizon."""

@@ -194,9 +194,10 @@ def bracket_ratios(
     for lev, usd in zip(levs.tolist(), notional.tolist(), strict=True):
         n = tiers.index(usd)
         if lev > tiers.max_leverage[n]:
+            since = "" if tiers.date == "always" else f" from {tiers.date}"
             raise MarginError(
                 f"bracket {lev:g}x of {usd:g} USD is above the maximum leverage of "
-                f"{tiers.max_leverage[n]:g}x that {tiers.symbol} allows from {tiers.date}"
+                f"{tiers.max_leverage[n]:g}x that {tiers.symbol} allows{since}"
             )
         _check_margin(tiers, n, lev)
     if tiers.rule:

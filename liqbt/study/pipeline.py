@@ -95,6 +95,7 @@ def study(
     tapes: Mapping[str, Tape],
     *,
     since: Ns | None = None,
+    recorded: Mapping[str, Mapping[str, Sequence[Forecast]]] | None = None,
     instead: Forecaster | None = None,
     statistics: Sequence[Statistic] = STATISTICS,
     stage: Stage = silent,
@@ -109,6 +110,8 @@ def study(
         The events, by market.
     since : int or None
         Only what is issued at or after it is scored; what was issued before is learnt from.
+    recorded : mapping of str to mapping of str to sequence of Forecast, optional
+        By estimator and market: what was issued, where that was written down; nothing is replayed.
     instead : callable, optional
         Puts other forecasts in the place of those that were issued: an oracle, which proves that
         the score can see what there is.
@@ -123,11 +126,13 @@ def study(
     LiqbtError
         If an estimator fails, or its forecasts or the prices cannot be right.
     """
-    issued = {symbol: _replayed(experiment, symbol, tapes[symbol], stage) for symbol in tapes}
-    forecasts = {
-        name: {symbol: each[name] for symbol, each in issued.items()}
-        for name in experiment.estimators
-    }
+    forecasts = recorded
+    if forecasts is None:
+        issued = {symbol: _replayed(experiment, symbol, tapes[symbol], stage) for symbol in tapes}
+        forecasts = {
+            name: {symbol: each[name] for symbol, each in issued.items()}
+            for name in experiment.estimators
+        }
     read = {need for one in statistics for need in one.needs}
     twins = price_only_twins(experiment, tapes, stage) if "twin" in read else {}
     stage("score", 0, 2)

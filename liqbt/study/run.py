@@ -84,7 +84,9 @@ def _execute(
 ) -> Run:
     _refuse_edited(work)
     with watched() as watch:
-        done = study(work.experiment, work.tapes, since=work.since, stage=stage)
+        done = study(
+            work.experiment, work.tapes, since=work.since, recorded=work.recorded, stage=stage
+        )
     sensitivities = _sensitivities(work, done.first.evidence)
     stage("score", 2, 2)
     twins = twin_tables(work.experiment, work.tapes, done, since=work.since)
@@ -226,6 +228,7 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
         **_assumed(experiment, work.tapes),
         **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
+        **({} if work.told is None else work.told(done)),
     }
 
 

@@ -100,10 +100,10 @@ def paired(
         Whose protocol and root seed the bootstrap takes.
     """
     mine, theirs = one.days, None if base is None else base.days
-    counts = statistic_of(one.score.statistic).total
-    if counts or mine is None or theirs is None or not can_be_paired(mine, theirs):
+    statistic = statistic_of(one.score.statistic)
+    if statistic.total or mine is None or theirs is None or not can_be_paired(mine, theirs):
         return None
-    rng = stream(evidence.root, "bootstrap", one.score.statistic)
+    rng = stream(evidence.root, "bootstrap", statistic.drawn)
     n_days = days_together(mine, theirs)
     draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
     return paired_difference(mine, theirs, duration_ns(one.score.horizon), draws)

@@ -312,7 +312,7 @@ def _unusable(params: OIFlowParams, tiers: TierTable, date: int) -> str:
         _ratios(brackets, at)
     except MarginError as error:
         fit = ", or set 'params.above_maximum' to fit" if params.above_maximum == "refuse" else ""
-        return f"{error}; change the estimator's 'params.brackets'{fit}"
+        return f"{error}; change 'params.brackets'{fit}"
     if not math.fsum(bracket.weight for bracket in brackets) > 0.0:
         return f"{at.symbol} from {at.date}: no bracket with a weight is allowed"
     return ""

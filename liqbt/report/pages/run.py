@@ -129,8 +129,8 @@ def write_report(run: Run, out_dir: Path) -> Path:
     run : Run
         A finished run.
     out_dir : Path
-        An existing folder, usually the run's own. Where it holds an `explore.html`, the report
-        leads to it.
+        The folder, usually the run's own; made where there is none. Where it holds an
+        `explore.html`, the report leads to it.
 
     Returns
     -------
@@ -140,6 +140,7 @@ def write_report(run: Run, out_dir: Path) -> Path:
     material = material_of(run)
     sections = report_sections(material)
     rewritten = run.path if out_dir.parent == run.path.parent else out_dir
+    out_dir.mkdir(parents=True, exist_ok=True)
     write_explorer(run, out_dir, issued={s: run.forecasts(s) for s in run.manifest["symbols"]})
     explore = any((place / "explore.html").is_file() for place in (out_dir, rewritten))
     context = _context(material, sections, explore=explore)
