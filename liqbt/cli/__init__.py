@@ -20,6 +20,7 @@ from liqbt.cli.formatting import examples
 from liqbt.cli.forward import forward
 from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.margin import margin
+from liqbt.cli.record import record
 from liqbt.cli.register import register, unseal
 from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
@@ -65,6 +66,7 @@ for command in (
     truth,
     fetch,
     ingest,
+    record,
     log,
     simulate,
     audit,

@@ -19,6 +19,7 @@ from liqbt.plausibility.feeds import feeds_of_columns
 from liqbt.plausibility.findings import findings
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, open_reader
+from liqbt.types import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +148,13 @@ def ingest_one(
     max_bad: float,
     root: Path | None = None,
     max_bytes: int = MAX_BYTES,
+    once: bool = False,
 ) -> IngestReport:
     """Read one file into an event log, all of it or nothing.
 
-    The parameters are those of `ingest_files`, `reader` opened.
+    The parameters are those of `ingest_files`, `reader` opened. With `once` the liquidations that
+    the log has from other files, whenever they were known, are left out: a recording's next file
+    may begin with what a venue says again.
 
     Raises
     ------
@@ -162,17 +166,22 @@ def ingest_one(
     if not (log_dir / HEAD).exists():
         refuse_contradictions(ingested.tables, ingested.source, ingested.revisions, ingested.rows)
     log = EventLog.open_or_create(log_dir)
-    commit = log.append(
-        ingested.tables.items(),
-        ingested.source,
-        quarantine=ingested.quarantine_table(),
-        revisions=ingested.revisions,
-        rows=ingested.rows,
-    )
+    tables = dict(ingested.tables)
+    commit = None
+    if not (once and log.find(ingested.source)):
+        if once and Kind.LIQUIDATION in tables:
+            tables[Kind.LIQUIDATION] = log.unseen(Kind.LIQUIDATION, tables[Kind.LIQUIDATION])
+        commit = log.append(
+            tables.items(),
+            ingested.source,
+            quarantine=ingested.quarantine_table(),
+            revisions=ingested.revisions,
+            rows=ingested.rows,
+        )
     return IngestReport(
         file=path.name,
         rows=ingested.summary.rows,
-        events=sum(table.num_rows for table in ingested.tables.values()),
+        events=sum(table.num_rows for table in tables.values()),
         quarantined=len(ingested.quarantined),
         quarantine=None if commit is None else log.quarantine_path(commit),
         added=commit is not None,
