@@ -28,7 +28,7 @@ FENCE = re.compile(r"(^ *```.*?^ *```|^(?: {4}|\t).*?$)", flags=re.DOTALL | re.M
 INCLUDED = re.compile(r"^\[[^\]]+\]\((\.\.[^)#]*\.md)#([\w.-]+)\)$", flags=re.MULTILINE)
 HOW_TO = ("source", "column-maps", "estimator", "claim", "forecasts", "search", "register")
 HOW_TO += ("forward", "trading", "executors", "ci")
-NOTEBOOKS = ("own-data", "read-a-verdict", "new-estimator")
+NOTEBOOKS = ("own-data", "read-a-verdict", "trade-the-levels", "new-estimator")
 LEADING = ("index.md", "verdicts/page.md")  # pages of research that stand at the edge
 MARKDOWN_EXTENSIONS = ("tables", "toc", "attr_list", "pymdownx.highlight", "pymdownx.superfences")
 

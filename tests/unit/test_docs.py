@@ -156,7 +156,7 @@ def shows(source: str, names: dict[str, object]) -> None:
 
 @pytest.mark.slow
 def test_the_notebooks_run(tmp_path, monkeypatch, builder):
-    """In a folder of their own, one after another: the second reads the run of the first."""
+    """In a folder of their own, one after another: two read the run of the first."""
     monkeypatch.chdir(tmp_path)
     named = builder.NOTEBOOKS
     assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == set(named)
