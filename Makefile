@@ -7,6 +7,7 @@
 #   make site    the documentation, built from the code into build/site
 #   make bench   speed, as ratios to a reference in the same process
 #   make soak    faults, kills and fuzz: what was tried and what was lost (hours; SHARE=0.01: minutes)
+#   make nightly tests of the tests on markets that nobody has seen, other libraries, faults and fuzz
 #   make quick   the tests without the statistical and end-to-end ones
 #   make lock    pin the dependencies anew
 #   make vendor  the explorer's drawing library as npm published it (VENDORED.json says which)
@@ -26,7 +27,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak vendor site
+.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak nightly vendor site
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -92,6 +93,17 @@ bench: $(READY)
 SHARE ?= 1
 soak: $(READY)
 	cd tests && ../$(BIN)/python -m soak --share $(SHARE)
+
+# the released claims' tests where they are false and where true, in markets of the night's own seed
+MINUTES ?= 60
+SEED ?= $(shell date -u +%Y%m%d)
+nightly: compiled
+	$(BIN)/liqbt validate --pinned
+	mkdir -p build && $(BIN)/liqbt validate --claims magnet,direction,chain --days 120 \
+	  --executor processes --minutes $(MINUTES) --seed $(SEED) --out build/nightly-$(SEED)
+	$(PYTHON) -m venv build/elsewhere && build/elsewhere/bin/pip install -q lifelines pycsep
+	$(BIN)/python -m research.oracles.compare build/elsewhere/bin/python
+	cd tests && ../$(BIN)/python -m soak --share 0.02
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -51,6 +52,19 @@ def test_every_command_is_a_target_of_the_makefile(root, workflow):
     called = {re.match(r"make ([a-z]+) PYTHON=python$", line).group(1) for line in commands}
     assert called == {"check", "test", "gate", "demo", "site"}
     assert called <= targets
+
+
+def test_the_night_runs_a_target_of_the_makefile_whose_tests_are_the_released_ones(root):
+    text = (root / ".github/workflows/nightly.yml").read_text()
+    night = yaml.load(text, Loader=yaml.BaseLoader)
+    assert set(night["on"]) == {"schedule", "workflow_dispatch"}
+    assert all(ACTION.fullmatch(step["uses"]) for step in steps(night) if "uses" in step)
+    assert [step["run"] for step in steps(night) if "run" in step] == ["make nightly PYTHON=python"]
+    makefile = (root / "Makefile").read_text()
+    (named,) = re.findall(r"^nightly:.*?--claims (\S+)", makefile, re.MULTILINE | re.DOTALL)
+    document = json.loads((root / "liqbt/data/validity/validity.json").read_text())
+    cleared = {gate["claim"] for gate in document["gates"] if gate["word"] == "cleared"}
+    assert set(named.split(",")) == cleared
 
 
 def test_the_report_is_kept_whatever_the_gate_says(workflow):
