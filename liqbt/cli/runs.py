@@ -10,41 +10,57 @@ from typing import Any
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import (
+    FILE,
+    examples,
+    executor_options,
+    json_option,
+    progress,
+    results_option,
+    say,
+)
 
 
 @click.command(
-    epilog=examples("liqbt run experiments/btc-2025-12.yaml", "liqbt run my.yaml --json")
+    epilog=examples(
+        "liqbt run experiments/btc-2025-12.yaml",
+        "liqbt run my.yaml --executor processes:4 --json",
+    )
 )
 @click.argument("experiment", type=FILE)
 @results_option
 @click.option("--strict", is_flag=True, help="Exit 1 where data is in doubt, or an estimator.")
+@executor_options("serial")
 @json_option
-def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
-    """Run an EXPERIMENT and write its report. A finished run is reused."""
-    doubts = _run(experiment, results, as_json)
+def run(experiment: Path, results: Path, strict: bool, executor: Any, as_json: bool) -> None:
+    """Run an EXPERIMENT and write its report. A finished run is reused; markets are tasks."""
+    doubts = _run(experiment, results, as_json, executor)
     sys.exit(1 if strict and doubts else 0)
 
 
-def finished_run(experiment: Path, results: Path, *, report: bool = True) -> Any:
+def finished_run(
+    experiment: Path, results: Path, *, report: bool = True, executor: Any = None
+) -> Any:
     """Return the finished run of an experiment, with its report where that is wanted."""
     from liqbt.kernel_cache import is_cold
     from liqbt.report.pages.run import write_report
+    from liqbt.study.executors import serially
     from liqbt.study.run import run_experiment
 
+    where = executor or serially
     with progress() as stage:
         if is_cold():
             stage("compiling the kernels, once: half a minute to two", 0, 0)
         finish = write_report if report else None
-        return run_experiment(experiment, results, finish=finish, stage=stage)
+        return run_experiment(experiment, results, finish=finish, stage=stage, executor=where)
 
 
-def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:
+def _run(experiment: Path, results: Path, as_json: bool, executor: Any = None) -> list[str]:
     """Run an experiment, say how it ended, and return what is in doubt."""
     from liqbt.report.narrative import headline, verdict_reasons
     from liqbt.report.notes import data_doubts, estimator_doubts
 
-    finished = finished_run(experiment, results)
+    finished = finished_run(experiment, results, executor=executor)
     doubts, reached = data_doubts(finished), estimator_doubts(finished)
     value = {
         "run_id": finished.run_id,

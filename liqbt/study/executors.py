@@ -15,7 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol, TypeVar
 
-from liqbt.errors import ConfigError, LiqbtError
+from liqbt.errors import ConfigError, WorkerKilledError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -80,7 +80,7 @@ def in_processes(n: int) -> Executor:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise LiqbtError(
+            raise WorkerKilledError(
                 "a worker process was killed (is memory short?); what is finished is kept, and the "
                 "same command goes on from there"
             ) from None

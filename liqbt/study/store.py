@@ -30,7 +30,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -41,7 +41,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from liqbt.errors import AlreadyRunningError, DataError, first_line
+from liqbt.errors import AlreadyRunningError, DataError, WorkerKilledError, first_line
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters
 from liqbt.log.disk import read_parquet, sha256_file
@@ -180,6 +180,8 @@ SUMS: Final = ("total", "count", "size", "null", "hits")
 """The lists of `days.parquet`, by the names of `DaySums`: an entry a day; null for none."""
 
 _GROUP: Final = 4096
+Part: TypeAlias = pa.Table | Path
+"""A part of a table, or a file that holds one."""
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
 
@@ -217,8 +219,6 @@ class Run:
     pooling : tuple of mapping
         Of each pooled row of scores: how many `markets` it is of, and how many independent ones
         they are worth (`equivalent`). Empty where there is one market.
-    issued : mapping of str to sequence of Forecast, optional
-        The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
 
     path: Path
@@ -237,7 +237,6 @@ class Run:
     twin_scores: Rows = ()
     randomised: Rows = ()
     pooling: Rows = ()
-    issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
     def run_id(self) -> str:
@@ -261,8 +260,6 @@ class Run:
 
     def forecasts(self, symbol: str, estimator: str | None = None) -> list[Forecast]:
         """Return forecasts of `symbol`, in order of issue: by default the first estimator's."""
-        if self.issued is not None and estimator is None:
-            return list(self.issued[symbol])
         return forecasts_of(self._rows("forecasts.parquet", estimator, symbol))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
@@ -341,6 +338,31 @@ def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
     return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
 
 
+def write_parts(path: Path, parts: Sequence[Part]) -> None:
+    """Write the parts of a table as one Parquet file, one group of rows at a time.
+
+    A column that some of them lack is null there.
+    """
+    schema = pa.unify_schemas([_schema(part) for part in parts], promote_options="default")
+    words = [field.name for field in schema if pa.types.is_string(field.type)]
+    # numbers hardly repeat: a dictionary costs time and space
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=words) as writer:
+        for part in parts:
+            for table in [part] if isinstance(part, pa.Table) else _groups(part):
+                whole = pa.concat_tables([schema.empty_table(), table], promote_options="default")
+                writer.write_table(whole, row_group_size=_GROUP)
+
+
+def _schema(part: Part) -> pa.Schema:
+    return part.schema if isinstance(part, pa.Table) else pq.read_schema(part)
+
+
+def _groups(path: Path) -> Iterator[pa.Table]:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        for i in range(file.num_row_groups):
+            yield file.read_row_groups([i], use_threads=False)
+
+
 def write_run(
     final: Path,
     *,
@@ -349,9 +371,8 @@ def write_run(
     scores: Sequence[Score],
     verdicts: Sequence[Verdict],
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
-    parquet: Mapping[str, pa.Table],
+    parquet: Mapping[str, Sequence[Part]],
     truth: Mapping[str, Any] | None = None,
-    issued: Mapping[str, Sequence[Forecast]] | None = None,
     finish: Callable[[Run, Path], object] | None = None,
 ) -> Run:
     """Write a run's folder whole, or leave nothing.
@@ -361,11 +382,9 @@ def write_run(
     final : Path
         The folder to be; it must not exist.
     manifest, config, scores, verdicts, tables, parquet
-        The contents; `parquet` maps file names to tables.
+        The contents; `parquet` maps file names to the parts of a table.
     truth : mapping, optional
         Of a simulated market: the truth beside its figures.
-    issued : mapping of str to sequence of Forecast, optional
-        What `forecasts.parquet` was made of, for `finish`.
     finish : callable, optional
         Called with the run and its temporary folder before the rename, to add the report.
 
@@ -378,15 +397,8 @@ def write_run(
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
-        for name, table in parquet.items():
-            words = [field.name for field in table.schema if pa.types.is_string(field.type)]
-            pq.write_table(
-                table,
-                partial / name,
-                compression="zstd",
-                row_group_size=_GROUP,
-                use_dictionary=words,  # numbers hardly repeat: a dictionary costs time and space
-            )
+        for name, parts in parquet.items():
+            write_parts(partial / name, parts)
         _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
         verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
@@ -397,7 +409,7 @@ def write_run(
         _write_json(partial / MANIFEST, manifest)
         before = _digests(partial)
         if finish is not None:
-            finish(replace(_loaded(partial, read_json(partial / MANIFEST)), issued=issued), partial)
+            finish(_loaded(partial, read_json(partial / MANIFEST)), partial)
         _finish_manifest(partial, manifest, before, reported=finish is not None)
         partial.rename(final)
     finally:
@@ -604,6 +616,25 @@ def run_lock(final: Path) -> Iterator[None]:
                 f"{final}: another process is writing this run; wait for it to end"
             ) from None
         yield
+
+
+@contextmanager
+def parts_of(final: Path) -> Iterator[Path]:
+    """Yield a folder for the parts of a run that is being made; its lock is held.
+
+    It is gone afterwards, unless the work was stopped from outside: then the next one goes on with
+    the parts that are whole.
+    """
+    folder = final.with_name(f".{final.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except WorkerKilledError:
+        raise
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def finished_or_made(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ from liqbt.evaluation.paired import (
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.learn.models import VisitPredictions
 from liqbt.study.pipeline import Study
-from liqbt.study.store import KEY, SUMS, Key, forecast_table, key_of, structured_table
-from liqbt.types import FloatArray
+from liqbt.study.store import KEY, SUMS, Key, Part, forecast_table, key_of, structured_table
+from liqbt.types import FloatArray, Forecast
 
 _LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
 
@@ -146,15 +147,28 @@ def _ready(
     return table, {**issued.p, "brownian": brownian}, table["scored"] & (issued.n_trained > 0)
 
 
-def run_parquet(done: Study) -> dict[str, pa.Table]:
-    """Return the tables of a run folder, by file name; a row says whose forecasts it is about."""
-    first = done.first.evidence
-    tables: dict[str, list[pa.Table]] = {}
+def run_parquet(
+    done: Study, kept: Mapping[str, Sequence[Path]] | None = None
+) -> dict[str, Sequence[Part]]:
+    """Return the tables of a run folder, by file name; a row says whose forecasts it is about.
+
+    Parameters
+    ----------
+    done : Study
+        The study, scored.
+    kept : mapping of str to sequence of Path, optional
+        Files that hold what `issued_tables` gives of each estimator and market, where the study
+        holds it no more.
+    """
+    tables: dict[str, list[Part]] = {name: list(files) for name, files in (kept or {}).items()}
     for name, evaluation in done.evaluations.items():
-        issued = [f for each in done.forecasts[name].values() for f in each]
-        for file, table in _tables_of(evaluation, issued).items():
-            named = pa.array([name] * table.num_rows, pa.string())
-            tables.setdefault(file, []).append(table.append_column("estimator", named))
+        made = _learnt_tables(evaluation.evidence)
+        if kept is None:
+            issued = [f for each in done.forecasts[name].values() for f in each]
+            made = issued_tables(evaluation.evidence, issued) | made
+        for file, table in made.items():
+            tables.setdefault(file, []).append(of_estimator(table, name))
+    first = done.first.evidence
     prices = [
         pa.table(
             {
@@ -167,17 +181,20 @@ def run_parquet(done: Study) -> dict[str, pa.Table]:
         )
         for market in first.markets
     ]
-    # an estimator that states more than another has columns of its own: null for the other
     return {
-        file: pa.concat_tables(parts, promote_options="default") for file, parts in tables.items()
-    } | {
-        "prices.parquet": pa.concat_tables(prices),
+        **tables,
+        "prices.parquet": prices,
         **_funding_table(first),
-        "days.parquet": days_table(done.evaluations),
+        "days.parquet": [days_table(done.evaluations)],
     }
 
 
-def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
+def of_estimator(table: pa.Table, name: str) -> pa.Table:
+    """Return a table that says whose forecasts it is about."""
+    return table.append_column("estimator", pa.array([name] * table.num_rows, pa.string()))
+
+
+def _funding_table(evidence: Evidence) -> dict[str, Sequence[Part]]:
     """Return the funding that was fed, by market; nothing where there was none."""
     fed = [
         pa.table(
@@ -190,19 +207,38 @@ def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
         for market in evidence.markets
         if market.funding is not None
     ]
-    return {"funding.parquet": pa.concat_tables(fed)} if fed else {}
+    return {"funding.parquet": fed} if fed else {}
 
 
-def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Table]:
-    evidence = evaluation.evidence
-    names = np.array(evidence.symbols)
-    tables = {
-        file: structured_table(rows, {"market": names[rows["symbol"]]})
-        for file, rows in (
-            ("outcomes.parquet", evidence.observed.outcomes),
-            ("first_sides.parquet", evidence.first_sides),
-        )
+def issued_tables(
+    evidence: Evidence, issued: Sequence[Forecast], first: int = 0
+) -> dict[str, pa.Table]:
+    """Return what an estimator issued, and what befell it, by file name.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of one estimator, forecasts held.
+    issued : sequence of Forecast
+        Everything that it issued, market by market.
+    first : int
+        The number of the first market among all.
+    """
+    rows = evidence.observed.outcomes
+    names = np.array(evidence.symbols)[rows["symbol"]]
+    if first:
+        rows = rows.copy()
+        rows["symbol"] += first
+    return {
+        "forecasts.parquet": forecast_table(issued),
+        "outcomes.parquet": structured_table(rows, {"market": names}),
     }
+
+
+def _learnt_tables(evidence: Evidence) -> dict[str, pa.Table]:
+    """Return what was learnt of all markets together, by file name."""
+    rows, names = evidence.first_sides, np.array(evidence.symbols)
+    tables = {"first_sides.parquet": structured_table(rows, {"market": names[rows["symbol"]]})}
     if PRIMARY_NS in evidence.config.horizons_ns:
         for kind in LEVELS:
             rows, predictions = evidence.levels(kind)
@@ -212,7 +248,7 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Any]) -> dict[str, pa.Ta
             tables[_LEVEL_FILES[kind]] = _levels_table(
                 rows[use], predictions, use, evidence.symbols
             )
-    return {"forecasts.parquet": forecast_table(issued), **tables}
+    return tables
 
 
 def _levels_table(
