@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -153,19 +154,25 @@ def _reaching(evidence: Evidence, statistic: Statistic, draws: Draws, n_days: in
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:
-    parts = [day_sums(evidence, statistic, cell) for cell in cells]
+    parts = [_day_sums(evidence, statistic, cell) for cell in cells]
     held = [part for part in parts if part is not None]
     return pooled(held) if held else None
 
 
-def day_sums(evidence: Evidence, statistic: Statistic, cell: Cell) -> DaySums | None:
-    """Return the day sums of one market, horizon and side, made once; None where there are none."""
-    of_market = statistic.day_sums
-    if of_market is None:
+def _day_sums(evidence: Evidence, statistic: Statistic, cell: Cell) -> DaySums | None:
+    if statistic.day_sums is None:
         return None
-    key = ("day sums", statistic.id, evidence.symbols[cell.market], cell.horizon_ns, cell.side)
-    found: DaySums | None = evidence.once(key, lambda: of_market(evidence, cell))
-    return found
+    key = sums_key(evidence, statistic, cell)
+    if key in evidence.held:  # of a market that was summed apart
+        found: DaySums | None = evidence.held[key]
+        return found
+    return statistic.day_sums(evidence, cell)
+
+
+def sums_key(evidence: Evidence, statistic: Statistic, cell: Cell) -> tuple[Any, ...]:
+    """Return under which key evidence holds the day sums of a market that was summed apart."""
+    symbol = evidence.symbols[cell.market]
+    return ("day sums", statistic.id, symbol, cell.horizon_ns, cell.side)
 
 
 def _estimated(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, overload
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from liqbt.evaluation.bins import anchors_of
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, MarketInput
-from liqbt.evaluation.evaluate import day_sums
+from liqbt.evaluation.evaluate import sums_key
 from liqbt.evaluation.evidence import (
     AT_PRIMARY,
     LEVELS,
@@ -139,7 +140,9 @@ def _sum(evidence: Evidence, statistics: Sequence[Statistic]) -> None:
                 for each in needed:
                     for side in each.sides:
                         cell = Cell(market=0, horizon_ns=horizon_ns, side=side)
-                        day_sums(evidence, each, cell)
+                        if each.day_sums is not None:
+                            make = partial(each.day_sums, evidence, cell)
+                            evidence.once(sums_key(evidence, each, cell), make)
 
 
 def _may_be_scored(evidence: Evidence, statistic: Statistic, horizon_ns: Ns) -> bool:
