@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def finished_run(
     with progress() as stage:
         if is_cold():
             stage("compiling the kernels, once: half a minute to two", 0, 0)
-        finish = write_report if report else None
+        finish = partial(write_report, executor=where) if report else None
         return run_experiment(experiment, results, finish=finish, stage=stage, executor=where)
 
 
@@ -93,17 +94,19 @@ def demo(results: Path, as_json: bool) -> None:
 @click.command(epilog=examples("liqbt report results/demo/<run_id>"))
 @click.argument("run_folder", metavar="RUN", type=FILE)
 @click.option("--out", type=FILE, help="Folder to write to; RUN itself by default.")
+@executor_options("processes")
 @json_option
-def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
-    """Write the report of a finished RUN anew."""
+def report(run_folder: Path, out: Path | None, executor: Any, as_json: bool) -> None:
+    """Write the report of a finished RUN anew; figures are tasks."""
     from liqbt.report.pages.run import write_report
     from liqbt.study.store import load_run, write_report_again
 
     finished = load_run(run_folder)
     if out is None:
-        path = write_report_again(finished, write_report).path / "report.html"
+        finish = partial(write_report, executor=executor)
+        path = write_report_again(finished, finish).path / "report.html"
     else:
-        path = write_report(finished, out)
+        path = write_report(finished, out, executor)
     say({"report": str(path)}, as_json, f"report: {path}")
 
 

@@ -243,14 +243,16 @@ class Run:
         """The run's identity."""
         return str(self.manifest["run_id"])
 
-    def _table(self, file: str, symbol: str | None = None) -> pa.Table:
-        """Return a table of the run that is as it was written."""
+    def _table(self, file: str, holding: tuple[str, str] | None = None) -> pa.Table:
+        """Return a table of the run that is as it was written, or the rows that hold a value."""
         require_as_written(self.path, self.manifest, file)
-        return _read_table(self.path / file, symbol)
+        return _read_table(self.path / file, holding)
 
-    def _rows(self, file: str, estimator: str | None, symbol: str | None = None) -> pa.Table:
+    def _rows(
+        self, file: str, estimator: str | None, holding: tuple[str, str] | None = None
+    ) -> pa.Table:
         """Return one estimator's rows of a table; of an older run, which had one, all of them."""
-        table = self._table(file, symbol)
+        table = self._table(file, holding)
         names = list(dict.fromkeys(score.estimator for score in self.scores))
         if "estimator" not in table.column_names or not names:
             return table
@@ -260,14 +262,14 @@ class Run:
 
     def forecasts(self, symbol: str, estimator: str | None = None) -> list[Forecast]:
         """Return forecasts of `symbol`, in order of issue: by default the first estimator's."""
-        return forecasts_of(self._rows("forecasts.parquet", estimator, symbol))
+        return forecasts_of(self._rows("forecasts.parquet", estimator, ("symbol", symbol)))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
 
         `ts` is the end of a bar, or the time of a point.
         """
-        table = self._table("prices.parquet", symbol).drop_columns(["symbol"])
+        table = self._table("prices.parquet", ("symbol", symbol)).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
     def funding(self, symbol: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -277,7 +279,7 @@ class Run:
         """
         if not (self.path / "funding.parquet").exists():
             return None
-        table = self._table("funding.parquet", symbol)
+        table = self._table("funding.parquet", ("symbol", symbol))
         return {name: table[name].to_numpy() for name in ("ts_known", "rate")}
 
     def truth(self) -> Mapping[str, Any] | None:
@@ -296,15 +298,16 @@ class Run:
         DataError
             If the run has none, as one of a real market.
         """
-        table = self._table("truth_map.parquet", symbol).drop_columns(["symbol"])
+        table = self._table("truth_map.parquet", ("symbol", symbol)).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
-    def outcomes(self, estimator: str | None = None) -> pa.Table:
+    def outcomes(self, estimator: str | None = None, market: str | None = None) -> pa.Table:
         """Return the outcome table: one row per horizon and eligible (forecast, cluster).
 
-        Here and below: of the estimator of a name, by default the first.
+        Of one market, or of all. Here and below: of the estimator of a name, by default the first.
         """
-        return self._rows("outcomes.parquet", estimator)
+        holding = None if market is None else ("market", market)
+        return self._rows("outcomes.parquet", estimator, holding)
 
     def first_sides(self, estimator: str | None = None) -> pa.Table:
         """Return the landmark table: one row per horizon and non-overlapping window."""
@@ -330,12 +333,12 @@ class Run:
         return self._rows("cluster_visits.parquet", estimator) if there else None
 
 
-def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
+def _read_table(path: Path, holding: tuple[str, str] | None = None) -> pa.Table:
     try:
-        table = read_parquet(path, holding=None if symbol is None else ("symbol", symbol))
+        table = read_parquet(path, holding=holding)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
-    return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
+    return table if holding is None else table.filter(pc.equal(table[holding[0]], holding[1]))
 
 
 def write_parts(path: Path, parts: Sequence[Part]) -> None:
