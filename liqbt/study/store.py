@@ -421,9 +421,14 @@ def write_run(
 
 
 def _clear_killed(final: Path) -> None:
-    """Remove what killed writers left beside a run whose lock the caller holds."""
-    for killed in final.parent.glob(".*.tmp"):
+    """Remove what killed writers left beside a run whose lock the caller holds.
+
+    The run's own parts (`parts_of`) are not among it.
+    """
+    for killed in (*final.parent.glob(".*.tmp"), *final.parent.glob(".*.parts")):
         run_id = killed.name[1:].partition(".")[0]
+        if run_id == final.name and killed.suffix == ".parts":
+            continue
         if run_id == final.name:
             shutil.rmtree(killed, ignore_errors=True)
             continue
