@@ -117,7 +117,7 @@ class KeptMarkets(MarketStudies):
         for n, (name, evidence) in enumerate(market.evidence.items()):
             for file, table in issued_tables(evidence, market.forecasts[name], number).items():
                 path = self.folder / f"{named}-{n}-{file}"
-                write_parts(path, [of_estimator(table, name)])
+                write_parts(path, [of_estimator(table, name)], compression="none")
                 files.setdefault(file, []).append(path)
         experiment, tape = self.experiment, self.tapes[symbol]
         first = next(iter(market.evidence.values()))

@@ -341,7 +341,7 @@ def _read_table(path: Path, holding: tuple[str, str] | None = None) -> pa.Table:
     return table if holding is None else table.filter(pc.equal(table[holding[0]], holding[1]))
 
 
-def write_parts(path: Path, parts: Sequence[Part]) -> None:
+def write_parts(path: Path, parts: Sequence[Part], compression: str = "zstd") -> None:
     """Write the parts of a table as one Parquet file, one group of rows at a time.
 
     A column that some of them lack is null there.
@@ -349,7 +349,7 @@ def write_parts(path: Path, parts: Sequence[Part]) -> None:
     schema = pa.unify_schemas([_schema(part) for part in parts], promote_options="default")
     words = [field.name for field in schema if pa.types.is_string(field.type)]
     # numbers hardly repeat: a dictionary costs time and space
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=words) as writer:
+    with pq.ParquetWriter(path, schema, compression=compression, use_dictionary=words) as writer:
         for part in parts:
             for table in [part] if isinstance(part, pa.Table) else _groups(part):
                 whole = pa.concat_tables([schema.empty_table(), table], promote_options="default")
