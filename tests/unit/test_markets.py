@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +133,33 @@ def test_a_killed_worker_loses_no_market_that_is_finished(plan, run, tmp_path, m
     assert len(again) == 2  # the one that was killed, and the one whose part was damaged
     assert "CC" in again
     assert files(done.path) == files(run.path)
+
+
+def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+    """Else they would hold its locks, and the same command could not go on."""
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "from liqbt.study.executors import in_processes\n"
+        "def work(x):\n    Path(sys.argv[1], str(os.getpid())).touch()\n    time.sleep(60)\n"
+        "list(in_processes(2)(work, range(4)))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as driver:
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.02)
+        driver.kill()
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    until = time.monotonic() + 30.0
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_bad_market_is_named_and_nothing_is_left(plan, tmp_path, monkeypatch):
