@@ -52,9 +52,9 @@ def folder(tmp_path_factory):
         verdicts=made.verdicts,
         tables={"flow": made.flow, "landmarks": [], "bands": made.bands, "sensitivities": []},
         parquet={
-            "forecasts.parquet": forecast_table(issued),
-            "outcomes.parquet": outcomes,
-            "prices.parquet": pa.concat_tables(prices),
+            "forecasts.parquet": [forecast_table(issued)],
+            "outcomes.parquet": [outcomes],
+            "prices.parquet": prices,
         },
     )
     return run.path
