@@ -4,6 +4,7 @@
 #   make check   format, lint, types, layers, and what the decisions show
 #   make gate    run the experiments and hold their scores against results/baselines/
 #   make baselines REASON='...'   accept today's scores as the baselines, saying why
+#   make site    the documentation, built from the code into build/site
 #   make bench   speed, as ratios to a reference in the same process
 #   make soak    faults, kills and fuzz: what was tried and what was lost (hours; SHARE=0.01: minutes)
 #   make quick   the tests without the statistical and end-to-end ones
@@ -25,7 +26,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak vendor
+.PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak vendor site
 .DEFAULT_GOAL := test
 
 setup: $(READY)
@@ -66,6 +67,9 @@ layers: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m pytest -q -p no:randomly --doctest-glob='*.md' liqbt research/decisions
+
+site: $(READY)
+	$(BIN)/python research/docs/build.py
 
 REAL := btc-2025-12 eth-2025-12 hyperliquid-2025 panel-2025-12
 

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from liqbt.answers import randomise as randomise
     from liqbt.answers import register as register
     from liqbt.answers import report as report
+    from liqbt.answers import reproduce as reproduce
     from liqbt.answers import score as score
     from liqbt.answers import search as search
+    from liqbt.answers import truth as truth
     from liqbt.answers import unseal as unseal
     from liqbt.api import Result as Result
     from liqbt.api import check as check
@@ -94,11 +96,13 @@ _HOME = {
     "randomise": "answers",
     "register": "answers",
     "report": "answers",
+    "reproduce": "answers",
     "run": "api",
     "run_experiment": "study.run",
     "score": "answers",
     "search": "answers",
     "simulate": "simulate.market",
+    "truth": "answers",
     "unseal": "answers",
 }
 
@@ -132,11 +136,13 @@ __all__ = [
     "randomise",
     "register",
     "report",
+    "reproduce",
     "run",
     "run_experiment",
     "score",
     "search",
     "simulate",
+    "truth",
     "unseal",
 ]
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from liqbt.api import Result, opened_run
 from liqbt.config.fields import duration_ns
 from liqbt.errors import ConfigError
-from liqbt.study.progress import silent
+from liqbt.study.executors import Executor, serially
+from liqbt.study.progress import Stage, silent
 from liqbt.study.store import Run, json_value
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def score(
     horizons: Sequence[str] | None = None,
     latency: str | None = None,
     seed: int = 0,
+    stage: Stage = silent,
 ) -> Result:
     """Score a file of published levels by the protocol of a run.
 
@@ -118,24 +120,34 @@ def score(
         named=instrument_names(named),
         seed=seed,
         finish=write_report,
-        stage=silent,
+        stage=stage,
     )
     return Result(run)
 
 
-def search(file: Place, results: Place = "results") -> Answer:
+def search(
+    file: Place,
+    results: Place = "results",
+    *,
+    executor: Executor = serially,
+    stage: Stage = silent,
+) -> Answer:
     """Run an experiment under many configurations, and say what the best of so many is worth.
 
     Parameters
     ----------
     file, results : Path or str
         The search's YAML, and the folder of runs. `frame("trials")` of the answer is the ledger.
+    executor : Executor
+        Where its trials run.
+    stage : Stage
+        Told what is done, of how much.
     """
     from liqbt.report.pages.search import write_search_page
     from liqbt.search.search import run_search
     from liqbt.search.summary import describe_search
 
-    document, folder = run_search(Path(file), Path(results), stage=silent)
+    document, folder = run_search(Path(file), Path(results), executor=executor, stage=stage)
     page = write_search_page(document, folder)
     return Answer(value=document, text=describe_search(document), page=page)
 
@@ -150,7 +162,13 @@ def compare(a: Result | Run | Place, b: Result | Run | Place) -> Answer:
     return Answer(value=comparison_value(found), text=comparison_text(found))
 
 
-def register(experiment: Place, results: Place = "results", *, on: date | None = None) -> Answer:
+def register(
+    experiment: Place,
+    results: Place = "results",
+    *,
+    on: date | None = None,
+    stage: Stage = silent,
+) -> Answer:
     """Register an experiment: configuration, code, lock file, claims and open events, dated.
 
     Parameters
@@ -159,11 +177,13 @@ def register(experiment: Place, results: Place = "results", *, on: date | None =
         The YAML, and the folder below which the registration is kept.
     on : date, optional
         Today (UTC) by default.
+    stage : Stage
+        Told what is done, of how much.
     """
     from liqbt.study.unseal import describe_registration, register_experiment
 
     day = on or datetime.now(UTC).date()
-    card, file, new = register_experiment(Path(experiment), Path(results), on=day, stage=silent)
+    card, file, new = register_experiment(Path(experiment), Path(results), on=day, stage=stage)
     value = {**asdict(card), "path": str(file), "new": new}
     return Answer(value=value, text=describe_registration(card, file, new))
 
@@ -187,7 +207,7 @@ def unseal(
     return Result(run)
 
 
-def quality(log: Place, out: Place | None = None) -> Answer:
+def quality(log: Place, out: Place | None = None, *, stage: Stage = silent) -> Answer:
     """Measure the feeds of an event log: gaps, doubles, latency, odd values, coverage.
 
     Parameters
@@ -196,12 +216,14 @@ def quality(log: Place, out: Place | None = None) -> Answer:
         The event log.
     out : Path or str, optional
         Folder for the page; none by default.
+    stage : Stage
+        Told what is done, of how much.
     """
     from liqbt.quality.measure import log_quality, plain
     from liqbt.quality.summary import describe_quality
     from liqbt.report.pages.quality import write_quality_page
 
-    found = log_quality(Path(log), stage=silent)
+    found = log_quality(Path(log), stage=stage)
     value = plain(found)
     page = None if out is None else write_quality_page(value, Path(out))
     return Answer(value=value, text=describe_quality(found), page=page)
@@ -217,7 +239,12 @@ def leaks(log: Place) -> Answer:
 
 
 def plane(
-    experiment: Place, results: Place = "results", *, horizons: Sequence[str] | None = None
+    experiment: Place,
+    results: Place = "results",
+    *,
+    horizons: Sequence[str] | None = None,
+    out: Place | None = None,
+    stage: Stage = silent,
 ) -> Answer:
     """Show where 85 % lies: horizon by distance, with no information and with the map.
 
@@ -227,6 +254,10 @@ def plane(
         The YAML, and the folder of runs.
     horizons : sequence of str, optional
         Such as `["4h", "24h"]`; by default all that the data supports.
+    out : Path or str, optional
+        Folder for the page; `plane` in the run's by default.
+    stage : Stage
+        Told what is done, of how much.
 
     Raises
     ------
@@ -246,11 +277,11 @@ def plane(
 
     asked = None if horizons is None else tuple(sorted({_duration(word) for word in horizons}))
     run, found = experiment_plane(
-        Path(experiment), Path(results), horizons_ns=asked, finish=write_report, stage=silent
+        Path(experiment), Path(results), horizons_ns=asked, finish=write_report, stage=stage
     )
     value = {"experiment": run.manifest["experiment"], "run_id": run.run_id, **plane_value(found)}
-    page = write_plane_page(value, run.path / "plane")
-    return Answer(value=value, text=describe_plane(found), page=page)
+    page = write_plane_page(value, run.path / "plane" if out is None else Path(out))
+    return Answer(value={**value, "page": str(page)}, text=describe_plane(found), page=page)
 
 
 def _duration(word: str) -> int:
@@ -260,13 +291,108 @@ def _duration(word: str) -> int:
         raise ConfigError(f"horizons: {word!r} is no duration; expected such as 4h or 7d") from None
 
 
-def randomise(experiment: Place, results: Place = "results", *, histories: int = 200) -> Answer:
-    """Hold an experiment against placebo histories: real prices, positions from another time."""
+def randomise(
+    experiment: Place,
+    results: Place = "results",
+    *,
+    histories: int = 200,
+    statistics: Sequence[str] = (),
+    executor: Executor = serially,
+    stage: Stage = silent,
+) -> Answer:
+    """Hold an experiment against placebo histories: real prices, positions from another time.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        The YAML, and the folder of runs.
+    histories : int
+        How many are replayed.
+    statistics : sequence of str
+        What is held against them; by default what decides a claim.
+    executor : Executor
+        Where they are replayed.
+    stage : Stage
+        Told what is done, of how much.
+    """
     from liqbt.study.randomise import describe_randomised
     from liqbt.study.randomise import randomise as run
 
-    rows = run(Path(experiment), Path(results), histories=histories, stage=silent)
+    rows = run(
+        Path(experiment),
+        Path(results),
+        histories=histories,
+        statistics=statistics,
+        executor=executor,
+        stage=stage,
+    )
     return Answer(value=json_value([asdict(row) for row in rows]), text=describe_randomised(rows))
+
+
+def truth(
+    experiment: Place,
+    results: Place = "results",
+    *,
+    positions: Place | None = None,
+    liquidations: bool = True,
+    out: Place | None = None,
+    stage: Stage = silent,
+) -> Answer:
+    """Hold an experiment's maps against the truth, beside every twin, baseline and rival.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        The YAML, and the folder of runs.
+    positions : Path or str, optional
+        Recorded positions with their liquidation prices (Hyperliquid's layout).
+    liquidations : bool
+        Whether what was liquidated is asked too, where the experiment has it: takes longest.
+    out : Path or str, optional
+        Folder for the page; `RESULTS/NAME/truth` by default.
+    stage : Stage
+        Told what is done, of how much.
+    """
+    from liqbt.report.pages.truth import describe_truth, write_truth_page
+    from liqbt.study.map_truth import map_truth
+
+    found = map_truth(
+        Path(experiment),
+        Path(results),
+        recorded=None if positions is None else Path(positions),
+        liquidations=liquidations,
+        stage=stage,
+    )
+    value = json_value(asdict(found))
+    folder = Path(results) / found.experiment / "truth" if out is None else Path(out)
+    page = write_truth_page(value, folder)
+    return Answer(value={**value, "page": str(page)}, text=describe_truth(value), page=page)
+
+
+def reproduce(
+    run: Result | Run | Place, experiment: Place | None = None, *, stage: Stage = silent
+) -> Answer:
+    """Make a finished run again in a temporary folder, and say where the bytes part.
+
+    Parameters
+    ----------
+    run : Result, Run, Path or str
+        The run; nothing of it changes.
+    experiment : Path or str, optional
+        Its YAML, which says where its data lie; looked for by its name by default.
+    stage : Stage
+        Told what is done, of how much.
+    """
+    from liqbt.gate.reproduce import reproduce as made_again
+    from liqbt.report.pages.run import write_report
+
+    found = made_again(
+        opened_run(run).path,
+        experiment=None if experiment is None else Path(experiment),
+        finish=write_report,
+        stage=stage,
+    )
+    return Answer(value=found.value(), text=found.text)
 
 
 def ingest(column_map: Place, files: Sequence[Place] | Place, log: Place) -> Answer:

@@ -118,8 +118,8 @@ class Browser:
         """Ask something of the page."""
         return self._call(method, self._session, **params)
 
-    def open(self, path: Path, *, width: int = 1400, height: int = 900) -> None:
-        """Open a page from disk, and wait until it has been loaded."""
+    def open(self, page: Path | str, *, width: int = 1400, height: int = 900) -> None:
+        """Open a page from disk, or an address, and wait until it has been loaded."""
         self.events.clear()
         phone = width < 600
         self.call(
@@ -130,7 +130,8 @@ class Browser:
             mobile=phone,
         )
         self.call("Emulation.setTouchEmulationEnabled", enabled=phone)
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        self.call("Page.navigate", url=url)
         self.until("document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:

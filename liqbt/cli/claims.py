@@ -16,6 +16,7 @@ from liqbt.cli.formatting import (
     progress,
     results_option,
     say,
+    say_answer,
 )
 
 
@@ -51,27 +52,12 @@ def plane(
     experiment: Path, horizons: str | None, out: Path | None, results: Path, as_json: bool
 ) -> None:
     """Show where 85 % lies: horizon x distance, with no information and with EXPERIMENT's map."""
-    from liqbt.config.fields import duration_ns
-    from liqbt.evaluation.accuracy.summary import describe_plane, plane_value
-    from liqbt.report.pages.plane import write_plane_page
-    from liqbt.report.pages.run import write_report
-    from liqbt.study.accuracy import experiment_plane
+    from liqbt import answers
 
-    try:
-        asked = None if horizons is None else {duration_ns(h) for h in horizons.split(",")}
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--horizons") from None
+    words = None if horizons is None else horizons.split(",")
     with progress() as stage:
-        run, found = experiment_plane(
-            experiment,
-            results,
-            horizons_ns=None if asked is None else tuple(sorted(asked)),
-            finish=write_report,
-            stage=stage,
-        )
-    value = {"experiment": run.manifest["experiment"], "run_id": run.run_id, **plane_value(found)}
-    page = write_plane_page(value, out or run.path / "plane")
-    say({**value, "page": str(page)}, as_json, f"{describe_plane(found)}\n\npage: {page}")
+        found = answers.plane(experiment, results, horizons=words, out=out, stage=stage)
+    say_answer(found, as_json)
 
 
 @claims.command(
@@ -112,12 +98,10 @@ def randomise(
     replayed and scored: how many such placebo histories do as well as the real one, and how many
     each claim's rule would call supported.
     """
-    from liqbt.study.randomise import describe_randomised
-    from liqbt.study.randomise import randomise as run
-    from liqbt.study.store import json_value
+    from liqbt import answers
 
     with progress() as stage:
-        rows = run(
+        found = answers.randomise(
             experiment,
             results,
             histories=histories,
@@ -125,4 +109,4 @@ def randomise(
             executor=executor,
             stage=stage,
         )
-    say(json_value([asdict(row) for row in rows]), as_json, describe_randomised(rows))
+    say_answer(found, as_json)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say
+from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say, say_answer
 from liqbt.config import MAX_BAD
 from liqbt.errors import one_line
 
@@ -199,12 +199,11 @@ def leaks(log_dir: Path, as_json: bool) -> None:
     A value that answers returns after its stamp, such as a mean over an hour that is stamped at its
     open, is look-ahead that no audit of code can see.
     """
-    from liqbt.quality.measure import log_leaks, plain_rows
+    from liqbt import answers
 
-    found = log_leaks(log_dir)
-    text = "\n".join(one.text() for one in found) or f"{log_dir} has no feed that could be tried"
-    say({"feeds": plain_rows(found)}, as_json, text)
-    sys.exit(1 if any(one.leaks for one in found) else 0)
+    found = answers.leaks(log_dir)
+    say_answer(found, as_json)
+    sys.exit(1 if any(feed["leaks"] for feed in found.value["feeds"]) else 0)
 
 
 @log.command(epilog=examples("liqbt log withdraw mylog liq.csv --reason 'sides turned around'"))
@@ -231,18 +230,11 @@ def withdraw(log_dir: Path, file: str, reason: str, as_json: bool) -> None:
 @json_option
 def quality(log_dir: Path, out: Path | None, as_json: bool) -> None:
     """Measure the feeds of the event log in DIR: gaps, doubles, latency, odd values, coverage."""
-    from liqbt.quality.measure import log_quality, plain
-    from liqbt.quality.summary import describe_quality
+    from liqbt import answers
 
     with progress() as stage:
-        found = log_quality(log_dir, stage=stage)
-    value = plain(found)
-    text = describe_quality(found)
-    if out is not None:
-        from liqbt.report.pages.quality import write_quality_page
-
-        text += f"\n\npage: {write_quality_page(value, out)}"
-    say(value, as_json, text)
+        found = answers.quality(log_dir, out, stage=stage)
+    say_answer(found, as_json)
 
 
 @click.command(epilog=examples("liqbt simulate magnet --seed 1 --log sim --truth t"))

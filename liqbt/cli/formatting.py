@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from liqbt.answers import Answer
     from liqbt.study.progress import Stage
 
 
@@ -27,6 +28,12 @@ def examples(*lines: str) -> str:
 def say(value: Any, as_json: bool, text: str) -> None:
     """Print one JSON document, or the text for people."""
     click.echo(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text)
+
+
+def say_answer(answer: Answer, as_json: bool) -> None:
+    """Print an answer: as JSON, or for people with the page that was written."""
+    page = "" if answer.page is None else f"\n\npage: {answer.page}"
+    say(answer.value, as_json, answer.text + page)
 
 
 @contextmanager

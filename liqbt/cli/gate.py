@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, results_option, say, say_answer
 from liqbt.cli.runs import finished_run
 
 if TYPE_CHECKING:
@@ -183,9 +183,6 @@ def new(folder: Path, as_json: bool) -> None:
 @json_option
 def compare(run_a: Path, run_b: Path, as_json: bool) -> None:
     """Put two runs side by side: what they were made of, where they part, how scores differ."""
-    from liqbt.gate.compare import compare as side_by_side
-    from liqbt.gate.formatting import comparison_text, comparison_value
-    from liqbt.gate.identity import open_run
+    from liqbt import answers
 
-    found = side_by_side(open_run(run_a), open_run(run_b))
-    say(comparison_value(found), as_json, comparison_text(found))
+    say_answer(answers.compare(run_a, run_b), as_json)

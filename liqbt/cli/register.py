@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import (
+    FILE,
+    examples,
+    json_option,
+    progress,
+    results_option,
+    say,
+    say_answer,
+)
 
 
 @click.command(
@@ -25,14 +33,11 @@ def register(experiment: Path, results: Path, as_json: bool) -> None:
     then says so in its report, and any other run says what it deviates in. A period that the
     experiment names as its holdout stays sealed. Registered once more, nothing changes.
     """
-    from liqbt.study.unseal import describe_registration, register_experiment
+    from liqbt import answers
 
     with progress() as stage:
-        card, file, new = register_experiment(
-            experiment, results, on=datetime.now(UTC).date(), stage=stage
-        )
-    value = {**asdict(card), "path": str(file), "new": new}
-    say(value, as_json, describe_registration(card, file, new))
+        found = answers.register(experiment, results, stage=stage)
+    say_answer(found, as_json)
 
 
 @click.command(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, say_answer
 
 
 @click.command(
@@ -30,10 +30,9 @@ def reproduce(run_folder: Path, experiment: Path | None, as_json: bool) -> None:
     The configuration is the run's own. It is run in a temporary folder; nothing of RUN changes.
     What the two were made of comes first: other code or events, and what differs is no surprise.
     """
-    from liqbt.gate.reproduce import reproduce as made_again
-    from liqbt.report.pages.run import write_report
+    from liqbt import answers
 
     with progress() as stage:
-        found = made_again(run_folder, experiment=experiment, finish=write_report, stage=stage)
-    say(found.value(), as_json, found.text)
-    sys.exit(0 if found.same else 1)
+        found = answers.reproduce(run_folder, experiment, stage=stage)
+    say_answer(found, as_json)
+    sys.exit(0 if found.value["same"] else 1)

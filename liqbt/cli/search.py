@@ -16,6 +16,7 @@ from liqbt.cli.formatting import (
     progress,
     results_option,
     say,
+    say_answer,
 )
 
 
@@ -36,14 +37,11 @@ def search(search_file: Path, executor: Any, results: Path, as_json: bool) -> No
     below RESULTS/searches, failures too. Stopped, it goes on where it was; trials that are finished
     are not run again.
     """
-    from liqbt.report.pages.search import write_search_page
-    from liqbt.search.search import run_search
-    from liqbt.search.summary import describe_search
+    from liqbt import answers
 
     with progress() as stage:
-        document, folder = run_search(search_file, results, executor=executor, stage=stage)
-    page = write_search_page(document, folder)
-    say(document, as_json, f"{describe_search(document)}\n\npage: {page}")
+        found = answers.search(search_file, results, executor=executor, stage=stage)
+    say_answer(found, as_json)
 
 
 @click.command(epilog=examples("liqbt schema experiment > experiment.schema.json"))

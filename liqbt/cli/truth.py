@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say_answer
 
 
 @click.command(
@@ -44,14 +43,15 @@ def truth(
 
     The truth is the positions of a simulated market, recorded positions, or what was liquidated.
     """
-    from liqbt.report.pages.truth import describe_truth, write_truth_page
-    from liqbt.study.map_truth import map_truth
-    from liqbt.study.store import json_value
+    from liqbt import answers
 
     with progress() as stage:
-        found = map_truth(
-            experiment, results, recorded=positions, liquidations=liquidations, stage=stage
+        found = answers.truth(
+            experiment,
+            results,
+            positions=positions,
+            liquidations=liquidations,
+            out=out,
+            stage=stage,
         )
-    value = json_value(asdict(found))
-    page = write_truth_page(value, out or results / found.experiment / "truth")
-    say({**value, "page": str(page)}, as_json, f"{describe_truth(value)}\n\npage: {page}")
+    say_answer(found, as_json)

@@ -124,7 +124,7 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class EvaluationOptions(Frozen):
-    """How forecasts are scored; defaults are METHOD's."""
+    """How forecasts are scored."""
 
     horizons: Annotated[tuple[Duration, ...], AfterValidator(_rising)] = (
         4 * HOUR_NS,

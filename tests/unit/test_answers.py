@@ -15,7 +15,7 @@ from liqbt.errors import ConfigError, LiqbtError
 from liqbt.study.events import simulate_world
 
 CALLS = ("compare", "ingest", "leaks", "plane", "quality", "randomise", "register", "report")
-CALLS = (*CALLS, "score", "search", "unseal")
+CALLS = (*CALLS, "reproduce", "score", "search", "truth", "unseal")
 
 
 @pytest.fixture(scope="module")

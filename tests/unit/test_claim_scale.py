@@ -72,6 +72,22 @@ def test_refuted_is_decided_on_the_causal_scale_and_said_of_this_map():
     assert verdict(CAUSAL, row(0.0, 0.13), withheld=None).word == VerdictWord.UNDERPOWERED
 
 
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [
+        ([], "was not asked here"),
+        ([row(-0.1, 0.2, "beside")], "is in it: the interval of beside holds its null"),
+        ([row(-0.3, 0.2, "beside")], "differs: beside lies below its null"),
+        ([row(0.3, 0.2, "beside")], "differs: beside lies above its null"),
+    ],
+)
+def test_refuted_says_whether_a_map_of_prices_alone_differs(beside, says):
+    decides = row(-0.05, 0.11)
+    found = verdict(CAUSAL, decides, withheld=None, others=[decides, *beside])
+    assert found.word == VerdictWord.REFUTED
+    assert found.reason.endswith(says)
+
+
 def test_supported_becomes_specific_only_beside_what_prices_draw():
     decides = row(0.5, 0.2)
     for beside, word in (

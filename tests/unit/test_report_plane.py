@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from made_pages import plane_document
 from shell import call
 
 from liqbt.evaluation.accuracy.hits import READINGS
@@ -58,7 +59,7 @@ def test_plane_on_a_simulated_market(monkeypatch, capsys, experiment):
         ("90d", "a horizon of 90d is longer than the data"),
         ("48h", "landmarks at 2d"),
         ("1s", "longer than the latency"),
-        ("4h,soon", "'soon' is not a duration"),
+        ("4h,soon", "'soon' is no duration"),
     ],
 )
 def test_bad_horizons_are_one_sentence(monkeypatch, capsys, experiment, horizons, says):
@@ -90,61 +91,8 @@ class Words(HTMLParser):
         self.links += [v for k, v in attrs if k in {"src", "href"}]
 
 
-def hostile() -> dict:
-    """The smallest audit, of a market with a hostile name."""
-    score = {"value": 0.5, "ci_low": None, "ci_high": None, "n_episodes": 9, "n_days": 9}
-    nothing = dict.fromkeys(("brownian", "other_times", "mirror"))
-    readings = [
-        {
-            "symbol": "pooled",
-            "horizon": "4h",
-            "reading": name,
-            "hit_rate": score,
-            "tie_low": 0.5,
-            "tie_high": 0.5,
-            "null": {**nothing, "brownian": 0.5},
-            "skill": {},
-            "distance_sigma": [None, None, None],
-            "distance": [None, None, None],
-            "n_inside": 0,
-            "n_unscored": 0,
-            "n_censored": 0,
-        }
-        for name in READINGS
-    ]
-    level = {
-        "horizon": "4h",
-        "n_windows": 9,
-        "distance_sigma": [0.0, 1.0, 2.0, 3.0],
-        "brownian_level": [0.9, 0.6, 0.2, 0.1],
-        "brownian_pair": [1.0, 0.7, 0.3, 0.1],
-        "real_level": [0.8, 0.5, 0.2, 0.1],
-        "real_pair": [1.0, 0.6, 0.3, 0.1],
-        "sigma_h": 0.01,
-        "rms_move": 1.0,
-        "median_move": 0.67,
-        "reach_level": None,
-        "brownian_reach_level": 0.1,
-        "reach_pair": 0.4,
-        "brownian_reach_pair": None,
-    }
-    return {
-        "experiment": "<script>alert(1)</script>",
-        "run_id": "0" * 16,
-        "symbols": ["<b>$\\frac$"],
-        "n_days": 9,
-        "sigma_1d": 0.02,
-        "target": 0.85,
-        "summary": ["<i>nearest</i>"],
-        "levels": [level],
-        "readings": readings,
-        "cells": [],
-        "verdicts": [],
-    }
-
-
 def test_the_page_is_self_contained_and_escaped(tmp_path):
-    path = write_plane_page(hostile(), tmp_path / "deep" / "out")
+    path = write_plane_page(plane_document(), tmp_path / "deep" / "out")
     text = path.read_text()
     page = Words(text)
     assert not {"script", "i", "b"} & set(page.tags)
@@ -158,6 +106,6 @@ def test_a_page_that_cannot_be_written_leaves_nothing_half_written(tmp_path):
     out = tmp_path / "out"
     (out / "plane.png").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
-        write_plane_page(hostile(), out)
+        write_plane_page(plane_document(), out)
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
     assert not (out / "plane.html").exists()

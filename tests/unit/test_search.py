@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_pages import search_document
 from shell import call
 
 from liqbt.errors import ConfigError, DataError
@@ -559,63 +560,12 @@ def test_a_base_that_fails_ends_the_search(tmp_path):
     assert (line.number, line.state) == (0, "failed")
 
 
-def made_document(n: int) -> dict:
-    """A document of `n` trials that know nothing, one of which failed."""
-    rng = np.random.default_rng(4)
-    rows = []
-    for number in range(n):
-        value = float(rng.normal(0.0, 4e-4))
-        gain = {"value": value, "ci_low": value - 8e-4, "ci_high": value + 8e-4}
-        gain |= {"mde": 1.2e-3, "n_days": 106}
-        rows.append(
-            {
-                "number": number,
-                "base": 0,
-                "keys": {"estimator.brackets.2.half_life": f"{number}h"} if number else {},
-                "state": "finished",
-                "reason": "",
-                "configuration": "c",
-                "run_id": f"{number:016x}",
-                "compared": True,
-                "same_as": number,
-                "gain": gain,
-                "gain_over_base": gain,
-                "in_confidence_set": number % 7 != 3,
-            }
-        )
-    rows[-1] = {k: v for k, v in rows[-1].items() if k not in {"gain", "same_as"}}
-    rows[-1] |= {"compared": False, "state": "failed", "reason": "<b>why</b>"}
-    logits = rng.normal(0.0, 1.5, 252)
-    below = int((logits <= 0).sum())
-    return {
-        "name": "made",
-        "experiment": "small",
-        "seed": 1,
-        "vary": {"estimator.brackets.2.half_life": ["36h", "72h"]},
-        "trials": rows,
-        "counts": {"trials": n, "compared": n - 1, "failed": 1, "distinct": n - 1},
-        "days": {"block_days": 3},
-        "superior_ability": {
-            "no_map": {"lower": 0.41, "consistent": 0.43, "upper": 0.5},
-            "as_configured": None,
-        },
-        "overfitting": {
-            "probability": below / 252,
-            "blocks": 10,
-            "n_splits": 252,
-            "below": below,
-            "logits": logits.tolist(),
-        },
-        "sentences": ["One.", "Two.", "Three.", "Four <i>."],
-    }
-
-
 def test_the_page_is_the_same_bytes_and_hides_nothing(tmp_path):
-    document = made_document(MOST_SHOWN + 12)
+    document = search_document(MOST_SHOWN + 12)
     page = write_search_page(document, tmp_path)
     text = page.read_text()
     assert "&lt;b&gt;why&lt;/b&gt;" in text
-    assert "Four &lt;i&gt;." in text
+    assert "Four &lt;b&gt;why&lt;/b&gt;." in text
     assert "further trial(s) are in the table only" in text
     assert text.count("data:image/svg+xml") == 2
     assert "http" not in text.replace("http://www.w3.org", "")

@@ -176,10 +176,13 @@ def effect_words(claim: Claim, effect: float) -> str:
     >>> from liqbt.evaluation.claims.visit import CLAIM
     >>> effect_words(CLAIM, 0.02)
     '2 points'
+    >>> effect_words(CLAIM, 1.07)
+    '107 points'
     """
-    if claim.unit == "share":
-        return f"{100.0 * effect:.2g} points"
-    return f"a ratio of {1 + effect:.3g}" if claim.unit == "ratio" else f"{effect:.2g} {claim.unit}"
+    if claim.unit == "ratio":
+        return f"a ratio of {1 + effect:.3g}"
+    size, unit = (100.0 * effect, "points") if claim.unit == "share" else (effect, claim.unit)
+    return f"{size:,.0f} {unit}" if abs(size) >= 99.5 else f"{size:.2g} {unit}"
 
 
 def reach(claim: Claim, score: Score) -> Reach:

@@ -124,6 +124,8 @@ def verdict(
         if word == VerdictWord.SUPPORTED and claim.specific:
             word, why = _specificity(_row(claim, claim.specific, others))
             reason = f"{reason}; {why}"
+        elif word == VerdictWord.REFUTED and claim.specific:
+            reason = f"{reason}; {_of_prices(_row(claim, claim.specific, others))}"
     return Verdict(claim=claim.id, word=word, reason=reason, score=detail.score)
 
 
@@ -220,6 +222,20 @@ def _specificity(found: ScoreDetail | None) -> tuple[VerdictWord, str]:
     return VerdictWord.SUPPORTED, (
         f"that liquidations are the cause is not shown: the interval of {row.statistic} holds its "
         "null"
+    )
+
+
+def _of_prices(found: ScoreDetail | None) -> str:
+    """Return whether a map of prices alone would have been refuted alike."""
+    if found is None:
+        return "whether a map of prices alone does the same was not asked here"
+    row = found.score
+    if found.estimate.agree and not row.ci_low <= row.null <= row.ci_high:
+        where = "above" if row.ci_low > row.null else "below"
+        return f"a map of prices alone differs: {row.statistic} lies {where} its null"
+    return (
+        "what a map of prices alone does, such as turn back, is in it: the interval of "
+        f"{row.statistic} holds its null"
     )
 
 

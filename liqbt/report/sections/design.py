@@ -9,7 +9,7 @@ from liqbt.report.blocks import Block, Heading, Pairs, Section, Text, numbered
 from liqbt.report.narrative import VERDICT_WORDS
 from liqbt.report.sections.material import Material, absent, folded, grid, note
 
-_GLOSSARY: Final = (
+GLOSSARY: Final = (
     (
         "p̂",
         "The placebo model's probability of a visit: fitted on earlier random levels, from "
@@ -95,5 +95,5 @@ def _words(material: Material) -> Section:
     run = material.run
     found = {verdict.word for verdict in run.verdicts}
     words = [(f"Verdict: {w.value}", text) for w, text in VERDICT_WORDS.items() if w in found]
-    rows = (*notes.definitions(run), *_GLOSSARY, *words)
+    rows = (*notes.definitions(run), *GLOSSARY, *words)
     return numbered(4, Pairs(rows=tuple(rows)))
