@@ -101,9 +101,8 @@ def run_memory(checkout: Path, folder: Path, symbols: int, days: int) -> tuple[f
     for i, name in enumerate(names):
         if not (folder / f"{name}.csv").is_file():
             write(folder / f"{name}.csv", rows(i, days))
-    market = (
-        "events: {mark: made/@, open_interest: made/@}, margin: {flat_rate: 0.004, max_leverage: 100}"
-    )
+    market = "events: {mark: made/@, open_interest: made/@}, margin: {flat_rate: 0.004, "
+    market += "max_leverage: 100}"
     markets = "".join(f"  {n}: {{{market.replace('@', n)}}}\n" for n in names)
     path = folder / f"panel-{symbols}.yaml"
     path.write_text(
