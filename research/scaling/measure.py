@@ -126,9 +126,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
         figure = canvas(9.0, 3.4)
         left, right = figure.subplots(1, 2)
         for (name, curves), colour in zip(found.items(), (LONG, SHORT, GREY), strict=False):
-            ms = np.array(curves["ingest_ms"])
-            size = max(len(ms) // 16, 1)
-            held = np.median(ms[: len(ms) // size * size].reshape(-1, size), axis=1)
+            held, size = curves["ingest_ms"], curves["files"] / len(curves["ingest_ms"])
             left.plot(size * (np.arange(len(held)) + 0.5), held, color=colour, label=name)
             symbols = [int(n) for n in curves["peak_mb"]]
             peaks = [curves["peak_mb"][str(n)] for n in symbols]
@@ -169,7 +167,8 @@ def main() -> None:
                 peak, seconds = run_memory(checkout, folder, n, asked.days)
                 peaks[str(n)] = round(peak)
                 print(f"{name}: {n} symbols, peak {peak:.0f} MB, {seconds:.1f} s CPU", flush=True)
-            found[name] = {"ingest_ms": [round(x, 3) for x in ms], "peak_mb": peaks}
+            sixteenths = [round(float(np.median(x)), 2) for x in np.array_split(ms, 16)]
+            found[name] = {"files": len(ms), "ingest_ms": sixteenths, "peak_mb": peaks}
     asked.out.mkdir(parents=True, exist_ok=True)
     (asked.out / "growth.json").write_text(json.dumps(found) + "\n")
     draw(found, asked.out / "growth.svg")
