@@ -30,6 +30,9 @@ if "numpy" not in sys.modules:
 if TYPE_CHECKING:
     from liqbt.answers import Answer as Answer
     from liqbt.answers import compare as compare
+    from liqbt.answers import forward_init as forward_init
+    from liqbt.answers import forward_report as forward_report
+    from liqbt.answers import forward_step as forward_step
     from liqbt.answers import ingest as ingest
     from liqbt.answers import leaks as leaks
     from liqbt.answers import plane as plane
@@ -81,6 +84,9 @@ _HOME = {
     "World": "simulate.world",
     "check": "api",
     "compare": "answers",
+    "forward_init": "answers",
+    "forward_report": "answers",
+    "forward_step": "answers",
     "ingest": "answers",
     "ingest_files": "study.ingest",
     "leak_profile": "plausibility.leaks",
@@ -121,6 +127,9 @@ __all__ = [
     "World",
     "check",
     "compare",
+    "forward_init",
+    "forward_report",
+    "forward_step",
     "ingest",
     "ingest_files",
     "leak_profile",

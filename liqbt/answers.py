@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Literal
 
-from liqbt.api import Result, opened_run
+from liqbt.api import Result, instant, opened_run
 from liqbt.config.fields import duration_ns
 from liqbt.errors import ConfigError
 from liqbt.study.executors import Executor, serially
@@ -83,6 +84,7 @@ def score(
     markets: Mapping[str, str] | None = None,
     horizons: Sequence[str] | None = None,
     latency: str | None = None,
+    overlaps: Literal["merge", "refuse"] = "merge",
     seed: int = 0,
     stage: Stage = silent,
 ) -> Result:
@@ -98,6 +100,8 @@ def score(
         Such as `["4h", "24h"]`.
     latency : str, optional
         From issue to the first moment that is watched.
+    overlaps : str
+        Rows of one side and time that overlap are made one band (`merge`), or refused (`refuse`).
     seed : int
         Of the bootstrap.
 
@@ -119,6 +123,7 @@ def score(
         options=score_options(horizons=said, latency=latency),
         named=instrument_names(named),
         seed=seed,
+        overlaps=overlaps,
         finish=write_report,
         stage=stage,
     )
@@ -205,6 +210,89 @@ def unseal(
     path, kept = Path(experiment), Path(results)
     run, _ = unseal_experiment(path, kept, reason=reason, on=day, finish=write_report, stage=silent)
     return Result(run)
+
+
+def forward_init(
+    experiment: Place,
+    results: Place = "results",
+    *,
+    start: Any | None = None,
+    stage: Stage = silent,
+) -> Answer:
+    """Begin the forward record of an experiment, which must be registered as it is.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        The YAML, and the folder below which registrations and records are kept.
+    start : optional
+        The midnight (UTC) after which forecasts are recorded: by default the next one after the
+        newest event; an earlier one makes a rehearsal on a recorded log.
+
+    Raises
+    ------
+    LiqbtError
+        If it is not registered, or there is a record already.
+    """
+    from liqbt.study.forward import begin, describe, value
+
+    first = None if start is None else instant(start, "start")
+    chain = begin(Path(experiment), Path(results), now=time_ns(), start=first, stage=stage)
+    return Answer(value=value(chain), text=describe(chain))
+
+
+def forward_step(
+    experiment: Place,
+    results: Place = "results",
+    *,
+    until: Any | None = None,
+    despite: str = "",
+    stage: Stage = silent,
+) -> Answer:
+    """Write down the forecasts of every day that is over and not in the record yet.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        As in `forward_init`.
+    until : optional
+        The clock: a timestamp with a zone, or text (UTC); by default the newest event.
+    despite : str
+        Why days are issued although a feed was silent at their end; the record keeps it.
+
+    Raises
+    ------
+    LiqbtError
+        If a feed died, the record was edited, or the log's past is another.
+    """
+    from liqbt.study.forward import describe, step, value
+
+    clock = None if until is None else instant(until, "until")
+    done = step(
+        Path(experiment), Path(results), now=time_ns(), until=clock, despite=despite, stage=stage
+    )
+    return Answer(value=value(done.chain, done.new), text=describe(done.chain, done.new))
+
+
+def forward_report(
+    experiment: Place, results: Place = "results", *, stage: Stage = silent
+) -> Result:
+    """Score what was recorded, as far as its windows have ended, and write the report.
+
+    Parameters
+    ----------
+    experiment, results : Path or str
+        As in `forward_init`. `result.run.manifest["forward"]` holds precision and e-process.
+
+    Raises
+    ------
+    LiqbtError
+        As `forward_step`, or if nothing can be scored yet.
+    """
+    from liqbt.report.pages.run import write_report
+    from liqbt.study.forward import report as scored
+
+    return Result(scored(Path(experiment), Path(results), finish=write_report, stage=stage))
 
 
 def quality(log: Place, out: Place | None = None, *, stage: Stage = silent) -> Answer:

@@ -22,6 +22,7 @@ from liqbt.study.progress import silent
 from liqbt.study.run import run_plan
 from liqbt.study.schema import Experiment
 from liqbt.study.store import Run, load_run
+from liqbt.types import Forecast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def line(
     """
     from liqbt.report.line import line as written
 
-    return written(opened_run(run), symbol=symbol, at=None if at is None else _instant(at))
+    return written(opened_run(run), symbol=symbol, at=None if at is None else instant(at))
 
 
 def check(run: Result | Run | Path | str, baseline: Path | str) -> GateReport:
@@ -115,7 +116,7 @@ def opened_run(run: Result | Run | Path | str) -> Run:
     return run if isinstance(run, Run) else load_run(Path(run))
 
 
-def _instant(at: Any) -> int:
+def instant(at: Any, name: str = "at") -> int:
     """Return a timestamp with a zone, or text, which is UTC where it names none, as ns."""
     try:
         if isinstance(at, str):
@@ -126,7 +127,7 @@ def _instant(at: Any) -> int:
 
         return int(pd.Timestamp(at).as_unit("ns").value)
     except (ValueError, AttributeError) as error:
-        raise ConfigError(f"at: found {at!r}; expected a time with a zone ({error})") from None
+        raise ConfigError(f"{name}: found {at!r}; expected a time with a zone ({error})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,30 @@ class MapView:
         draw = map_figures(self.run, known.index(name) + 1, name, forecasts)
         with drawing():
             return Picture(draw["recent" if recent and "recent" in draw else "map"]())
+
+    def summed(self, *symbols: str) -> list[Forecast]:
+        """Return the sum of maps of several markets, one a venue, each by its own margin rule.
+
+        Parameters
+        ----------
+        *symbols : str
+            Markets of the run; all of them where none is named. The mark is that of the first.
+
+        Returns
+        -------
+        list of Forecast
+            At the times at which all of them issued one.
+        """
+        known = list(self.run.manifest["symbols"])
+        for name in symbols:
+            if name not in known:
+                raise ConfigError(f"no market {name!r}; {nearest(name, known)}")
+        from liqbt.estimators.density import summed
+
+        wanted = symbols or tuple(known)
+        issued = [{f.at: f for f in self.run.forecasts(name)} for name in wanted]
+        times = sorted(set.intersection(*(set(one) for one in issued)))
+        return [summed([one[at] for one in issued], " + ".join(wanted)) for at in times]
 
 
 class Result:
@@ -280,7 +305,7 @@ class Result:
         symbol, estimator : str, optional
             By default the first ones.
         """
-        return _explain(self.run, _instant(at), price, symbol=symbol, estimator=estimator)
+        return _explain(self.run, instant(at), price, symbol=symbol, estimator=estimator)
 
     def __repr__(self) -> str:
         from liqbt.report.narrative import headline

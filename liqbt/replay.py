@@ -183,12 +183,12 @@ def replay_many(
             if forecast is not None:
                 mine.append(forecast)
             if len(mine) - checked[name] >= _CHECKED_AT_ONCE:
-                _check_arrays(mine[checked[name] :], estimators[name])
+                require_arrays(mine[checked[name] :], estimators[name])
                 checked[name] = len(mine)
         if progress is not None:
             progress(step + 1)
     for name, mine in issued.items():
-        _check_arrays(mine[checked[name] :], estimators[name])
+        require_arrays(mine[checked[name] :], estimators[name])
     return issued
 
 
@@ -313,7 +313,7 @@ def _problem(forecast: Forecast, at: Ns) -> str:
     return ""
 
 
-def _check_arrays(issued: Sequence[Forecast], estimator: object) -> None:
+def require_arrays(issued: Sequence[Forecast], estimator: object) -> None:
     """Refuse densities and clusters that hold NaN or what no price or notional can be."""
     if not issued:
         return

@@ -66,6 +66,9 @@ class FakeRun:
     def outcomes(self, estimator: str | None = None, market: str | None = None) -> Any:
         return self.table
 
+    def clusters(self, symbol: str | None = None, estimator: str | None = None) -> Any:
+        return None
+
     def cluster_visits(self, estimator: str | None = None) -> Any:
         return self.issued
 

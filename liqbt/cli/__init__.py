@@ -17,8 +17,10 @@ from liqbt.cli.audits import audit, bench
 from liqbt.cli.claims import claims
 from liqbt.cli.events import fetch, ingest, log, simulate
 from liqbt.cli.formatting import examples
+from liqbt.cli.forward import forward
 from liqbt.cli.gate import baseline, check, compare, new
 from liqbt.cli.margin import margin
+from liqbt.cli.record import record
 from liqbt.cli.register import register, unseal
 from liqbt.cli.reproduce import reproduce
 from liqbt.cli.runs import card, demo, explain, line, report, run, verify
@@ -59,10 +61,12 @@ for command in (
     margin,
     register,
     unseal,
+    forward,
     score,
     truth,
     fetch,
     ingest,
+    record,
     log,
     simulate,
     audit,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -27,6 +28,13 @@ from liqbt.cli.formatting import FILE, examples, json_option, log_option, progre
 )
 @click.option("--horizons", help="Comma-separated.  [default: 4h,24h,7d]")
 @click.option("--latency", help="From issue to the first moment watched.  [default: 1min]")
+@click.option(
+    "--overlaps",
+    type=click.Choice(("merge", "refuse")),
+    default="merge",
+    show_default=True,
+    help="Rows of one side and time that overlap: made one band, which is counted, or refused.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--out",
@@ -44,6 +52,7 @@ def score(
     markets: tuple[str, ...],
     horizons: str | None,
     latency: str | None,
+    overlaps: Literal["merge", "refuse"],
     seed: int,
     results: Path,
     as_json: bool,
@@ -70,6 +79,7 @@ def score(
             options=options,
             named=instrument_names(markets),
             seed=seed,
+            overlaps=overlaps,
             finish=write_report,
             stage=stage,
         )

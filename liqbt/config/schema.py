@@ -76,8 +76,13 @@ class DataConfig(Frozen):
 
 
 class MarginConfig(Frozen):
-    """The venue's maintenance rule: a symbol of the shipped tiers, or an explicit flat rate."""
+    """The venue's maintenance rule: a symbol of the shipped tiers, or an explicit flat rate.
 
+    `rule` names that of a contract which is margined in its coin (`liqbt margin` has them); without
+    it contracts are linear.
+    """
+
+    rule: Literal["binance_inverse", "bitmex_inverse", "bybit_inverse", "okx_inverse"] | None = None
     tiers: str | None = None
     flat_rate: Annotated[float, Field(gt=0, lt=1)] | None = None
     max_leverage: Positive | None = None
@@ -88,6 +93,10 @@ class MarginConfig(Frozen):
             raise ValueError("give either 'tiers' (a symbol) or 'flat_rate'")
         if self.flat_rate is not None and self.max_leverage is None:
             raise ValueError("'flat_rate' needs 'max_leverage'")
+        if self.rule is not None and self.tiers is not None:
+            raise ValueError(
+                f"no tiers are shipped for '{self.rule}': state 'flat_rate' and 'max_leverage'"
+            )
         return self
 
 

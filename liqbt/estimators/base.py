@@ -19,7 +19,7 @@ from liqbt.errors import ConfigError
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.emission import Emission, Issue
 from liqbt.estimators.kernels import fill_grid, fold_market
-from liqbt.estimators.state import State, market_arrays, read_only, restored
+from liqbt.estimators.state import Contracts, State, market_arrays, read_only, restored
 from liqbt.types import Events, Forecast, Kind, Ns
 
 _REGISTERED: Final[dict[str, type]] = {}
@@ -94,7 +94,13 @@ class MapEstimator(ABC):
         self.params = params
         self.market = market
         self._market = market_arrays(params, market)
-        self._emission = Emission(params, market.symbol, self._market)
+        self._contracts = Contracts(market) if market.inverse and self.needs_margin else None
+        by_contract = self._contracts is not None
+        self._emission = Emission(params, market.symbol, self._market, by_contract=by_contract)
+
+    def _read(self, events: Events) -> Events:
+        """Return events as kernels take them: of an inverse market, sizes in USD, not in coins."""
+        return read_only(events if self._contracts is None else self._contracts.in_usd(events))
 
     @property
     def mark(self) -> float:
@@ -104,11 +110,12 @@ class MapEstimator(ABC):
     @property
     def open_interest_usd(self) -> float:
         """Open interest at the last snapshot, one side, valued at the mark; 0 while none is."""
-        return float(self._market.head[0]["open_interest_coins"]) * self.mark
+        held = float(self._market.head[0]["open_interest_coins"])
+        return held * (self.mark if self._contracts is None else 1.0)
 
     def update(self, events: Events) -> None:
         """Take in the next events of this market, in canonical order."""
-        fold_market(read_only(events), self._market)
+        fold_market(self._read(events), self._market)
 
     def forecast(self, at: Ns) -> Forecast | None:
         """Issue the forecast at `at`.
@@ -139,4 +146,5 @@ class MapEstimator(ABC):
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays that the state is made of, by name; a subclass adds its own."""
         market = self._market
-        return {"head": market.head, "slots": market.slots, "evidence": market.evidence}
+        known = {} if self._contracts is None else {"last_price": self._contracts.last_price}
+        return {"head": market.head, "slots": market.slots, "evidence": market.evidence, **known}

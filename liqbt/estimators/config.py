@@ -83,6 +83,11 @@ class MarketSpec:
     price_kind: Kind = Kind.MARK
     tiers: TierTable | None = None
 
+    @property
+    def inverse(self) -> bool:
+        """Whether its contracts are margined in their coin: so many USD, whatever the price."""
+        return self.tiers is not None and any(tiers.rule for tiers in self.tiers.tiers)
+
     def __post_init__(self) -> None:
         if self.price_kind not in (Kind.MARK, Kind.BAR, Kind.TRADE):
             raise ConfigError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from liqbt.estimators.emission import NO_ISSUE, Emission, Issue
 from liqbt.estimators.emission.kernels import issue_density
 from liqbt.estimators.kernels import fill_grid, sigma_1d
 from liqbt.estimators.state import State, market_arrays
-from liqbt.types import FloatArray, Forecast, Ns
+from liqbt.types import FloatArray, Forecast, Ns, Side
 
 _MEMORY: Final = "memory."
 """Before the names of what is remembered, in a state: the market's own are others."""
@@ -181,6 +182,76 @@ def forecast_from_density(
         open_interest_usd=open_interest_usd,
         observed_long_usd=observed_long_usd,
         observed_short_usd=observed_short_usd,
+    )
+
+
+def summed(forecasts: Sequence[Forecast], symbol: str) -> Forecast:
+    """Return the sum of maps that were issued at one time: of venues, each by its own margin rule.
+
+    A level stays as far from the mark as it was from its own venue's; the mark, σ and grid are
+    those of the first. Clusters are found anew, by the default parameters; a coarse bin is taken
+    as even.
+
+    Parameters
+    ----------
+    forecasts : sequence of Forecast
+        One of each venue.
+    symbol : str
+        What the sum is called.
+
+    Raises
+    ------
+    EstimatorError
+        If there is none, or they were issued at different times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> usd = np.zeros(200)
+    >>> usd[120] = 5e6
+    >>> one = forecast_from_density(
+    ...     usd, first_bin=-100, anchor=100.0, symbol="X", at=2, latest_known=1, mark=100.0,
+    ...     mark_ts=1, sigma_1d=0.03,
+    ... )
+    >>> round(summed([one, one], "X and X").cluster(0).notional_usd)
+    10000000
+    """
+    if len({forecast.at for forecast in forecasts}) != 1:
+        raise EstimatorError(
+            f"the maps of {symbol} were issued at {sorted({f.at for f in forecasts})}; expected "
+            "one time"
+        )
+    first = forecasts[0]
+    params = MapParams(
+        step=first.grid.step, fine_bins=first.grid.fine_bins, coarse=first.grid.coarse
+    )
+    half = math.ceil(params.grid_span / params.step)
+    edges = (np.arange(2 * half + 1) - half) * params.step
+    held = np.zeros(2 * half)
+    for forecast in forecasts:
+        shift = math.log(first.mark / forecast.mark)
+        for side, row in zip((Side.LONG, Side.SHORT), forecast.density_usd, strict=True):
+            prices = forecast.grid.prices(forecast.mark_bin, side, len(row))
+            at = np.log(prices / first.grid.anchor) + shift
+            within = np.concatenate([[0.0], np.cumsum(row, dtype=np.float64)])
+            if side == Side.LONG:  # outward is downward
+                at, within = at[::-1], within[-1] - within[::-1]
+            # shares of a bin by its overlap; edges that are equal to rounding share nothing
+            held += np.diff(np.interp(edges, at, within))
+    return forecast_from_density(
+        np.where(held > 1e-9 * held.sum(), held, 0.0),
+        first_bin=-half,
+        anchor=first.grid.anchor,
+        symbol=symbol,
+        at=first.at,
+        latest_known=max(forecast.latest_known for forecast in forecasts),
+        mark=first.mark,
+        mark_ts=first.mark_ts,
+        sigma_1d=first.sigma_1d,
+        params=params,
+        open_interest_usd=math.fsum(f.open_interest_usd for f in forecasts),
+        observed_long_usd=math.fsum(f.observed_long_usd for f in forecasts),
+        observed_short_usd=math.fsum(f.observed_short_usd for f in forecasts),
     )
 
 

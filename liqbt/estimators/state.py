@@ -11,7 +11,7 @@ import numpy.typing as npt
 from liqbt.errors import DataError
 from liqbt.estimators.config import MapParams, MarketSpec, rules
 from liqbt.estimators.kernels import Market, read_market
-from liqbt.types import Events, IntArray
+from liqbt.types import Events, IntArray, Kind
 
 State = Mapping[str, npt.NDArray[Any]]
 
@@ -141,6 +141,52 @@ def restored(into: Mapping[str, npt.NDArray[Any]], state: State) -> None:
                 f"{list(saved.shape)}, {target.dtype.name}{list(target.shape)} is expected"
             )
         target[...] = saved
+
+
+class Contracts:
+    """Sizes of an inverse market in USD: what is held of a contract that is margined in its coin.
+
+    So many contracts stay open while the price moves, and are worth as many USD and other coins. So
+    the books of such a market hold USD, and a move of the price opens and closes nothing.
+
+    Parameters
+    ----------
+    market : MarketSpec
+        The market.
+
+    Attributes
+    ----------
+    last_price : ndarray of float64, shape (1,)
+        The last price so far, USD; NaN before the first.
+    """
+
+    def __init__(self, market: MarketSpec) -> None:
+        self._price_kind = int(market.price_kind)
+        self._field = "p0" if market.price_kind == Kind.TRADE else "p3"
+        self.last_price = np.full(1, np.nan)
+
+    def in_usd(self, events: Events) -> Events:
+        """Return the next events with USD in the place of coins.
+
+        Trades and single liquidations at their price, bars at the middle of their range (in log
+        price), open interest as stated in USD, else at the last price; before any price it is left
+        out.
+        """
+        out, kind = np.array(events), events["kind"]
+        priced = kind == self._price_kind
+        known = np.concatenate([self.last_price, events[self._field][priced]])
+        price = known[np.cumsum(priced)]
+        for one in (Kind.TRADE, Kind.LIQUIDATION):
+            mine = kind == one
+            out["p1"][mine] *= events["p0"][mine]
+        bars = kind == Kind.BAR
+        out["p4"][bars] *= np.sqrt(events["p1"][bars] * events["p2"][bars])
+        held = kind == Kind.OPEN_INTEREST
+        coins, usd = events["p0"][held], events["p1"][held]
+        out["p0"][held] = np.where(np.isnan(usd), coins * price[held], usd)
+        self.last_price[0] = known[-1]
+        known_usd: Events = out[~(held & np.isnan(out["p0"]))]
+        return known_usd
 
 
 def read_only(events: Events) -> Events:

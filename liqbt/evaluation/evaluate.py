@@ -80,7 +80,7 @@ def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[Scor
     for statistic in statistics:
         if not statistic.computed:
             continue
-        rng = stream(evidence.root, "bootstrap", statistic.id)
+        rng = stream(evidence.root, "bootstrap", statistic.drawn)
         draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
         own = (statistic.horizon_ns,) if statistic.horizon_ns else evidence.config.horizons_ns
         for horizon_ns in own:
@@ -149,7 +149,7 @@ def _reaching(evidence: Evidence, statistic: Statistic, draws: Draws, n_days: in
     """
     if n_days <= draws.n_days:
         return draws
-    rng = stream(evidence.root, "bootstrap", statistic.id)
+    rng = stream(evidence.root, "bootstrap", statistic.drawn)
     return draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
 
 

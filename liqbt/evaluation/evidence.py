@@ -53,10 +53,10 @@ from liqbt.evaluation.crossings import crossing_table
 from liqbt.evaluation.episodes import MarketClusters, flatten
 from liqbt.evaluation.first_passage import market_first_sides
 from liqbt.evaluation.forced_models import ForcedModels, forced_models
-from liqbt.evaluation.hours import Hours, market_hours
+from liqbt.evaluation.hours import RETURNS_NS, Hours, hours_over, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
-from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
+from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, current_levels, unit_levels
 from liqbt.evaluation.nulls.placebo import (
     Placebo,
     PlaceboConfig,
@@ -68,6 +68,7 @@ from liqbt.evaluation.path import Censor
 from liqbt.evaluation.touches import Matched, touch_table
 from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
+    MAP_COVARIATES,
     LandmarkPredictions,
     VisitPredictions,
     calibrate_landmarks,
@@ -75,7 +76,7 @@ from liqbt.learn.models import (
     predict_visits,
 )
 from liqbt.learn.walk import ModelOptions
-from liqbt.types import FloatArray, Ns
+from liqbt.types import DAY_NS, FloatArray, Mask, Ns
 
 Table: TypeAlias = npt.NDArray[Any]
 
@@ -89,6 +90,22 @@ OF_EVERY: Final = ("structures", "twin", "readings")
 """What a statistic needs of every market; of the rest it needs some market's."""
 AT_PRIMARY: Final = ("touches", "crossings", "readings")
 """What there is at the primary horizon alone."""
+_OF_ONE_PATH: Final = 10.0
+"""Episodes that begin on one side in a day share one path: about so many count as one."""
+
+CHANCE_DTYPE: Final = np.dtype(
+    [
+        ("symbol", "<u2"),
+        ("at", "<i8"),
+        ("distance_sigma", "<f8"),
+        ("p", "<f8"),
+        ("p_placebo", "<f8"),
+    ]
+)
+"""One row a cluster and forecast. `distance_sigma`: of the near edge in σ of the primary horizon, 0
+or less where the mark is inside. `p_placebo`: p̂, P(visit) within that horizon that random levels of
+the past give at the same distance, side and time; `p`: that, with what earlier clusters add to it.
+Both NaN outside the distances that are scored, and until a model has been fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,6 +510,9 @@ class Evidence:
         """
         if not len(rows):
             return np.zeros(0), np.zeros(0)
+        return cluster_placebo(self._placebo_model(market, horizon_ns), rows)
+
+    def _placebo_model(self, market: int, horizon_ns: Ns) -> Placebo:
         source, latency_ns = self.markets[market], self.config.latency_ns
         anchors = source.anchors or anchors_of(source.forecasts)
         of_anchors = tuple(getattr(anchors, f.name).tobytes() for f in fields(anchors))
@@ -506,7 +526,87 @@ class Evidence:
                 latency_ns=latency_ns,
                 rng=stream(self.root, "placebo", source.symbol, horizon_name(horizon_ns)),
             )
-        return cluster_placebo(self.shared[key], rows)
+        found: Placebo = self.shared[key]
+        return found
+
+    @cached_property
+    def chances(self) -> Table:
+        """P(visit) within the primary horizon of every cluster of every forecast, CHANCE_DTYPE.
+
+        Market by market, forecast by forecast, cluster by cluster. p is p̂ tilted by what the
+        density rank and the asymmetry of earlier episodes taught, final by the last refit.
+        """
+        rows = numbered([self.current_of(i) for i in range(len(self.markets))])
+        out = np.zeros(len(rows), CHANCE_DTYPE)
+        for name in ("symbol", "at", "distance_sigma"):
+            out[name] = rows[name]
+        out["p"] = out["p_placebo"] = np.nan
+        if PRIMARY_NS not in self.config.horizons_ns:
+            return out
+        roles = [(TRAINING, i) for i in range(len(self.training))]
+        roles += [(SCORED, i) for i in range(len(self.markets))]
+        asked = self._asked(rows)
+        based = rows[asked]
+        issued = predict_visits(
+            based,
+            ModelOptions(
+                ridge=_OF_ONE_PATH * self.config.ridge,
+                ridge_constant=_OF_ONE_PATH * ModelOptions().ridge_constant,
+            ),
+            training=np.concatenate([self._born(role, i) for role, i in roles]),
+            models={"map": MAP_COVARIATES},
+        )
+        taught = issued.n_trained > 0
+        use = np.flatnonzero(asked)[taught]
+        out["p"][use] = issued.p["map"][taught]
+        out["p_placebo"][use] = based["brownian"][taught]
+        return out
+
+    def _asked(self, rows: Table) -> Mask:
+        far = rows["distance_sigma"]
+        return np.asarray((far > 0.0) & (far >= self.config.floor) & (far <= self.config.ceiling))
+
+    def current_of(self, number: int) -> Table:
+        """Return every cluster of every forecast of one market, VISIT_DTYPE, as number 0.
+
+        `brownian` is p̂ at the distances that are scored.
+        """
+        market = self.markets[number]
+
+        def make() -> Table:
+            rows = current_levels([market], self.config)
+            if PRIMARY_NS in self.config.horizons_ns:
+                asked = self._asked(rows)
+                rows[asked] = self._from_placebo(rows[asked], number)
+            return rows
+
+        found: Table = self.once(("current", market.symbol), make)
+        return found
+
+    def born_of(self, role: str, number: int) -> Table:
+        """Return `levels_of` clusters of one market with p̂ in the place of `brownian`."""
+        symbol = (self.training if role == TRAINING else self.markets)[number].symbol
+
+        def make() -> Table:
+            rows = self.levels_of("clusters", role, number)
+            return self._from_placebo(rows, self.symbols.index(symbol))
+
+        found: Table = self.once(("born", role, symbol), make)
+        return found
+
+    def _born(self, role: str, number: int) -> Table:
+        rows = self.born_of(role, number).copy()
+        symbol = (self.training if role == TRAINING else self.markets)[number].symbol
+        rows["symbol"] = self.symbols.index(symbol)
+        return rows
+
+    def _from_placebo(self, rows: Table, number: int) -> Table:
+        """Return levels of one market with p̂ as the probability that a model starts from."""
+        based = rows.copy()
+        if len(rows):
+            model = self._placebo_model(number, PRIMARY_NS)
+            based["brownian"] = _of_random_levels(model, rows)
+        return based
 
     @cached_property
     def first_sides(self) -> Table:
@@ -553,12 +653,20 @@ class Evidence:
         found: tuple[Table, VisitPredictions] = self.once(("levels", kind), make)
         return found
 
-    def hours(self, market: int) -> Hours:
-        """Return every forecast of one market, with what was known and the return after it."""
-        found: Hours = self.once(
-            ("hours", market), lambda: market_hours(self.markets[market], self.config)
+    def hours(self, market: int, horizon_ns: Ns = RETURNS_NS[0]) -> Hours:
+        """Return every forecast of one market, with what was known and the return after it.
+
+        Of the horizons that claims rest on, which are in one table, or over another one.
+        """
+        source = self.markets[market]
+        found: Hours = self.once(("hours", market), lambda: market_hours(source, self.config))
+        if horizon_ns in RETURNS_NS:
+            return found
+        other: Hours = self.once(
+            ("hours", market, horizon_ns),
+            lambda: hours_over(found, source, self.config, horizon_ns),
         )
-        return found
+        return other
 
     def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
         """Return the pairs of bins of one market and horizon."""
@@ -701,6 +809,15 @@ def landmark_tables(
         rows = mine[mine["symbol"] == i]
         parts.append(landmark_table(rows, anchors, market.funding, market.cascades, config))
     return np.concatenate(parts)
+
+
+def _of_random_levels(placebo: Placebo, levels: Table) -> FloatArray:
+    """Return p̂ of levels, VISIT_DTYPE, of the placebo model's market and horizon."""
+    anchors = placebo.anchors
+    owner = np.searchsorted(anchors.at, levels["at"])
+    sigma_h = anchors.sigma_1d[owner] * np.sqrt(placebo.horizon_ns / DAY_NS)
+    outward = -levels["side"].astype(np.float64)
+    return placebo_probability(placebo, owner, outward, levels["distance_sigma"] * sigma_h)
 
 
 def cluster_placebo(placebo: Placebo, outcomes: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -32,7 +32,7 @@ from liqbt.evaluation.path import PricePath
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 RETURNS_NS: Final[tuple[Ns, ...]] = (HOUR_NS, 4 * HOUR_NS)
-"""Horizons of the returns: the columns of `Hours.diffusion` and `Hours.jumps`."""
+"""Horizons that claims rest on: the columns of `Hours.diffusion` and `Hours.jumps`."""
 
 HALF_LIVES_NS: Final[tuple[Ns, ...]] = (72 * HOUR_NS, 168 * HOUR_NS)
 """Half-lives of the past returns, the columns of `Hours.past`."""
@@ -51,8 +51,8 @@ class Hours:
     ----------
     at : ndarray of int64, shape (n,)
         Times of issue, ns.
-    diffusion, jumps : ndarray of float64, shape (n, 2)
-        The two parts of the log returns over `RETURNS_NS` from `at` + latency, in σ_1d √(h / 1 d);
+    diffusion, jumps : ndarray of float64, shape (n, k)
+        The two parts of the log returns over `horizons_ns` from `at` + latency, in σ_1d √(h / 1 d);
         NaN where the window is not watched through.
     past : ndarray of float64, shape (n, 2)
         Past log returns up to the mark at issue, each halved with every half-life of
@@ -69,6 +69,8 @@ class Hours:
         Near asymmetry of the price-only twin; NaN where it issued nothing, and where there is none.
     beside : ndarray of float64, shape (n, k)
         Near asymmetries of the market's other maps; NaN where one issued nothing.
+    horizons_ns : tuple of int
+        Those of the columns of `diffusion` and `jumps`: `RETURNS_NS`, or another one alone.
     """
 
     at: IntArray
@@ -81,6 +83,28 @@ class Hours:
     funding: FloatArray
     twin: FloatArray
     beside: FloatArray
+    horizons_ns: tuple[Ns, ...] = RETURNS_NS
+
+
+def hours_over(
+    hours: Hours, market: MarketInput, config: EvaluationConfig, horizon_ns: Ns
+) -> Hours:
+    """Return the same table with the returns over another horizon.
+
+    Parameters
+    ----------
+    hours : Hours
+        The market's table.
+    market : MarketInput
+        What it was made of.
+    config : EvaluationConfig
+        Its latency.
+    horizon_ns : int
+        The horizon.
+    """
+    sigma = np.array([f.sigma_1d for f in market.forecasts], np.float64)
+    parts = forward_returns(market.path, hours.at + config.latency_ns, sigma, horizon_ns)
+    return replace(hours, diffusion=parts[:, :1], jumps=parts[:, 1:], horizons_ns=(horizon_ns,))
 
 
 def market_hours(market: MarketInput, config: EvaluationConfig) -> Hours:
@@ -198,8 +222,8 @@ def drift_days(
         The market's table.
     dose : ndarray of float64, shape (n,)
         What the drift is per unit of.
-    response : ndarray of float64, shape (n, 2)
-        Returns over `RETURNS_NS` in σ_1d √(h / 1 d).
+    response : ndarray of float64, shape (n, k)
+        Returns over the table's horizons in σ_1d √(h / 1 d).
     horizon_ns : int
         Which of them.
     controls : sequence of ndarray of float64, shape (n,) or (n, k)
@@ -211,7 +235,7 @@ def drift_days(
         Of the slope in σ a day; its units are windows that do not overlap.
     """
     days = horizon_ns / DAY_NS
-    y = response[:, RETURNS_NS.index(horizon_ns)] / math.sqrt(days)
+    y = response[:, hours.horizons_ns.index(horizon_ns)] / math.sqrt(days)
     beside = np.column_stack([np.ones(len(dose)), *controls])
     use = np.isfinite(dose) & np.isfinite(y) & np.isfinite(beside).all(axis=1)
     at = hours.at[use]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from liqbt.evaluation.bins import anchors_of, outward_density, within_ranks
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
+from liqbt.evaluation.episodes import flatten
 from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.funding import funding_at
 from liqbt.evaluation.kernels.nulls import window_extremes
@@ -168,12 +169,49 @@ def cluster_levels(
         rows = np.zeros(len(mine), VISIT_DTYPE)
         for name in ("symbol", "forecast", "at", "side", "distance_sigma", "density_rank"):
             rows[name] = mine[name]
-        band = np.searchsorted(np.asarray(config.bands), rows["distance_sigma"], "right") - 1
-        rows["band"] = np.clip(band, 0, len(config.bands) - 2)
+        rows["band"] = _bands_of(rows, config)
         rows["scored"] = mine["visited"] >= 0
         rows["visited"] = np.maximum(mine["visited"], 0)
         parts.append(_with_known(rows, market, config))
     return np.concatenate(parts)
+
+
+def current_levels(markets: Sequence[MarketInput], config: EvaluationConfig) -> npt.NDArray[Any]:
+    """Return every cluster of every forecast as a level, market by market, as they were issued.
+
+    What befell them is not looked at: none is `scored`, so that none can teach.
+
+    Parameters
+    ----------
+    markets : sequence of MarketInput
+        Forecasts and prices.
+    config : EvaluationConfig
+        Latency and distance bands.
+
+    Returns
+    -------
+    ndarray of VISIT_DTYPE
+        Also those that cannot be asked about, such as where the mark is inside the cluster.
+    """
+    parts = [np.zeros(0, VISIT_DTYPE)]
+    for i, market in enumerate(markets):
+        if not len(market.forecasts):
+            continue
+        flat = flatten(market.symbol, market.forecasts)
+        rows = np.zeros(len(flat.clusters), VISIT_DTYPE)
+        rows["symbol"], rows["forecast"], rows["at"] = i, flat.owner, flat.at[flat.owner]
+        rows["side"] = flat.clusters["side"]
+        rows["density_rank"] = flat.clusters["density_rank"]
+        rows["distance_sigma"] = flat.distance_sigma(PRIMARY_NS)
+        rows["band"] = _bands_of(rows, config)
+        parts.append(_with_known(rows, market, config))
+    return np.concatenate(parts)
+
+
+def _bands_of(rows: npt.NDArray[Any], config: EvaluationConfig) -> npt.NDArray[Any]:
+    """Return the distance band of each level, the nearest one of those beyond all."""
+    band = np.searchsorted(np.asarray(config.bands), rows["distance_sigma"], "right") - 1
+    return np.asarray(np.clip(band, 0, len(config.bands) - 2))
 
 
 def _with_known(
@@ -198,7 +236,7 @@ def _with_known(
         anchors,
         market.path,
         here,
-        rows["distance_sigma"] * sigma,
+        np.maximum(rows["distance_sigma"], 0.0) * sigma,
         horizon_ns=PRIMARY_NS,
         latency_ns=config.latency_ns,
     )

@@ -34,7 +34,7 @@ from liqbt.types import Forecast, Ns
 
 _OF_ALL: Final = frozenset({"landmarks", "models", "levels"})
 """What is learnt of all markets together: statistics that need it wait for all of them."""
-_KEPT: Final = frozenset({"observed", "levels of", "day sums", "has", "days"})
+_KEPT: Final = frozenset({"observed", "levels of", "day sums", "has", "days", "current", "born"})
 """What is kept of a market, by the first words of its keys in `Evidence.held`."""
 
 
@@ -89,8 +89,10 @@ def summed(evidence: Evidence, statistics: Sequence[Statistic]) -> Evidence:
         if PRIMARY_NS in evidence.config.horizons_ns:
             for kind in LEVELS:
                 evidence.levels_of(kind, role, 0)
+            evidence.born_of(role, 0)
     _sum(evidence, statistics)
     evidence.issued_days(0)
+    evidence.current_of(0)
     _refuse_learnt(evidence)
     light = replace(
         evidence,

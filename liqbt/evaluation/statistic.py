@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -222,6 +222,9 @@ class Statistic:
     horizon_ns : int
         Its own horizon, the only one that it has a row of, whichever the protocol asks for; 0: it
         has one of each of those.
+    like : str
+        Another statistic, whose bootstrap it draws: the same row then has the same interval; empty:
+        its own.
     """
 
     id: str
@@ -248,6 +251,12 @@ class Statistic:
     effect: str = ""
     wrong_sign: float = math.nan
     horizon_ns: Ns = 0
+    like: str = ""
+
+    @property
+    def drawn(self) -> str:
+        """The name of the bootstrap that it draws."""
+        return self.like or self.id
 
     @property
     def heading(self) -> str:
@@ -304,3 +313,39 @@ def detail(
         estimator=estimator,
     )
     return ScoreDetail(score=score, estimate=found, days=days)
+
+
+BY_HORIZON: Final = Group(
+    id="by_horizon",
+    title="What decides, over every horizon",
+    units="Windows",
+    intro="The same statistics over each horizon that the experiment is scored at.",
+    note="A claim is decided over the horizon that was fixed with it, before the run, which the "
+    "table of verdicts names. A row of another horizon decides nothing, whatever it shows, and "
+    "more of them are more tries; how fast an effect fades is what they are for. "
+    "Claims that are not here rest on what has no other horizon: an hour's liquidations, a burst, "
+    "a touch, a wall; for accuracy see liqbt claims plane.",
+    folded=True,
+)
+
+
+def over_horizons(one: Statistic) -> Statistic:
+    """Return a statistic of one horizon as it is over each that the protocol asks for.
+
+    It decides nothing, is told nowhere else, and rings no alarm.
+    """
+    return replace(
+        one,
+        id=f"{one.id}_by_horizon",
+        label=f"{one.label}, by horizon",
+        column=one.label,
+        group=BY_HORIZON,
+        horizon_ns=0,
+        like=one.id,
+        conditional=False,
+        headline=0,
+        reading=None,
+        line="",
+        effect="",
+        wrong_sign=math.nan,
+    )

@@ -80,6 +80,9 @@ VISIT_MODELS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Covariates of each model, by their names in `evaluation.visits.VISIT_DTYPE`."""
 
+MAP_COVARIATES: Final = ("density_rank", "asymmetry")
+"""What a map alone tells of a level: a model of these starts from what is known without it."""
+
 _LEAST_VISIT: Final = 1e-6
 
 
@@ -110,7 +113,7 @@ class VisitPredictions:
     Attributes
     ----------
     p : mapping of str to ndarray of float64, shape (n,)
-        By `VISIT_MODELS`; within [1e-6, 1 − 1e-6].
+        By model; within [1e-6, 1 − 1e-6].
     n_trained : ndarray of int64, shape (n,)
         On how many matured outcomes; 0 where the base was issued.
     """
@@ -264,7 +267,11 @@ def _columns(rows: Table, names: tuple[str, ...]) -> FloatArray:
 
 
 def predict_visits(
-    rows: Table, options: ModelOptions, *, training: Table | None = None
+    rows: Table,
+    options: ModelOptions,
+    *,
+    training: Table | None = None,
+    models: Mapping[str, tuple[str, ...]] = VISIT_MODELS,
 ) -> VisitPredictions:
     """Issue the probabilities of every model for every level.
 
@@ -277,6 +284,8 @@ def predict_visits(
         How they learn.
     training : structured ndarray, optional
         Levels issued before: they are learnt from, each when it has matured, and not scored.
+    models : mapping of str to tuple of str
+        Their covariates. All start from the rows' `brownian`.
 
     Raises
     ------
@@ -287,7 +296,7 @@ def predict_visits(
     q = np.clip(table["brownian"], _LEAST_VISIT, 1.0 - _LEAST_VISIT)
     visited = table["visited"].astype(np.float64)
     p, n_trained = {}, np.zeros(len(table), np.int64)
-    for name, used in VISIT_MODELS.items():
+    for name, used in models.items():
         found = predict_classes(
             at=table["at"],
             matured_ns=table["matured_ns"],

@@ -17,7 +17,7 @@ from liqbt.log.one_value import ONE_VALUE, Clash, Revisions, bits, compare, firs
 from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import table_columns
 from liqbt.log.tables import load
-from liqbt.types import PAYLOAD, Instrument, IntArray, Kind
+from liqbt.types import PAYLOAD, Instrument, IntArray, Kind, Mask
 
 _TWICE: Final = (
     "; one instant has one value: take out the row that is not right, or say `revisions: "
@@ -238,19 +238,30 @@ def _overlap(one: Segment, other: Segment) -> bool:
     return one.event_ns[0] <= other.event_ns[1] and other.event_ns[0] <= one.event_ns[1]
 
 
-def _lacking(kind: Kind, table: pa.Table, held: pa.Table) -> int:
-    """Return how many events of `held`, in the time of `table` and its markets, it has not."""
-    both = pa.concat_tables([held, table]).unify_dictionaries()
+def absent(kind: Kind, table: pa.Table, held: pa.Table) -> Mask:
+    """Return which rows of `table` say what no row of `held` says, whenever they were known.
+
+    Rows are the same by the venue's number, or where they have none by time, side, payload and
+    running number.
+    """
+    both = pa.concat_tables([table, held]).unify_dictionaries()
     columns, _ = table_columns(both)
     numbered = columns["seq"] >= 0
     names = ("ts_event", "side", *PAYLOAD[kind], "occurrence")
     market = columns["venue"] * np.int64(1 << 32) + columns["symbol"]
     keys = [market, np.where(numbered, columns["seq"], -1)]
     keys += [np.where(numbered, 0, bits(columns[name])) for name in names]
-    new = np.arange(len(both)) >= len(held)
-    order = lexicographic_order([*keys, (~new).astype(np.int8)])
+    order = lexicographic_order([*keys, (np.arange(len(both)) < len(table)).astype(np.int8)])
     repeated = np.zeros(len(both), dtype=bool)
     repeated[order[same_as_previous(keys, order)]] = True
-    at = columns["ts_event"]
-    within = (at >= at[new].min()) & (at <= at[new].max()) & np.isin(market, market[new])
-    return int((~new & within & ~repeated).sum())
+    return ~repeated[: len(table)]
+
+
+def _lacking(kind: Kind, table: pa.Table, held: pa.Table) -> int:
+    """Return how many events of `held`, in the time of `table` and its markets, it has not."""
+    both = pa.concat_tables([held, table]).unify_dictionaries()
+    columns, _ = table_columns(both)
+    at, market = columns["ts_event"], columns["venue"] * np.int64(1 << 32) + columns["symbol"]
+    old, new = slice(len(held)), slice(len(held), None)
+    within = (at[old] >= at[new].min()) & (at[old] <= at[new].max())
+    return int((within & np.isin(market[old], market[new]) & absent(kind, held, table)).sum())

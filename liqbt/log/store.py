@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from liqbt.errors import LogError
+from liqbt.log.check import absent
 from liqbt.log.commits import (
     COMMITS,
     HEAD,
@@ -336,6 +337,31 @@ class EventLog:
     def find(self, source: Mapping[str, Any]) -> Commit | None:
         """Return the commit of the same source, if there is one."""
         return find_same(self.standing(), source)
+
+    def unseen(self, kind: Kind, table: pa.Table) -> pa.Table:
+        """Return the rows of `table` that no event of the log says, whenever that one was known.
+
+        For feeds that say the same again after a reconnect. Rows of one table are not compared.
+
+        Raises
+        ------
+        LogError
+            A segment is missing or altered; names the file.
+        """
+        at = table["ts_event"].to_numpy()
+        first, last, markets = at.min(), at.max(), set(instruments_of(table))
+        held = [
+            load(self.path / SEGMENTS, segment)
+            for commit in self.standing()
+            for segment in commit.segments
+            if segment.kind == kind
+            and segment.event_ns[0] <= last
+            and first <= segment.event_ns[1]
+            and not markets.isdisjoint(segment.instruments)
+        ]
+        return (
+            table.filter(pa.array(absent(kind, table, pa.concat_tables(held)))) if held else table
+        )
 
     @property
     def digest(self) -> str:

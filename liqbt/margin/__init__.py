@@ -194,16 +194,33 @@ def bracket_ratios(
     for lev, usd in zip(levs.tolist(), notional.tolist(), strict=True):
         n = tiers.index(usd)
         if lev > tiers.max_leverage[n]:
+            since = "" if tiers.date == "always" else f" from {tiers.date}"
             raise MarginError(
                 f"bracket {lev:g}x of {usd:g} USD is above the maximum leverage of "
-                f"{tiers.max_leverage[n]:g}x that {tiers.symbol} allows from {tiers.date}"
+                f"{tiers.max_leverage[n]:g}x that {tiers.symbol} allows{since}"
             )
         _check_margin(tiers, n, lev)
-    long = liquidation_prices(1.0, levs, Side.LONG, notional, tiers)
-    short = liquidation_prices(1.0, levs, Side.SHORT, notional, tiers)
-    for lev in levs[long <= 0.0].tolist():
-        raise MarginError(f"bracket {lev:g}x of {tiers.symbol}: its longs can never be liquidated")
+    if tiers.rule:
+        long, short = (_inverse_ratios(tiers, levs, notional, s) for s in (Side.LONG, Side.SHORT))
+    else:
+        long = liquidation_prices(1.0, levs, Side.LONG, notional, tiers)
+        short = liquidation_prices(1.0, levs, Side.SHORT, notional, tiers)
+    for who, never in (("longs", long <= 0.0), ("shorts", ~np.isfinite(short))):
+        for lev in levs[never].tolist():
+            raise MarginError(
+                f"bracket {lev:g}x of {tiers.symbol}: its {who} can never be liquidated"
+            )
     return long, short
+
+
+def _inverse_ratios(tiers: Tiers, levs: FloatArray, notional: FloatArray, side: Side) -> FloatArray:
+    """Return LP/EP of contracts that are margined in their coin, by their tiers' rule."""
+    from liqbt.margin.rules import INVERSE  # which need this module themselves
+
+    ratio = INVERSE[tiers.rule].ratio
+    assert ratio is not None
+    rates = [float(tiers.rate[tiers.index(usd)]) for usd in notional.tolist()]
+    return np.array([ratio(lev, side, m) for lev, m in zip(levs.tolist(), rates, strict=True)])
 
 
 def _check_margin(tiers: Tiers, n: int, leverage: float) -> None:

@@ -38,6 +38,9 @@ class Tiers:
         The venue's symbol, for messages.
     effective_ns : int
         From when they hold, ns UTC, for messages.
+    rule : str
+        Which of `liqbt.margin.rules.INVERSE` gives the liquidation price; empty: the linear one of
+        `liqbt.margin`.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Tiers:
     max_leverage: FloatArray
     symbol: str = "flat"
     effective_ns: Ns = ALWAYS
+    rule: str = ""
 
     def __post_init__(self) -> None:
         columns = ("floor_usd", "cap_usd", "rate", "amount_usd", "max_leverage")
@@ -189,7 +193,7 @@ def tier_table(
     return TierTable(symbol=symbol, effective_ns=dates, tiers=sets)
 
 
-def flat_tiers(symbol: str, rate: float, max_leverage: float) -> TierTable:
+def flat_tiers(symbol: str, rate: float, max_leverage: float, rule: str = "") -> TierTable:
     """Return one maintenance rate for every notional and date.
 
     Parameters
@@ -200,6 +204,8 @@ def flat_tiers(symbol: str, rate: float, max_leverage: float) -> TierTable:
         Maintenance rate, a fraction of the notional.
     max_leverage : float
         Highest leverage that the venue allows.
+    rule : str
+        As in `Tiers`.
 
     Raises
     ------
@@ -211,14 +217,16 @@ def flat_tiers(symbol: str, rate: float, max_leverage: float) -> TierTable:
     >>> flat_tiers("BTC", 0.0125, 40).at(0).rate.tolist()
     [0.0125]
     """
-    return tier_table(
-        symbol,
-        effective_ns=[ALWAYS],
-        floor_usd=[0.0],
-        cap_usd=[np.inf],
-        rate=[rate],
-        max_leverage=[max_leverage],
+    one = Tiers(
+        symbol=symbol,
+        floor_usd=np.zeros(1),
+        cap_usd=np.array([np.inf]),
+        rate=np.array([rate]),
+        amount_usd=np.zeros(1),
+        max_leverage=np.array([max_leverage]),
+        rule=rule,
     )
+    return TierTable(symbol=symbol, effective_ns=np.array([ALWAYS]), tiers=(one,))
 
 
 def _rules(tiers: Tiers) -> dict[str, npt.NDArray[np.bool_]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from liqbt.errors import DataError
+from liqbt.ingest.recordings import RECORDING
 from liqbt.log.one_value import standing_rows
 from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
@@ -184,8 +185,20 @@ def _latencies(log: EventLog) -> dict[tuple[str, str, str], str]:
 
 
 def _notes(log: EventLog) -> list[tuple[str, str, str]]:
-    return [
-        (str(commit.source.get("file", "")), str(name), str(text))
-        for commit in log.standing()
-        for name, text in sorted(dict(commit.source.get("notes") or {}).items())
-    ]
+    """Return what readers said of each file; of a recorder's many files together."""
+    said: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for commit in log.standing():
+        map_ = str(commit.source.get("map", ""))
+        whose = map_ if map_.endswith(f"/{RECORDING}") else str(commit.source.get("file", ""))
+        for name, value in sorted(dict(commit.source.get("notes") or {}).items()):
+            said[whose, str(name)] += value if name == "gaps" else [value]
+    return [(whose, name, _together(values)) for (whose, name), values in said.items()]
+
+
+def _together(values: list[Any]) -> str:
+    """Return counts as their sum, one value as itself, of several the first ten."""
+    if all(isinstance(value, int) for value in values):
+        return str(sum(values))
+    texts = list(dict.fromkeys(map(str, values)))
+    more = f"; and {len(texts) - 10} more" if len(texts) > 10 else ""
+    return "; ".join(texts[:10]) + more

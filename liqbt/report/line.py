@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from liqbt.errors import ConfigError
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.report import formatting as fmt
-from liqbt.report.tables import LevelRow, nearest
+from liqbt.report.tables import Chances, LevelRow, chances_of, nearest
 from liqbt.types import Forecast, Ns, Side, Verdict
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def _side_words(row: LevelRow | None, side: Side) -> str:
     owner = "shorts" if side == Side.SHORT else "longs"
     band = f"{fmt.price(row.cluster.low)}–{fmt.price(row.cluster.high)}"
     far = f"{fmt.percent(row.distance, signed=True)}, {fmt.fixed(row.distance_sigma, 2)} σ"
-    return f"nearest {where} {band} ({owner}, {fmt.usd(row.cluster.notional_usd)}, {far})"
+    held = [owner, fmt.usd(row.cluster.notional_usd), far]
+    if not math.isnan(row.p):
+        chance, null = fmt.percent(row.p, 0), fmt.percent(row.p_placebo, 0)
+        held.append(f"P(visit in 24 h) {chance}, of a random level {null}")
+    return f"nearest {where} {band} ({', '.join(held)})"
 
 
 def _crowd_words(forecast: Forecast) -> str:
@@ -49,7 +54,11 @@ def _crowd_words(forecast: Forecast) -> str:
 
 
 def forecast_line(
-    forecast: Forecast, verdicts: tuple[Verdict, ...], *, price_stand_in: str | None
+    forecast: Forecast,
+    verdicts: tuple[Verdict, ...],
+    *,
+    price_stand_in: str | None,
+    chances: Chances | None = None,
 ) -> str:
     """Write one forecast as one line.
 
@@ -61,6 +70,8 @@ def forecast_line(
         The run's; of those claims that a line names, it gives the word.
     price_stand_in : str or None
         What stands in for the mark price; None where the run has one.
+    chances : ndarray of float64, shape (n_clusters, 2), optional
+        P(visit) of each cluster, and of a random level there: see `chances_of`.
 
     Returns
     -------
@@ -75,8 +86,8 @@ def forecast_line(
     )
     parts = [
         head,
-        _side_words(nearest(forecast, Side.SHORT), Side.SHORT),
-        _side_words(nearest(forecast, Side.LONG), Side.LONG),
+        _side_words(nearest(forecast, Side.SHORT, chances), Side.SHORT),
+        _side_words(nearest(forecast, Side.LONG, chances), Side.LONG),
         _crowd_words(forecast),
         *verdict_notes(verdicts),
     ]
@@ -116,5 +127,9 @@ def line(run: Run, symbol: str | None = None, at: Ns | None = None) -> str:
             first = fmt.instant(min(f.at for f in forecasts))
             raise ConfigError(f"no forecast of {shown} at or before {when}: the first is {first}")
         stand_in = run.manifest["symbols"][name].get("price_stand_in")
-        lines.append(forecast_line(found, run.verdicts, price_stand_in=stand_in))
+        lines.append(
+            forecast_line(
+                found, run.verdicts, price_stand_in=stand_in, chances=chances_of(run, found)
+            )
+        )
     return "\n".join(lines)

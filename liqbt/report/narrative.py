@@ -299,6 +299,12 @@ def _counted(about: Mapping[str, Any]) -> list[str]:
             f"{fmt.count(about['single_levels'])} levels had no width: each is one bin (5 bp) "
             "wide, outward from the published price, which is where a visit counts."
         )
+    if about.get("merged"):
+        out.append(
+            f"{fmt.count(about['merged'])} rows overlap others of their side and time: each such "
+            "group is one band, with the sum of their notional, visited when the nearest of them "
+            "is (--overlaps refuse refuses them)."
+        )
     if about["wrong_side"]:
         out.append(
             f"{fmt.count(about['wrong_side'])} rows lay on the wrong side of the price when they "

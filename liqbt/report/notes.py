@@ -331,17 +331,24 @@ def registration_sentences(run: Run) -> list[str]:
             "This run is not registered: nothing dated says that its configuration was chosen "
             "before its result was seen.",
         ]
-    told += [_standing(registration), _before(registration["before"])]
+    standing = _standing(registration, manifest.get("forward"))
+    told += [standing, _before(registration["before"])]
     if "opening" not in registration:
         told += _unsealed(int(registration["unsealed"]))
     return [fmt.one_line(text, 900) for text in told]
 
 
-def _standing(registration: Mapping[str, Any]) -> str:
+def _standing(registration: Mapping[str, Any], forward: Mapping[str, Any] | None) -> str:
     named = f"{registration['hash']} of {registration['date']}"
     if "opening" in registration:
         return (
             f"Its configuration, code, dependencies and claims are those of registration {named}."
+        )
+    if forward is not None and set(registration["deviations"]) <= {"tape"}:
+        return (
+            f"Registered {registration['date']}, {registration['hash']}, and recorded forward "
+            f"from {forward['start']}: its events go on beyond those of that date; nothing else "
+            "deviates."
         )
     parts = [_PARTS.get(str(part), str(part)) for part in registration["deviations"]]
     if not parts:

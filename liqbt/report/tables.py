@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
 
 from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.statistic import Better, Group, Statistic
@@ -49,12 +53,16 @@ class LevelRow:
         near_edge / mark − 1, a signed fraction: positive above the mark.
     distance_sigma : float
         |ln(near_edge / mark)| in standard deviations of one day's log return.
+    p, p_placebo : float
+        Of a visit within 24 h: of the cluster, and of a random level there; NaN: none was issued.
     """
 
     cluster: Cluster
     near_edge: float
     distance: float
     distance_sigma: float
+    p: float = math.nan
+    p_placebo: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +83,21 @@ class Levels:
     n_below_omitted: int
 
 
-def level_rows(forecast: Forecast, side: Side) -> list[LevelRow]:
+Chances: TypeAlias = npt.NDArray[np.float64]
+"""P(visit) of each cluster of a forecast and of a random level there, shape (n_clusters, 2)."""
+
+
+def chances_of(run: Run, forecast: Forecast) -> Chances | None:
+    """Return P(visit) of the clusters of the first estimator's forecast; None: it has none."""
+    table = run.clusters(forecast.symbol)
+    if table is None:
+        return None
+    mine = table.filter(pc.equal(table["at"], forecast.at))
+    found = np.column_stack([mine[name].to_numpy() for name in ("p", "p_placebo")])
+    return None if np.isnan(found).all() else found
+
+
+def level_rows(forecast: Forecast, side: Side, chances: Chances | None = None) -> list[LevelRow]:
     """Return the forecast's clusters of one side, from the mark outward."""
     rows = []
     for i in range(len(forecast.clusters)):
@@ -89,21 +111,23 @@ def level_rows(forecast: Forecast, side: Side) -> list[LevelRow]:
                 near_edge=edge,
                 distance=edge / forecast.mark - 1.0,
                 distance_sigma=abs(math.log(edge / forecast.mark)) / forecast.sigma_1d,
+                p=math.nan if chances is None else float(chances[i, 0]),
+                p_placebo=math.nan if chances is None else float(chances[i, 1]),
             )
         )
     return sorted(rows, key=lambda row: abs(row.distance))
 
 
-def nearest(forecast: Forecast, side: Side) -> LevelRow | None:
+def nearest(forecast: Forecast, side: Side, chances: Chances | None = None) -> LevelRow | None:
     """Return the nearest cluster of one side, or None where the side has none."""
-    rows = level_rows(forecast, side)
+    rows = level_rows(forecast, side, chances)
     return rows[0] if rows else None
 
 
-def levels(forecast: Forecast, most: int = 10) -> Levels:
+def levels(forecast: Forecast, most: int = 10, chances: Chances | None = None) -> Levels:
     """Return the `most` nearest clusters of each side, in falling price."""
-    above = level_rows(forecast, Side.SHORT)
-    below = level_rows(forecast, Side.LONG)
+    above = level_rows(forecast, Side.SHORT, chances)
+    below = level_rows(forecast, Side.LONG, chances)
     return Levels(
         above=tuple(reversed(above[:most])),
         below=tuple(below[:most]),
@@ -494,13 +518,17 @@ def _level_cells(row: LevelRow, forecast: Forecast) -> tuple[str, ...]:
         fmt.fixed(row.distance_sigma, 2),
         fmt.usd(cluster.notional_usd),
         fmt.fixed(cluster.density_rank, 2),
+        fmt.percent(row.p, 0),
+        fmt.percent(row.p_placebo, 0),
     )
 
 
-def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
+def level_table(
+    forecast: Forecast, mark_word: str, chances: Chances | None = None
+) -> tuple[Table, str]:
     """Return the clusters of one forecast as a ladder around the mark, and notes on it."""
-    ladder = levels(forecast)
-    mark = (mark_word, "", "", fmt.price(forecast.mark), "", "", "", "")
+    ladder = levels(forecast, chances=chances)
+    mark = (mark_word, "", "", fmt.price(forecast.mark), *[""] * 6)
     above = [_level_cells(row, forecast) for row in ladder.above]
     below = [_level_cells(row, forecast) for row in ladder.below]
     omitted = []
@@ -520,15 +548,28 @@ def level_table(forecast: Forecast, mark_word: str) -> tuple[Table, str]:
             "σ of one day",
             "Notional",
             "Density rank",
+            "P(visit in 24 h)",
+            "of a random level",
         ),
         rows=(*above, mark, *below),
         text_columns=1,
         strong=(len(above),),
-        source="forecasts.parquet, the last row",
+        source="clusters.parquet, the last forecast",
     )
     unlisted = "; ".join([*missing, *omitted])
     notes = [f"Not listed: {unlisted}."] if unlisted else []
-    return table, " ".join([*notes, *_prior_words(forecast)])
+    return table, " ".join([*notes, *_chance_words(chances), *_prior_words(forecast)])
+
+
+def _chance_words(chances: Chances | None) -> list[str]:
+    """Say what the probabilities are, or that there is none."""
+    if chances is None:
+        return ["No probability of a visit was issued: too little had come of earlier clusters."]
+    return [
+        "P(visit): that the price touches the near edge within 24 h, as what had come of earlier "
+        "clusters taught it; beside it that of a random level at the same distance and time, which "
+        "needs no map. None outside the distances that are scored."
+    ]
 
 
 def _prior_words(forecast: Forecast) -> list[str]:

@@ -24,20 +24,23 @@ _NO_YEARS: Final = "no length"
 def verdict_table(run: Run) -> Table:
     """Return a row for each claim that the run decides, in the order of their numbers.
 
-    What it says, how large the effect is beside what no information gives, how small an effect
-    this record could show, how small a one would matter, and how long a record of these markets
-    that would take. A simulated market says, too, whether the claim is true in it.
+    What it says, the horizon of the row that decides it (fixed with it, whatever others are
+    scored), how large the effect is beside what no information gives, how small an effect this
+    record could show, how small a one would matter, and how long a record of these markets that
+    would take. A simulated market says, too, whether the claim is true in it.
     """
     planted = dict(run.manifest.get("planted") or {}) if run.manifest.get("simulated") else None
     told = ["In this market"] if planted is not None else []
-    head = ["Claim", "It says", *told, "Verdict", "Effect [95 %]", "No information"]
+    head = ["Claim, horizon", "It says", *told, "Verdict", "Effect [95 %]", "No information"]
     head += ["Shown with 80 %", "Would matter", "Takes"]
     rows = []
     for claim in REGISTER:
         found = next((one for one in run.verdicts if one.claim == claim.id), None)
         if found is not None:
             true = [_truth(claim, planted)] if planted is not None else []
-            row = [f"{claim.number} {claim.id}".strip(), claim.words, *true, found.word.value]
+            name = f"{claim.number} {claim.id}".strip()
+            name += f", {fmt.horizon_words(claim.horizon)}".replace(" h", "\N{NO-BREAK SPACE}h")
+            row = [name, claim.words, *true, found.word.value]
             rows.append((*row, *_numbers(claim, found.score)))
     return Table(head=tuple(head), rows=tuple(rows), text_columns=3 + len(told))
 

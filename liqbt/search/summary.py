@@ -184,9 +184,9 @@ def _p(p: float) -> str:
 
 
 def _varied(row: Mapping[str, Any]) -> str:
-    """Return what makes a trial another configuration, in brackets; "" where nothing does."""
+    """Return what makes a trial another configuration, in brackets; a number alone names none."""
     keys = ", ".join(f"{key} {value}" for key, value in row["keys"].items())
-    return f" ({keys})" if keys else ""
+    return f" ({keys or 'the base, as it was configured'})"
 
 
 def _base_sentence(document: Mapping[str, Any]) -> str:

@@ -62,6 +62,9 @@ def _check_times(r: _Rules) -> None:
         value = r[key]
         fits = value % step == 0 and (value == 0 or 86_400 % value == 0)
         r.require(key, fits, f"a multiple of step_s ({step}) that divides a day")
+    census, truth = r["census_every_s"], r["truth_every_s"]
+    whole = census % truth == 0 and (census == 0 or 86_400 % census == 0)
+    r.require("census_every_s", whole, f"a multiple of truth_every_s ({truth}) that divides a day")
     r.require("start_ns", r["start_ns"] % (step * 10**9) == 0, "a whole number of steps")
     hours = r["funding_every_h"]
     fits = hours == 0 or (24 % hours == 0 and hours * 3600 % step == 0)

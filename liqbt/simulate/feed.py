@@ -14,7 +14,7 @@ from liqbt.simulate.sections import Faults
 from liqbt.simulate.tables import WALL_DTYPE
 from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
-from liqbt.types import HOUR_NS, SECOND_NS, FloatArray, IntArray, Kind
+from liqbt.types import HOUR_NS, SECOND_NS, FloatArray, IntArray, Kind, Side
 
 Columns = dict[str, Any]
 
@@ -25,6 +25,9 @@ DECOY: Final = 0.3
 """What a wall that holds nothing is as large as, in daily σ."""
 BEFORE: Final = 3
 """So many bins before the densest one it stands."""
+
+_SEEN_STEP: Final = 0.005
+_SEEN_HALF: Final = 1000
 
 FAULTS: Final[Mapping[Kind, str]] = {
     Kind.MARK: "mark_faults",
@@ -71,7 +74,11 @@ def event_columns(
         out[Kind.FUNDING] = _funding(world, truth)
     if feed.depth_every_s:
         out[Kind.DEPTH] = _depth(world, truth, stream(seed, 3, symbol, 1))
+    if feed.census_every_s:
+        out[Kind.POSITION] = _census(world, truth, stream(seed, 3, symbol, 2))
     for kind, columns in out.items():
+        if kind not in FAULTS:
+            continue
         faults = getattr(feed, FAULTS[kind])
         out[kind] = apply_faults(columns, faults, world, stream(seed, 4, symbol, int(kind)))
     return out
@@ -159,6 +166,42 @@ def _open_interest(world: World, truth: Truth) -> Columns:
         **_clocks(_edges(world, world.feed.oi_every_s), world.feed.oi_latency_s),
         "open_interest_coins": coins,
         "open_interest_usd": coins * mark,
+    }
+
+
+def _census(world: World, truth: Truth, rng: np.random.Generator) -> Columns:
+    """Return the positions of the true map, one a bin, of those prices whose holders are seen.
+
+    Which are is drawn once for each half per cent of price and side, so that a census sees whom the
+    last one saw.
+    """
+    every = world.feed.census_every_s // world.truth_every_s
+    at = np.arange(0, len(truth.snapshot_ns), every)
+    seen = rng.random((2, 2 * _SEEN_HALF)) < world.feed.census_share
+    parts = []
+    for k in at.tolist():
+        for row, side in enumerate((Side.LONG, Side.SHORT)):
+            usd = truth.density_usd[k, row].astype(np.float64)
+            edges = truth.grid.prices(int(truth.mark_bin[k]), side, len(usd))
+            price = np.sqrt(edges[1:] * edges[:-1])
+            level = np.floor(np.log(price / truth.grid.anchor) / _SEEN_STEP).astype(np.int64)
+            kept = (usd > 0.0) & seen[row, np.clip(level + _SEEN_HALF, 0, 2 * _SEEN_HALF - 1)]
+            n = int(kept.sum())
+            parts.append(
+                (
+                    np.full(n, truth.snapshot_ns[k]),
+                    np.full(n, int(side), np.int8),
+                    price[kept],
+                    usd[kept] / price[kept],
+                )
+            )
+    ts, side_of, price_of, coins = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return {
+        **_clocks(ts, world.feed.feed_latency_s),
+        "seq": np.arange(len(ts), dtype=np.int64),
+        "side": side_of,
+        "liquidation_price": price_of,
+        "size_coins": coins,
     }
 
 

@@ -454,6 +454,11 @@ class Feed(Section):
     depth_decoys : float
         Each hour, on a side without one, a wall that holds nothing is shown in the depth with this
         probability, where `walls` would put one, for `wall_hours`: a third of a daily σ large.
+    census_every_s : int
+        Positions are published so often, one a bin of the true map; 0 leaves them out.
+    census_share : float
+        Share of the bins of half a per cent of price whose positions are published, the same at
+        every census.
     mark_faults, bar_faults, trade_faults, oi_faults, liquidation_faults, totals_faults,
     funding_faults, depth_faults : Faults
         What goes wrong with each.
@@ -475,6 +480,8 @@ class Feed(Section):
     depth_every_s: Annotated[Whole, Seconds] = 0
     depth_share: Above0 = 0.01
     depth_decoys: Part = 0.0
+    census_every_s: Annotated[Whole, Seconds] = 0
+    census_share: Part = 0.3
     mark_faults: Faults = Faults()
     bar_faults: Faults = Faults()
     trade_faults: Faults = Faults()

@@ -17,14 +17,17 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.files import MAX_BYTES, NoRowsError, RawTable, is_silent, open_stream
+from liqbt.ingest.recordings import RECORDING, Row, documents, ms, number, read_recording
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.log.symbols import is_inverse, no_dollar
-from liqbt.types import SECOND_NS
+from liqbt.types import SECOND_NS, Kind
 
-FORMATS: Final = ("allLiquidation", "liquidation")
-"""The channels: `allLiquidation` has every liquidation since 2025-02, `liquidation` before that at
-most one a symbol and second (both read in the venue's documentation)."""
+_CHANNELS: Final = ("allLiquidation", "liquidation")
+FORMATS: Final = (*_CHANNELS, RECORDING)
+"""`recording`: what `liqbt record` wrote; else a channel: `allLiquidation` has every liquidation
+since 2025-02, `liquidation` before that at most one a symbol and second (both read in the venue's
+documentation)."""
 
 READER: Final = "bybit 1"
 """Goes up when the same file would give other events."""
@@ -84,7 +87,17 @@ def read(
     path = Path(path)
     if format is not None and format not in FORMATS:
         raise ConfigError(f"bybit has no format {format!r}: it has {list(FORMATS)}")
-    wanted = FORMATS if format is None else (format,)
+    if format == RECORDING:
+        return read_recording(
+            path,
+            "bybit",
+            _live_rows,
+            price_is="bankruptcy",
+            wrong=_no_linear,
+            max_bad=max_bad,
+            max_bytes=max_bytes,
+        )
+    wanted = _CHANNELS if format is None else (format,)
     try:
         found = _pushes(path, wanted, max_bytes)
     except NoRowsError:
@@ -93,6 +106,33 @@ def read(
         raise DataError(f"{path}: some messages have a receive time and others none")
     mapping = parse_map(_map(observed=found.observed == {True}), "bybit")
     return ingest_rows(mapping, _rows(path, found), path, max_bad=max_bad, reader=READER)
+
+
+def _live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield what a push of `tickers` says is new, and the liquidations of `allLiquidation`."""
+    channel, _, symbol = str(message.get("topic", "")).partition(".")
+    for one in documents(message):
+        time = ms(message.get("ts"))
+        if channel == "tickers":
+            if "markPrice" in one:
+                yield Row(Kind.MARK, symbol, time, number(one["markPrice"]))
+            if "openInterest" in one:
+                coins, usd = number(one["openInterest"]), number(one.get("openInterestValue"))
+                yield Row(Kind.OPEN_INTEREST, symbol, time, coins, usd)
+            if one.get("fundingRate"):
+                rate, hours = number(one["fundingRate"]), number(one.get("fundingIntervalHour"))
+                yield Row(Kind.FUNDING, symbol, time, rate, hours)
+        elif channel == "allLiquidation":
+            side = {"Buy": "long", "Sell": "short"}.get(str(one.get("S")), "?")
+            price, size = number(one.get("p")), number(one.get("v"))
+            yield Row(Kind.LIQUIDATION, str(one.get("s")), ms(one.get("T")), price, size, side)
+
+
+def _no_linear(symbol: str) -> str | None:
+    if is_inverse("bybit", symbol):
+        return f"{symbol[:40]} is an inverse contract: its open interest is in US dollars"
+    quote = no_dollar(symbol)
+    return None if quote is None else f"{symbol[:40]} is quoted in {quote}, not in a dollar"
 
 
 @dataclass(slots=True)
@@ -119,7 +159,7 @@ def _pushes(path: Path, wanted: tuple[str, ...], max_bytes: int) -> _Pushes:
             found.torn.append((line, text[:200]))
             continue
         channel = str(message.get("topic", "")).partition(".")[0]
-        known_channel = known_channel or channel in FORMATS or "op" in message
+        known_channel = known_channel or channel in _CHANNELS or "op" in message
         sent = _time_ns(message.get("ts"))
         if channel not in wanted or (sent is None and received is None):
             found.notes["other_messages"] += 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from liqbt.config.schema import MarginConfig
 from liqbt.config.yaml import nearest
-from liqbt.errors import ConfigError, LiqbtError, first_line
+from liqbt.errors import ConfigError, LiqbtError, MarginError, first_line
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.levmix import LevMix, LevMixParams
 from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
@@ -82,7 +82,8 @@ def margin_tiers(margin: MarginConfig, where: str) -> TierTable:
         If the symbol is not among the shipped ones; names the alternatives.
     """
     if margin.flat_rate is not None:
-        return flat_tiers("flat", margin.flat_rate, float(margin.max_leverage or 1.0))
+        most, rule = float(margin.max_leverage or 1.0), margin.rule or ""
+        return flat_tiers(rule or "flat", margin.flat_rate, most, rule)
     tables = shipped_tiers()
     symbol = str(margin.tiers)
     if symbol not in tables:
@@ -122,16 +123,31 @@ def build_estimators(experiment: Experiment, symbol: str) -> dict[str, Estimator
         If one cannot be built from its parameters, the margin tiers are not known, or a bracket is
         not allowed.
     """
-    market = market_spec(experiment, symbol)
-    chosen = experiment.estimators_of(symbol)
-    return {name: _built(name, config, market) for name, config in chosen.items()}
+    return {n: build_estimator(experiment, symbol, n) for n in experiment.estimators_of(symbol)}
 
 
 def build_estimator(experiment: Experiment, symbol: str, name: str | None = None) -> Estimator:
     """Return a fresh estimator for `symbol`: the one of a name, or the first."""
     chosen = experiment.estimators_of(symbol)
     first = next(iter(chosen)) if name is None else name
-    return _built(first, chosen[first], market_spec(experiment, symbol))
+    try:
+        return _built(first, chosen[first], market_spec(experiment, symbol))
+    except MarginError as error:
+        said = str(error).replace("'params.", f"'estimators.{first}.params.")
+        also = [other for other in experiment.symbols if _is_refused(experiment, other, first)]
+        alike = f"; of several markets alike: {', '.join(also)}" if len(also) > 1 else ""
+        raise MarginError(f"{experiment.name}: {symbol}: {said}{alike}") from error
+
+
+def _is_refused(experiment: Experiment, symbol: str, name: str) -> bool:
+    """Return whether a market's margin rules refuse what an estimator assumes of it."""
+    try:
+        _built(name, experiment.estimators_of(symbol)[name], market_spec(experiment, symbol))
+    except MarginError:
+        return True
+    except LiqbtError:
+        pass
+    return False
 
 
 def _built(name: str, config: EstimatorConfig, market: MarketSpec) -> Estimator:

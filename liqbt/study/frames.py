@@ -15,7 +15,6 @@ import pandas as pd
 
 from liqbt.errors import DataError
 from liqbt.evaluation.path import Censor
-from liqbt.forecasts import joined_clusters
 from liqbt.study.store import Run
 from liqbt.tape.build import load_cached
 from liqbt.tape.values import Tape
@@ -76,29 +75,22 @@ def cluster_frame(run: Run, estimator: str | None = None) -> pd.DataFrame:
     Columns: `symbol`, `at` and `mark` of the forecast; `side` of the positions that would be
     closed; `low`, `high` and `peak`, USD; `notional_usd`; `density_rank`, in (0, 1]; `distance`, of
     the near edge from the mark as a share of it, and `distance_sigma`, its log in σ of a day, both
-    positive above.
+    positive above; `p`, of a visit within 24 h as past clusters taught it, and `p_placebo`, of a
+    random level there; both missing where none was issued.
+
+    Raises
+    ------
+    DataError
+        If the run is of a version that kept no such table.
     """
-    issued = [f for symbol in run.manifest["symbols"] for f in run.forecasts(symbol, estimator)]
-    rows = joined_clusters(issued)
-    owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
-    mark, sigma = (
-        np.array([getattr(f, name) for f in issued], np.float64)[owner]
-        for name in ("mark", "sigma_1d")
-    )
-    near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
-    return pd.DataFrame(
-        {
-            "symbol": np.array([f.symbol for f in issued], object)[owner],
-            "at": utc(np.array([f.at for f in issued], np.int64)[owner]),
-            "mark": mark,
-            "side": side_words(rows["side"]),
-            **{
-                name: rows[name] for name in ("low", "high", "peak", "notional_usd", "density_rank")
-            },
-            "distance": near / mark - 1.0,
-            "distance_sigma": np.log(near / mark) / sigma,
-        }
-    )
+    table = run.clusters(estimator=estimator)
+    if table is None:
+        raise DataError(
+            f"{run.path}: holds no 'clusters.parquet', as older versions kept none; expected one: "
+            "run the experiment again"
+        )
+    frame: pd.DataFrame = table.drop_columns(["estimator"]).to_pandas()
+    return frame.assign(at=utc(frame["at"]), side=side_words(frame["side"]))
 
 
 def score_frame(run: Run) -> pd.DataFrame:

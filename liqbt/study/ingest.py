@@ -21,6 +21,7 @@ from liqbt.plausibility.feeds import feeds_of_columns
 from liqbt.plausibility.findings import findings
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, open_reader
+from liqbt.types import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +163,13 @@ class LogOfFiles(AbstractContextManager["LogOfFiles"]):
         max_bad: float,
         root: Path | None = None,
         max_bytes: int = MAX_BYTES,
+        once: bool = False,
     ) -> IngestReport:
         """Read one file into the log, all of it or nothing.
 
-        The parameters are those of `ingest_files`, `reader` opened.
+        The parameters are those of `ingest_files`, `reader` opened. With `once` the liquidations
+        that the log has from other files, whenever they were known, are left out: a recording's
+        next file may begin with what a venue says again.
 
         Raises
         ------
@@ -182,22 +186,35 @@ class LogOfFiles(AbstractContextManager["LogOfFiles"]):
             log = EventLog.open_or_create(self._log_dir)
             self._open = log, self._held.enter_context(log.writing())
         log, writer = self._open
-        commit = writer.append(
-            ingested.tables.items(),
-            ingested.source,
-            quarantine=ingested.quarantine_table(),
-            revisions=ingested.revisions,
-            rows=ingested.rows,
-        )
+        tables = dict(ingested.tables)
+        commit = None
+        if not (once and log.find(ingested.source)):
+            if once and Kind.LIQUIDATION in tables:
+                tables[Kind.LIQUIDATION] = log.unseen(Kind.LIQUIDATION, tables[Kind.LIQUIDATION])
+            commit = writer.append(
+                tables.items(),
+                ingested.source,
+                quarantine=ingested.quarantine_table(),
+                revisions=ingested.revisions,
+                rows=ingested.rows,
+            )
         return IngestReport(
             file=path.name,
             rows=ingested.summary.rows,
-            events=sum(table.num_rows for table in ingested.tables.values()),
+            events=sum(table.num_rows for table in tables.values()),
             quarantined=len(ingested.quarantined),
             quarantine=None if commit is None else log.quarantine_path(commit),
             added=commit is not None,
             findings=() if commit is None else _findings(ingested),
         )
+
+
+def ingest_one(
+    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, once: bool = False
+) -> IngestReport:
+    """Read one file into an event log: `LogOfFiles.add`, alone."""
+    with LogOfFiles(log_dir) as log:
+        return log.add(reader, path, max_bad=max_bad, once=once)
 
 
 def _findings(ingested: Ingested) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ def study(
     tapes: Mapping[str, Tape],
     *,
     since: Ns | None = None,
+    recorded: Mapping[str, Mapping[str, Sequence[Forecast]]] | None = None,
     instead: Forecaster | None = None,
     statistics: Sequence[Statistic] = STATISTICS,
     stage: Stage = silent,
@@ -111,6 +112,8 @@ def study(
         The events, by market.
     since : int or None
         Only what is issued at or after it is scored; what was issued before is learnt from.
+    recorded : mapping of str to mapping of str to sequence of Forecast, optional
+        By estimator and market: what was issued, where that was written down; nothing is replayed.
     instead : callable, optional
         Puts other forecasts in the place of those that were issued: an oracle, which proves that
         the score can see what there is.
@@ -129,6 +132,7 @@ def study(
         experiment=experiment,
         tapes=tapes,
         since=since,
+        recorded=recorded,
         instead=instead,
         statistics=tuple(statistics),
         stage=stage,
@@ -168,7 +172,7 @@ class MarketStudies:
 
     Attributes
     ----------
-    experiment, tapes, since, instead, statistics, stage
+    experiment, tapes, since, recorded, instead, statistics, stage
         As in `study`.
     failed : mapping of str to str
         Estimators whose twin failed on some market, and why: no market of it has a twin.
@@ -177,6 +181,7 @@ class MarketStudies:
     experiment: Experiment
     tapes: Mapping[str, Tape]
     since: Ns | None = None
+    recorded: Mapping[str, Mapping[str, Sequence[Forecast]]] | None = None
     instead: Forecaster | None = None
     statistics: Sequence[Statistic] = STATISTICS
     stage: Stage = silent
@@ -185,7 +190,11 @@ class MarketStudies:
     def __call__(self, symbol: str) -> MarketStudy:
         """Return what came of a market."""
         experiment, tape = self.experiment, self.tapes[symbol]
-        issued = _replayed(experiment, symbol, tape, self.stage)
+        issued: Mapping[str, Sequence[Forecast]]
+        if self.recorded is None:
+            issued = _replayed(experiment, symbol, tape, self.stage)
+        else:
+            issued = {name: each[symbol] for name, each in self.recorded.items()}
         read = {need for one in self.statistics for need in one.needs}
         twins = {}
         if "twin" in read:

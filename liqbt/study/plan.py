@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,12 @@ from liqbt.study.estimators import estimator_sources
 from liqbt.study.events import Origin, market_tape, open_events
 from liqbt.study.identity import code_digest, lock_digest
 from liqbt.study.own_code import make_importable
+from liqbt.study.pipeline import Study
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, configuration_identity, configuration_of, load_experiment
 from liqbt.study.validity import clearance, experiment_scope
 from liqbt.tape.values import Tape
-from liqbt.types import Ns
+from liqbt.types import Forecast, Ns
 
 _FORECAST_BYTES: Final = 25_000
 """What a forecast takes in memory; 20 to 30 kB of the built-in estimators were measured."""
@@ -53,6 +54,13 @@ class Plan:
         Holdouts of registrations, of its instruments, that it reads without a seal.
     opened : bool
         Whether it was opened: then only what is issued within it is scored.
+    recorded : mapping of str to mapping of str to sequence of Forecast, optional
+        By estimator and market: what was written down when it was issued, so that it is not
+        replayed.
+    begins : int or None
+        Of a record: the time from which on is scored.
+    told : callable, optional
+        What else the manifest says of what came of it.
     """
 
     experiment: Experiment
@@ -66,6 +74,9 @@ class Plan:
     holdout: HoldoutConfig | None
     reads: Sequence[Mapping[str, str]]
     opened: bool = False
+    recorded: Mapping[str, Mapping[str, Sequence[Forecast]]] | None = None
+    begins: Ns | None = None
+    told: Callable[[Study], Mapping[str, Any]] | None = None
 
     @property
     def run_id(self) -> str:
@@ -75,7 +86,7 @@ class Plan:
     @property
     def since(self) -> Ns | None:
         """The time from which on is scored, besides the warm-up; None: no such time."""
-        return self.holdout.start if self.opened and self.holdout is not None else None
+        return self.holdout.start if self.opened and self.holdout is not None else self.begins
 
 
 def prepare(path: Path, results: Path, stage: Stage = silent) -> Plan:

@@ -18,7 +18,7 @@ from liqbt.study.estimators import build_estimators, estimator_sources, needed_k
 from liqbt.study.executors import Executor, in_processes, serially
 from liqbt.study.ground_truth import joined_truths
 from liqbt.study.kept import KeptMarket, KeptMarkets, joined_variants, sensitivity_rows
-from liqbt.study.pipeline import market_studies, whole_study
+from liqbt.study.pipeline import Study, market_studies, whole_study
 from liqbt.study.plan import Plan, claims_value, prepare
 from liqbt.study.progress import Stage, silent
 from liqbt.study.randomise import randomised
@@ -92,6 +92,7 @@ def _execute(
             experiment=work.experiment,
             tapes=work.tapes,
             since=work.since,
+            recorded=work.recorded,
             stage=stage if executor is serially else silent,
             origin=work.origin,
             folder=folder,
@@ -108,7 +109,7 @@ def _execute(
         _refuse_edited(work)
         return write_run(
             final,
-            manifest=_manifest(work, markets),
+            manifest=_manifest(work, markets, done),
             config=work.config,
             scores=[score for one in done.evaluations.values() for score in one.scores],
             verdicts=verdicts(done.first.details, withheld=work.withheld),
@@ -165,7 +166,7 @@ def _histories(work: Plan, stage: Stage) -> dict[str, list[dict[str, Any]]]:
     return {"randomised": [asdict(row) for row in rows]}
 
 
-def _manifest(work: Plan, markets: Sequence[KeptMarket]) -> dict[str, Any]:
+def _manifest(work: Plan, markets: Sequence[KeptMarket], done: Study) -> dict[str, Any]:
     experiment = work.experiment
     return {
         "run_id": work.run_id,
@@ -186,6 +187,7 @@ def _manifest(work: Plan, markets: Sequence[KeptMarket]) -> dict[str, Any]:
         **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
         **_reached(markets),
+        **({} if work.told is None else work.told(done)),
     }
 
 

@@ -67,17 +67,25 @@ class MarketConfig(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _linear(self) -> MarketConfig:
-        """Refuse positions of an inverse contract under a margin rule for linear ones."""
+    def _own_rule(self) -> MarketConfig:
+        """Refuse positions of one type of contract under a margin rule for the other."""
         held = Kind.OPEN_INTEREST if Kind.OPEN_INTEREST in self.events else Kind.TRADE
         for instrument in self.events.get(held, ()):
-            if self.margin is not None and is_inverse(*instrument):
-                raise ValueError(
-                    f"events.{held.name.lower()}: {instrument} is an inverse contract (margined in "
-                    "its coin), and 'margin' is the rule of linear ones: its liquidation prices "
-                    "would be off by hundreds of basis points; take a linear contract's "
-                    f"{held.name.lower()}"
+            if self.margin is None or is_inverse(*instrument) == (self.margin.rule is not None):
+                continue
+            if self.margin.rule is None:
+                what = "an inverse contract (margined in its coin), and 'margin' is the rule of "
+                what += "linear ones"
+                instead = "name the venue's as 'margin.rule', such as okx_inverse (`liqbt margin`)"
+            else:
+                what = (
+                    f"not known to be an inverse contract, and 'margin.rule' is {self.margin.rule}"
                 )
+                instead = "leave it out"
+            raise ValueError(
+                f"events.{held.name.lower()}: {instrument} is {what}: its liquidation prices would "
+                f"be off by hundreds of basis points; {instead}"
+            )
         return self
 
     @property

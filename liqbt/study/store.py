@@ -10,6 +10,8 @@
 - `days.parquet`: the day sums of every row of scores that has a value;
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
 - `funding.parquet`, where it is fed;
+- `clusters.parquet`: a row a cluster and forecast, with its P(visit) within 24 h, `p`, and that of
+  a random level there, `p_placebo`; NaN where none was issued;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored; of
   clusters also those whose window was not watched through (`visited` -1): their outcome is open;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
@@ -326,6 +328,12 @@ class Run:
         """Return what was issued for levels that no map draws; None where nothing was."""
         there = (self.path / "visits.parquet").exists()
         return self._rows("visits.parquet", estimator) if there else None
+
+    def clusters(self, symbol: str | None = None, estimator: str | None = None) -> pa.Table | None:
+        """Return a row for each cluster of each forecast; None of a run of before there was one."""
+        there = (self.path / "clusters.parquet").exists()
+        holding = None if symbol is None else ("symbol", symbol)
+        return self._rows("clusters.parquet", estimator, holding) if there else None
 
     def cluster_visits(self, estimator: str | None = None) -> pa.Table | None:
         """Return what was issued for clusters at their episodes' births; None where nothing was."""

@@ -26,10 +26,22 @@ from liqbt.evaluation.paired import (
     paired_difference,
 )
 from liqbt.evaluation.probability import corp, reliability
+from liqbt.forecasts import joined_clusters
 from liqbt.learn.models import VisitPredictions
+from liqbt.log.disk import read_parquet
 from liqbt.study.pipeline import Study
-from liqbt.study.store import KEY, SUMS, Key, Part, forecast_table, key_of, structured_table
-from liqbt.types import FloatArray, Forecast
+from liqbt.study.store import (
+    KEY,
+    SUMS,
+    Key,
+    Part,
+    forecast_table,
+    forecasts_of,
+    key_of,
+    structured_table,
+    write_parts,
+)
+from liqbt.types import CLUSTER_DTYPE, FloatArray, Forecast, Side
 
 _LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
 
@@ -100,10 +112,10 @@ def paired(
         Whose protocol and root seed the bootstrap takes.
     """
     mine, theirs = one.days, None if base is None else base.days
-    counts = statistic_of(one.score.statistic).total
-    if counts or mine is None or theirs is None or not can_be_paired(mine, theirs):
+    statistic = statistic_of(one.score.statistic)
+    if statistic.total or mine is None or theirs is None or not can_be_paired(mine, theirs):
         return None
-    rng = stream(evidence.root, "bootstrap", one.score.statistic)
+    rng = stream(evidence.root, "bootstrap", statistic.drawn)
     n_days = days_together(mine, theirs)
     draws = draw(rng, reps=evidence.config.bootstrap_reps, n_days=n_days)
     return paired_difference(mine, theirs, duration_ns(one.score.horizon), draws)
@@ -161,11 +173,17 @@ def run_parquet(
         holds it no more.
     """
     tables: dict[str, list[Part]] = {name: list(files) for name, files in (kept or {}).items()}
-    for name, evaluation in done.evaluations.items():
-        made = _learnt_tables(evaluation.evidence)
+    for number, (name, evaluation) in enumerate(done.evaluations.items()):
+        evidence = evaluation.evidence
+        made, n = _learnt_tables(evidence), len(evidence.symbols)
         if kept is None:
             issued = [f for each in done.forecasts[name].values() for f in each]
-            made = issued_tables(evaluation.evidence, issued) | made
+            chances = {symbol: _chances(evidence, i) for i, symbol in enumerate(evidence.symbols)}
+            made |= issued_tables(evidence, issued)
+            made["clusters.parquet"] = clusters_table(issued, chances)
+        else:
+            files = kept["forecasts.parquet"][number * n : (number + 1) * n]
+            tables.setdefault("clusters.parquet", []).extend(_kept_clusters(name, evidence, files))
         for file, table in made.items():
             tables.setdefault(file, []).append(of_estimator(table, name))
     first = done.first.evidence
@@ -249,6 +267,59 @@ def _learnt_tables(evidence: Evidence) -> dict[str, pa.Table]:
                 rows[use], predictions, use, evidence.symbols
             )
     return tables
+
+
+def _chances(evidence: Evidence, number: int) -> npt.NDArray[Any]:
+    return np.asarray(evidence.chances[evidence.chances["symbol"] == number])
+
+
+def _kept_clusters(name: str, evidence: Evidence, files: Sequence[Path]) -> list[Part]:
+    """Return `clusters_table` of an estimator's markets, each in a file beside its forecasts."""
+    parts: list[Part] = []
+    for i, (symbol, file) in enumerate(zip(evidence.symbols, files, strict=True)):
+        chances = {symbol: _chances(evidence, i)}
+        table = clusters_table(forecasts_of(read_parquet(file)), chances)
+        path = file.with_name(f"{file.name}-clusters")
+        write_parts(path, [of_estimator(table, name)], compression="none")
+        parts.append(path)
+    return parts
+
+
+def clusters_table(
+    issued: Sequence[Forecast], chances_of: Mapping[str, npt.NDArray[Any]]
+) -> pa.Table:
+    """Return a row for each cluster of each forecast, with its P(visit) where one was issued.
+
+    Parameters
+    ----------
+    issued : sequence of Forecast
+        Of all markets, each in order of issue.
+    chances_of : mapping of str to ndarray of CHANCE_DTYPE
+        By market: the rows of all clusters of those forecasts of which it holds any.
+    """
+    rows = joined_clusters(issued)
+    owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
+    at, mark, sigma = (
+        np.array([getattr(f, name) for f in issued], kind)[owner]
+        for name, kind in (("at", np.int64), ("mark", np.float64), ("sigma_1d", np.float64))
+    )
+    symbol = np.array([f.symbol for f in issued], object)[owner]
+    near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
+    chances = np.full((2, len(rows)), np.nan)
+    for name, mine in chances_of.items():
+        here = (symbol == name) & np.isin(at, mine["at"])
+        chances[:, here] = mine["p"], mine["p_placebo"]
+    columns = {
+        "symbol": pa.array(symbol.tolist(), pa.string()),
+        "at": at,
+        "mark": mark,
+        **{name: np.ascontiguousarray(rows[name]) for name in CLUSTER_DTYPE.names or ()},
+        "distance": near / mark - 1.0,
+        "distance_sigma": np.log(near / mark) / sigma,
+        "p": chances[0],
+        "p_placebo": chances[1],
+    }
+    return pa.table(columns)
 
 
 def _levels_table(

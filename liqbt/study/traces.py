@@ -63,6 +63,7 @@ def derived_items(evidence: Evidence) -> list[AuditTrace]:
         for kind in LEVELS:
             rows, issued = evidence.levels(kind)
             items += _levels(f"P(visit) of {kind} {market.symbol}", rows, issued)
+        items += _chances(evidence, market.symbol)
     return items
 
 
@@ -125,6 +126,16 @@ def _levels(what: str, rows: npt.NDArray[Any], issued: VisitPredictions) -> Iter
         fields = {name: mine[name].tobytes() for name in known}
         fields |= {f"p.{name}": p[start:stop].tobytes() for name, p in issued.p.items()}
         yield AuditTrace(at=int(mine["at"][0]), what=what, fields=fields)
+
+
+def _chances(evidence: Evidence, symbol: str) -> Iterator[AuditTrace]:
+    """Yield P(visit) of every cluster, and of random levels there, time by time."""
+    rows = evidence.chances
+    ends = np.append(np.flatnonzero(np.diff(rows["at"])) + 1, len(rows))
+    for start, stop in pairwise([0, *ends.tolist()] if len(rows) else []):
+        fields = {name: rows[name][start:stop].tobytes() for name in ("p", "p_placebo")}
+        what = f"P(visit) of current clusters {symbol}"
+        yield AuditTrace(at=int(rows["at"][start]), what=what, fields=fields)
 
 
 def forecast_fields(forecast: Forecast) -> dict[str, bytes]:

@@ -27,7 +27,7 @@ LINK = re.compile(r"(?<!`)(!?)\[([^\]\n]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^ *```.*?^ *```|^(?: {4}|\t).*?$)", flags=re.DOTALL | re.MULTILINE)
 INCLUDED = re.compile(r"^\[[^\]]+\]\((\.\.[^)#]*\.md)#([\w.-]+)\)$", flags=re.MULTILINE)
 HOW_TO = ("source", "column-maps", "estimator", "claim", "forecasts", "search", "register")
-HOW_TO += ("trading", "executors", "ci")
+HOW_TO += ("forward", "trading", "executors", "ci")
 NOTEBOOKS = ("own-data", "read-a-verdict", "new-estimator")
 LEADING = ("index.md", "verdicts/page.md")  # pages of research that stand at the edge
 MARKDOWN_EXTENSIONS = ("tables", "toc", "attr_list", "pymdownx.highlight", "pymdownx.superfences")

@@ -4,8 +4,11 @@
     python research/truth/run.py worlds FIRST LAST [WORLD ...]   Wasserstein distances by world
     python research/truth/run.py positions             distance from recorded positions
     python research/truth/run.py btc                   information on BTC's liquidation totals
+    python research/truth/run.py intervals [FIRST LAST]   how many intervals hold the truth
+    python research/truth/run.py tuning                nine configurations each, then a test
+    python research/truth/run.py pictures              a moving mix, and BTC's map by two estimators
 
-The last two are calls of `liqbt truth`, the first of what it is made of. Each market is drawn from
+`positions` and `btc` are calls of `liqbt truth`, the first of its parts. A market is drawn from
 the ranges of `worlds.yaml` by its number, simulated, replayed through all estimators in one pass,
 and compared with its true map once a day, in its second half. Positions and BTC need the real data
 (LIQBT_DATA).
@@ -26,10 +29,14 @@ from typing import Any
 
 import numpy as np
 import yaml
+from intervals import intervals
+from pictures import pictures
 from scipy.optimize import nnls
 from scipy.stats import t
+from tuning import tuning
 
 from liqbt.estimators.baselines import DistanceKernel, Uniform
+from liqbt.estimators.census import Census, CensusParams
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.levmix import LevMix, LevMixParams
 from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
@@ -41,6 +48,7 @@ from liqbt.estimators.rivals import (
     TierDecay,
     ZScore,
 )
+from liqbt.estimators.structured import Structured, StructuredParams
 from liqbt.replay import Checkpoint, replay_from, schedule
 from liqbt.report.pages.truth import describe_truth
 from liqbt.simulate.market import simulate
@@ -59,7 +67,9 @@ HERE = Path(__file__).parent
 RANGES = yaml.safe_load((HERE / "worlds.yaml").read_text(encoding="utf-8"))
 ROOT = 1313
 REACHES = (0.10, 0.30)
-KINDS = (Kind.MARK, Kind.OPEN_INTEREST, Kind.BAR, Kind.LIQUIDATION)
+KINDS = (Kind.MARK, Kind.OPEN_INTEREST, Kind.BAR, Kind.LIQUIDATION, Kind.POSITION)
+CENSUS = {"census_every_s": 86_400, "census_share": 0.3}
+"""Read by `census` and `structured` alone: once a day, of three positions in ten."""
 FIRST, LAST = 1000, 1004
 TWINS = {"levmix": "twin", "oi_flow": "oi_flow twin"}
 RIVALS: dict[str, Any] = {
@@ -82,7 +92,7 @@ def world_of(name: str, number: int, days: int = 120) -> World:
         away = np.log(ladder / drawn.pop("centre")) / drawn.pop("width")
         weights = np.exp(-0.5 * away**2)
         drawn |= {"leverages": tuple(ladder), "weights": tuple(weights / weights.sum())}
-    return replace(load_world(WORLDS / "baseline.yaml"), name=name, days=days, **drawn)
+    return replace(load_world(WORLDS / "baseline.yaml"), name=name, days=days, **CENSUS, **drawn)
 
 
 def beside() -> Contestants:
@@ -97,6 +107,8 @@ def beside() -> Contestants:
 
     others = {
         "uniform": Uniform(MapParams(), market),
+        "census": Census(CensusParams(), market),
+        "structured": Structured(StructuredParams(), market),
         "kernel": DistanceKernel(DistanceKernel.Params(), market),
         **{name: cls(cls.Params(), market) for name, cls in RIVALS.items()},
     }
@@ -252,7 +264,7 @@ def call(experiment: str, recorded: str | None = None) -> None:
 def main() -> None:
     """Do what the command line asks for."""
     what, *rest = sys.argv[1:] or ["all"]
-    if what not in ("all", "worlds", "btc", "positions"):
+    if what not in ("all", "worlds", "btc", "positions", "pictures", "intervals", "tuning"):
         sys.exit(__doc__)
     if what in ("all", "worlds"):
         first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
@@ -263,6 +275,14 @@ def main() -> None:
         positions()
     if what in ("all", "btc"):
         btc()
+    if what in ("all", "intervals"):
+        first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
+        intervals(world_of, list(RANGES["worlds"]), range(first, last))
+    if what in ("all", "tuning"):
+        tuning(world_of, list(RANGES["worlds"]))
+    if what in ("all", "pictures"):
+        slow = replace(world_of("moving_mix", FIRST, 360), tilt_half_life_h=1440.0)
+        pictures(slow, np.random.SeedSequence(ROOT, spawn_key=(99, FIRST)))
 
 
 if __name__ == "__main__":

@@ -56,10 +56,10 @@ def claim_lines(
 
 def _cells(claim: Claim, verdict: Verdict, run: Run, histories: Histories) -> Sequence[str]:
     score = verdict.score
+    if score is None:
+        return ("—", "—", "—", "—", "—", size_words(claim, claim.smallest_effect), "—")
     beside = histories.get(claim.statistic)
     good = "—" if beside is None else f"{beside.as_good} of {beside.histories}"
-    if score is None:
-        return ("—", "—", "—", good, "—", size_words(claim, claim.smallest_effect), "—")
     unit = statistic_of(claim.statistic).unit
     symbols = {row["symbol"] for row in run.twin_scores}
     symbol = POOLED if POOLED in symbols else next(iter(symbols), "")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from venues import SYMBOLS, script
+
 __all__ = ["VENDORS", "VendorSeed"]
 
 T = 1_700_006_400  # 2023-11-15T00:00Z
@@ -257,5 +259,17 @@ VENDORS: dict[str, tuple[VendorSeed, ...]] = {
                 _context,
             ),
         ),
+    ),
+    "recordings": tuple(
+        _seed(
+            f"liqbt.sources.{venue.replace('-', '.')}",
+            f"{venue}.jsonl",
+            "".join(
+                f"{m.at + 60_000_000} {m.text}\n" for m in script(4, 1) if m.venue == venue
+            ).encode(),
+            options={"format": "recording"},
+            json_lines=True,
+        )
+        for venue in SYMBOLS
     ),
 }

@@ -15,7 +15,8 @@ from liqbt.errors import ConfigError, LiqbtError
 from liqbt.study.events import simulate_world
 
 CALLS = ("compare", "ingest", "leaks", "plane", "quality", "randomise", "register", "report")
-CALLS = (*CALLS, "reproduce", "score", "search", "truth", "unseal")
+CALLS = (*CALLS, "forward_init", "forward_report", "forward_step", "reproduce", "score")
+CALLS = (*CALLS, "search", "truth", "unseal")
 
 
 @pytest.fixture(scope="module")

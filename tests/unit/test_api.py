@@ -20,6 +20,7 @@ from liqbt.cli import cli
 from liqbt.evaluation.outcomes import OUTCOME_DTYPE
 from liqbt.study.explain import notional_within
 from liqbt.study.store import forecast_table, load_run, structured_table, write_run
+from liqbt.study.tables import clusters_table
 from liqbt.tape.build import store_cached
 from liqbt.tape.values import tape_from_events
 from liqbt.types import DAY_NS, Instrument, Side
@@ -44,6 +45,8 @@ def folder(tmp_path_factory):
         for symbol, path in made.paths.items()
     ]
     issued = [f for maps in made.maps.values() for f in maps]
+    clusters = clusters_table(issued, {})
+    names = pa.array([""] * clusters.num_rows, pa.string())
     run = write_run(
         tmp_path_factory.mktemp("results") / "made" / made.manifest["run_id"],
         manifest=made.manifest,
@@ -53,6 +56,7 @@ def folder(tmp_path_factory):
         tables={"flow": made.flow, "landmarks": [], "bands": made.bands, "sensitivities": []},
         parquet={
             "forecasts.parquet": [forecast_table(issued)],
+            "clusters.parquet": [clusters.append_column("estimator", names)],
             "outcomes.parquet": [outcomes],
             "prices.parquet": prices,
         },
@@ -77,6 +81,7 @@ def test_frames_are_the_runs_tables(folder):
     assert math.isclose(
         low["distance_sigma"], math.log(low["high"] / issued[7].mark) / issued[7].sigma_1d
     )
+    assert clusters[["p", "p_placebo"]].isna().all().all()
     assert len(shown.scores) == len(run.scores)
     assert list(shown.verdicts["verdict"]) == [one.word.value for one in run.verdicts]
     assert len(shown.prices) == sum(len(run.prices(s)["ts"]) for s in ("BTC", "<b>&"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from estimator_events import START, TIERS, at, event, events, market, of, open_i
 from liqbt.errors import ConfigError, MarginError
 from liqbt.estimators import registered_estimators
 from liqbt.estimators.levmix import LevMix, LevMixParams
+from liqbt.estimators.levmix.ensemble import ERROR, Ensemble
 from liqbt.estimators.nulls import reflect
 from liqbt.forecasts import forecast_bytes
 from liqbt.margin.tiers import flat_tiers
@@ -45,9 +47,9 @@ def apart(weights):
     return 0.5 * float(np.abs(weights / weights.sum() - MIX).sum())
 
 
-def crossings(tape):
+def crossings(tape, **changes):
     """Coins of each leverage that the mark passed in each hour, longs and shorts, by slot."""
-    estimator, found = made(), {}
+    estimator, found = made(**changes), {}
     for row in range(0, len(tape), 12):
         estimator.update(tape[row : row + 12])
         state = estimator.state()
@@ -200,3 +202,58 @@ def test_a_leverage_that_the_venue_does_not_allow_has_no_entries():
 
 def test_no_forecast_before_a_price_is_known():
     assert made().forecast(at(100)) is None
+
+
+def test_of_an_inverse_contract_the_mix_is_learnt_in_dollars():
+    tape = market(seed=5, days=40)
+    tiers = flat_tiers("X", 0.004, 125, "okx_inverse")
+    rows = [tape]
+    for slot, crossed in crossings(tape, tiers=tiers).items():
+        longs, shorts = crossed @ MIX
+        second = ((slot + 1) * HOUR_NS - START) / SECOND_NS
+        rows.append(event(Kind.LIQUIDATION_TOTAL, second, longs, shorts, span_s=3600))
+    estimator = made(tiers=tiers)
+    estimator.update(events(*rows))
+    assert apart(estimator.weights()[0, 0]) < 0.6 * apart(np.full(4, 0.25))
+
+
+class Plain:
+    """A generator that draws the middle of everything, and every day once."""
+
+    def uniform(self, low, high, size):
+        return np.full(size, (low + high) / 2)
+
+    def exponential(self, scale, size):
+        return np.full(size, scale)
+
+
+def test_an_ensemble_of_plain_draws_is_the_estimator_itself_and_others_scatter_about_it(told):
+    estimator = made()
+    plain, drawn = Ensemble(estimator, Plain(), 2), Ensemble(estimator, np.random.default_rng(1))
+    before = drawn.weights()
+    assert before.sum(axis=1) == pytest.approx(1.0)
+    days = np.arange(told["ts_known"][0], told["ts_known"][-1] + 1, DAY_NS)
+    for first, last in itertools.pairwise(np.searchsorted(told["ts_known"], days)):
+        estimator.update(told[first:last])
+        plain.note()
+        drawn.note()
+    own = estimator.weights().ravel()[:4]  # its prior has no open interest, that of members has
+    for member in plain.weights():
+        learnt = member[:4] / member[:4].sum()
+        assert learnt == pytest.approx(own, rel=0.05)
+    state = {name: array.tobytes() for name, array in estimator.state().items()}
+    forecast = estimator.forecast(int(days[-1]))
+    alone = plain.intervals(forecast, error=(0.0, 0.0, 0.0))
+    held = ~np.isnan(alone[:, 0])
+    assert held.sum() > 3
+    usd = forecast.clusters["notional_usd"][held]
+    assert alone[held] == pytest.approx(np.column_stack([usd, usd]), rel=0.05)
+    scattered = drawn.intervals(forecast, error=(0.0, 0.0, 0.0))[held]
+    assert (scattered[:, 0] < scattered[:, 1]).all()
+    assert (np.log(scattered[:, 1] / scattered[:, 0]) < 2.0).all()
+    wide = drawn.intervals(forecast)[held]
+    assert (wide[:, 0] <= usd * math.exp(ERROR[0])).all()
+    assert (wide[:, 1] >= usd * math.exp(ERROR[2])).all()
+    assert {n: a.tobytes() for n, a in estimator.state().items()} == state
+    again = Ensemble(made(), np.random.default_rng(1)).weights()
+    assert np.array_equal(again, before)

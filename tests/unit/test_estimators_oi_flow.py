@@ -671,7 +671,7 @@ def test_what_is_not_to_be_fitted_is_refused():
         OIFlow(*laddered(40.0, above_maximum="refuse"))
     with pytest.raises(MarginError, match="no bracket with a weight is allowed"):
         OIFlow(*laddered(40.0, weights=(0.0, 0.0, 0.0, 0.1)))
-    said = r"bracket 10x of 10000 USD is above the .* change the estimator's 'params.brackets'$"
+    said = r"bracket 10x of 10000 USD is above the .*; change 'params.brackets'$"
     with pytest.raises(MarginError, match=said):
         OIFlow(*laddered(1.0))
 

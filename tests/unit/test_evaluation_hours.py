@@ -15,16 +15,18 @@ from hypothesis import strategies as st
 
 from liqbt.evaluation.bins import PHASES, anchors_of, phase_rows
 from liqbt.evaluation.claims import asymmetry, direction, magnet
-from liqbt.evaluation.claims.register import statistic_of
-from liqbt.evaluation.config import EvaluationConfig, MarketInput
+from liqbt.evaluation.claims.register import REGISTER, STATISTICS, statistic_of
+from liqbt.evaluation.claims.verdict import verdicts
+from liqbt.evaluation.config import EvaluationConfig, MarketInput, horizon_name
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.funding import Funding
-from liqbt.evaluation.hours import drift_days, forward_returns, market_hours
+from liqbt.evaluation.hours import drift_days, forward_returns, hours_over, market_hours
 from liqbt.evaluation.kernels.hours import decayed_returns
 from liqbt.evaluation.near import beside_asymmetry, near_asymmetry, near_mass
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS
+from liqbt.evaluation.statistic import BY_HORIZON
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, VerdictWord
 
 CONFIG = EvaluationConfig(horizons_ns=(DAY_NS,), bootstrap_reps=200)
 STEP = STEP_S * SECOND_NS
@@ -235,6 +237,49 @@ def rows_of(markets):
     evidence = Evidence(markets=markets, config=CONFIG, root=1)
     found = scored(evidence, HOURLY)
     return {one.score.statistic: one for one in found if one.score.symbol == "pooled"}
+
+
+def test_over_every_horizon_the_same_statistics_decide_nothing():
+    """Where a claim's own horizon is scored, too, both rows are one; no word of a verdict moves."""
+    wide = dataclasses.replace(CONFIG, horizons_ns=(HOUR_NS, 4 * HOUR_NS, DAY_NS))
+    deciding = ["near_drift", "near_jumps", "ratio_beside_sizes"]
+    found = {}
+    for config in (CONFIG, wide):
+        evidence = Evidence(markets=[market(5, 40, pull=12.0)], config=config, root=1)
+        others = [statistic_of(f"{name}_by_horizon") for name in deciding]
+        rows = list(scored(evidence, [*HOURLY, *others]))
+        found[config] = rows
+        by_row = {
+            (d.score.statistic, d.score.horizon): d.score for d in rows if d.score.symbol == "A"
+        }
+        spans = {"near_drift": "4h", "near_jumps": "1h", "ratio_beside_sizes": "1h"}
+        for name in deciding:
+            held = [h for n, h in by_row if n == f"{name}_by_horizon"]
+            assert held == [horizon_name(h) for h in config.horizons_ns]
+            if config is wide:
+                one = by_row[name, spans[name]]
+                assert dataclasses.replace(one, statistic="") == dataclasses.replace(
+                    by_row[f"{name}_by_horizon", spans[name]], statistic=""
+                )
+            day = by_row[f"{name}_by_horizon", "24h"]
+            assert day.n_episodes < by_row[name, spans[name]].n_episodes
+    said = [[(v.claim, v.word) for v in verdicts(rows, withheld={})] for rows in found.values()]
+    assert said[0] == said[1]
+    assert ("magnet", VerdictWord.SUPPORTED) in said[0]
+    assert not {one.id for one in STATISTICS if one.group is BY_HORIZON} & {
+        name for claim in REGISTER for name in claim.conditions
+    }
+
+
+def test_a_return_over_another_horizon_is_what_the_price_did():
+    hours = hours_over(market_hours(SHORT, CONFIG), SHORT, CONFIG, 12 * HOUR_NS)
+    path, log_price = SHORT.path.end_ns, np.log(SHORT.path.close)
+    for i in (0, 17, 60):
+        opened = np.searchsorted(path, hours.at[i] + CONFIG.latency_ns)
+        closed = np.searchsorted(path, path[opened] + 12 * HOUR_NS)
+        whole = (log_price[closed] - log_price[opened]) / (SIGMA * math.sqrt(0.5))
+        assert hours.diffusion[i, 0] + hours.jumps[i, 0] == pytest.approx(whole)
+    assert np.isnan(hours.diffusion[-12:]).all()
 
 
 def test_a_pull_is_found_in_the_diffusion_and_a_lean_of_jumps_in_the_jumps():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from toys import toy_tape
 
-from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError
+from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError, MarginError
 from liqbt.estimators.base import registered_estimators
 from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.log.store import EventLog
@@ -351,7 +351,7 @@ def test_the_embedded_demo_is_the_shipped_one(root):
     assert demo_experiment().read_bytes() == (root / "experiments/demo.yaml").read_bytes()
 
 
-# the census needs events that no world has; of the rivals, who are alike, one runs whole
+# censuses are not among this world's events; of the rivals, who are alike, one runs whole
 RUN_WHOLE = {"fresh_kernel"} | {
     name
     for name, kind in registered_estimators().items()
@@ -405,3 +405,21 @@ def test_a_simulated_log_holds_no_truth(home, tmp_path):
         "funding",
     }
     assert {p.name for p in (tmp_path / "t").iterdir()} >= {"SIM-positions.parquet"}
+
+
+def test_a_leverage_that_a_venue_does_not_allow_names_its_key_and_every_market_alike(tmp_path):
+    path = tmp_path / "alts.yaml"
+    low = "margin: {flat_rate: 0.0125, max_leverage: 50}"
+    market = "events: {mark: a/X, open_interest: a/X}"
+    path.write_text(
+        f"name: alts\ndata: {{log: log}}\nsymbols:\n  AAA: {{{market}, {low}}}\n"
+        f"  BBB: {{{market}, margin: {{tiers: BTCUSDT}}}}\n  CCC: {{{market}, {low}}}\n"
+        "estimators: {ref: {use: oi_flow}}\n"
+    )
+    experiment = load_experiment(path)
+    with pytest.raises(MarginError) as caught:
+        build_estimator(experiment, "CCC")
+    said = str(caught.value)
+    assert said.startswith("alts: CCC: bracket 100x of 10000 USD is above the maximum leverage")
+    assert "change 'estimators.ref.params.brackets', or set 'estimators.ref.params.above_m" in said
+    assert said.endswith("; of several markets alike: AAA, CCC")

@@ -317,6 +317,13 @@ def test_the_command_prints_a_table_and_json(small):
     assert [f["missing"] for f in value["feeds"]] == [2, 2, 0]
 
 
+def test_a_log_of_one_instant_has_a_page(tmp_path):
+    at = np.array([T0])
+    log = write(tmp_path, ([(Kind.LIQUIDATION, liquidations(at, 0.5, 1))], {}))
+    page = write_quality_page(plain(log_quality(log)), tmp_path / "page")  # and no warning
+    assert "liquidation" in page.read_text(encoding="utf-8")
+
+
 def test_the_page_stands_alone_escapes_and_is_the_same_twice(small, tmp_path):
     value = plain(log_quality(small))
     one = write_quality_page(value, tmp_path / "one").read_bytes()

@@ -136,7 +136,7 @@ def test_everybody_who_can_is_asked_and_the_others_say_why(home):
     assert (kinds["tier_decay"], kinds["uniform"], kinds["swings"], kinds["mirror"]) == (
         "rival", "baseline", "structure", "null",
     )  # fmt: skip
-    assert list(found.left_out) == ["census"]
+    assert list(found.left_out) == ["census", "structured"]
     assert found.left_out["census"].startswith("reads position, and 'symbols.SIM.events' names no")
 
 

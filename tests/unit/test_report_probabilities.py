@@ -85,15 +85,16 @@ def test_a_page_has_the_tables_and_the_diagram(tmp_path):
         corp=PARTS,
         scores=(*make_run().scores, row("visit_gain", 0.002), row("first_side_gain", 0.0)),
     )
-    page = write_report(run, tmp_path).read_text()
-    text = (tmp_path / "report.md").read_text()
+    folder = tmp_path / "not" / "there"
+    page = write_report(run, folder).read_text()
+    text = (folder / "report.md").read_text()
     assert "What the map adds to a probability of a visit" in page
     assert "What the asymmetry adds, over models without it" in page
     assert "Whether probabilities of a visit came true" in page
     assert "| with the map | 0.1500 | 0.0030 | 0.0430 | 0.1900 |" in text
     for name in ("reliability-visit-gains.svg", "forest-direction-gains.svg"):
         assert f"figures/{name}" in text
-        assert (tmp_path / "figures" / name).is_file()
+        assert (folder / "figures" / name).is_file()
 
 
 def test_bins_that_miss_the_diagonal_are_counted():

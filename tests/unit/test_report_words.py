@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 from report_run import START_NS, FakeRun, make_run
 
@@ -21,7 +22,7 @@ from liqbt.report.narrative import (
     verdict_reasons,
 )
 from liqbt.report.scores import find, row_words
-from liqbt.report.tables import sensitivity_table
+from liqbt.report.tables import level_table, nearest, sensitivity_table
 from liqbt.types import HOUR_NS, Score, Side, Verdict, VerdictWord
 
 NAN = float("nan")
@@ -207,6 +208,21 @@ def test_line_word_for_word(run: FakeRun) -> None:
         "crowded side longs (asymmetry +0.25 within 10%); "
         "cascade direction not tested"
     )
+
+
+def test_line_and_level_table_say_the_chance_of_a_visit_and_that_of_a_random_level(run: FakeRun):
+    forecast = run.maps["BTCUSDT"][0]
+    chances = np.full((len(forecast.clusters), 2), np.nan)
+    row = nearest(forecast, Side.SHORT)
+    assert row is not None
+    place = int(np.flatnonzero(forecast.clusters["low"] == row.cluster.low)[0])
+    chances[place] = 0.314, 0.296
+    text = forecast_line(forecast, (), price_stand_in=None, chances=chances)
+    assert text.count("P(visit in 24 h) 31%, of a random level 30%") == text.count("P(visit") == 1
+    table, note = level_table(forecast, "mark", chances)
+    assert [r[-2:] for r in table.rows if "%" in r[-2]] == [("31%", "30%")]
+    assert "needs no map" in note
+    assert "No probability of a visit" in level_table(forecast, "mark")[1]
 
 
 @pytest.mark.parametrize(

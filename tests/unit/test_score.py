@@ -306,10 +306,10 @@ def test_csv_gzip_and_parquet_score_alike(home, few, tmp_path):
 # --- levels -------------------------------------------------------------------------------------
 
 
-def levels_of(tmp_path, *rows):
-    full = [("2025-01-10T00:00:00Z", "X", side, low, high, 5) for side, low, high in rows]
+def levels_of(tmp_path, *rows, **how):
+    full = [("2025-01-10T00:00:00Z", "X", *row, 2**i) for i, row in enumerate(rows)]
     read = read_published(write(tmp_path / "l.csv", full))
-    return market_levels(read, 0, 0.01)
+    return market_levels(read, 0, 0.01, **how)
 
 
 def test_a_level_without_width_is_a_bin_outward_from_where_it_was_published(tmp_path):
@@ -334,21 +334,83 @@ def test_a_level_without_width_ends_where_the_next_row_begins(tmp_path):
     assert found.number.tolist() == [2, 1, 3, 4]
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [("short", 110, 112), ("short", 111, 113)],
-        [("short", 110, 115), ("short", 111, 112)],
-        [("long", 90, 92), ("long", 91, 93)],
-        [("short", 110, 110), ("short", 110, 110)],
-        [("short", 110, 110), ("short", 110, 112)],
-        [("long", 90, 90), ("long", 88, 90)],
-        [("long", 89, 89), ("long", 88, 90)],
-    ],
-)
-def test_rows_of_one_side_and_time_that_overlap_are_refused(tmp_path, rows):
-    with pytest.raises(DataError, match=r"l\.csv: rows 1 and 2, both .* overlap"):
-        levels_of(tmp_path, *rows)
+OVERLAPPING = [
+    ([("short", 110, 112), ("short", 111, 113)], (110, 113), 1),
+    ([("short", 110, 115), ("short", 111, 112)], (110, 115), 1),
+    ([("long", 90, 92), ("long", 91, 93)], (90, 93), 2),
+    ([("short", 110, 110), ("short", 110, 110)], (110, 110 * math.exp(0.01)), 1),
+    ([("short", 110, 110), ("short", 110, 112)], (110, 112), 1),
+    ([("long", 90, 90), ("long", 88, 90)], (88, 90), 1),
+    ([("long", 89, 89), ("long", 88, 90)], (88, 90), 2),
+    ([("short", 110, 120), ("short", 111, 112), ("short", 115, 121)], (110, 121), 1),
+]
+
+
+@pytest.mark.parametrize(("rows", "band", "nearest"), OVERLAPPING)
+def test_rows_of_one_side_and_time_that_overlap_are_one_band(tmp_path, rows, band, nearest):
+    """It begins where the nearest row does, whose number and stated probability it has."""
+    apart = ("short", 300, 301) if rows[0][0] == "short" else ("long", 30, 31)
+    found = levels_of(tmp_path, *rows, apart)
+    one, other = found.published.levels
+    assert (one["low"], one["high"]) == pytest.approx(band)
+    assert one["notional_usd"] == 2 ** len(rows) - 1
+    assert (other["low"], other["notional_usd"]) == (apart[1], 2 ** len(rows))
+    assert found.number[0] == nearest
+    assert (found.n_merged, len(found.number)) == (len(rows), 2)
+    with pytest.raises(DataError, match=r"l\.csv: rows 1 and 2, the first .* overlap"):
+        levels_of(tmp_path, *rows, apart, overlaps="refuse")
+
+
+def test_a_band_ends_where_its_farthest_row_does_and_at_its_time_and_side(tmp_path):
+    """Beside bands of every size: what a slow walk over the rows finds."""
+    rng = np.random.default_rng(4)
+    rows = []
+    for hour in range(20):
+        for side in ("short", "long"):
+            low = rng.integers(100, 160, 12)
+            high = low + rng.integers(1, 9, 12)
+            rows += [
+                (f"2025-01-10T{hour:02}:00:00Z", "X", side, *r) for r in zip(low, high, strict=True)
+            ]
+    rows = [(*row, i + 1) for i, row in enumerate(rows)]
+    found = market_levels(read_published(write(tmp_path / "l.csv", rows)), 0, 0.01)
+    expected = []
+    for hour in sorted({row[0] for row in rows}):
+        for side, code in (("short", -1), ("long", 1)):
+            mine = [row for row in rows if (row[0], row[2]) == (hour, side)]
+            covered = sorted({x for row in mine for x in range(row[3], row[4])})
+            runs = np.split(covered, np.flatnonzero(np.diff(covered) > 1) + 1)
+            for low, high in ((int(r[0]), int(r[-1]) + 1) for r in runs):
+                # rows that only touch are two bands
+                inner = sorted(r for r in mine if low <= r[3] < high)
+                cuts = [x for x in range(low + 1, high) if not any(r[3] < x < r[4] for r in inner)]
+                for a, b in zip([low, *cuts], [*cuts, high], strict=True):
+                    sum_ = sum(r[5] for r in inner if a <= r[3] < b)
+                    expected.append((hour, code, a, b, sum_))
+    times = np.repeat(found.published.at, np.diff(found.published.offsets))
+    bands = [
+        (iso(at)[:19] + "Z", int(c["side"]), int(c["low"]), int(c["high"]), c["notional_usd"])
+        for at, c in zip(times, found.published.levels, strict=True)
+    ]
+    assert sorted(bands) == sorted(expected)
+    assert len(bands) < len(rows)
+
+
+def test_overlapping_rows_are_scored_and_counted(home, few, tmp_path):
+    at, symbol, side, low, high, notional = few[0]
+    twice = [*few, (at, symbol, side, low, high, 2.0 * float(notional))]
+    file = write(tmp_path / "mine.csv", twice)
+    run = score_forecasts(file, home / "log", tmp_path / "r", options=OPTIONS)
+    assert run.manifest["published"]["merged"] == 2
+    section = published_section(run)
+    assert any("2 rows overlap others" in fact for fact in section["facts"])
+    plain = score_forecasts(
+        write(tmp_path / "p.csv", few), home / "log", tmp_path / "r", options=OPTIONS
+    )
+    rates = [[s.value for s in r.scores if s.statistic == "hit_rate"] for r in (run, plain)]
+    assert rates[0] == rates[1]
+    with pytest.raises(DataError, match="overlap"):
+        score_forecasts(file, home / "log", tmp_path / "r", options=OPTIONS, overlaps="refuse")
 
 
 def test_rows_that_touch_or_are_of_two_sides_are_disjoint(tmp_path):
@@ -540,7 +602,7 @@ REFUSED: dict[str, tuple[Callable[[list[Row]], list[Row]], str]] = {
     "huge notional": (change(6, notional=1e30), r"row 6 has notional .*; expected USD, from 0"),
     "no symbol": (change(8, symbol=""), r"row 8 has no symbol"),
     "symbol": (change(8, symbol="SIN"), r"no price of 'SIN'; did you mean 'SIM'"),
-    "twice": (lambda rows: [*rows, rows[0]], r"rows 1 and 601, both .* overlap"),
+    "twice": (lambda rows: [*rows, rows[0]], r"rows 1 and 601 are the same, .* each row once"),
     "ragged": (lambda rows: [*rows, rows[0][:3]], r"row 601 has not as many cells as the header"),
 }
 

@@ -545,3 +545,26 @@ def test_a_large_jump_that_follows_the_crowd_is_no_runaway():
         truth = simulate(world, seed=seed).truth["SIM"]
         largest = max(largest, float(np.abs(np.diff(np.log(truth.path_price))).max()))
     assert largest > 0.125  # turned round, one of this size moves the price by 0.25
+
+
+def test_a_census_publishes_the_same_share_of_the_true_map_each_time():
+    world = replace(SMALL, census_every_s=21_600, census_share=0.4)
+    seen = simulate(world, seed=3)
+    truth = seen.truth["SIM"]
+    assert digest(simulate(SMALL, seed=3))[1] == digest(seen)[1]  # it changes nothing else
+    rows = seen.tables[Kind.POSITION].to_pandas()
+    assert sorted(set(rows["ts_event"])) == truth.snapshot_ns[::6].tolist()
+    rows["usd"] = rows["size_coins"] * rows["liquidation_price"]
+    k = 6
+    mine = rows[rows["ts_event"] == truth.snapshot_ns[k]]
+    mark = truth.snapshot_mark[k]
+    assert ((mine["liquidation_price"] < mark) == (mine["side"] == Side.LONG)).all()
+    share = mine["usd"].sum() / truth.density_usd[k].sum()
+    assert 0.2 < share < 0.6
+    whole = replace(world, census_share=1.0)
+    every = simulate(whole, seed=3).tables[Kind.POSITION].to_pandas()
+    every = every[every["ts_event"] == truth.snapshot_ns[k]]
+    usd = (every["size_coins"] * every["liquidation_price"]).sum()
+    assert usd == pytest.approx(float(truth.density_usd[k].sum(dtype=np.float64)))
+    with pytest.raises(ConfigError, match=r"census_every_s.*multiple of truth_every_s"):
+        simulate(replace(SMALL, census_every_s=900), seed=3)

@@ -10,6 +10,7 @@ import pytest
 from evaluation_world import (
     MAP_SIGMA,
     START,
+    bars,
     brownian_market,
     evidence_with,
     map_forecast,
@@ -232,6 +233,47 @@ def test_a_run_keeps_the_levels_that_were_scored_and_has_none_without_the_primar
     tables, parquet = kept(none)
     assert (none.details, tables["reliability"], tables["corp"]) == ((), [], [])
     assert {"visits.parquet", "cluster_visits.parquet"}.isdisjoint(parquet)
+    assert np.isnan(parquet["clusters.parquet"]["p"].to_numpy()).all()
+
+
+def test_chances_of_current_clusters_are_those_of_episodes_and_see_no_future():
+    market = brownian_market(np.random.default_rng(1), days=40, kind="bars")
+    evidence = Evidence(markets=[market], config=CONFIG)
+    rows = evidence.chances
+    assert len(rows) == sum(len(f.clusters) for f in market.forecasts)
+    asked = (rows["distance_sigma"] >= CONFIG.floor) & (rows["distance_sigma"] <= CONFIG.ceiling)
+    issued = ~np.isnan(rows["p"])
+    assert not issued[~asked].any()
+    assert np.array_equal(issued, ~np.isnan(rows["p_placebo"]))
+    begun = START + 9 * DAY_NS  # after the first refit that had anything to learn from
+    assert issued[asked & (rows["at"] >= begun)].all()
+    assert not issued[rows["at"] < START + DAY_NS].any()
+    # the same p̂ as episodes are held against, by another way
+    births = evidence.episodes(0, DAY_NS)
+    p, _ = evidence.placebo(0, DAY_NS)
+    starts = np.cumsum([0, *(len(f.clusters) for f in market.forecasts)])
+    mine = rows[starts[births["forecast"]] + births["cluster"]]
+    held = births["birth"] & ~np.isnan(mine["p"])
+    assert held.sum() > 100
+    np.testing.assert_allclose(mine["p_placebo"][held], p[held], rtol=1e-9)
+    y = births["visited"][held]
+    assert abs(mine["p"][held].mean() - y.mean()) < 0.05
+    # without what came later: bit for bit
+    until = START + 25 * DAY_NS
+    early = [f for f in market.forecasts if f.at < until]
+    stop = int(np.searchsorted(market.path.end_ns, until))
+    path = bars(
+        market.path.end_ns[:stop] - HOUR_NS,
+        HOUR_NS,
+        market.path.low[:stop],
+        market.path.high[:stop],
+    )
+    again = Evidence(
+        markets=[MarketInput(symbol="A", forecasts=early, path=path)], config=CONFIG
+    ).chances
+    assert (~np.isnan(again["p"])).sum() > 1000
+    for name in ("p", "p_placebo"):
+        assert again[name].tobytes() == rows[name][: len(again)].tobytes()
 
 
 def test_what_was_issued_before_teaches_and_is_not_scored():

@@ -57,11 +57,14 @@ class Emission:
         Plan arrays for the kernel.
     """
 
-    __slots__ = ("_grid", "_half", "_head", "_params", "_symbol", "scratch")
+    __slots__ = ("_by_contract", "_grid", "_half", "_head", "_params", "_symbol", "scratch")
 
-    def __init__(self, params: MapParams, symbol: str, market: Market) -> None:
+    def __init__(
+        self, params: MapParams, symbol: str, market: Market, *, by_contract: bool = False
+    ) -> None:
         self.scratch = scratch_arrays(params)
         self._params = params
+        self._by_contract = by_contract
         self._symbol = symbol
         self._head = market.head
         self._half = len(market.centres) // 2
@@ -97,7 +100,7 @@ class Emission:
             clusters=np.frombuffer(self.scratch.clusters[:found].tobytes(), dtype=CLUSTER_DTYPE),
             asymmetry=asymmetry,
             asymmetry_reach=self._params.asymmetry_reach,
-            open_interest_usd=coins * head.mark,
+            open_interest_usd=coins * (1.0 if self._by_contract else head.mark),
             observed_long_usd=long,
             observed_short_usd=short,
             prior_from_long=prior_from[0],

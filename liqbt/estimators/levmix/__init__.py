@@ -55,7 +55,6 @@ from liqbt.estimators.levmix.kernels import (
     issue,
     weights_now,
 )
-from liqbt.estimators.state import read_only
 from liqbt.margin import bracket_ratios
 from liqbt.margin.tiers import Tiers, TierTable
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Events, FloatArray, Forecast, Ns
@@ -197,7 +196,7 @@ class LevMix(MapEstimator):
             If events of a date are met on which the venue's tiers are unknown, or allow no leverage
             of the ladder.
         """
-        row = fold(read_only(events), *self._state)
+        row = fold(self._read(events), *self._state)
         if row >= 0:
             raise MarginError(_unusable(self.params, self._tiers.at(int(events["ts_event"][row]))))
 
@@ -267,6 +266,7 @@ def plan_of(params: LevMixParams, tiers: TierTable, n_grid: int) -> Plan:
         dates=np.array(tiers.effective_ns, dtype=np.int64),
         usable=usable,
         shifts=shifts,
+        inverse=any(bool(each.rule) for each in tiers.tiers),
         weights=params.prior.copy(),
         beyond=np.zeros((2, n_grid + params.smoothing_bins + params.coarse + params.fine_bins + 2)),
     )

@@ -158,6 +158,8 @@ class Plan(NamedTuple):
         Whether the venue allows a leverage on that date.
     shifts : ndarray of int64, shape (n_dates, 2, n_leverages)
         Bins from entry to liquidation price.
+    inverse : bool
+        Whether books hold USD, not coins.
     weights : ndarray of float64, shape (n_classes,)
         Work space: the weights as they are now.
     beyond : ndarray of float64, shape (2, n_grid)
@@ -170,6 +172,7 @@ class Plan(NamedTuple):
     dates: IntArray
     usable: npt.NDArray[np.bool_]
     shifts: IntArray
+    inverse: bool
     weights: FloatArray
     beyond: FloatArray
 
@@ -522,7 +525,7 @@ def learn(book: Book, plan: Plan, slot: int, n: int, long: float, short: float) 
 @njit(**RARE)
 def take_total(market: Market, book: Book, plan: Plan, event: Any) -> None:
     """Learn from a total: at once if it covers slots, else once its own slot is covered."""
-    rules, mark = plan.rules[0], market.head[0].mark
+    rules, mark = plan.rules[0], 1.0 if plan.inverse else market.head[0].mark
     slot, span_ns = slot_of(event.ts_event, rules), event.span_s * SECOND_NS
     if market.head[0].n_prices == 0:
         return
@@ -723,7 +726,8 @@ def fill_rows(
                     on_prior -= alone[k]
             row[j] = 0.0
             if 0 <= i < len(market.centres):
-                row[j] = (held * of_book + outward[j] * of_fresh) * market.centres[i]
+                usd = 1.0 if plan.inverse else market.centres[i]
+                row[j] = (held * of_book + outward[j] * of_fresh) * usd
             if held > 0.0 and on_prior <= 0.5 * within:
                 start = min(j + 1, n)
         if side == LONGS:

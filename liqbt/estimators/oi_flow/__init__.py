@@ -46,7 +46,6 @@ from liqbt.estimators.base import MapEstimator, registered
 from liqbt.estimators.config import Duration, MapParams, MarketSpec
 from liqbt.estimators.emission import Issue
 from liqbt.estimators.oi_flow.kernels import Book, Plan, fold, issue
-from liqbt.estimators.state import read_only
 from liqbt.margin import bracket_ratios
 from liqbt.margin.tiers import ALWAYS, Tiers, TierTable
 from liqbt.types import HOUR_NS, Events, FloatArray, Kind, Ns
@@ -166,7 +165,7 @@ class OIFlow(MapEstimator):
             If open interest of a date is met on which the venue's tiers are unknown, or do not
             allow the configured brackets.
         """
-        row = fold(read_only(events), *self._state)
+        row = fold(self._read(events), *self._state)
         if row >= 0:
             at = int(events["ts_event"][row])
             self._tiers.at(at)
@@ -272,6 +271,7 @@ def plan_of(params: OIFlowParams, tiers: TierTable) -> Plan:
         usable=usable,
         weights=weights,
         shifts=shifts,
+        inverse=any(bool(each.rule) for each in tiers.tiers),
     )
 
 
@@ -312,7 +312,7 @@ def _unusable(params: OIFlowParams, tiers: TierTable, date: int) -> str:
         _ratios(brackets, at)
     except MarginError as error:
         fit = ", or set 'params.above_maximum' to fit" if params.above_maximum == "refuse" else ""
-        return f"{error}; change the estimator's 'params.brackets'{fit}"
+        return f"{error}; change 'params.brackets'{fit}"
     if not math.fsum(bracket.weight for bracket in brackets) > 0.0:
         return f"{at.symbol} from {at.date}: no bracket with a weight is allowed"
     return ""

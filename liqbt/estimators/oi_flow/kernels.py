@@ -89,6 +89,8 @@ class Plan(NamedTuple):
         Shares of what is opened; 0 where the venue has no such bracket.
     shifts : ndarray of int64, shape (n_dates, 2, n_brackets)
         Bins from entry to liquidation price.
+    inverse : bool
+        Whether books hold USD, not coins.
     """
 
     half_lives_ns: FloatArray
@@ -96,6 +98,7 @@ class Plan(NamedTuple):
     usable: npt.NDArray[np.bool_]
     weights: FloatArray
     shifts: IntArray
+    inverse: bool
 
 
 @njit(**HOT)
@@ -381,10 +384,11 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
         filled = row[start:stop]
         if side == SHORTS:
             for i in range(len(filled)):
-                filled[i] = coins[i] * factor * prices[i]
+                filled[i] = coins[i] * factor * (1.0 if plan.inverse else prices[i])
         else:
             for i in range(len(filled)):
-                filled[len(filled) - 1 - i] = coins[i] * factor * prices[i]
+                usd = coins[i] * factor * (1.0 if plan.inverse else prices[i])
+                filled[len(filled) - 1 - i] = usd
 
 
 @njit(cache=True)

@@ -52,12 +52,12 @@ ENCOMPASSING: Final = Group(
 
 
 def _ratio(evidence: Evidence, cell: Cell) -> DaySums:
-    hours = evidence.hours(cell.market)
+    hours = evidence.hours(cell.market, cell.horizon_ns)
     return _drift(hours, hours.near, [hours.size, hours.total], cell)
 
 
 def _size(evidence: Evidence, cell: Cell) -> DaySums:
-    hours = evidence.hours(cell.market)
+    hours = evidence.hours(cell.market, cell.horizon_ns)
     return _drift(hours, hours.size, [hours.near, hours.total], cell)
 
 
@@ -67,7 +67,7 @@ def _over(evidence: Evidence, cell: Cell) -> DaySums:
     With b z_ratio + c z_size = ½(b + c)(z_ratio + z_size) + ½(b − c)(z_ratio − z_size) it is the
     slope on the difference beside the sum.
     """
-    hours = evidence.hours(cell.market)
+    hours = evidence.hours(cell.market, cell.horizon_ns)
     ratio, size = _scaled(hours.near), _scaled(hours.size)
     return _drift(hours, ratio - size, [ratio + size, hours.total], cell)
 

@@ -211,7 +211,7 @@ def _hour(part: str, *, trends: bool = False, twin: bool = False) -> Summed:
     """Return the day sums of what the next hour brings toward near mass, beside what is named."""
 
     def summed(evidence: Evidence, cell: Cell) -> DaySums:
-        hours = evidence.hours(cell.market)
+        hours = evidence.hours(cell.market, cell.horizon_ns)
         response = hours.jumps if part == "jumps" else hours.jumps + hours.diffusion
         known = np.isfinite(hours.funding)
         controls = [np.column_stack([np.where(known, hours.funding, 0.0), known])]

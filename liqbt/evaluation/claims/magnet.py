@@ -167,7 +167,7 @@ def _drift(*, trends: bool = True, twin: bool = False, structures: bool = False)
     """Return the day sums of the drift toward near mass, jumps left out, beside what is named."""
 
     def summed(evidence: Evidence, cell: Cell) -> DaySums:
-        hours = evidence.hours(cell.market)
+        hours = evidence.hours(cell.market, cell.horizon_ns)
         controls = [hours.past] if trends else []
         controls += [hours.twin] if twin else []
         controls += [hours.beside] if structures else []

@@ -20,7 +20,7 @@ from liqbt.evaluation.claims import (
     wall,
 )
 from liqbt.evaluation.claims.claim import ClaimStatus, Trial
-from liqbt.evaluation.statistic import SCORE, Better, Statistic
+from liqbt.evaluation.statistic import SCORE, Better, Statistic, over_horizons
 
 CLAIM_FILES: Final = (
     visit,
@@ -41,8 +41,16 @@ CLAIM_FILES: Final = (
 REGISTER: Final = tuple(file.CLAIM for file in CLAIM_FILES)
 """All claims, in the order of their numbers."""
 
-STATISTICS: Final = tuple(one for file in CLAIM_FILES for one in file.STATISTICS)
-"""All statistics, claim by claim."""
+STATISTICS: Final = (
+    *(one for file in CLAIM_FILES for one in file.STATISTICS),
+    *(
+        over_horizons(one)
+        for file in CLAIM_FILES
+        for one in file.STATISTICS
+        if one.id == file.CLAIM.statistic and one.needs == ("hours",)
+    ),
+)
+"""All statistics, claim by claim; and what decides claims by returns, over any horizon."""
 
 CLAIMS: Final = tuple(
     file.CLAIM

@@ -37,7 +37,7 @@ from liqbt.margin.rules import (
 )
 from liqbt.margin.rules.rule import Certainty, Example, MarginRule
 
-__all__ = ["RULES", "Certainty", "Example", "MarginRule"]
+__all__ = ["INVERSE", "RULES", "Certainty", "Example", "MarginRule"]
 
 RULES: Final = (
     binance_linear.RULE,
@@ -51,3 +51,6 @@ RULES: Final = (
     hyperliquid_cross.RULE,
     hyperliquid_partial.RULE,
 )
+
+INVERSE: Final = {rule.id: rule for rule in RULES if rule.ratio is not None}
+"""The rules of contracts that are margined in their coin, by name."""

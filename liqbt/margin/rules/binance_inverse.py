@@ -62,6 +62,7 @@ RULE: Final = MarginRule(
     formula="N·(1 + s·m) / (N/EP + s·(N/(EP·L) + cum)), N = contracts · face, cum in coins",
     source="from where margin meets maintenance in coins; contract of 100 USD read",
     certainty=Certainty.DERIVED,
+    ratio=lambda leverage, side, rate: liquidation_price(1.0, leverage, side, 1.0, rate=rate),
     examples=(
         Example(
             words="long of 100 contracts of 100 USD at 50,000, 10x, m 0.4 %",

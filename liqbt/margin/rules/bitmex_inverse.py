@@ -41,6 +41,7 @@ RULE: Final = MarginRule(
     formula="EP / (1 + s·(1/L − m))",
     source="the venue's documentation for a long; the short by symmetry in 1/price",
     certainty=Certainty.READ,
+    ratio=lambda leverage, side, rate: liquidation_price(1.0, leverage, side, rate=rate),
     examples=(
         Example(
             words="long at 10,000, 50x, m 0.5 %",

@@ -105,6 +105,7 @@ RULE: Final = MarginRule(
     formula="N / (N/EP + s·(IM − MM + extra)), IM = N/(EP·L), MM = N·m/EP, in coins at the entry",
     source="the venue's help pages",
     certainty=Certainty.READ,
+    ratio=lambda leverage, side, rate: liquidation_price(1.0, leverage, side, 1.0, rate=rate),
     examples=(
         Example(
             words="long of 10,000 USD at 50,000, 20x, m 0.5 %",

@@ -50,6 +50,7 @@ RULE: Final = MarginRule(
     formula="N·(1 + s·k) / (N/EP + s·N/(EP·L)), k = m + fee",
     source="from where margin meets maintenance in coins; reproduced a simulated account",
     certainty=Certainty.DERIVED,
+    ratio=lambda leverage, side, rate: liquidation_price(1.0, leverage, side, rate=rate, fee=0.0),
     examples=(
         Example(
             words="long of 10,000 USD at 50,000, 10x, m 0.4 %, fee 0.05 %",

@@ -64,6 +64,10 @@ class MarginRule:
     dated : str
         The dated table of rates that is shipped for it; empty where there is none, and rates are
         the caller's to state.
+    ratio : callable, optional
+        Of a contract that is margined in its coin: takes leverage, side and the share of the
+        notional that maintenance (and a fee, where the rule has one) takes, gives LP/EP; infinite
+        for a short that no price can liquidate. None: the rule of `liqbt.margin`.
     examples : tuple of Example
         Worked, at least one a side.
     """
@@ -75,6 +79,7 @@ class MarginRule:
     source: str
     certainty: Certainty
     dated: str = ""
+    ratio: Callable[[float, Side, float], float] | None = None
     examples: tuple[Example, ...]
 
 

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.style import GREY, INK, LONG, SHORT, Figure, as_png, as_svg, canvas, label
+from liqbt.types import SECOND_NS
 
 _MOST: Final = 60
 _SHARE: Final = LinearSegmentedColormap.from_list("share", ["#b8500a", "#e9c9a8", "#1f5fa8"])
@@ -58,7 +59,8 @@ def presence_figure(
     figure = canvas(11.0, 0.19 * len(shown) + 1.25)
     ax = figure.subplots()
     bins = len(shown[0]["presence"])
-    edges = _times(value["start_ns"], value["end_ns"] + 1, bins + 1)
+    last_ns = max(value["end_ns"] + 1, value["start_ns"] + SECOND_NS)  # all at one instant
+    edges = _times(value["start_ns"], last_ns, bins + 1)
     for i, feed in enumerate(shown):
         share = np.array(feed["presence"], dtype=np.float64)[None, :]
         y = [i - 0.38, i + 0.38]
@@ -146,8 +148,14 @@ def latency_figure(feeds: Sequence[Mapping[str, Any]], *, name: str) -> Figure |
 
 
 def leaks_figure(leaks: Sequence[Mapping[str, Any]], *, name: str, most: int = 12) -> Figure | None:
-    """Draw how each feed answers the returns around its stamp; None where none could be tried."""
-    tried = sorted((one for one in leaks if one["offset_s"]), key=lambda one: not one["leaks"])
+    """Draw how each feed answers the returns around its stamp; None where none could be tried.
+
+    Feeds that leak come first, then those that come nearest to it.
+    """
+    tried = sorted(
+        (one for one in leaks if one["offset_s"]),
+        key=lambda one: (not one["leaks"], float(one["leak_p"])),
+    )
     if not tried:
         return None
     shown = tried[:most]
@@ -158,10 +166,20 @@ def leaks_figure(leaks: Sequence[Mapping[str, Any]], *, name: str, most: int = 1
         step = float(one["step_s"]) / 60
         middle = (np.array(one["offset_s"]) / 60 + step / 2).tolist()
         colours = [SHORT if x > 0 else LONG for x in middle]
-        ax.bar(middle, one["response"], width=0.8 * step, color=colours)
+        response, t = np.array(one["response"]), np.array(one["t"])
+        error = np.divide(response, t, out=np.zeros_like(response), where=np.isfinite(t) & (t != 0))
+        ax.bar(
+            middle,
+            response,
+            width=0.8 * step,
+            color=colours,
+            yerr=1.96 * np.abs(error),
+            error_kw={"ecolor": GREY, "elinewidth": 0.9},
+        )
         ax.axvline(0, color=INK, lw=1.1)
         ax.axhline(0, color=GREY, lw=0.6)
-        ax.set_title(f"{label(one['feed'], 34)}{': LEAKS' if one['leaks'] else ''}", fontsize=8.5)
+        said = "LEAKS" if one["leaks"] else f"p {float(one['leak_p']):.2g}"
+        ax.set_title(f"{label(one['feed'], 38)}: {said}", fontsize=7.5)
         ax.tick_params(labelsize=8, color=GREY)
     for ax in grid.flat[len(shown) :]:
         ax.set_axis_off()
@@ -173,8 +191,10 @@ def leaks_figure(leaks: Sequence[Mapping[str, Any]], *, name: str, most: int = 1
         title="Returns that each feed answers, around its stamp",
         caption=(
             "Least-squares coefficient of each return on the feed's change, both in standard "
-            "deviations. Blue: returns before the stamp; orange: after it, which an honest stamp "
-            f"cannot answer.{more}"
+            "deviations, with its 95 % interval (each by itself). Blue: returns before the stamp; "
+            "orange: after it, which an honest stamp cannot answer; p: of all orange ones "
+            "together. "
+            f"Feeds that leak come first, then those that come nearest to it.{more}"
         ),
         alt="; ".join(
             f"{fmt.one_line(one['feed'])}: {'leaks' if one['leaks'] else 'no leak seen'}"

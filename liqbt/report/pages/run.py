@@ -59,8 +59,9 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     if forecasts:
         last = forecasts[-1]
         mark_word = "mark" if stand_in is None else "price"
-        market["line"] = forecast_line(last, run.verdicts, price_stand_in=stand_in)
-        market["levels"], market["levels_note"] = tables.level_table(last, mark_word)
+        chances = tables.chances_of(run, last)
+        market["line"] = forecast_line(last, run.verdicts, price_stand_in=stand_in, chances=chances)
+        market["levels"], market["levels_note"] = tables.level_table(last, mark_word, chances)
         market["levels_at"] = fmt.instant(last.at)
     return market
 
@@ -178,8 +179,8 @@ def write_report(run: Run, out_dir: Path, executor: Executor = serially) -> Path
     run : Run
         A finished run.
     out_dir : Path
-        An existing folder, usually the run's own. Where it holds an `explore.html`, the report
-        leads to it.
+        The folder, usually the run's own; made where there is none. Where it holds an
+        `explore.html`, the report leads to it.
     executor : callable
         Where figures are drawn, a task each; it changes no byte.
 
@@ -188,6 +189,7 @@ def write_report(run: Run, out_dir: Path, executor: Executor = serially) -> Path
     Path
         The HTML page, which holds its pictures and styles and asks nothing of the network.
     """
+    out_dir.mkdir(parents=True, exist_ok=True)
     material = material_of(run, out_dir, executor)
     sections = report_sections(material)
     rewritten = run.path if out_dir.parent == run.path.parent else out_dir

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
@@ -14,6 +15,9 @@ from liqbt.report.scores import estimators
 from liqbt.report.sections.material import Material, absent, folded, grid, note
 from liqbt.report.tripod import crosswalk
 
+if TYPE_CHECKING:
+    from liqbt.study.store import Run
+
 
 def check_sections(material: Material) -> list[Section]:
     """Return sections 12 to 18."""
@@ -21,7 +25,7 @@ def check_sections(material: Material) -> list[Section]:
         _gate(material),
         _selection(material),
         _controls(material),
-        _e_process(),
+        _e_process(material.run),
         _sensitivities(material),
         _limits(material),
         _reproduce(material),
@@ -108,14 +112,62 @@ def _random_levels(gate: Mapping[str, Any]) -> Block | None:
     )
 
 
-def _e_process() -> Section:
+def _e_process(run: Run) -> Section:
+    told = run.manifest.get("forward")
+    if told is None:
+        return numbered(
+            15,
+            absent(
+                "No e-process: it needs non-overlapping forecasts that were written down before "
+                "their outcomes, and this is a replay of a record that was there; evidence that is "
+                "valid at any time of stopping can only be gathered forward (liqbt forward)."
+            ),
+        )
+    rows = [
+        (
+            str(row["estimator"]),
+            str(row["which"]),
+            f"{row['ended']:,} of {row['issued']:,}",
+            *(
+                fmt.percent(math.nan if row[k] is None else row[k])
+                for k in ("precision", "placebo")
+            ),
+            f"{math.exp(row['log_e']):.3g}",
+            f"{math.exp(row['log_e_max']):.3g}",
+        )
+        for row in told["rows"]
+    ]
+    late = told["days"] - told["in_time"]
+    table = tables.Table(
+        head=(
+            *("Estimator", "Which", "Windows ended", "Visited", "Expected (p̂)"),
+            *("E-value now", "At its highest"),
+        ),
+        rows=tuple(rows),
+        text_columns=2,
+        source="manifest.json, forward",
+    )
     return numbered(
         15,
-        absent(
-            "No e-process: it needs non-overlapping forecasts that were written down before their "
-            "outcomes, and this is a replay of a record that was there; evidence that is valid at "
-            "any time of stopping can only be gathered forward."
+        note(
+            f"{told['days']} days from {told['start']} to {told['until']} were recorded, "
+            f"{told['in_time']} of them before the window of their midnight was over"
+            + (f"; the other {late} are a rehearsal on a record that was there." if late else ".")
         ),
+        grid(table, "Forward record"),
+        note(
+            "At each midnight (UTC) the densest eligible cluster is a bet, at the price p̂, that it "
+            "is visited within 24 h. If p̂ is right, whoever plays it, now or at any time, has no "
+            "more to expect than the capital of 1 that they begin with: 20 or more at its highest "
+            "has a chance of at most 5 %. Several estimators are several tries. A p̂ that is wrong "
+            "is evidence, too, of that alone; no verdict rests on this table."
+        ),
+        *(
+            note(f"Day to {day['until']}, issued despite: {fmt.one_line(one)} ({day['reason']}).")
+            for day in told["despite"]
+            for one in day["silent"]
+        ),
+        Pairs(rows=(("Registration", told["registration"]), ("Head of the chain", told["head"]))),
     )
 
 

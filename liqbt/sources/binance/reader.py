@@ -14,17 +14,27 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
 from liqbt.ingest.colmap import ColumnMap
 from liqbt.ingest.files import MAX_BYTES, NoRowsError
+from liqbt.ingest.recordings import RECORDING, read_recording
 from liqbt.ingest.rows import event_times
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing, read_rows, read_table
 from liqbt.sources.binance.depth import bands
 from liqbt.sources.binance.formats import COLUMNS, archive_map
 from liqbt.sources.binance.labels import with_ends
-from liqbt.sources.binance.layout import DAILY, KLINES, MONTHLY, PREMIUM, FileName, file_name
+from liqbt.sources.binance.layout import (
+    DAILY,
+    KLINES,
+    MONTHLY,
+    PREMIUM,
+    FileName,
+    file_name,
+    not_of_market,
+)
 from liqbt.sources.binance.liquidations import THROTTLE, filled_once
+from liqbt.sources.binance.live import live_rows
 from liqbt.sources.binance.pushes import push_rows
-from liqbt.types import SECOND_NS
+from liqbt.types import SECOND_NS, Kind
 
-FORMATS: Final = (*(k for k in (*DAILY, *MONTHLY) if k != PREMIUM), "forceOrder")
+FORMATS: Final = (*(k for k in (*DAILY, *MONTHLY) if k != PREMIUM), "forceOrder", RECORDING)
 """What becomes events. The premium index is read by `premium_table`: it is a fraction, no price."""
 READER: Final = "binance 1"
 MENDED: Final = "binance 2"
@@ -73,6 +83,20 @@ def read_market(
     path = Path(path)
     if format is not None and format not in (*FORMATS, PREMIUM):
         raise ConfigError(f"{format!r} is none of the formats {', '.join(FORMATS)}")
+    if format == RECORDING:
+        if market != "um":
+            raise ConfigError("what is recorded of Binance is USD-M: binance-um/recording")
+        return read_recording(
+            path,
+            f"binance-{market}",
+            live_rows,
+            polled=(Kind.OPEN_INTEREST,),
+            price_is="average",
+            wrong=lambda symbol: not_of_market(symbol, "um"),
+            notes={"throttle": THROTTLE},
+            max_bad=max_bad,
+            max_bytes=max_bytes,
+        )
     name = file_name(path, market, format)
     if name.format == PREMIUM:
         raise DataError(

@@ -9,8 +9,11 @@ from liqbt.config import MAX_BAD
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import detect_format
 from liqbt.ingest.files import MAX_BYTES, NoRowsError
+from liqbt.ingest.recordings import RECORDING, read_recording
 from liqbt.ingest.table import Ingested, ingest_rows, nothing, read_rows
 from liqbt.sources.hyperliquid.fills import is_node_fills, read_fills
+from liqbt.sources.hyperliquid.live import live_rows
+from liqbt.types import Kind
 
 OPTIONS: Final = {"symbol": str}
 """What `read` takes beside the file, each from its text."""
@@ -24,11 +27,12 @@ _COLUMNS: Final = {
     "context-1m": ("ts_ms", "coin", "funding_1h", "oi_coins", "mark"),
     "trades": ("timestamp_ms", "px", "sz", "side"),
 }
-FORMATS: Final = (*_COLUMNS, "node-fills")
+FORMATS: Final = (*_COLUMNS, "node-fills", RECORDING)
 """`asset-contexts`: the venue's daily archive of every coin's context by the minute, unpacked from
 lz4 (format read in public code and files); `context-1m`: the same recorded by a poller; `trades`:
 trades without ids; `node-fills`: liquidations among the fills that a node writes, JSON lines (read
-in the venue's documentation and in public code). Sure of the second and third: checked on files."""
+in the venue's documentation and in public code); `recording`: what `liqbt record` wrote. Sure of
+the second and third: checked on files."""
 
 
 def read(
@@ -66,6 +70,16 @@ def read(
         The file cannot be read as that format; one sentence.
     """
     path = Path(path)
+    if format == RECORDING:
+        return read_recording(
+            path,
+            "hyperliquid",
+            live_rows,
+            polled=(Kind.MARK, Kind.OPEN_INTEREST, Kind.FUNDING, Kind.POSITION),
+            price_is="last",
+            max_bad=max_bad,
+            max_bytes=max_bytes,
+        )
     if format == "node-fills" or (format is None and is_node_fills(path, max_bytes)):
         return read_fills(path, max_bad=max_bad, max_bytes=max_bytes, reader=READER)
     name = detect_format(path, "hyperliquid", _COLUMNS, format)

@@ -16,8 +16,10 @@ from liqbt.ingest.cells import as_numbers, as_words
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.detect_format import detect_format
 from liqbt.ingest.files import MAX_BYTES, NoRowsError, RawTable, is_silent, open_stream
+from liqbt.ingest.recordings import RECORDING, read_recording
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing, read_rows
 from liqbt.sources.okx.faces import FACES, SYNTAX, coins_of, face_table, parse_faces
+from liqbt.sources.okx.live import live_rows
 from liqbt.sources.okx.messages import message_rows
 
 __all__ = ["FACES", "FORMATS", "OPTIONS", "read"]
@@ -35,10 +37,10 @@ THROTTLE: Final = "at most one update a second and instrument"
 
 _PAGE: Final = 1000
 _CSV: Final = ("timestamp", "venue", "coin", "side", "bankruptcy_px", "contracts")
-FORMATS: Final = ("liquidation-orders", "swap-liquidations")
+FORMATS: Final = ("liquidation-orders", "swap-liquidations", RECORDING)
 """`liquidation-orders`: the venue's JSON, one REST answer or recorded pushes, one a line (its shape
 is read in public clients); `swap-liquidations`: the same as CSV with `timestamp, venue, coin, side,
-bankruptcy_px, contracts` (checked against a file)."""
+bankruptcy_px, contracts` (checked against a file); `recording`: what `liqbt record` wrote."""
 
 
 def read(
@@ -81,6 +83,16 @@ def read(
     """
     path = Path(path)
     table = face_table(faces)
+    if format == RECORDING:
+        return read_recording(
+            path,
+            "okx",
+            lambda message: live_rows(message, table),
+            price_is="bankruptcy",
+            notes={"throttle": THROTTLE},
+            max_bad=max_bad,
+            max_bytes=max_bytes,
+        )
     name = _told(path, format, max_bytes)
     try:
         if name == "swap-liquidations":

@@ -1,5 +1,10 @@
 """From rows of a file to the levels of each market, by time: sorted, disjoint, never empty.
 
+Rows of one side and time that overlap are one band: their union, with the sum of their notional.
+It is visited when its near edge is, which is that of its row nearest to the price: so that row's
+stated probability is the band's. Or such rows are refused, where that is asked for. The same row
+twice is always refused: its notional would count twice.
+
 A row with `low == high` is a level without width. It becomes a band one bin wide whose near edge is
 the level itself and which goes on outward, away from the price; where the next row of its side
 begins sooner, it ends there. So the level is touched exactly where it was published.
@@ -15,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +34,9 @@ from liqbt.types import CLUSTER_DTYPE, DAY_NS, FloatArray, IntArray, Kind, Ns
 
 OLDEST_MARK: Final = DAY_NS // 100
 """The oldest that a mark may be at issue: a random walk has then gone a tenth of σ of a day."""
+
+Overlaps: TypeAlias = Literal["merge", "refuse"]
+"""What becomes of rows of one side and time that overlap."""
 
 _BELOW: Final = 1.0 - 1e-12  # as evaluation: edges may differ in their last bits
 
@@ -47,6 +55,8 @@ class MarketLevels:
         By horizon in ns: the stated probability of each level; NaN where there is none.
     n_single : int
         Levels that were published without a width.
+    n_merged : int
+        Rows that are part of a band of several.
     n_moved, n_dropped : int
         Times of issue that waited for a price; and those that are not scored, since no price came
         or the next rows were due by then.
@@ -56,6 +66,7 @@ class MarketLevels:
     number: IntArray
     stated: Mapping[Ns, FloatArray]
     n_single: int
+    n_merged: int = 0
     n_moved: int = 0
     n_dropped: int = 0
 
@@ -108,7 +119,9 @@ def awaited(levels: MarketLevels, tape: Tape, kind: Kind, file: str) -> MarketLe
     )
 
 
-def market_levels(rows: PublishedRows, symbol: int, step: float) -> MarketLevels:
+def market_levels(
+    rows: PublishedRows, symbol: int, step: float, *, overlaps: Overlaps = "merge"
+) -> MarketLevels:
     """Return the levels of one market of a file.
 
     Parameters
@@ -119,11 +132,13 @@ def market_levels(rows: PublishedRows, symbol: int, step: float) -> MarketLevels
         Which of its symbols.
     step : float
         Width of a bin in log price: that of a level without width.
+    overlaps : str
+        What becomes of rows of one side and time that overlap: `merge` or `refuse`.
 
     Raises
     ------
     DataError
-        If two rows of one side and time overlap; names both.
+        If two rows are the same, or overlap where that is refused; names both.
     """
     mine = np.flatnonzero(rows.symbol == symbol)
     short = rows.side[mine] < 0
@@ -135,17 +150,21 @@ def market_levels(rows: PublishedRows, symbol: int, step: float) -> MarketLevels
     single = low == high
     neighbours = _neighbours(rows, mine)
     _widen(low, high, single, short, neighbours, step)
-    _refuse_overlap(rows, mine, (low, high), neighbours)
-    at, first = np.unique(rows.at[mine], return_index=True)
+    _refuse_same(rows, mine, neighbours)
+    if overlaps == "refuse":
+        _refuse_overlap(rows, mine, (low, high), neighbours)
+    first = _bands(low, high, short, neighbours)
+    levels = _clusters(rows, mine, low, high, first)
+    mine, parts = mine[first], np.diff(np.append(first, len(mine)))
+    at, times = np.unique(rows.at[mine], return_index=True)
     return MarketLevels(
         published=PublishedLevels(
-            at=at,
-            offsets=np.append(first, len(mine)).astype(np.int64),
-            levels=_clusters(rows, mine, low, high),
+            at=at, offsets=np.append(times, len(mine)).astype(np.int64), levels=levels
         ),
         number=rows.number[mine],
         stated={horizon_ns: values[mine] for horizon_ns, values in rows.stated.items()},
         n_single=int(single.sum()),
+        n_merged=int(parts[parts > 1].sum()),
     )
 
 
@@ -173,6 +192,42 @@ def _widen(
     high[up], low[down] = widened_high[up], widened_low[down]
 
 
+def _bands(
+    low: FloatArray,
+    high: FloatArray,
+    short: npt.NDArray[np.bool_],
+    neighbours: npt.NDArray[np.bool_],
+) -> IntArray:
+    """Return where bands begin, among rows that go from the price outward at each time and side.
+
+    A row belongs to the band before it where it begins within it, or where that has no width left.
+    """
+    near, far = np.where(short, low, -high), np.where(short, high, -low)
+    group = np.append(0, np.cumsum(~neighbours))
+    order = np.lexsort((far, group))
+    rank = np.empty(len(far), np.int64)
+    rank[order] = np.arange(len(far))
+    reached = far[order[np.maximum.accumulate(rank)]]  # the farthest so far, of the row's own group
+    within = near[1:] < reached[:-1] - np.abs(reached[:-1]) * (1.0 - _BELOW)
+    within |= (low >= high)[:-1]
+    return np.flatnonzero(np.append(True, ~(within & neighbours)))
+
+
+def _refuse_same(rows: PublishedRows, mine: IntArray, neighbours: npt.NDArray[np.bool_]) -> None:
+    """Refuse a row that stands twice."""
+    one, other = mine[:-1], mine[1:]
+    same = neighbours.copy()
+    for values in (rows.low, rows.high, rows.notional_usd):
+        same &= values[one] == values[other]
+    bad = np.flatnonzero(same)
+    if len(bad):
+        first, second = sorted((one[bad[0]], other[bad[0]]))
+        raise DataError(
+            f"{rows.file}: rows {rows.number[first]} and {rows.number[second]} are the same, "
+            f"{_said(rows, first)}; expected each row once"
+        )
+
+
 def _refuse_overlap(
     rows: PublishedRows,
     mine: IntArray,
@@ -180,29 +235,33 @@ def _refuse_overlap(
     neighbours: npt.NDArray[np.bool_],
 ) -> None:
     """Refuse rows of one side and time that overlap, in the order from the price outward."""
-    low, high = bands
-    short = rows.side[mine][1:] < 0
-    meet = np.where(short, low[1:] < high[:-1] * _BELOW, high[1:] * _BELOW > low[:-1])
-    meet |= (low >= high)[:-1]  # a level with nothing left before the row that begins on it
-    bad = np.flatnonzero(neighbours & meet)
+    begun = np.zeros(len(mine), bool)
+    begun[_bands(*bands, rows.side[mine] < 0, neighbours)] = True
+    bad = np.flatnonzero(~begun)
     if len(bad):
-        one, other = sorted((mine[bad[0]], mine[bad[0] + 1]))
+        one, other = sorted((mine[bad[0] - 1], mine[bad[0]]))
         raise DataError(
-            f"{rows.file}: rows {rows.number[one]} and {rows.number[other]}, both "
-            f"{'short' if rows.side[one] < 0 else 'long'} at {iso(int(rows.at[one]))}, overlap: "
-            f"[{rows.low[one]:g}, {rows.high[one]:g}) and "
-            f"[{rows.low[other]:g}, {rows.high[other]:g}); expected each price once a side and time"
+            f"{rows.file}: rows {rows.number[one]} and {rows.number[other]}, the first "
+            f"{_said(rows, one)}, overlap; expected each price once a side and time, or overlaps "
+            "to be merged, as they are by default"
         )
 
 
+def _said(rows: PublishedRows, row: int) -> str:
+    side = "short" if rows.side[row] < 0 else "long"
+    return f"{side} at {iso(int(rows.at[row]))} on [{rows.low[row]:g}, {rows.high[row]:g})"
+
+
 def _clusters(
-    rows: PublishedRows, mine: IntArray, low: FloatArray, high: FloatArray
+    rows: PublishedRows, mine: IntArray, low: FloatArray, high: FloatArray, first: IntArray
 ) -> npt.NDArray[np.void]:
-    """Return the rows as clusters; nothing is known of a peak, so it is the middle."""
-    out = np.zeros(len(mine), CLUSTER_DTYPE)
-    out["side"], out["low"], out["high"] = rows.side[mine], low, high
+    """Return the bands as clusters; nothing is known of a peak, so it is the middle."""
+    out = np.zeros(len(first), CLUSTER_DTYPE)
+    out["side"] = rows.side[mine][first]
+    out["low"] = low = np.minimum.reduceat(low, first)
+    out["high"] = high = np.maximum.reduceat(high, first)
     out["peak"] = np.clip(np.sqrt(low) * np.sqrt(high), low, high)
-    out["notional_usd"] = rows.notional_usd[mine]
+    out["notional_usd"] = np.add.reduceat(rows.notional_usd[mine], first)
     out["density_rank"] = 1.0
     out.setflags(write=False)
     return out

@@ -34,6 +34,7 @@ from liqbt.study.kept import sensitivity_rows, sensitivity_variants
 from liqbt.study.pipeline import Study, protocol
 from liqbt.study.plan import claims_value
 from liqbt.study.progress import Stage, silent
+from liqbt.study.published.levels import Overlaps
 from liqbt.study.published.work import ScorePlan, prepare
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
@@ -83,6 +84,7 @@ def score_manifest(
             "dropped": sum(levels.n_dropped for levels in work.levels),
             "without_sigma": times - sum(map(len, issued)),
             "single_levels": sum(levels.n_single for levels in work.levels),
+            "merged": sum(levels.n_merged for levels in work.levels),
             "wrong_side": wrong,
             "stated": [format_duration(h) for h in rows.stated],
             "ignored_columns": list(rows.ignored),
@@ -185,6 +187,7 @@ def score_forecasts(
     options: EvaluationOptions | None = None,
     named: Mapping[str, Instrument] | None = None,
     seed: int = 0,
+    overlaps: Overlaps = "merge",
     finish: Callable[[Run, Path], object] | None = None,
     stage: Stage = silent,
 ) -> Run:
@@ -205,6 +208,9 @@ def score_forecasts(
         The instrument of a symbol, where its name in the log is another or not the only one.
     seed : int
         Of the bootstrap.
+    overlaps : str
+        Rows of one side and time that overlap: `merge` makes one band of them (it is visited when
+        the nearest of them is), and the result says how many there were; `refuse` refuses the file.
     finish : callable, optional
         Adds the report to the run's folder before it becomes visible.
     stage : callable
@@ -219,7 +225,8 @@ def score_forecasts(
     LiqbtError
         If the file, the log or the protocol cannot be used. Nothing is left behind.
     """
-    work = prepare(file, log_dir, results, options or EvaluationOptions(), named or {}, seed)
+    asked = options or EvaluationOptions()
+    work = prepare(file, log_dir, results, asked, named or {}, seed, overlaps)
     run_id = run_identity(work.hashes)
     final = results / str(work.config["name"]) / run_id
     return finished_or_made(final, lambda: _execute(work, run_id, final, finish, stage), finish)

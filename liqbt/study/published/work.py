@@ -21,7 +21,7 @@ from liqbt.study.estimator_config import written
 from liqbt.study.identity import APART, TAPES, code_digest, lock_digest
 from liqbt.study.pipeline import protocol
 from liqbt.study.published.level_file import PublishedRows, read_published
-from liqbt.study.published.levels import MarketLevels, awaited, market_levels
+from liqbt.study.published.levels import MarketLevels, Overlaps, awaited, market_levels
 from liqbt.study.published.markets import ScoredMarket, map_params, scored_market
 from liqbt.study.summary import iso
 from liqbt.study.validity import clearance, scope
@@ -83,6 +83,7 @@ def prepare(
     options: EvaluationOptions,
     named: Mapping[str, Instrument],
     seed: int,
+    overlaps: Overlaps = "merge",
 ) -> ScorePlan:
     """Read and check everything that comes in.
 
@@ -92,7 +93,7 @@ def prepare(
         The published levels, and the event log.
     results : Path
         Folder of all runs, of tapes that can be made again, and of the validity gate's document.
-    options, named, seed
+    options, named, seed, overlaps
         As in `score_forecasts`.
 
     Raises
@@ -124,7 +125,12 @@ def prepare(
         rows=rows,
         markets=markets,
         levels=[
-            awaited(market_levels(rows, i, maps[i].step), tapes[i], m.price_kind, str(file))
+            awaited(
+                market_levels(rows, i, maps[i].step, overlaps=overlaps),
+                tapes[i],
+                m.price_kind,
+                str(file),
+            )
             for i, m in enumerate(markets)
         ],
         tapes=tapes,
