@@ -46,6 +46,10 @@ class MarginError(LiqbtError):
     """A margin rule is missing or contradicts itself; names symbol, date or bracket."""
 
 
+class WorkerKilledError(LiqbtError):
+    """A process that did a part of the work was killed; what is finished is kept."""
+
+
 class AlreadyRunningError(LiqbtError):
     """Somebody else is writing the same log or the same run; names the lock."""
 

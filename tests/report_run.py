@@ -63,7 +63,7 @@ class FakeRun:
     def prices(self, symbol: str) -> dict[str, np.ndarray]:
         return self.paths[symbol]
 
-    def outcomes(self, estimator: str | None = None) -> Any:
+    def outcomes(self, estimator: str | None = None, market: str | None = None) -> Any:
         return self.table
 
     def clusters(self, symbol: str | None = None, estimator: str | None = None) -> Any:

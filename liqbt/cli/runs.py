@@ -5,46 +5,63 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, progress, results_option, say
+from liqbt.cli.formatting import (
+    FILE,
+    examples,
+    executor_options,
+    json_option,
+    progress,
+    results_option,
+    say,
+)
 
 
 @click.command(
-    epilog=examples("liqbt run experiments/btc-2025-12.yaml", "liqbt run my.yaml --json")
+    epilog=examples(
+        "liqbt run experiments/btc-2025-12.yaml",
+        "liqbt run my.yaml --executor processes:4 --json",
+    )
 )
 @click.argument("experiment", type=FILE)
 @results_option
 @click.option("--strict", is_flag=True, help="Exit 1 where data is in doubt, or an estimator.")
+@executor_options("serial")
 @json_option
-def run(experiment: Path, results: Path, strict: bool, as_json: bool) -> None:
-    """Run an EXPERIMENT and write its report. A finished run is reused."""
-    doubts = _run(experiment, results, as_json)
+def run(experiment: Path, results: Path, strict: bool, executor: Any, as_json: bool) -> None:
+    """Run an EXPERIMENT and write its report. A finished run is reused; markets are tasks."""
+    doubts = _run(experiment, results, as_json, executor)
     sys.exit(1 if strict and doubts else 0)
 
 
-def finished_run(experiment: Path, results: Path, *, report: bool = True) -> Any:
+def finished_run(
+    experiment: Path, results: Path, *, report: bool = True, executor: Any = None
+) -> Any:
     """Return the finished run of an experiment, with its report where that is wanted."""
     from liqbt.kernel_cache import is_cold
     from liqbt.report.pages.run import write_report
+    from liqbt.study.executors import serially
     from liqbt.study.run import run_experiment
 
+    where = executor or serially
     with progress() as stage:
         if is_cold():
             stage("compiling the kernels, once: half a minute to two", 0, 0)
-        finish = write_report if report else None
-        return run_experiment(experiment, results, finish=finish, stage=stage)
+        finish = partial(write_report, executor=where) if report else None
+        return run_experiment(experiment, results, finish=finish, stage=stage, executor=where)
 
 
-def _run(experiment: Path, results: Path, as_json: bool) -> list[str]:
+def _run(experiment: Path, results: Path, as_json: bool, executor: Any = None) -> list[str]:
     """Run an experiment, say how it ended, and return what is in doubt."""
     from liqbt.report.narrative import headline, verdict_reasons
     from liqbt.report.notes import data_doubts, estimator_doubts
 
-    finished = finished_run(experiment, results)
+    finished = finished_run(experiment, results, executor=executor)
     doubts, reached = data_doubts(finished), estimator_doubts(finished)
     value = {
         "run_id": finished.run_id,
@@ -77,17 +94,19 @@ def demo(results: Path, as_json: bool) -> None:
 @click.command(epilog=examples("liqbt report results/demo/<run_id>"))
 @click.argument("run_folder", metavar="RUN", type=FILE)
 @click.option("--out", type=FILE, help="Folder to write to; RUN itself by default.")
+@executor_options("processes")
 @json_option
-def report(run_folder: Path, out: Path | None, as_json: bool) -> None:
-    """Write the report of a finished RUN anew."""
+def report(run_folder: Path, out: Path | None, executor: Any, as_json: bool) -> None:
+    """Write the report of a finished RUN anew; figures are tasks."""
     from liqbt.report.pages.run import write_report
     from liqbt.study.store import load_run, write_report_again
 
     finished = load_run(run_folder)
     if out is None:
-        path = write_report_again(finished, write_report).path / "report.html"
+        finish = partial(write_report, executor=executor)
+        path = write_report_again(finished, finish).path / "report.html"
     else:
-        path = write_report(finished, out)
+        path = write_report(finished, out, executor)
     say({"report": str(path)}, as_json, f"report: {path}")
 
 

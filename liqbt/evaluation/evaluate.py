@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from liqbt.evaluation.claims.register import STATISTICS
-from liqbt.evaluation.config import PRIMARY_NS, horizon_name
+from liqbt.evaluation.config import horizon_name
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums, Draws, draw, pooled, stream
 from liqbt.evaluation.inference.estimates import POOLED, Estimate, ScoreDetail, estimate
@@ -90,8 +91,8 @@ def scored(evidence: Evidence, statistics: Sequence[Statistic]) -> Iterator[Scor
 
 def days_spanned(evidence: Evidence) -> int:
     """Return how many UTC days the scored forecasts span, at least 1: what most bootstraps draw."""
-    issued = [forecast.at // PRIMARY_NS for m in evidence.markets for forecast in m.forecasts]
-    return max(issued) - min(issued) + 2 if issued else 1
+    days = [day for i in range(len(evidence.markets)) for day in evidence.issued_days(i)]
+    return max(days) - min(days) + 2 if days else 1
 
 
 def _rows(
@@ -153,11 +154,25 @@ def _reaching(evidence: Evidence, statistic: Statistic, draws: Draws, n_days: in
 
 
 def _sums(evidence: Evidence, statistic: Statistic, cells: Sequence[Cell]) -> DaySums | None:
-    if statistic.day_sums is None:
-        return None
-    parts = [statistic.day_sums(evidence, cell) for cell in cells]
+    parts = [_day_sums(evidence, statistic, cell) for cell in cells]
     held = [part for part in parts if part is not None]
     return pooled(held) if held else None
+
+
+def _day_sums(evidence: Evidence, statistic: Statistic, cell: Cell) -> DaySums | None:
+    if statistic.day_sums is None:
+        return None
+    key = sums_key(evidence, statistic, cell)
+    if key in evidence.held:  # of a market that was summed apart
+        found: DaySums | None = evidence.held[key]
+        return found
+    return statistic.day_sums(evidence, cell)
+
+
+def sums_key(evidence: Evidence, statistic: Statistic, cell: Cell) -> tuple[Any, ...]:
+    """Return under which key evidence holds the day sums of a market that was summed apart."""
+    symbol = evidence.symbols[cell.market]
+    return ("day sums", statistic.id, symbol, cell.horizon_ns, cell.side)
 
 
 def _estimated(

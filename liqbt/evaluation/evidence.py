@@ -22,7 +22,7 @@ before it, of the rows that are scored and of `training`, which is learnt from a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -76,13 +76,20 @@ from liqbt.learn.models import (
     predict_visits,
 )
 from liqbt.learn.walk import ModelOptions
-from liqbt.types import DAY_NS, FloatArray, Ns
+from liqbt.types import DAY_NS, FloatArray, Mask, Ns
 
 Table: TypeAlias = npt.NDArray[Any]
 
 LEVELS: Final = ("units", "clusters")
 """Kinds of levels that a probability of a visit is stated for."""
 
+SCORED: Final = "scored"
+TRAINING: Final = "training"
+_AT_EVERY_HORIZON: Final = ("episodes", "placebo", "landmarks", "bins", "hours")
+OF_EVERY: Final = ("structures", "twin", "readings")
+"""What a statistic needs of every market; of the rest it needs some market's."""
+AT_PRIMARY: Final = ("touches", "crossings", "readings")
+"""What there is at the primary horizon alone."""
 _OF_ONE_PATH: Final = 10.0
 """Episodes that begin on one side in a day share one path: about so many count as one."""
 
@@ -200,27 +207,56 @@ def observe(markets: Sequence[MarketInput], config: EvaluationConfig) -> Observe
     DataError
         If forecasts or paths cannot be right.
     """
-    symbols = tuple(market.symbol for market in markets)
+    require_names(tuple(market.symbol for market in markets))
+    return joined([observe_market(market, config) for market in markets])
+
+
+def require_names(symbols: tuple[str, ...]) -> None:
+    """Refuse no market, or two of one name.
+
+    Raises
+    ------
+    ConfigError
+        Says which there are.
+    """
     if not symbols or len(set(symbols)) < len(symbols) or POOLED in symbols:
         raise ConfigError(
             f"evaluation: found markets {list(symbols)}; expected at least one, each once, "
             f"none called '{POOLED}'"
         )
-    outcomes, first_sides, flow, landmarks = [], [], [], []
-    for i, market in enumerate(markets):
-        flat = flatten(market.symbol, market.forecasts)
-        windows = market_windows(flat, market.path, config)
-        outcomes.append(market_outcomes(market, flat, windows, config, symbol=i))
-        first_sides.append(market_first_sides(market, flat, windows, config, symbol=i))
-        flow += _flow(market.symbol, flat, outcomes[-1], config)
-        landmarks += _landmarks(market.symbol, first_sides[-1], config)
+
+
+def observe_market(market: MarketInput, config: EvaluationConfig) -> Observed:
+    """Decide what befell every cluster and every landmark of one market, which is number 0."""
+    flat = flatten(market.symbol, market.forecasts)
+    windows = market_windows(flat, market.path, config)
+    outcomes = market_outcomes(market, flat, windows, config, symbol=0)
+    first_sides = market_first_sides(market, flat, windows, config, symbol=0)
     return Observed(
-        symbols=symbols,
-        outcomes=np.concatenate(outcomes),
-        first_sides=np.concatenate(first_sides),
-        flow=tuple(flow),
-        landmarks=tuple(landmarks),
+        symbols=(market.symbol,),
+        outcomes=outcomes,
+        first_sides=first_sides,
+        flow=tuple(_flow(market.symbol, flat, outcomes, config)),
+        landmarks=tuple(_landmarks(market.symbol, first_sides, config)),
     )
+
+
+def joined(parts: Sequence[Observed]) -> Observed:
+    """Return what was observed of markets apart, numbered in this order."""
+    return Observed(
+        symbols=tuple(symbol for part in parts for symbol in part.symbols),
+        outcomes=numbered([part.outcomes for part in parts]),
+        first_sides=numbered([part.first_sides for part in parts]),
+        flow=tuple(row for part in parts for row in part.flow),
+        landmarks=tuple(row for part in parts for row in part.landmarks),
+    )
+
+
+def numbered(tables: Sequence[Table]) -> Table:
+    """Return the tables of markets as one: `symbol` of the rows of the i-th is i."""
+    rows = np.concatenate(tables)
+    rows["symbol"] = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    return rows
 
 
 def _flow(
@@ -325,12 +361,56 @@ class Evidence:
 
     @cached_property
     def observed(self) -> Observed:
-        """What befell every cluster and every landmark."""
-        return observe(self.markets, self.config)
+        """What befell every cluster and every landmark.
+
+        Of markets that were summed apart (`liqbt.evaluation.parts`) only the clusters that begin
+        an episode.
+        """
+        require_names(self.symbols)
+        return self._observed(SCORED, self.markets)
 
     @cached_property
-    def _trained(self) -> Observed | None:
-        return observe(self.training, self.config) if self.training else None
+    def trained(self) -> Observed | None:
+        """What befell those of `training`; None where there is none."""
+        return self._observed(TRAINING, self.training) if self.training else None
+
+    def _observed(self, role: str, markets: Sequence[MarketInput]) -> Observed:
+        made = [self._made.get(("observed", role, one.symbol)) for one in markets]
+        return joined(
+            [
+                observe_market(market, self.config) if part is None else part
+                for market, part in zip(markets, made, strict=True)
+            ]
+        )
+
+    def levels_of(self, kind: str, role: str, number: int) -> Table:
+        """Return the levels of a kind of one market, scored or learnt from, as number 0."""
+        markets, seen = self.markets, self.observed
+        if role == TRAINING:
+            assert self.trained is not None
+            markets, seen = self.training, self.trained
+        market = markets[number]
+
+        def make() -> Table:
+            if kind == "units":
+                return unit_levels([market], self.config)
+            mine = seen.outcomes[seen.outcomes["symbol"] == number]
+            mine["symbol"] = 0
+            return cluster_levels(mine, [market], self.config)
+
+        found: Table = self.once(("levels of", kind, role, market.symbol), make)
+        return found
+
+    def issued_days(self, number: int) -> tuple[int, ...]:
+        """Return the first and the last UTC day on which forecasts of a market were issued."""
+        market = self.markets[number]
+
+        def make() -> tuple[int, ...]:
+            days = {forecast.at // PRIMARY_NS for forecast in market.forecasts}
+            return (min(days), max(days)) if days else ()
+
+        found: tuple[int, ...] = self.once(("days", market.symbol), make)
+        return found
 
     def has(self, need: str, horizon_ns: Ns) -> bool:
         """Return whether something was observed that a statistic may need.
@@ -348,33 +428,51 @@ class Evidence:
             Horizon.
         """
         primary = horizon_ns == PRIMARY_NS
-        if need == "depth":
-            return any(market.depth is not None for market in self.markets)
-        if need in ("bursts", "burst_hours"):
-            made = self.bursts if need == "bursts" else self.burst_hours
-            return any(made(i) is not None for i in range(len(self.markets)))
-        if need == "structures":
-            return all(market.competing_maps for market in self.markets)
-        if need == "twin":
-            return all(market.twin for market in self.markets)
+        if need in _AT_EVERY_HORIZON:
+            return True
         if need == "models":
             return primary and len(self.models[0]) > 0
-        if need == "stated":
-            return self.stated is not None and any(
-                bool((~np.isnan(self.stated_of(i, horizon_ns))).any())
-                for i in range(len(self.markets))
-            )
-        if need == "touches":
-            return primary and any(len(self.touches(i)) for i in range(len(self.markets)))
         if need == "levels":
             return primary
-        if need == "crossings":
-            return primary and any(market.forced is not None for market in self.markets)
-        if need == "readings":
-            return primary and all(scored_span_ns(market) >= horizon_ns for market in self.markets)
-        return need in ("episodes", "placebo", "landmarks", "bins", "hours")
+        if need in AT_PRIMARY and not primary:
+            return False
+        every = all if need in OF_EVERY else any
+        return every(self.market_has(need, i, horizon_ns) for i in range(len(self.markets)))
 
-    def _cached(self, key: Any, make: Callable[[], Any]) -> Any:
+    def market_has(self, need: str, number: int, horizon_ns: Ns) -> bool:
+        """Return whether of one market something was observed."""
+        market = self.markets[number]
+        found: dict[str, Callable[[], bool]] = {
+            "depth": lambda: market.depth is not None,
+            "bursts": lambda: self.bursts(number) is not None,
+            "burst_hours": lambda: self.burst_hours(number) is not None,
+            "structures": lambda: bool(market.competing_maps),
+            "twin": lambda: bool(market.twin),
+            "stated": lambda: (
+                self.stated is not None
+                and bool((~np.isnan(self.stated_of(number, horizon_ns))).any())
+            ),
+            "touches": lambda: len(self.touches(number)) > 0,
+            "crossings": lambda: market.forced is not None,
+            "readings": lambda: scored_span_ns(market) >= horizon_ns,
+        }
+        if need not in found:
+            return False
+        there: bool = self.once(("has", need, market.symbol, horizon_ns), found[need])
+        return there
+
+    @property
+    def held(self) -> Mapping[Any, Any]:
+        """What was made so far, by its key."""
+        return self._made
+
+    def holding(self, made: Mapping[Any, Any]) -> Evidence:
+        """Return this evidence with what was made of its markets elsewhere."""
+        self._made.update(made)
+        return self
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what was made under a key, which is made when it is first asked for."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
@@ -383,11 +481,11 @@ class Evidence:
         """Return the watched births of one market and horizon, OUTCOME_DTYPE."""
 
         def make() -> Table:
-            rows = self._cached("counted", lambda: counted(self.observed.outcomes))
+            rows = self.once("counted", lambda: counted(self.observed.outcomes))
             mine = (rows["symbol"] == market) & (rows["horizon_ns"] == horizon_ns)
             return np.asarray(rows[mine])
 
-        found: Table = self._cached(("episodes", market, horizon_ns), make)
+        found: Table = self.once(("episodes", market, horizon_ns), make)
         return found
 
     def stated_of(self, market: int, horizon_ns: Ns) -> FloatArray:
@@ -401,7 +499,7 @@ class Evidence:
         def make() -> tuple[FloatArray, FloatArray]:
             return self.placebo_of(self.episodes(market, horizon_ns), market, horizon_ns)
 
-        found: tuple[FloatArray, FloatArray] = self._cached(("placebo", market, horizon_ns), make)
+        found: tuple[FloatArray, FloatArray] = self.once(("placebo", market, horizon_ns), make)
         return found
 
     def placebo_of(self, rows: Table, market: int, horizon_ns: Ns) -> tuple[FloatArray, FloatArray]:
@@ -438,29 +536,24 @@ class Evidence:
         Market by market, forecast by forecast, cluster by cluster. p is p̂ tilted by what the
         density rank and the asymmetry of earlier episodes taught, final by the last refit.
         """
-        rows = current_levels(self.markets, self.config)
+        rows = numbered([self.current_of(i) for i in range(len(self.markets))])
         out = np.zeros(len(rows), CHANCE_DTYPE)
         for name in ("symbol", "at", "distance_sigma"):
             out[name] = rows[name]
         out["p"] = out["p_placebo"] = np.nan
         if PRIMARY_NS not in self.config.horizons_ns:
             return out
-        born = [cluster_levels(self.observed.outcomes, self.markets, self.config)]
-        if self._trained is not None:
-            early = cluster_levels(self._trained.outcomes, self.training, self.config)
-            numbers = [self.symbols.index(market.symbol) for market in self.training]
-            early["symbol"] = np.array(numbers)[early["symbol"]]
-            born.insert(0, early)
-        far = rows["distance_sigma"]
-        asked = (far > 0.0) & (far >= self.config.floor) & (far <= self.config.ceiling)
-        based = self._from_placebo(rows[asked])
+        roles = [(TRAINING, i) for i in range(len(self.training))]
+        roles += [(SCORED, i) for i in range(len(self.markets))]
+        asked = self._asked(rows)
+        based = rows[asked]
         issued = predict_visits(
             based,
             ModelOptions(
                 ridge=_OF_ONE_PATH * self.config.ridge,
                 ridge_constant=_OF_ONE_PATH * ModelOptions().ridge_constant,
             ),
-            training=self._from_placebo(np.concatenate(born)),
+            training=np.concatenate([self._born(role, i) for role, i in roles]),
             models={"map": MAP_COVARIATES},
         )
         taught = issued.n_trained > 0
@@ -469,21 +562,57 @@ class Evidence:
         out["p_placebo"][use] = based["brownian"][taught]
         return out
 
-    def _from_placebo(self, rows: Table) -> Table:
-        """Return levels, VISIT_DTYPE, with p̂ as the probability that a model starts from."""
+    def _asked(self, rows: Table) -> Mask:
+        far = rows["distance_sigma"]
+        return np.asarray((far > 0.0) & (far >= self.config.floor) & (far <= self.config.ceiling))
+
+    def current_of(self, number: int) -> Table:
+        """Return every cluster of every forecast of one market, VISIT_DTYPE, as number 0.
+
+        `brownian` is p̂ at the distances that are scored.
+        """
+        market = self.markets[number]
+
+        def make() -> Table:
+            rows = current_levels([market], self.config)
+            if PRIMARY_NS in self.config.horizons_ns:
+                asked = self._asked(rows)
+                rows[asked] = self._from_placebo(rows[asked], number)
+            return rows
+
+        found: Table = self.once(("current", market.symbol), make)
+        return found
+
+    def born_of(self, role: str, number: int) -> Table:
+        """Return `levels_of` clusters of one market with p̂ in the place of `brownian`."""
+        symbol = (self.training if role == TRAINING else self.markets)[number].symbol
+
+        def make() -> Table:
+            rows = self.levels_of("clusters", role, number)
+            return self._from_placebo(rows, self.symbols.index(symbol))
+
+        found: Table = self.once(("born", role, symbol), make)
+        return found
+
+    def _born(self, role: str, number: int) -> Table:
+        rows = self.born_of(role, number).copy()
+        symbol = (self.training if role == TRAINING else self.markets)[number].symbol
+        rows["symbol"] = self.symbols.index(symbol)
+        return rows
+
+    def _from_placebo(self, rows: Table, number: int) -> Table:
+        """Return levels of one market with p̂ as the probability that a model starts from."""
         based = rows.copy()
-        for i in range(len(self.markets)):
-            mine = np.flatnonzero(rows["symbol"] == i)
-            if len(mine):
-                model = self._placebo_model(i, PRIMARY_NS)
-                based["brownian"][mine] = _of_random_levels(model, rows[mine])
+        if len(rows):
+            model = self._placebo_model(number, PRIMARY_NS)
+            based["brownian"] = _of_random_levels(model, rows)
         return based
 
     @cached_property
     def first_sides(self) -> Table:
         """Landmarks of all markets and horizons with their calibrated probabilities."""
         rows = self.observed.first_sides.copy()
-        older = None if self._trained is None else self._trained.first_sides
+        older = None if self.trained is None else self.trained.first_sides
         for horizon_ns in self.config.horizons_ns:
             mine = rows["horizon_ns"] == horizon_ns
             early = None if older is None else older[older["horizon_ns"] == horizon_ns]
@@ -501,32 +630,27 @@ class Evidence:
         """Landmarks of the primary horizon with covariates, LANDMARK_DTYPE, and their models."""
         table = landmark_tables(self.observed.first_sides, self.markets, self.config)
         early = None
-        if self._trained is not None:
-            early = landmark_tables(self._trained.first_sides, self.training, self.config)
+        if self.trained is not None:
+            early = landmark_tables(self.trained.first_sides, self.training, self.config)
         options = ModelOptions(ridge=self.config.ridge)
         return table, predict_landmarks(table, options, training=early)
 
     def levels(self, kind: str) -> tuple[Table, VisitPredictions]:
         """Return the levels of a kind of all markets, VISIT_DTYPE, and what was issued for them."""
 
-        def make() -> tuple[Table, VisitPredictions]:
-            def drawn(markets: Sequence[MarketInput], seen: Observed | None) -> Table | None:
-                if seen is None:
-                    return None
-                if kind == "units":
-                    return unit_levels(markets, self.config)
-                return cluster_levels(seen.outcomes, markets, self.config)
+        def drawn(role: str, n: int) -> Table:
+            return numbered([self.levels_of(kind, role, i) for i in range(n)])
 
-            if PRIMARY_NS not in self.config.horizons_ns:
-                table, early = np.zeros(0, VISIT_DTYPE), None
-            else:
-                made = drawn(self.markets, self.observed)
-                assert made is not None
-                table, early = made, drawn(self.training, self._trained)
+        def make() -> tuple[Table, VisitPredictions]:
+            table, early = np.zeros(0, VISIT_DTYPE), None
+            if PRIMARY_NS in self.config.horizons_ns:
+                table = drawn(SCORED, len(self.markets))
+                if self.training:
+                    early = drawn(TRAINING, len(self.training))
             options = ModelOptions(ridge=self.config.ridge)
             return table, predict_visits(table, options, training=early)
 
-        found: tuple[Table, VisitPredictions] = self._cached(("levels", kind), make)
+        found: tuple[Table, VisitPredictions] = self.once(("levels", kind), make)
         return found
 
     def hours(self, market: int, horizon_ns: Ns = RETURNS_NS[0]) -> Hours:
@@ -535,10 +659,10 @@ class Evidence:
         Of the horizons that claims rest on, which are in one table, or over another one.
         """
         source = self.markets[market]
-        found: Hours = self._cached(("hours", market), lambda: market_hours(source, self.config))
+        found: Hours = self.once(("hours", market), lambda: market_hours(source, self.config))
         if horizon_ns in RETURNS_NS:
             return found
-        other: Hours = self._cached(
+        other: Hours = self.once(
             ("hours", market, horizon_ns),
             lambda: hours_over(found, source, self.config, horizon_ns),
         )
@@ -547,7 +671,7 @@ class Evidence:
     def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
         """Return the pairs of bins of one market and horizon."""
         source = self.markets[market]
-        found: ResponseBins = self._cached(
+        found: ResponseBins = self.once(
             ("bins", market, horizon_ns),
             lambda: response_bins(
                 source.forecasts, source.path, self.config, horizon_ns=horizon_ns
@@ -557,14 +681,14 @@ class Evidence:
 
     def bursts(self, market: int) -> Bursts | None:
         """Return one market's single liquidations as bursts; None where there can be none."""
-        found: Bursts | None = self._cached(
+        found: Bursts | None = self.once(
             ("bursts", market), lambda: instant_bursts(self.markets[market])
         )
         return found
 
     def burst_hours(self, market: int) -> Bursts | None:
         """Return one market's hours as bursts; None where no liquidation is fed."""
-        found: Bursts | None = self._cached(
+        found: Bursts | None = self.once(
             ("burst hours", market), lambda: hour_bursts(self.markets[market])
         )
         return found
@@ -576,12 +700,12 @@ class Evidence:
             bursts = self.bursts(market)
             return None if bursts is None else next_levels(self.markets[market], bursts)
 
-        found: NextLevels | None = self._cached(("next levels", market), make)
+        found: NextLevels | None = self.once(("next levels", market), make)
         return found
 
     def walled_clusters(self, market: int) -> WalledClusters | None:
         """Return the bands of depth before clusters; None where no depth is fed."""
-        found: WalledClusters | None = self._cached(
+        found: WalledClusters | None = self.once(
             ("walled clusters", market),
             lambda: walled_clusters(self.markets[market], self.config),
         )
@@ -598,26 +722,24 @@ class Evidence:
             marks = every_landmark(source, horizon_ns=horizon_ns, latency_ns=latency_ns)
             return market_readings(source.path, marks, phases(marks)) if len(marks) else {}
 
-        found: dict[str, Reading] = self._cached(("readings", market, horizon_ns), make)
+        found: dict[str, Reading] = self.once(("readings", market, horizon_ns), make)
         return found
 
     def touches(self, market: int) -> Table:
         """Return the touches of one market, TOUCH_DTYPE."""
-        found: Table = self._cached(
+        found: Table = self.once(
             ("touches", market), lambda: touch_table(self.markets[market], self.config)
         )
         return found
 
     def matched(self, market: int, name: str, match: Callable[[Table], Matched]) -> Matched:
         """Return touches of one market beside their placebos, matched once for each name."""
-        found: Matched = self._cached(
-            ("matched", market, name), lambda: match(self.touches(market))
-        )
+        found: Matched = self.once(("matched", market, name), lambda: match(self.touches(market)))
         return found
 
     def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:
         """Return the rank contrasts of `bins`: how much denser the map is above than below."""
-        found: FloatArray = self._cached(
+        found: FloatArray = self.once(
             ("contrast", market, horizon_ns),
             lambda: rank_contrast(self.bins(market, horizon_ns)),
         )
@@ -645,7 +767,7 @@ class Evidence:
             ]
             return crossing_table(source, [*early, *source.forecasts])
 
-        found: Table = self._cached(("crossings", market), make)
+        found: Table = self.once(("crossings", market), make)
         return found
 
     def forced_models(self, market: int) -> ForcedModels | None:
@@ -657,7 +779,7 @@ class Evidence:
                 return None
             return forced_models(self.crossings(market), source.forecasts[0].at)
 
-        found: ForcedModels | None = self._cached(("forced_models", market), make)
+        found: ForcedModels | None = self.once(("forced_models", market), make)
         return found
 
 

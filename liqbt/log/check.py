@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from liqbt.log.one_value import ONE_VALUE, Clash, Revisions, bits, compare, firs
 from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import table_columns
 from liqbt.log.tables import load
-from liqbt.types import PAYLOAD, IntArray, Kind, Mask
+from liqbt.types import PAYLOAD, Instrument, IntArray, Kind, Mask
 
 _TWICE: Final = (
     "; one instant has one value: take out the row that is not right, or say `revisions: "
@@ -25,20 +26,79 @@ _TWICE: Final = (
 _TOGETHER: Final = ", both known at one time, so that neither is the later"
 
 
+class Standing:
+    """The segments whose events count, found by kind, market and time."""
+
+    def __init__(self) -> None:
+        self._spans: dict[tuple[Kind, Instrument], _Spans] = {}
+        self._of_bytes: dict[str, list[Commit]] = {}
+
+    def add(self, commit: Commit) -> None:
+        """Count a commit, which is newer than all that were."""
+        digest = commit.source.get("file_sha256")
+        if digest:
+            self._of_bytes.setdefault(digest, []).append(commit)
+        for segment in commit.segments:
+            for instrument in segment.instruments:
+                key = (segment.kind, instrument)
+                self._spans.setdefault(key, _Spans()).add(commit, segment)
+
+    def of_bytes(self, digest: str | None) -> Sequence[Commit]:
+        """Return the commits of files with these bytes, oldest first."""
+        return self._of_bytes.get(digest or "", ())
+
+    def overlapping(self, segment: Segment) -> list[tuple[Commit, Segment]]:
+        """Return the segments that hold this one's kind, markets and times, oldest first."""
+        found = {
+            (commit.number, other.file): (commit, other)
+            for instrument in segment.instruments
+            if (spans := self._spans.get((segment.kind, instrument)))
+            for commit, other in spans.overlapping(*segment.event_ns)
+        }
+        return [found[key] for key in sorted(found)]
+
+
+class _Spans:
+    """Segments of one kind and market by the first time that they hold."""
+
+    def __init__(self) -> None:
+        self._first: list[int] = []
+        self._last: list[int] = []  # the latest that this one or any before it holds
+        self._held: list[tuple[Commit, Segment]] = []
+
+    def add(self, commit: Commit, segment: Segment) -> None:
+        first, last = segment.event_ns
+        place = bisect_right(self._first, first)
+        self._first.insert(place, first)
+        self._held.insert(place, (commit, segment))
+        self._last.insert(place, max(last, self._last[place - 1] if place else last))
+        for i in range(place + 1, len(self._last)):
+            if self._last[i] >= last:
+                break
+            self._last[i] = last
+
+    def overlapping(self, first: int, last: int) -> Iterator[tuple[Commit, Segment]]:
+        place = bisect_right(self._first, last)
+        while place and self._last[place - 1] >= first:
+            place -= 1
+            if self._held[place][1].event_ns[1] >= first:
+                yield self._held[place]
+
+
 class Check:
     """Holds the tables of one append against what stands in the log."""
 
     def __init__(
         self,
         folder: Path,
-        commits: Sequence[Commit],
+        standing: Standing,
         source: Mapping[str, Any],
         revisions: Revisions,
         rows: Mapping[Kind, IntArray],
     ) -> None:
         self._folder, self._source, self._revisions, self._rows = folder, source, revisions, rows
         self._file = str(source.get("file", "what is appended"))
-        self._standing = [(c, s) for c in commits for s in c.segments]
+        self._standing = standing
         self._written: list[Segment] = []
 
     def written(self, segment: Segment) -> None:
@@ -57,13 +117,14 @@ class Check:
             other events.
         """
         self.refuse_itself(segment.kind, table)
-        for commit, other in self._standing:
-            if other.kind != segment.kind or not _meet(segment, other):
-                continue
-            self._refuse_other_reading(commit)
-            if _overlap(segment, other):
-                self._refuse_clash(segment.kind, table, other, commit)
-                self._refuse_other_content(segment.kind, table, other, commit)
+        for commit in self._standing.of_bytes(self._source.get("file_sha256")):
+            if any(
+                other.kind == segment.kind and _meet(segment, other) for other in commit.segments
+            ):
+                self._refuse_other_reading(commit)
+        for commit, other in self._standing.overlapping(segment):
+            self._refuse_clash(segment.kind, table, other, commit)
+            self._refuse_other_content(segment.kind, table, other, commit)
         for other in self._written:
             if other.kind == segment.kind and _meet(segment, other) and _overlap(segment, other):
                 self._refuse_clash(segment.kind, table, other, None)
@@ -82,16 +143,14 @@ class Check:
             raise DataError(f"{self._file}: {self._rows_of(clash, len(table))}{_TWICE}")
 
     def _refuse_other_reading(self, commit: Commit) -> None:
-        digest = self._source.get("file_sha256")
-        if digest and digest == commit.source.get("file_sha256"):
-            if identity_of(commit.source) == identity_of(self._source):
-                return
-            read_by = commit.source.get("map") or commit.source.get("reader") or "another reader"
-            raise RefusedByLogError(
-                f"{self._file} is in the log already, read by {str(read_by)!r} (commit "
-                f"{commit.number}), and would count twice: take that back first (`liqbt log "
-                f"withdraw LOG {commit.source.get('file')} --reason ...`)"
-            )
+        if identity_of(commit.source) == identity_of(self._source):
+            return
+        read_by = commit.source.get("map") or commit.source.get("reader") or "another reader"
+        raise RefusedByLogError(
+            f"{self._file} is in the log already, read by {str(read_by)!r} (commit "
+            f"{commit.number}), and would count twice: take that back first (`liqbt log "
+            f"withdraw LOG {commit.source.get('file')} --reason ...`)"
+        )
 
     def _refuse_clash(
         self, kind: Kind, table: pa.Table, other: Segment, commit: Commit | None
@@ -166,7 +225,7 @@ def refuse_contradictions(
     DataError
         Two values of one instant; names the file, the rows and both values.
     """
-    check = Check(Path(), (), source, revisions, rows)
+    check = Check(Path(), Standing(), source, revisions, rows)
     for kind, table in tables.items():
         check.refuse_itself(kind, table)
 

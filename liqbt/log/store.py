@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from liqbt.errors import LogError
-from liqbt.log.check import Check, absent
+from liqbt.log.check import absent
 from liqbt.log.commits import (
-    COMMIT_NAME,
     COMMITS,
     HEAD,
     NO_PARENT,
     Commit,
     Segment,
-    commit_bytes,
-    commit_name,
-    files_of,
     find_same,
     head_bytes,
     inspect_chain,
-    parse_commit,
     read_chain,
     standing,
 )
 from liqbt.log.disk import (
     TEMPORARY,
     locked,
-    publish_new,
     replace,
     sha256,
-    sync_folder,
-    write_synced,
 )
 from liqbt.log.one_value import Revisions
+from liqbt.log.places import LOCK, QUARANTINE, SEGMENTS, leftovers, strangers
 from liqbt.log.schema import event_schema, name_codes
-from liqbt.log.tables import SEGMENT_NAME, canonical, encode, instruments_of, load, logical_hash
+from liqbt.log.tables import instruments_of, load, logical_hash
+from liqbt.log.writer import Writer
 from liqbt.types import Instrument, IntArray, Kind
-
-_Done = TypeVar("_Done")
 
 
 def verify(root: Path) -> list[str]:
@@ -169,63 +157,6 @@ def log_info(path: Path, commits: Sequence[Commit]) -> LogInfo:
     )
 
 
-LOCK: Final = "lock"
-QUARANTINE: Final = "quarantine"
-SEGMENTS: Final = "segments"
-_QUARANTINE_NAME: Final = re.compile(r"^\d{8}-[0-9a-f]{16}\.csv$")
-_NAMES: Final = {COMMITS: COMMIT_NAME, SEGMENTS: SEGMENT_NAME, QUARANTINE: _QUARANTINE_NAME}
-
-
-def leftovers(root: Path, commits: Iterable[Commit]) -> list[Path]:
-    """Return the files that a writer made and no commit names, sorted.
-
-    Temporary files, segments and quarantine files: the traces of a write that did not finish.
-    """
-    named = _named(commits)
-    found = [p for p in _files(root) if _was_temporary(root, p)]
-    for folder in (SEGMENTS, QUARANTINE):
-        found += [
-            p
-            for p in _files(root / folder)
-            if _was_temporary(root, p)
-            or (_NAMES[folder].match(p.name) and p.name not in named[folder])
-        ]
-    found += [p for p in _files(root / COMMITS) if _was_temporary(root, p)]
-    return sorted(found)
-
-
-def strangers(root: Path, commits: Iterable[Commit]) -> list[Path]:
-    """Return whatever lies in the folder that no writer of a log ever makes, sorted."""
-    ours = set(leftovers(root, commits)) | {root / HEAD, root / LOCK}
-    found = []
-    for path in root.iterdir():
-        if path.name in _NAMES and path.is_dir():
-            pattern = _NAMES[path.name]
-            found += [p for p in path.iterdir() if not pattern.match(p.name) or not p.is_file()]
-        else:
-            found.append(path)
-    return sorted(set(found) - ours)
-
-
-def _named(commits: Iterable[Commit]) -> dict[str, set[str]]:
-    commits = list(commits)
-    return {
-        SEGMENTS: {s.file for c in commits for s in c.segments},
-        QUARANTINE: {c.quarantine["file"] for c in commits if c.quarantine},
-    }
-
-
-def _was_temporary(root: Path, path: Path) -> bool:
-    name = path.name.removesuffix(TEMPORARY)
-    if name == path.name:
-        return False
-    return name == HEAD if path.parent == root else bool(_NAMES[path.parent.name].match(name))
-
-
-def _files(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if p.is_file()] if folder.is_dir() else []
-
-
 class EventLog:
     """An append-only log of typed event tables in one folder.
 
@@ -332,9 +263,10 @@ class EventLog:
         LogError
             The log is damaged or cannot be written; what is committed is as before.
         """
-        return self._locked(
-            lambda: self._append(tables, _plain(source), quarantine, revisions, rows or {})
-        )
+        with self.writing() as writer:
+            return writer.append(
+                tables, source, quarantine=quarantine, revisions=revisions, rows=rows
+            )
 
     def withdraw(self, file: str, reason: str) -> Commit:
         """Take back what was appended of a file: a commit after which its events do not count.
@@ -356,20 +288,27 @@ class EventLog:
         """
         if not reason.strip():
             raise LogError("a withdrawal needs a reason: it stands in the log for good")
-        return self._locked(lambda: self._withdraw(file, reason.strip()))
+        with self.writing() as writer:
+            return writer.withdraw(file, reason.strip())
 
-    def _locked(self, write: Callable[[], _Done]) -> _Done:
-        """Return what `write` does while nobody else writes; after an error nothing is left."""
-        try:
-            with locked(self.path / LOCK):
-                try:
-                    return write()
-                except BaseException:
-                    with contextlib.suppress(LogError, OSError):
-                        self._clean(read_chain(self.path))
-                    raise
-        except OSError as error:
-            raise LogError(f"cannot write to {self.path}: {error.strerror or error}") from error
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Hold the right to write: many appends then read the chain of commits once.
+
+        Raises
+        ------
+        AlreadyRunningError
+            Somebody else is writing to the log.
+        LogError
+            The log is damaged or cannot be written.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path / LOCK))
+                writer = Writer(self.path)
+            except OSError as error:
+                raise LogError(f"cannot write to {self.path}: {error.strerror or error}") from error
+            yield writer
 
     def commits(self) -> list[Commit]:
         """Return the commits, oldest first.
@@ -490,133 +429,6 @@ class EventLog:
                     replace(self.path / HEAD, head_bytes(0, NO_PARENT))
         except OSError as error:
             raise LogError(f"cannot create {self.path}: {error.strerror or error}") from error
-
-    def _append(
-        self,
-        tables: Iterable[tuple[Kind, pa.Table]],
-        source: dict[str, Any],
-        quarantine: pa.Table | None,
-        revisions: Revisions,
-        rows: Mapping[Kind, IntArray],
-    ) -> Commit | None:
-        commits = read_chain(self.path)
-        self._clean(commits)
-        check = Check(self.path / SEGMENTS, standing(commits), source, revisions, rows)
-        segments, events = self._write_segments(tables, commits, check)
-        same = find_same(standing(commits), source)
-        if same is not None and same.events != events:
-            raise LogError(
-                f"{source.get('file', 'this source')!r} is in {self.path} already, with "
-                f"{dict(same.events)} events in commit {same.number}, and now has {events}: "
-                "all of one source goes into one append"
-            )
-        if same is not None or not segments:
-            self._clean(commits)
-            return None
-        number = len(commits) + 1
-        kept = self._write_quarantine(number, quarantine)
-        sync_folder(self.path / SEGMENTS)
-        return self._publish(commits, tuple(segments), events, source, kept)
-
-    def _withdraw(self, file: str, reason: str) -> Commit:
-        commits = read_chain(self.path)
-        counted = standing(commits)
-        numbers = [c.number for c in counted if file in files_of(c)]
-        if not numbers:
-            names = sorted({name for c in counted for name in files_of(c)})
-            near = difflib.get_close_matches(file, names, n=1)
-            hint = f"; nearest: {near[0]!r}" if near else ""
-            raise LogError(f"nothing of a file {file!r} stands in {self.path}{hint}")
-        for commit in counted:
-            name = str(commit.source.get("file"))
-            if commit.number in numbers and name != file:
-                raise LogError(
-                    f"{file!r} stands in {self.path} in one commit with "
-                    f"{len(commit.source['files']) - 1} other files: withdraw all of them by the "
-                    f"name {name!r}"
-                )
-        source = {"withdraws": numbers, "file": file, "reason": reason}
-        return self._publish(commits, (), {}, source, {})
-
-    def _publish(
-        self,
-        commits: Sequence[Commit],
-        segments: tuple[Segment, ...],
-        events: Mapping[str, int],
-        source: Mapping[str, Any],
-        kept: Mapping[str, Any],
-    ) -> Commit:
-        number = len(commits) + 1
-        commit = Commit(
-            number=number,
-            parent=commits[-1].digest if commits else NO_PARENT,
-            segments=segments,
-            events=events,
-            source=source,
-            quarantine=kept,
-        )
-        data = commit_bytes(commit)
-        path = self.path / COMMITS / commit_name(number)
-        publish_new(path, data)
-        replace(self.path / HEAD, head_bytes(number, sha256(data)))
-        return parse_commit(data, path)
-
-    def _write_segments(
-        self,
-        tables: Iterable[tuple[Kind, pa.Table]],
-        commits: Sequence[Commit],
-        check: Check,
-    ) -> tuple[list[Segment], dict[str, int]]:
-        known = {s.logical_sha256 for c in standing(commits) for s in c.segments}
-        gone = {s.logical_sha256: s for c in commits for s in c.segments}
-        segments: list[Segment] = []
-        events: Counter[str] = Counter()
-        for kind, table in tables:
-            if table.num_rows == 0:
-                continue
-            table = canonical(kind, table)
-            segment, data = encode(kind, table)
-            events[kind.name.lower()] += segment.rows
-            if segment.logical_sha256 in known:
-                continue
-            check.refuse(segment, table)
-            known.add(segment.logical_sha256)
-            if segment.logical_sha256 in gone:  # withdrawn once: its file is still there
-                segments.append(gone[segment.logical_sha256])
-                continue
-            final = self.path / SEGMENTS / segment.file
-            temporary = final.with_name(final.name + TEMPORARY)
-            write_synced(temporary, memoryview(data))
-            temporary.rename(final)
-            segments.append(segment)
-            check.written(segment)
-        return segments, dict(sorted(events.items()))
-
-    def _write_quarantine(self, number: int, rows: pa.Table | None) -> dict[str, Any]:
-        if rows is None or rows.num_rows == 0:
-            return {}
-        sink = pa.BufferOutputStream()
-        pyarrow.csv.write_csv(rows, sink)
-        data = memoryview(sink.getvalue())
-        name = f"{number:08d}-{sha256(data)[:16]}.csv"
-        replace(self.path / QUARANTINE / name, data)
-        return {"file": name, "rows": rows.num_rows, "sha256": sha256(data)}
-
-    def _clean(self, commits: list[Commit]) -> None:
-        """Remove what an interrupted writer left, and name the newest commit where it did not."""
-        for path in leftovers(self.path, commits):
-            path.unlink()
-        newest = head_bytes(len(commits), commits[-1].digest if commits else NO_PARENT)
-        if (self.path / HEAD).read_bytes() != newest:
-            replace(self.path / HEAD, newest)
-
-
-def _plain(source: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(json.dumps(dict(source), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise LogError(f"a source must be plain JSON: {error}") from None
-    return value
 
 
 def _filtered(table: pa.Table, wanted: set[Instrument]) -> pa.Table:

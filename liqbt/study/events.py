@@ -20,7 +20,7 @@ from liqbt.simulate.world import World
 from liqbt.study.compiling import compiled_meanwhile
 from liqbt.study.ground_truth import write_truth
 from liqbt.study.identity import APART, INGEST, SIMULATION, TAPES, code_digest
-from liqbt.study.ingest import ingest_one
+from liqbt.study.ingest import LogOfFiles
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, map_reader, vendor_reader
 from liqbt.study.schema import Experiment, MarketConfig, data_root
@@ -185,9 +185,10 @@ def _ingested(
     with _making(cache, key):
         log = EventLog.open_or_create(cache / "logs" / key)
         if not done.exists():
-            for i, (reader, file, max_bad) in enumerate(wanted):
-                stage("ingest", i, len(wanted))
-                ingest_one(log.path, reader, file, max_bad=max_bad, root=root)
+            with LogOfFiles(log.path) as into:
+                for i, (reader, file, max_bad) in enumerate(wanted):
+                    stage("ingest", i, len(wanted))
+                    into.add(reader, file, max_bad=max_bad, root=root)
             stage("ingest", len(wanted), len(wanted))
             done.touch()
     return log

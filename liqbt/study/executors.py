@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol, TypeVar
 
-from liqbt.errors import ConfigError, LiqbtError
+from liqbt.errors import ConfigError, WorkerKilledError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +45,15 @@ _WORK: Final[list[Any]] = []
 
 def _begin(work: Any) -> None:
     _WORK[:] = [work]
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    """End a worker whose parent was killed: it would keep the parent's locks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _one(task: Any) -> Any:
@@ -80,7 +90,7 @@ def in_processes(n: int) -> Executor:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise LiqbtError(
+            raise WorkerKilledError(
                 "a worker process was killed (is memory short?); what is finished is kept, and the "
                 "same command goes on from there"
             ) from None

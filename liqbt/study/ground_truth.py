@@ -122,6 +122,23 @@ def ground_truth(
     )
 
 
+def joined_truths(parts: Sequence[GroundTruth | None]) -> GroundTruth | None:
+    """Return the truth of markets that were observed apart; None where there is none."""
+    held = [part for part in parts if part is not None]
+    if not held:
+        return None
+    rows = {
+        name: [row for part in held for row in part.figures[name]]
+        for name in held[0].figures
+        if name != "planted"
+    }
+    maps = [part.last_map for part in held if part.last_map.num_rows]
+    return GroundTruth(
+        figures={"planted": held[0].figures["planted"], **rows},
+        last_map=pa.concat_tables(maps) if maps else pa.table({}),
+    )
+
+
 def _effects(truth: Truth, planted: Mapping[str, Any]) -> Iterator[Effect]:
     """Yield the effects of the true map: visits of dense levels, and what is planted besides."""
     yield from level_effects([truth], horizon_ns=_HORIZON_NS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from liqbt.log.check import refuse_contradictions
 from liqbt.log.commits import HEAD
 from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
+from liqbt.log.writer import Writer
 from liqbt.plausibility.feeds import feeds_of_columns
 from liqbt.plausibility.findings import findings
 from liqbt.study.progress import Stage, silent
@@ -97,21 +99,16 @@ def ingest_files(
     chosen = open_reader(reader)
     reports: list[IngestReport] = []
     refused: dict[str, str] = {}
-    for i, file in enumerate(files):
-        stage("ingest", i, len(files))
-        try:
-            reports.append(
-                ingest_one(
-                    Path(log_dir),
-                    chosen,
-                    Path(file),
-                    max_bad=max_bad,
-                    root=root,
-                    max_bytes=max_bytes,
+    with LogOfFiles(Path(log_dir)) as log:
+        for i, file in enumerate(files):
+            stage("ingest", i, len(files))
+            try:
+                report = log.add(
+                    chosen, Path(file), max_bad=max_bad, root=root, max_bytes=max_bytes
                 )
-            )
-        except (DataError, RefusedByLogError) as error:
-            refused[str(file)] = str(error)
+                reports.append(report)
+            except (DataError, RefusedByLogError) as error:
+                refused[str(file)] = str(error)
     stage("ingest", len(files), len(files))
     if refused:
         raise RefusedError(refused, reports, len(files))
@@ -140,53 +137,84 @@ class RefusedError(DataError):
         super().__init__(text)
 
 
-def ingest_one(
-    log_dir: Path,
-    reader: Reader,
-    path: Path,
-    *,
-    max_bad: float,
-    root: Path | None = None,
-    max_bytes: int = MAX_BYTES,
-    once: bool = False,
-) -> IngestReport:
-    """Read one file into an event log, all of it or nothing.
+class LogOfFiles(AbstractContextManager["LogOfFiles"]):
+    """The log that files are read into: made, and locked, when the first of them can be read.
 
-    The parameters are those of `ingest_files`, `reader` opened. With `once` the liquidations that
-    the log has from other files, whenever they were known, are left out: a recording's next file
-    may begin with what a venue says again.
-
-    Raises
-    ------
-    LiqbtError
-        The file or the log cannot be used; the log is as before, and where there was none there is
-        none.
+    Parameters
+    ----------
+    log_dir : Path
+        The log; made where there is none.
     """
-    ingested = reader.read(path, max_bad, root, max_bytes)
-    if not (log_dir / HEAD).exists():
-        refuse_contradictions(ingested.tables, ingested.source, ingested.revisions, ingested.rows)
-    log = EventLog.open_or_create(log_dir)
-    tables = dict(ingested.tables)
-    commit = None
-    if not (once and log.find(ingested.source)):
-        if once and Kind.LIQUIDATION in tables:
-            tables[Kind.LIQUIDATION] = log.unseen(Kind.LIQUIDATION, tables[Kind.LIQUIDATION])
-        commit = log.append(
-            tables.items(),
-            ingested.source,
-            quarantine=ingested.quarantine_table(),
-            revisions=ingested.revisions,
-            rows=ingested.rows,
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._held = ExitStack()
+        self._open: tuple[EventLog, Writer] | None = None
+
+    def __exit__(self, *_: object) -> None:
+        """Let others write."""
+        self._held.close()
+
+    def add(
+        self,
+        reader: Reader,
+        path: Path,
+        *,
+        max_bad: float,
+        root: Path | None = None,
+        max_bytes: int = MAX_BYTES,
+        once: bool = False,
+    ) -> IngestReport:
+        """Read one file into the log, all of it or nothing.
+
+        The parameters are those of `ingest_files`, `reader` opened. With `once` the liquidations
+        that the log has from other files, whenever they were known, are left out: a recording's
+        next file may begin with what a venue says again.
+
+        Raises
+        ------
+        LiqbtError
+            The file or the log cannot be used; the log is as before, and where there was none
+            there is none.
+        """
+        ingested = reader.read(path, max_bad, root, max_bytes)
+        if self._open is None:
+            if not (self._log_dir / HEAD).exists():
+                refuse_contradictions(
+                    ingested.tables, ingested.source, ingested.revisions, ingested.rows
+                )
+            log = EventLog.open_or_create(self._log_dir)
+            self._open = log, self._held.enter_context(log.writing())
+        log, writer = self._open
+        tables = dict(ingested.tables)
+        commit = None
+        if not (once and log.find(ingested.source)):
+            if once and Kind.LIQUIDATION in tables:
+                tables[Kind.LIQUIDATION] = log.unseen(Kind.LIQUIDATION, tables[Kind.LIQUIDATION])
+            commit = writer.append(
+                tables.items(),
+                ingested.source,
+                quarantine=ingested.quarantine_table(),
+                revisions=ingested.revisions,
+                rows=ingested.rows,
+            )
+        return IngestReport(
+            file=path.name,
+            rows=ingested.summary.rows,
+            events=sum(table.num_rows for table in tables.values()),
+            quarantined=len(ingested.quarantined),
+            quarantine=None if commit is None else log.quarantine_path(commit),
+            added=commit is not None,
+            findings=() if commit is None else _findings(ingested),
         )
-    return IngestReport(
-        file=path.name,
-        rows=ingested.summary.rows,
-        events=sum(table.num_rows for table in tables.values()),
-        quarantined=len(ingested.quarantined),
-        quarantine=None if commit is None else log.quarantine_path(commit),
-        added=commit is not None,
-        findings=() if commit is None else _findings(ingested),
-    )
+
+
+def ingest_one(
+    log_dir: Path, reader: Reader, path: Path, *, max_bad: float, once: bool = False
+) -> IngestReport:
+    """Read one file into an event log: `LogOfFiles.add`, alone."""
+    with LogOfFiles(log_dir) as log:
+        return log.add(reader, path, max_bad=max_bad, once=once)
 
 
 def _findings(ingested: Ingested) -> tuple[str, ...]:

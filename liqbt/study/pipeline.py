@@ -23,6 +23,7 @@ from liqbt.evaluation.evaluate import Evaluation, evaluate
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.forced import market_forced
 from liqbt.evaluation.funding import market_funding
+from liqbt.evaluation.parts import together
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
 from liqbt.replay import copied, replay, replay_many, require_density, schedule
@@ -32,6 +33,7 @@ from liqbt.study.estimators import (
     build_estimators,
     needed_kinds,
 )
+from liqbt.study.executors import Executor, serially
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
@@ -126,38 +128,161 @@ def study(
     LiqbtError
         If an estimator fails, or its forecasts or the prices cannot be right.
     """
-    forecasts = recorded
-    if forecasts is None:
-        issued = {symbol: _replayed(experiment, symbol, tapes[symbol], stage) for symbol in tapes}
-        forecasts = {
-            name: {symbol: each[name] for symbol, each in issued.items()}
-            for name in experiment.estimators
-        }
-    read = {need for one in statistics for need in one.needs}
-    twins = price_only_twins(experiment, tapes, stage) if "twin" in read else {}
+    one = MarketStudies(
+        experiment=experiment,
+        tapes=tapes,
+        since=since,
+        recorded=recorded,
+        instead=instead,
+        statistics=tuple(statistics),
+        stage=stage,
+    )
+    markets = market_studies(one)
     stage("score", 0, 2)
-    shared: dict[Any, Any] = {}
-    evidence = {  # of all, before any is scored: one that issued nothing is found at once
-        name: observed(
-            experiment,
-            tapes,
-            mine,
-            twins[name].forecasts if name in twins else None,
-            since=since,
-            instead=instead,
-            name=name,
-            shared=shared,
-            structures="structures" in read,
-        )
-        for name, mine in forecasts.items()
-    }
-    evaluations = {name: evaluate(one, statistics) for name, one in evidence.items()}
+    done = whole_study(markets, statistics)
     stage("score", 1, 2)
-    return Study(forecasts=forecasts, evaluations=evaluations, twins=twins, shared=shared)
+    return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MarketStudy:
+    """What came of one market, before anything is scored.
+
+    Attributes
+    ----------
+    symbol : str
+        The market.
+    forecasts : mapping of str to sequence of Forecast
+        By estimator: everything that was issued.
+    evidence : mapping of str to Evidence
+        By estimator: of this market alone.
+    twins : mapping of str to Twin
+        By estimator, as in `Study`.
+    """
+
+    symbol: str
+    forecasts: Mapping[str, Sequence[Forecast]]
+    evidence: Mapping[str, Evidence]
+    twins: Mapping[str, Twin]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarketStudies:
+    """Replays and observes one market of an experiment: a task, wherever it runs.
+
+    Attributes
+    ----------
+    experiment, tapes, since, recorded, instead, statistics, stage
+        As in `study`.
+    failed : mapping of str to str
+        Estimators whose twin failed on some market, and why: no market of it has a twin.
+    """
+
+    experiment: Experiment
+    tapes: Mapping[str, Tape]
+    since: Ns | None = None
+    recorded: Mapping[str, Mapping[str, Sequence[Forecast]]] | None = None
+    instead: Forecaster | None = None
+    statistics: Sequence[Statistic] = STATISTICS
+    stage: Stage = silent
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, symbol: str) -> MarketStudy:
+        """Return what came of a market."""
+        experiment, tape = self.experiment, self.tapes[symbol]
+        issued: Mapping[str, Sequence[Forecast]]
+        if self.recorded is None:
+            issued = _replayed(experiment, symbol, tape, self.stage)
+        else:
+            issued = {name: each[symbol] for name, each in self.recorded.items()}
+        read = {need for one in self.statistics for need in one.needs}
+        twins = {}
+        if "twin" in read:
+            twins = price_only_twins(experiment, {symbol: tape}, self.stage, self.failed)
+        shared: dict[Any, Any] = {}
+        evidence = {
+            name: observed(
+                experiment,
+                {symbol: tape},
+                {symbol: forecasts},
+                twins[name].forecasts if name in twins else None,
+                since=self.since,
+                instead=self.instead,
+                name=name,
+                shared=shared,
+                structures="structures" in read,
+            )
+            for name, forecasts in issued.items()
+        }
+        return MarketStudy(symbol=symbol, forecasts=issued, evidence=evidence, twins=twins)
+
+
+def market_studies(
+    one: MarketStudies, executor: Executor = serially, stage: Stage = silent
+) -> list[MarketStudy]:
+    """Return what came of every market, wherever its task ran, in the order of the tapes.
+
+    Where a twin failed on some market and not on all, all are done again without it: a map that
+    stands beside some markets only is no map to compare with.
+
+    Parameters
+    ----------
+    one : MarketStudies
+        What is done of each.
+    executor : callable
+        Where; it changes no number.
+    stage : callable
+        Progress.
+    """
+    symbols = tuple(one.tapes)
+    markets: list[MarketStudy] = []
+    stage("markets", 0, len(symbols))
+    for market in executor(one, symbols):
+        markets.append(market)
+        stage("markets", len(markets), len(symbols))
+    reasons = {
+        name: [m.twins[name].reason for m in markets if m.twins[name].reason]
+        for name in markets[0].twins
+    }
+    failed = {name: why[0] for name, why in reasons.items() if 0 < len(why) < len(symbols)}
+    return market_studies(replace(one, failed=failed), executor, stage) if failed else markets
+
+
+def whole_study(markets: Sequence[MarketStudy], statistics: Sequence[Statistic]) -> Study:
+    """Return the study of markets that were observed apart, everything scored.
+
+    Parameters
+    ----------
+    markets : sequence of MarketStudy
+        In the order of the experiment.
+    statistics : sequence of Statistic
+        What is scored.
+    """
+    names = list(markets[0].evidence)
+    evidence = {name: together([market.evidence[name] for market in markets]) for name in names}
+    return Study(
+        forecasts={name: {m.symbol: m.forecasts[name] for m in markets} for name in names},
+        evaluations={name: evaluate(one, statistics) for name, one in evidence.items()},
+        twins={
+            name: _twins([market.twins[name] for market in markets]) for name in markets[0].twins
+        },
+        shared=evidence[names[0]].shared,
+    )
+
+
+def _twins(parts: Sequence[Twin]) -> Twin:
+    """Return the twin of an estimator on all markets: none, if there is none on one of them."""
+    reason = next((part.reason for part in parts if part.reason), "")
+    if reason:
+        return Twin(forecasts={}, reason=reason)
+    return Twin(forecasts={s: each for part in parts for s, each in part.forecasts.items()})
 
 
 def price_only_twins(
-    experiment: Experiment, tapes: Mapping[str, Tape], stage: Stage = silent
+    experiment: Experiment,
+    tapes: Mapping[str, Tape],
+    stage: Stage = silent,
+    failed: Mapping[str, str] | None = None,
 ) -> dict[str, Twin]:
     """Replay every estimator's price-only twin: the same class, told of prices alone.
 
@@ -165,6 +290,8 @@ def price_only_twins(
     ----------
     experiment, tapes, stage
         As in `study`.
+    failed : mapping of str to str, optional
+        Estimators whose twin is known to fail, and why: it is not replayed.
 
     Returns
     -------
@@ -175,7 +302,10 @@ def price_only_twins(
     found = {}
     for number, name in enumerate(experiment.estimators):
         stage("twin", number, len(experiment.estimators))
-        found[name] = _twin(experiment, tapes, told, name)
+        known = (failed or {}).get(name, "")
+        found[name] = (
+            Twin(forecasts={}, reason=known) if known else _twin(experiment, tapes, told, name)
+        )
     stage("twin", len(found), len(found))
     return found
 

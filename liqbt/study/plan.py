@@ -161,13 +161,14 @@ def prepare_experiment(
 def _require_size(experiment: Experiment, tapes: Mapping[str, Tape], path: Path) -> None:
     """Refuse a run that would issue more forecasts than its schedule allows."""
     every, most = experiment.schedule.every, experiment.schedule.max_forecasts
-    spans = (int(t.events["ts_known"][-1]) - int(t.events["ts_known"][0]) for t in tapes.values())
-    n = len(experiment.estimators) * sum(span // every for span in spans)
+    spans = [int(t.events["ts_known"][-1]) - int(t.events["ts_known"][0]) for t in tapes.values()]
+    issued = [len(experiment.estimators) * (span // every) for span in spans]
+    n, held = sum(issued), max(issued)  # one market is held at a time
     if n > most:
         raise ConfigError(
             f"{path}: a forecast every {format_duration(every)} of each market by each estimator: "
             f"they make {n:,} forecasts, some "
-            f"{n * _FORECAST_BYTES / 1e9:,.0f} GB of memory; at most {most:,}: choose a longer "
+            f"{held * _FORECAST_BYTES / 1e9:,.0f} GB of memory; at most {most:,}: choose a longer "
             "'schedule.every', or raise 'schedule.max_forecasts'"
         )
 

@@ -6,36 +6,29 @@ hands over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from liqbt.config.fields import format_duration
-from liqbt.config.schema import EvaluationOptions
 from liqbt.errors import ConfigError
-from liqbt.evaluation.cascades import cascade_source
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.claims.verdict import verdicts
-from liqbt.evaluation.config import PRIMARY_NS, MarketInput
-from liqbt.evaluation.evaluate import scored
-from liqbt.evaluation.evidence import Evidence
-from liqbt.forecasts import forecasts_digest
 from liqbt.study.estimators import build_estimators, estimator_sources, needed_kinds
-from liqbt.study.executors import in_processes
-from liqbt.study.ground_truth import GroundTruth, ground_truth
-from liqbt.study.pipeline import Study, outcome_path, study
+from liqbt.study.executors import Executor, in_processes, serially
+from liqbt.study.ground_truth import joined_truths
+from liqbt.study.kept import KeptMarket, KeptMarkets, joined_variants, sensitivity_rows
+from liqbt.study.pipeline import Study, market_studies, whole_study
 from liqbt.study.plan import Plan, claims_value, prepare
 from liqbt.study.progress import Stage, silent
 from liqbt.study.randomise import randomised
 from liqbt.study.schema import Experiment
-from liqbt.study.store import Run, finished_or_made, write_run
-from liqbt.study.summary import describe_market, versions
+from liqbt.study.store import Run, finished_or_made, parts_of, write_run
+from liqbt.study.summary import versions
 from liqbt.study.tables import run_parquet, run_tables
 from liqbt.study.twin import twin_tables
 from liqbt.tape.values import Tape
 from liqbt.types import Kind
-from liqbt.watch import Watch, watched
 
 
 def run_experiment(
@@ -44,6 +37,7 @@ def run_experiment(
     *,
     finish: Callable[[Run, Path], object] | None = None,
     stage: Stage = silent,
+    executor: Executor = serially,
 ) -> Run:
     """Run an experiment's file, or return the finished run of the same identity.
 
@@ -57,6 +51,8 @@ def run_experiment(
         Adds the report to the run's folder before it becomes visible.
     stage : callable
         Progress: called with a name, how many are done, and of how many.
+    executor : callable
+        Where markets are replayed and observed, a task each; it changes no byte.
 
     Returns
     -------
@@ -68,44 +64,79 @@ def run_experiment(
         If the configuration or the data cannot be used. Nothing is left behind.
     """
     path, results = Path(path), Path(results)
-    return run_plan(prepare(path, results, stage), results, finish, stage)
+    return run_plan(prepare(path, results, stage), results, finish, stage, executor)
 
 
 def run_plan(
-    work: Plan, results: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+    work: Plan,
+    results: Path,
+    finish: Callable[[Run, Path], object] | None,
+    stage: Stage,
+    executor: Executor = serially,
 ) -> Run:
     """Return the finished run of what was prepared, or make it."""
     final = results / work.experiment.name / work.run_id
-    return finished_or_made(final, lambda: _execute(work, final, finish, stage), finish)
+    return finished_or_made(final, lambda: _execute(work, final, finish, stage, executor), finish)
 
 
 def _execute(
-    work: Plan, final: Path, finish: Callable[[Run, Path], object] | None, stage: Stage
+    work: Plan,
+    final: Path,
+    finish: Callable[[Run, Path], object] | None,
+    stage: Stage,
+    executor: Executor,
 ) -> Run:
     _refuse_edited(work)
-    with watched() as watch:
-        done = study(
-            work.experiment, work.tapes, since=work.since, recorded=work.recorded, stage=stage
+    with parts_of(final) as folder:
+        one = KeptMarkets(
+            experiment=work.experiment,
+            tapes=work.tapes,
+            since=work.since,
+            recorded=work.recorded,
+            stage=stage if executor is serially else silent,
+            origin=work.origin,
+            folder=folder,
         )
-    sensitivities = _sensitivities(work, done.first.evidence)
-    stage("score", 2, 2)
-    twins = twin_tables(work.experiment, work.tapes, done, since=work.since)
-    histories = _histories(work, stage)
-    beside = _beside(work, done)
-    _refuse_edited(work)
-    return write_run(
-        final,
-        manifest=_manifest(work, done) | _reached(watch),
-        config=work.config,
-        scores=[score for one in done.evaluations.values() for score in one.scores],
-        verdicts=verdicts(done.first.details, withheld=work.withheld),
-        tables=run_tables(done, sensitivities) | twins | histories,
-        parquet=run_parquet(done)
-        | ({} if beside is None else {"truth_map.parquet": beside.last_map}),
-        truth=None if beside is None else beside.figures,
-        issued=next(iter(done.forecasts.values())),
-        finish=finish,
-    )
+        markets = [m for m in market_studies(one, executor, stage) if isinstance(m, KeptMarket)]
+        stage("score", 0, 2)
+        done = whole_study(markets, STATISTICS)
+        stage("score", 1, 2)
+        sensitivities = sensitivity_rows(joined_variants(markets), _bars(work))
+        stage("score", 2, 2)
+        twins = twin_tables(done, [market.beside for market in markets])
+        histories = _histories(work, stage)
+        truth = joined_truths([market.truth for market in markets])
+        _refuse_edited(work)
+        return write_run(
+            final,
+            manifest=_manifest(work, markets, done),
+            config=work.config,
+            scores=[score for one in done.evaluations.values() for score in one.scores],
+            verdicts=verdicts(done.first.details, withheld=work.withheld),
+            tables=run_tables(done, sensitivities) | twins | histories,
+            parquet=run_parquet(done, _files(markets))
+            | ({} if truth is None else {"truth_map.parquet": [truth.last_map]}),
+            truth=None if truth is None else truth.figures,
+            finish=finish,
+        )
+
+
+def _files(markets: Sequence[KeptMarket]) -> dict[str, list[Path]]:
+    """Return the files of all markets, by the file of the run that they make, in its order."""
+    found: dict[str, list[Path]] = {}
+    for file in markets[0].files:
+        for estimators in zip(*(market.files[file] for market in markets), strict=True):
+            found.setdefault(file, []).extend(estimators)
+    return found
+
+
+def _bars(work: Plan) -> set[str]:
+    """Return the instruments whose bars stand beside another price."""
+    return {
+        str(chosen.events[Kind.BAR][0])
+        for symbol, chosen in work.experiment.symbols.items()
+        if chosen.price_kind != Kind.BAR and len(work.tapes[symbol].of(Kind.BAR))
+    }
 
 
 def _refuse_edited(work: Plan) -> None:
@@ -135,76 +166,7 @@ def _histories(work: Plan, stage: Stage) -> dict[str, list[dict[str, Any]]]:
     return {"randomised": [asdict(row) for row in rows]}
 
 
-def _beside(work: Plan, done: Study) -> GroundTruth | None:
-    """Return the truth beside a simulated market's figures; made after everything else."""
-    world, planted = work.origin.world, work.origin.planted
-    if world is None or planted is None or work.experiment.holdout is not None:
-        return None  # the truth is that of the sealed period too
-    evidence = done.first.evidence
-    return ground_truth(
-        work.experiment, world, planted, evidence.markets, evidence.observed.outcomes
-    )
-
-
-def _sensitivities(work: Plan, evidence: Evidence) -> list[dict[str, Any]]:
-    """Score the primary horizon again under other latencies and, where there are bars, on them."""
-    experiment = work.experiment
-    barred = [
-        replace(market, path=outcome_path(experiment, market.symbol, tape, Kind.BAR))
-        for market, tape in zip(evidence.markets, work.tapes.values(), strict=True)
-        if experiment.symbols[market.symbol].price_kind != Kind.BAR and len(tape.of(Kind.BAR))
-    ]
-    names = {str(experiment.symbols[m.symbol].events[Kind.BAR][0]) for m in barred}
-    return sensitivity_rows(evidence, (barred, names), experiment.evaluation)
-
-
-def sensitivity_rows(
-    evidence: Evidence,
-    barred: tuple[Sequence[MarketInput], Collection[str]],
-    options: EvaluationOptions,
-) -> list[dict[str, Any]]:
-    """Score the primary horizon again under other choices, without other maps beside the dose.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        As it is scored.
-    barred : (sequence of MarketInput, collection of str)
-        Those that have bars too, with their highs and lows as the path; the bars' instruments.
-    options : EvaluationOptions
-        The protocol: which latencies are tried.
-
-    Returns
-    -------
-    list of dict
-        `name` and the fields of `Score`, both sides together.
-    """
-    primary = replace(evidence.config, horizons_ns=(PRIMARY_NS,))
-    variants = {
-        f"watched from {format_duration(latency)} after issue": (
-            replace(primary, latency_ns=latency),
-            evidence.markets,
-        )
-        for latency in options.latencies
-        if latency != options.latency
-    }
-    if barred[0]:
-        names = ", ".join(sorted(barred[1]))
-        variants[f"highs and lows of {names} bars"] = (primary, barred[0])
-    asked = [replace(one, sides=("both",)) for one in STATISTICS if one.conditional]
-    rows = []
-    for name, (config, markets) in variants.items():
-        again = Evidence(
-            markets=[replace(market, competing_maps={}) for market in markets],
-            config=config,
-            training=evidence.training,
-            root=evidence.root,
-        )
-        rows += [{"name": name, **asdict(one.score)} for one in scored(again, asked)]
-    return rows
-
-
-def _manifest(work: Plan, done: Study) -> dict[str, Any]:
+def _manifest(work: Plan, markets: Sequence[KeptMarket], done: Study) -> dict[str, Any]:
     experiment = work.experiment
     return {
         "run_id": work.run_id,
@@ -215,37 +177,31 @@ def _manifest(work: Plan, done: Study) -> dict[str, Any]:
         "seed": experiment.seed,
         "hashes": dict(work.hashes),
         "gate": dict(work.gate),
-        "forecasts": _forecast_digests(done),
+        "forecasts": _forecast_digests(markets),
         "versions": versions(),
         "sources": list(work.origin.sources),
         "claims": claims_value(),
-        "symbols": {
-            symbol: describe_market(experiment.symbols[symbol], tape, work.origin.log)
-            | {"cascades_from": cascade_source(experiment.symbols[symbol].events)}
-            for symbol, tape in work.tapes.items()
-        },
+        "symbols": {market.symbol: dict(market.about) for market in markets},
         **_needs(experiment),
         **_assumed(experiment, work.tapes),
         **({"randomise": experiment.randomise} if experiment.randomise else {}),
         **_sealing(work),
+        **_reached(markets),
         **({} if work.told is None else work.told(done)),
     }
 
 
-def _reached(watch: Watch) -> dict[str, Any]:
+def _reached(markets: Sequence[KeptMarket]) -> dict[str, Any]:
     """Return what estimators of one's own reached for besides their events, where they did."""
-    seen = [asdict(one) for one in sorted(watch.seen)]
+    seen = [asdict(one) for one in sorted({one for m in markets for one in m.reached})]
     return {"reached": seen} if seen else {}
 
 
-def _forecast_digests(done: Study) -> dict[str, str]:
+def _forecast_digests(markets: Sequence[KeptMarket]) -> dict[str, str]:
     """Return the digest of what was issued: by symbol, of a further estimator by NAME/symbol."""
-    first = next(iter(done.forecasts))
-    return {
-        symbol if name == first else f"{name}/{symbol}": forecasts_digest(issued)
-        for name, markets in done.forecasts.items()
-        for symbol, issued in markets.items()
-    }
+    first, *others = markets[0].digests
+    found = {market.symbol: market.digests[first] for market in markets}
+    return found | {f"{n}/{market.symbol}": market.digests[n] for n in others for market in markets}
 
 
 def _needs(experiment: Experiment) -> dict[str, Any]:

@@ -32,7 +32,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -43,7 +43,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from liqbt.errors import AlreadyRunningError, DataError, first_line
+from liqbt.errors import AlreadyRunningError, DataError, WorkerKilledError, first_line
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters
 from liqbt.log.disk import read_parquet, sha256_file
@@ -182,6 +182,8 @@ SUMS: Final = ("total", "count", "size", "null", "hits")
 """The lists of `days.parquet`, by the names of `DaySums`: an entry a day; null for none."""
 
 _GROUP: Final = 4096
+Part: TypeAlias = pa.Table | Path
+"""A part of a table, or a file that holds one."""
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
 
 
@@ -219,8 +221,6 @@ class Run:
     pooling : tuple of mapping
         Of each pooled row of scores: how many `markets` it is of, and how many independent ones
         they are worth (`equivalent`). Empty where there is one market.
-    issued : mapping of str to sequence of Forecast, optional
-        The forecasts where they are at hand, symbol by symbol: the file is not read for them then.
     """
 
     path: Path
@@ -239,21 +239,22 @@ class Run:
     twin_scores: Rows = ()
     randomised: Rows = ()
     pooling: Rows = ()
-    issued: Mapping[str, Sequence[Forecast]] | None = None
 
     @property
     def run_id(self) -> str:
         """The run's identity."""
         return str(self.manifest["run_id"])
 
-    def _table(self, file: str, symbol: str | None = None) -> pa.Table:
-        """Return a table of the run that is as it was written."""
+    def _table(self, file: str, holding: tuple[str, str] | None = None) -> pa.Table:
+        """Return a table of the run that is as it was written, or the rows that hold a value."""
         require_as_written(self.path, self.manifest, file)
-        return _read_table(self.path / file, symbol)
+        return _read_table(self.path / file, holding)
 
-    def _rows(self, file: str, estimator: str | None, symbol: str | None = None) -> pa.Table:
+    def _rows(
+        self, file: str, estimator: str | None, holding: tuple[str, str] | None = None
+    ) -> pa.Table:
         """Return one estimator's rows of a table; of an older run, which had one, all of them."""
-        table = self._table(file, symbol)
+        table = self._table(file, holding)
         names = list(dict.fromkeys(score.estimator for score in self.scores))
         if "estimator" not in table.column_names or not names:
             return table
@@ -263,16 +264,14 @@ class Run:
 
     def forecasts(self, symbol: str, estimator: str | None = None) -> list[Forecast]:
         """Return forecasts of `symbol`, in order of issue: by default the first estimator's."""
-        if self.issued is not None and estimator is None:
-            return list(self.issued[symbol])
-        return forecasts_of(self._rows("forecasts.parquet", estimator, symbol))
+        return forecasts_of(self._rows("forecasts.parquet", estimator, ("symbol", symbol)))
 
     def prices(self, symbol: str) -> dict[str, npt.NDArray[Any]]:
         """Return the prices that outcomes were taken from: `ts` (int64 ns), `low`, `high`, `close`.
 
         `ts` is the end of a bar, or the time of a point.
         """
-        table = self._table("prices.parquet", symbol).drop_columns(["symbol"])
+        table = self._table("prices.parquet", ("symbol", symbol)).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
     def funding(self, symbol: str) -> dict[str, npt.NDArray[Any]] | None:
@@ -282,7 +281,7 @@ class Run:
         """
         if not (self.path / "funding.parquet").exists():
             return None
-        table = self._table("funding.parquet", symbol)
+        table = self._table("funding.parquet", ("symbol", symbol))
         return {name: table[name].to_numpy() for name in ("ts_known", "rate")}
 
     def truth(self) -> Mapping[str, Any] | None:
@@ -301,15 +300,16 @@ class Run:
         DataError
             If the run has none, as one of a real market.
         """
-        table = self._table("truth_map.parquet", symbol).drop_columns(["symbol"])
+        table = self._table("truth_map.parquet", ("symbol", symbol)).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
-    def outcomes(self, estimator: str | None = None) -> pa.Table:
+    def outcomes(self, estimator: str | None = None, market: str | None = None) -> pa.Table:
         """Return the outcome table: one row per horizon and eligible (forecast, cluster).
 
-        Here and below: of the estimator of a name, by default the first.
+        Of one market, or of all. Here and below: of the estimator of a name, by default the first.
         """
-        return self._rows("outcomes.parquet", estimator)
+        holding = None if market is None else ("market", market)
+        return self._rows("outcomes.parquet", estimator, holding)
 
     def first_sides(self, estimator: str | None = None) -> pa.Table:
         """Return the landmark table: one row per horizon and non-overlapping window."""
@@ -332,7 +332,8 @@ class Run:
     def clusters(self, symbol: str | None = None, estimator: str | None = None) -> pa.Table | None:
         """Return a row for each cluster of each forecast; None of a run of before there was one."""
         there = (self.path / "clusters.parquet").exists()
-        return self._rows("clusters.parquet", estimator, symbol) if there else None
+        holding = None if symbol is None else ("symbol", symbol)
+        return self._rows("clusters.parquet", estimator, holding) if there else None
 
     def cluster_visits(self, estimator: str | None = None) -> pa.Table | None:
         """Return what was issued for clusters at their episodes' births; None where nothing was."""
@@ -340,12 +341,37 @@ class Run:
         return self._rows("cluster_visits.parquet", estimator) if there else None
 
 
-def _read_table(path: Path, symbol: str | None = None) -> pa.Table:
+def _read_table(path: Path, holding: tuple[str, str] | None = None) -> pa.Table:
     try:
-        table = read_parquet(path, holding=None if symbol is None else ("symbol", symbol))
+        table = read_parquet(path, holding=holding)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
-    return table if symbol is None else table.filter(pc.equal(table["symbol"], symbol))
+    return table if holding is None else table.filter(pc.equal(table[holding[0]], holding[1]))
+
+
+def write_parts(path: Path, parts: Sequence[Part], compression: str = "zstd") -> None:
+    """Write the parts of a table as one Parquet file, one group of rows at a time.
+
+    A column that some of them lack is null there.
+    """
+    schema = pa.unify_schemas([_schema(part) for part in parts], promote_options="default")
+    words = [field.name for field in schema if pa.types.is_string(field.type)]
+    # numbers hardly repeat: a dictionary costs time and space
+    with pq.ParquetWriter(path, schema, compression=compression, use_dictionary=words) as writer:
+        for part in parts:
+            for table in [part] if isinstance(part, pa.Table) else _groups(part):
+                whole = pa.concat_tables([schema.empty_table(), table], promote_options="default")
+                writer.write_table(whole, row_group_size=_GROUP)
+
+
+def _schema(part: Part) -> pa.Schema:
+    return part.schema if isinstance(part, pa.Table) else pq.read_schema(part)
+
+
+def _groups(path: Path) -> Iterator[pa.Table]:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        for i in range(file.num_row_groups):
+            yield file.read_row_groups([i], use_threads=False)
 
 
 def write_run(
@@ -356,9 +382,8 @@ def write_run(
     scores: Sequence[Score],
     verdicts: Sequence[Verdict],
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
-    parquet: Mapping[str, pa.Table],
+    parquet: Mapping[str, Sequence[Part]],
     truth: Mapping[str, Any] | None = None,
-    issued: Mapping[str, Sequence[Forecast]] | None = None,
     finish: Callable[[Run, Path], object] | None = None,
 ) -> Run:
     """Write a run's folder whole, or leave nothing.
@@ -368,11 +393,9 @@ def write_run(
     final : Path
         The folder to be; it must not exist.
     manifest, config, scores, verdicts, tables, parquet
-        The contents; `parquet` maps file names to tables.
+        The contents; `parquet` maps file names to the parts of a table.
     truth : mapping, optional
         Of a simulated market: the truth beside its figures.
-    issued : mapping of str to sequence of Forecast, optional
-        What `forecasts.parquet` was made of, for `finish`.
     finish : callable, optional
         Called with the run and its temporary folder before the rename, to add the report.
 
@@ -385,15 +408,8 @@ def write_run(
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
-        for name, table in parquet.items():
-            words = [field.name for field in table.schema if pa.types.is_string(field.type)]
-            pq.write_table(
-                table,
-                partial / name,
-                compression="zstd",
-                row_group_size=_GROUP,
-                use_dictionary=words,  # numbers hardly repeat: a dictionary costs time and space
-            )
+        for name, parts in parquet.items():
+            write_parts(partial / name, parts)
         _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
         verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
@@ -404,7 +420,7 @@ def write_run(
         _write_json(partial / MANIFEST, manifest)
         before = _digests(partial)
         if finish is not None:
-            finish(replace(_loaded(partial, read_json(partial / MANIFEST)), issued=issued), partial)
+            finish(_loaded(partial, read_json(partial / MANIFEST)), partial)
         _finish_manifest(partial, manifest, before, reported=finish is not None)
         partial.rename(final)
     finally:
@@ -413,9 +429,14 @@ def write_run(
 
 
 def _clear_killed(final: Path) -> None:
-    """Remove what killed writers left beside a run whose lock the caller holds."""
-    for killed in final.parent.glob(".*.tmp"):
+    """Remove what killed writers left beside a run whose lock the caller holds.
+
+    The run's own parts (`parts_of`) are not among it.
+    """
+    for killed in (*final.parent.glob(".*.tmp"), *final.parent.glob(".*.parts")):
         run_id = killed.name[1:].partition(".")[0]
+        if run_id == final.name and killed.suffix == ".parts":
+            continue
         if run_id == final.name:
             shutil.rmtree(killed, ignore_errors=True)
             continue
@@ -611,6 +632,25 @@ def run_lock(final: Path) -> Iterator[None]:
                 f"{final}: another process is writing this run; wait for it to end"
             ) from None
         yield
+
+
+@contextmanager
+def parts_of(final: Path) -> Iterator[Path]:
+    """Yield a folder for the parts of a run that is being made; its lock is held.
+
+    It is gone afterwards, unless the work was stopped from outside: then the next one goes on with
+    the parts that are whole.
+    """
+    folder = final.with_name(f".{final.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except WorkerKilledError:
+        raise
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def finished_or_made(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,19 @@ from liqbt.evaluation.paired import (
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.forecasts import joined_clusters
 from liqbt.learn.models import VisitPredictions
+from liqbt.log.disk import read_parquet
 from liqbt.study.pipeline import Study
-from liqbt.study.store import KEY, SUMS, Key, forecast_table, key_of, structured_table
+from liqbt.study.store import (
+    KEY,
+    SUMS,
+    Key,
+    Part,
+    forecast_table,
+    forecasts_of,
+    key_of,
+    structured_table,
+    write_parts,
+)
 from liqbt.types import CLUSTER_DTYPE, FloatArray, Forecast, Side
 
 _LEVEL_FILES = {"units": "visits.parquet", "clusters": "cluster_visits.parquet"}
@@ -147,15 +159,34 @@ def _ready(
     return table, {**issued.p, "brownian": brownian}, table["scored"] & (issued.n_trained > 0)
 
 
-def run_parquet(done: Study) -> dict[str, pa.Table]:
-    """Return the tables of a run folder, by file name; a row says whose forecasts it is about."""
+def run_parquet(
+    done: Study, kept: Mapping[str, Sequence[Path]] | None = None
+) -> dict[str, Sequence[Part]]:
+    """Return the tables of a run folder, by file name; a row says whose forecasts it is about.
+
+    Parameters
+    ----------
+    done : Study
+        The study, scored.
+    kept : mapping of str to sequence of Path, optional
+        Files that hold what `issued_tables` gives of each estimator and market, where the study
+        holds it no more.
+    """
+    tables: dict[str, list[Part]] = {name: list(files) for name, files in (kept or {}).items()}
+    for number, (name, evaluation) in enumerate(done.evaluations.items()):
+        evidence = evaluation.evidence
+        made, n = _learnt_tables(evidence), len(evidence.symbols)
+        if kept is None:
+            issued = [f for each in done.forecasts[name].values() for f in each]
+            chances = {symbol: _chances(evidence, i) for i, symbol in enumerate(evidence.symbols)}
+            made |= issued_tables(evidence, issued)
+            made["clusters.parquet"] = clusters_table(issued, chances)
+        else:
+            files = kept["forecasts.parquet"][number * n : (number + 1) * n]
+            tables.setdefault("clusters.parquet", []).extend(_kept_clusters(name, evidence, files))
+        for file, table in made.items():
+            tables.setdefault(file, []).append(of_estimator(table, name))
     first = done.first.evidence
-    tables: dict[str, list[pa.Table]] = {}
-    for name, evaluation in done.evaluations.items():
-        issued = [f for each in done.forecasts[name].values() for f in each]
-        for file, table in _tables_of(evaluation, issued).items():
-            named = pa.array([name] * table.num_rows, pa.string())
-            tables.setdefault(file, []).append(table.append_column("estimator", named))
     prices = [
         pa.table(
             {
@@ -168,17 +199,20 @@ def run_parquet(done: Study) -> dict[str, pa.Table]:
         )
         for market in first.markets
     ]
-    # an estimator that states more than another has columns of its own: null for the other
     return {
-        file: pa.concat_tables(parts, promote_options="default") for file, parts in tables.items()
-    } | {
-        "prices.parquet": pa.concat_tables(prices),
+        **tables,
+        "prices.parquet": prices,
         **_funding_table(first),
-        "days.parquet": days_table(done.evaluations),
+        "days.parquet": [days_table(done.evaluations)],
     }
 
 
-def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
+def of_estimator(table: pa.Table, name: str) -> pa.Table:
+    """Return a table that says whose forecasts it is about."""
+    return table.append_column("estimator", pa.array([name] * table.num_rows, pa.string()))
+
+
+def _funding_table(evidence: Evidence) -> dict[str, Sequence[Part]]:
     """Return the funding that was fed, by market; nothing where there was none."""
     fed = [
         pa.table(
@@ -191,19 +225,38 @@ def _funding_table(evidence: Evidence) -> dict[str, pa.Table]:
         for market in evidence.markets
         if market.funding is not None
     ]
-    return {"funding.parquet": pa.concat_tables(fed)} if fed else {}
+    return {"funding.parquet": fed} if fed else {}
 
 
-def _tables_of(evaluation: Evaluation, issued: Sequence[Forecast]) -> dict[str, pa.Table]:
-    evidence = evaluation.evidence
-    names = np.array(evidence.symbols)
-    tables = {
-        file: structured_table(rows, {"market": names[rows["symbol"]]})
-        for file, rows in (
-            ("outcomes.parquet", evidence.observed.outcomes),
-            ("first_sides.parquet", evidence.first_sides),
-        )
+def issued_tables(
+    evidence: Evidence, issued: Sequence[Forecast], first: int = 0
+) -> dict[str, pa.Table]:
+    """Return what an estimator issued, and what befell it, by file name.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of one estimator, forecasts held.
+    issued : sequence of Forecast
+        Everything that it issued, market by market.
+    first : int
+        The number of the first market among all.
+    """
+    rows = evidence.observed.outcomes
+    names = np.array(evidence.symbols)[rows["symbol"]]
+    if first:
+        rows = rows.copy()
+        rows["symbol"] += first
+    return {
+        "forecasts.parquet": forecast_table(issued),
+        "outcomes.parquet": structured_table(rows, {"market": names}),
     }
+
+
+def _learnt_tables(evidence: Evidence) -> dict[str, pa.Table]:
+    """Return what was learnt of all markets together, by file name."""
+    rows, names = evidence.first_sides, np.array(evidence.symbols)
+    tables = {"first_sides.parquet": structured_table(rows, {"market": names[rows["symbol"]]})}
     if PRIMARY_NS in evidence.config.horizons_ns:
         for kind in LEVELS:
             rows, predictions = evidence.levels(kind)
@@ -213,9 +266,23 @@ def _tables_of(evaluation: Evaluation, issued: Sequence[Forecast]) -> dict[str, 
             tables[_LEVEL_FILES[kind]] = _levels_table(
                 rows[use], predictions, use, evidence.symbols
             )
-    of = {s: evidence.chances[evidence.chances["symbol"] == i] for i, s in enumerate(names)}
-    clusters = clusters_table(issued, of)
-    return {"forecasts.parquet": forecast_table(issued), "clusters.parquet": clusters, **tables}
+    return tables
+
+
+def _chances(evidence: Evidence, number: int) -> npt.NDArray[Any]:
+    return np.asarray(evidence.chances[evidence.chances["symbol"] == number])
+
+
+def _kept_clusters(name: str, evidence: Evidence, files: Sequence[Path]) -> list[Part]:
+    """Return `clusters_table` of an estimator's markets, each in a file beside its forecasts."""
+    parts: list[Part] = []
+    for i, (symbol, file) in enumerate(zip(evidence.symbols, files, strict=True)):
+        chances = {symbol: _chances(evidence, i)}
+        table = clusters_table(forecasts_of(read_parquet(file)), chances)
+        path = file.with_name(f"{file.name}-clusters")
+        write_parts(path, [of_estimator(table, name)], compression="none")
+        parts.append(path)
+    return parts
 
 
 def clusters_table(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +22,9 @@ from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.estimates import ScoreDetail
-from liqbt.study.pipeline import Study, observed
+from liqbt.evaluation.parts import summed, together
+from liqbt.evaluation.statistic import Statistic
+from liqbt.study.pipeline import MarketStudy, Study, observed
 from liqbt.study.schema import Experiment
 from liqbt.study.tables import paired
 from liqbt.tape.values import Tape
@@ -31,23 +33,61 @@ from liqbt.types import FloatArray, Ns
 Rows: TypeAlias = list[dict[str, Any]]
 
 
-def twin_tables(
-    experiment: Experiment,
-    tapes: Mapping[str, Tape],
-    done: Study,
-    *,
-    since: Ns | None = None,
-) -> dict[str, Rows]:
-    """Hold the price-only twin of every estimator of a study beside its estimator.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MarketTwin:
+    """One estimator's twin on one market.
+
+    Attributes
+    ----------
+    row : mapping
+        Its row of `twin`.
+    evidence : Evidence or None
+        Of what the twin issued, summed (`liqbt.evaluation.parts`); None where it cannot be had.
+    """
+
+    row: Mapping[str, Any]
+    evidence: Evidence | None = None
+
+
+def market_twins(
+    experiment: Experiment, tape: Tape, market: MarketStudy, *, since: Ns | None = None
+) -> dict[str, MarketTwin]:
+    """Hold the price-only twin of every estimator beside its estimator, on one market.
 
     Parameters
     ----------
-    experiment, tapes : Experiment, mapping of str to Tape
-        What the study was made of.
-    done : Study
-        The study, with what the twins issued; its prices and structural maps serve them too.
+    experiment, tape : Experiment, Tape
+        What was replayed.
+    market : MarketStudy
+        What came of it, forecasts held; its prices and structural maps serve the twins too.
     since
         As in `liqbt.study.pipeline.study`.
+    """
+    symbol, found = market.symbol, {}
+    for name, mine in market.evidence.items():
+        twin = market.twins[name]
+        if twin.reason:
+            found[name] = MarketTwin(row=_row(name, symbol, reason=twin.reason))
+            continue
+        tapes, issued = {symbol: tape}, twin.forecasts
+        evidence = observed(experiment, tapes, issued, since=since, name=name, shared=mine.shared)
+        bins, beside = _pairs(mine, evidence)
+        alike = map_correlation(bins, beside)
+        reason = "" if math.isfinite(alike) else "one of the two maps is flat, or missing"
+        row = _row(name, symbol, alike, bins.n_landmarks, reason)
+        found[name] = MarketTwin(row=row, evidence=summed(evidence, _decisive()))
+    return found
+
+
+def twin_tables(done: Study, markets: Sequence[Mapping[str, MarketTwin]]) -> dict[str, Rows]:
+    """Return what the price-only twin of every estimator of a study draws and scores.
+
+    Parameters
+    ----------
+    done : Study
+        The study, scored.
+    markets : sequence of mapping
+        What `market_twins` found of each of its markets, in their order.
 
     Returns
     -------
@@ -62,20 +102,20 @@ def twin_tables(
     maps: Rows = []
     scores: Rows = []
     for name, evaluation in done.evaluations.items():
-        mine, twin = evaluation.evidence, done.twins[name]
-        if twin.reason:
-            maps += [_row(name, symbol, reason=twin.reason) for symbol in tapes]
+        reason = done.twins[name].reason
+        parts = [held[name].evidence for held in markets]
+        if reason:
+            maps += [_row(name, symbol, reason=reason) for symbol in evaluation.evidence.symbols]
             continue
-        evidence = observed(
-            experiment, tapes, twin.forecasts, since=since, name=name, shared=done.shared
-        )
-        for i, symbol in enumerate(mine.symbols):
-            bins, beside = _pairs(mine, evidence, i)
-            found = map_correlation(bins, beside)
-            reason = "" if math.isfinite(found) else "one of the two maps is flat, or missing"
-            maps.append(_row(name, symbol, found, bins.n_landmarks, reason))
-        scores += _scores(name, evaluation.details, mine, evidence)
+        maps += [dict(held[name].row) for held in markets]
+        twin = together([part for part in parts if part is not None])
+        scores += _scores(name, evaluation.details, evaluation.evidence, twin)
     return {"twin": maps, "twin_scores": scores}
+
+
+def _decisive() -> list[Statistic]:
+    """Return the statistics that decide claims."""
+    return [statistic_of(claim.statistic) for claim in CLAIMS]
 
 
 def _row(
@@ -94,11 +134,11 @@ def _row(
     }
 
 
-def _pairs(mine: Evidence, twin: Evidence, market: int) -> tuple[ResponseBins, ResponseBins]:
-    bins = mine.bins(market, PRIMARY_NS)
-    issued = mine.markets[market].forecasts
+def _pairs(mine: Evidence, twin: Evidence) -> tuple[ResponseBins, ResponseBins]:
+    bins = mine.bins(0, PRIMARY_NS)
+    issued = mine.markets[0].forecasts
     at = {issued[i].at for i in np.unique(bins.forecast)}
-    others = [forecast for forecast in twin.markets[market].forecasts if forecast.at in at]
+    others = [forecast for forecast in twin.markets[0].forecasts if forecast.at in at]
     return bins, beside_bins(bins, issued, others)
 
 
@@ -137,7 +177,7 @@ def _scores(
     name: str, details: Sequence[ScoreDetail], mine: Evidence, twin: Evidence
 ) -> Iterator[dict[str, Any]]:
     """Yield what the twin scores in each statistic that decides a claim, beside its estimator."""
-    decided = list(scored(twin, [statistic_of(claim.statistic) for claim in CLAIMS]))
+    decided = list(scored(twin, _decisive()))
     for claim in CLAIMS:
         together = (claim.symbol,) if len(mine.symbols) > 1 else ()
         for symbol in (*mine.symbols, *together):

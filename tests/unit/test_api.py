@@ -55,10 +55,10 @@ def folder(tmp_path_factory):
         verdicts=made.verdicts,
         tables={"flow": made.flow, "landmarks": [], "bands": made.bands, "sensitivities": []},
         parquet={
-            "forecasts.parquet": forecast_table(issued),
-            "clusters.parquet": clusters.append_column("estimator", names),
-            "outcomes.parquet": outcomes,
-            "prices.parquet": pa.concat_tables(prices),
+            "forecasts.parquet": [forecast_table(issued)],
+            "clusters.parquet": [clusters.append_column("estimator", names)],
+            "outcomes.parquet": [outcomes],
+            "prices.parquet": prices,
         },
     )
     return run.path

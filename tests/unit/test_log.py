@@ -19,7 +19,9 @@ import pytest
 
 from liqbt.errors import AlreadyRunningError, DataError, LogError
 from liqbt.log import disk as disk_module
-from liqbt.log.commits import commit_bytes, head_bytes, inspect_chain, seal
+from liqbt.log import writer as writer_module
+from liqbt.log.check import Standing
+from liqbt.log.commits import Commit, Segment, commit_bytes, head_bytes, inspect_chain, seal
 from liqbt.log.disk import read_parquet, sha256
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
@@ -538,3 +540,51 @@ def test_only_groups_of_rows_that_may_hold_a_value_are_read(tmp_path):
             assert read.schema == table.schema
             assert set(mine) <= set(read["x"].to_pylist())
             assert (read.num_rows < 90) == statistics
+
+
+def test_many_appends_read_the_chain_once_and_nobody_else_writes(log, monkeypatch):
+    log.append([(Kind.TRADE, trades())], source())
+    reads = []
+    chain = writer_module.read_chain
+    monkeypatch.setattr(writer_module, "read_chain", lambda root: reads.append(root) or chain(root))
+    with log.writing() as writer:
+        for i in range(1, 6):
+            assert writer.append([(Kind.TRADE, trades(start=T + 100 * i * S))], source(i)).number
+        assert writer.append([(Kind.TRADE, trades())], source()) is None
+        assert writer.append([(Kind.TRADE, trades(start=T + 100 * S))], source(9)) is None
+        with pytest.raises(AlreadyRunningError):
+            log.append([(Kind.TRADE, trades(start=T + 900 * S))], source(8))
+        with pytest.raises(DataError):
+            writer.append([(Kind.TRADE, pa.table({"x": [1]}))], source(7))
+        assert writer.append([(Kind.TRADE, trades(start=T + 800 * S))], source(8)).number == 7
+    assert len(reads) == 2  # when it began, and after what was refused
+    assert [c.number for c in log.commits()] == [1, 2, 3, 4, 5, 6, 7]
+    assert log.verify() == []
+    assert log.info().leftovers == ()
+
+
+def test_segments_of_a_time_are_those_that_a_scan_finds():
+    rng = np.random.default_rng(5)
+    standing, all_of = Standing(), []
+    for number in range(1, 200):
+        first = int(rng.integers(0, 1000))
+        last = first + int(rng.integers(0, 60))
+        kind = (Kind.TRADE, Kind.MARK)[int(rng.integers(2))]
+        names = tuple(Instrument("v", s) for s in ("A", "B", "C") if rng.random() < 0.5)
+        segment = Segment(
+            kind=kind, file=f"{number}", rows=1, logical_sha256="", file_sha256="", size=1,
+            known_ns=(first, last), event_ns=(first, last), instruments=names,
+        )  # fmt: skip
+        found = [other.file for _, other in standing.overlapping(segment)]
+        scanned = [
+            other.file
+            for other in all_of
+            if other.kind == kind
+            and set(names) & set(other.instruments)
+            and other.event_ns[0] <= last
+            and first <= other.event_ns[1]
+        ]
+        assert found == scanned
+        standing.add(Commit(number=number, parent="", segments=(segment,), events={}))
+        all_of.append(segment)
+    assert len(scanned) > 1

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.bins import ResponseBins
-from liqbt.evaluation.claims.register import CLAIMS, statistic_of
+from liqbt.evaluation.claims.register import CLAIMS, STATISTICS, statistic_of
 from liqbt.evaluation.claims.verdict import verdicts
 from liqbt.study.executors import in_processes
-from liqbt.study.pipeline import study
+from liqbt.study.pipeline import MarketStudies, market_studies, study, whole_study
 from liqbt.study.randomise import (
     Randomised,
     _beside,
@@ -29,7 +29,7 @@ from liqbt.study.randomise import (
 )
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import Experiment, configuration_identity, parse_experiment
-from liqbt.study.twin import map_correlation, twin_tables
+from liqbt.study.twin import map_correlation, market_twins, twin_tables
 from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, Instrument, Kind, VerdictWord
 
@@ -230,12 +230,11 @@ def test_what_cannot_be_randomised_is_one_sentence(folder):
         histories(experiment, tape)
 
 
-def twins(experiment: Experiment, tape: Tape) -> dict[str, Any]:
-    done = study(experiment, {"X": tape})
-    before = [*done.first.scores]
-    found = twin_tables(experiment, {"X": tape}, done)
-    assert [*done.first.scores] == before
-    return found
+def twins(experiment: Experiment, tape: Tape, *symbols: str) -> dict[str, Any]:
+    tapes = dict.fromkeys(symbols or ("X",), tape)
+    markets = market_studies(MarketStudies(experiment=experiment, tapes=tapes))
+    beside = [market_twins(experiment, tapes[one.symbol], one) for one in markets]
+    return twin_tables(whole_study(markets, STATISTICS), beside)
 
 
 def test_markets_share_a_shift_and_are_scored_together(folder):
@@ -246,8 +245,7 @@ def test_markets_share_a_shift_and_are_scored_together(folder):
     row = drift(randomised(experiment, {"X": tape, "Y": tape}, histories=3))
     alone = drift(histories(one, tape, 3))
     np.testing.assert_allclose(row.values, alone.values)  # the slope of a market and of two of it
-    done = study(experiment, {"X": tape, "Y": tape})
-    found = twin_tables(experiment, {"X": tape, "Y": tape}, done)
+    found = twins(experiment, tape, "X", "Y")
     assert [each["symbol"] for each in found["twin"]] == ["X", "Y"]
     hits = [each for each in found["twin_scores"] if each["claim"] == "accuracy_85"]
     assert [each["symbol"] for each in hits] == ["X", "Y", "pooled"]

@@ -255,7 +255,7 @@ def test_what_was_issued_before_is_learnt_from_and_not_scored():
         seen = evidence.observed
         vars(evidence)["observed"] = replace(seen, first_sides=rows)
         past = None if training is None else replace(seen, first_sides=training)
-        vars(evidence)["_trained"] = past
+        vars(evidence)["trained"] = past
         found[name] = evidence.first_sides
     for one in found.values():
         np.testing.assert_array_equal(one["at"], rows["at"])

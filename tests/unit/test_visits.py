@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from evaluation_world import (
     MAP_SIGMA,
@@ -178,7 +179,8 @@ def kept(evaluation):
     """Tables and Parquet files of a run of one estimator."""
     issued = {m.symbol: m.forecasts for m in evaluation.evidence.markets}
     done = Study(forecasts={"x": issued}, evaluations={"x": evaluation})
-    return run_tables(done, []), run_parquet(done)
+    files = run_parquet(done)
+    return run_tables(done, []), {name: pa.concat_tables(parts) for name, parts in files.items()}
 
 
 def test_a_map_that_knows_gains_and_one_that_does_not_does_not():

@@ -200,7 +200,7 @@ def _outcome_rows(
     run: Run, symbol: str, estimator: str | None, horizon_ns: Ns
 ) -> Mapping[str, npt.NDArray[Any]]:
     """Return what befell a market's eligible clusters within the horizon, a row each."""
-    table = run.outcomes() if estimator is None else run.outcomes(estimator)
+    table = run.outcomes(estimator, symbol)
     held = np.asarray(table["market"].to_numpy(zero_copy_only=False) == symbol, bool)
     held &= table["horizon_ns"].to_numpy() == horizon_ns
     names = ["at", "cluster", "side", "near", "visited", "visit_ns", "exposed_end_ns", "episode"]

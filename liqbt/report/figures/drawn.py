@@ -162,15 +162,11 @@ _MORE: Final[Mapping[str, tuple[str, ...]]] = {"location": ("forest",)}
 """Charts that a report draws of a group beside those that it asks for."""
 
 
-def score_figures(run: Run) -> dict[str, Figure]:
-    """Draw the charts that the groups of the run's statistics ask for, and the flow of counts."""
-    with drawing():
-        drawn = {key: draw() for key, draw in charts(run).items()}
-    return {key: figure for key, figure in drawn.items() if figure is not None}
-
-
 def charts(run: Run) -> dict[str, Callable[[], Figure | None]]:
-    """Return what draws each chart of a run, within `drawing`, by its name."""
+    """Return what draws each chart of a run, within `drawing`, by its name.
+
+    Those that the groups of the run's statistics ask for, and the flow of counts.
+    """
     found: dict[str, Callable[[], Figure | None]] = {}
     groups = dict.fromkeys(one.group for one in statistics_of(own_scores(run)) if one.group)
     for group in groups:

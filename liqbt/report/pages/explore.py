@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,18 +45,15 @@ MOST_BYTES: Final = 5_500_000
 
 
 def _issued(
-    run: Run, issued: Mapping[str, Sequence[Forecast]] | None
+    run: Run,
 ) -> Iterator[tuple[int, int, str, str | None, Sequence[Forecast]]]:
     """Yield every map of the run: places of its market and estimator, their names, forecasts."""
     for e, estimator in enumerate(estimators(run) or [""]):
         for m, symbol in enumerate(run.manifest["symbols"]):
-            first = e == 0
-            if first and issued is not None:
-                forecasts: Sequence[Forecast] = issued[symbol]
-            else:
-                forecasts = run.forecasts(symbol) if first else run.forecasts(symbol, estimator)
+            name = estimator if e else None
+            forecasts = run.forecasts(symbol, name)
             if forecasts:
-                yield m, e, symbol, None if first else estimator, forecasts
+                yield m, e, symbol, name, forecasts
 
 
 def _horizon(run: Run) -> Ns:
@@ -65,23 +62,19 @@ def _horizon(run: Run) -> Ns:
     return DAY_NS if DAY_NS in known else max(known)
 
 
-def maps_of(
-    run: Run, *, issued: Mapping[str, Sequence[Forecast]] | None = None, every: int = 1
-) -> list[tuple[dict[str, Any], Columns]]:
+def maps_of(run: Run, *, every: int = 1) -> list[tuple[dict[str, Any], Columns]]:
     """Return the maps of a run, each with what the page is told of it.
 
     Parameters
     ----------
     run : Run
         A finished run.
-    issued : mapping of str to sequence of Forecast, optional
-        The first estimator's forecasts where they are at hand.
     every : int
         Every how many forecasts one is kept.
     """
     horizon = _horizon(run)
     found = []
-    for m, e, symbol, estimator, forecasts in _issued(run, issued):
+    for m, e, symbol, estimator, forecasts in _issued(run):
         held = market_columns(
             run, symbol, forecasts, estimator=estimator, horizon_ns=horizon, every=every
         )
@@ -91,15 +84,12 @@ def maps_of(
     return found
 
 
-def _packed(
-    run: Run, issued: Mapping[str, Sequence[Forecast]] | None, most: int
-) -> tuple[int, list[tuple[dict[str, Any], Packed, Packed]]]:
+def _packed(run: Run, most: int) -> tuple[int, list[tuple[dict[str, Any], Packed, Packed]]]:
     """Return every how many forecasts one is kept so that all fits, and the maps as text."""
     every = 1
     while True:
         maps = [
-            (about, pack(held.known), pack(held.came))
-            for about, held in maps_of(run, issued=issued, every=every)
+            (about, pack(held.known), pack(held.came)) for about, held in maps_of(run, every=every)
         ]
         size = sum(len(part.text) for _, *parts in maps for part in parts)
         if size <= most or every >= 1000:
@@ -153,7 +143,6 @@ def write_explorer(
     run: Run,
     out_dir: Path,
     *,
-    issued: Mapping[str, Sequence[Forecast]] | None = None,
     most: int = MOST_BYTES,
 ) -> Path:
     """Write `explore.html` into a folder.
@@ -164,13 +153,11 @@ def write_explorer(
         A finished run.
     out_dir : Path
         An existing folder, usually the run's own.
-    issued : mapping of str to sequence of Forecast, optional
-        The first estimator's forecasts where they are at hand.
     most : int
         Bytes that all maps may take: where they would take more, every second forecast is kept,
         or every third, and so on; the last one always is.
     """
-    every, maps = _packed(run, issued, most)
+    every, maps = _packed(run, most)
     (library, its), (own, mine) = (
         _script(_LIBRARY / "uPlot.iife.min.js"),
         _script(_HERE / "explore.js"),

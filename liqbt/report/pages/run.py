@@ -7,7 +7,8 @@ bytes, so there is no clock, no machine's name and no random identifier in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
 from liqbt.report.answer import answer
 from liqbt.report.blocks import Section, pictures
-from liqbt.report.figures.drawn import curve_figures, market_figures, score_figures
+from liqbt.report.figures.drawn import charts, curve_figures, market_figures
+from liqbt.report.figures.style import drawing
 from liqbt.report.leaks import leaks_table
 from liqbt.report.line import forecast_line
 from liqbt.report.narrative import headline, published_section
@@ -31,6 +33,7 @@ from liqbt.report.traced import trace
 from liqbt.report.truth import truth_section
 from liqbt.report.verdicts import verdict_table
 from liqbt.study.curves import curves
+from liqbt.study.executors import Executor, serially
 from liqbt.types import Forecast
 
 if TYPE_CHECKING:
@@ -63,20 +66,67 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     return market
 
 
-def material_of(run: Run) -> Material:
-    """Gather what the sections of a run's report are made of, figures drawn."""
-    forecasts = {symbol: run.forecasts(symbol) for symbol in run.manifest["symbols"]}
-    points = curves(run, forecasts)
+class _Issued(Mapping[str, list[Forecast]]):
+    """The first estimator's forecasts by market, read when they are asked for, and not kept."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __getitem__(self, symbol: str) -> list[Forecast]:
+        return self._run.forecasts(symbol)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._run.manifest["symbols"])
+
+    def __len__(self) -> int:
+        return len(self._run.manifest["symbols"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What is drawn of a run, part by part: a task each, which does not depend on the others."""
+
+    run: Run
+    out_dir: Path
+
+    def __call__(self, part: tuple[str, str]) -> Any:
+        """Return a market's material, one chart, or the curves; or write the page to explore."""
+        kind, name = part
+        if kind == "market":
+            number = list(self.run.manifest["symbols"]).index(name) + 1
+            return _market(self.run, number, name, self.run.forecasts(name))
+        if kind == "curves":
+            points = curves(self.run, _Issued(self.run))
+            return points, curve_figures(points)
+        if kind == "explorer":
+            return write_explorer(self.run, self.out_dir)
+        with drawing():
+            return charts(self.run)[name]()
+
+
+def material_of(run: Run, out_dir: Path, executor: Executor) -> Material:
+    """Gather what the sections of a run's report are made of, figures drawn; write `explore.html`.
+
+    Parameters
+    ----------
+    run, out_dir
+        As for `write_report`.
+    executor : callable
+        Where figures are drawn.
+    """
+    names = list(charts(run))
+    parts = [("explorer", ""), *(("market", symbol) for symbol in run.manifest["symbols"])]
+    parts += [("curves", ""), *(("chart", name) for name in names)]
+    drawn = dict(zip(parts, executor(_Parts(run, out_dir), parts), strict=True))
+    points, of_curves = drawn["curves", ""]
+    figures = {name: figure for name in names if (figure := drawn["chart", name]) is not None}
     return Material(
         run=run,
         planted=notes.planted_truth(run) or "",
         curves=points,
-        figures=score_figures(run) | curve_figures(points),
+        figures=figures | of_curves,
         tables=tables.score_tables(run),
-        markets=[
-            _market(run, i, symbol, issued)
-            for i, (symbol, issued) in enumerate(forecasts.items(), 1)
-        ],
+        markets=[drawn["market", symbol] for symbol in run.manifest["symbols"]],
     )
 
 
@@ -121,7 +171,7 @@ def _context(material: Material, sections: Sequence[Section], *, explore: bool) 
     }
 
 
-def write_report(run: Run, out_dir: Path) -> Path:
+def write_report(run: Run, out_dir: Path, executor: Executor = serially) -> Path:
     """Write `report.html`, `report.md`, `figures/` and `curves.json` into `out_dir`.
 
     Parameters
@@ -131,17 +181,18 @@ def write_report(run: Run, out_dir: Path) -> Path:
     out_dir : Path
         The folder, usually the run's own; made where there is none. Where it holds an
         `explore.html`, the report leads to it.
+    executor : callable
+        Where figures are drawn, a task each; it changes no byte.
 
     Returns
     -------
     Path
         The HTML page, which holds its pictures and styles and asks nothing of the network.
     """
-    material = material_of(run)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    material = material_of(run, out_dir, executor)
     sections = report_sections(material)
     rewritten = run.path if out_dir.parent == run.path.parent else out_dir
-    out_dir.mkdir(parents=True, exist_ok=True)
-    write_explorer(run, out_dir, issued={s: run.forecasts(s) for s in run.manifest["symbols"]})
     explore = any((place / "explore.html").is_file() for place in (out_dir, rewritten))
     context = _context(material, sections, explore=explore)
     _write_figures(material, sections, out_dir)

@@ -30,12 +30,12 @@ from liqbt.evaluation.path import price_path
 from liqbt.forecasts import forecasts_digest
 from liqbt.registry.ledger import run_identity
 from liqbt.replay import replay
+from liqbt.study.kept import sensitivity_rows, sensitivity_variants
 from liqbt.study.pipeline import Study, protocol
 from liqbt.study.plan import claims_value
 from liqbt.study.progress import Stage, silent
 from liqbt.study.published.levels import Overlaps
 from liqbt.study.published.work import ScorePlan, prepare
-from liqbt.study.run import sensitivity_rows
 from liqbt.study.store import Run, finished_or_made, write_run
 from liqbt.study.summary import describe_feeds, versions
 from liqbt.study.tables import run_parquet, run_tables
@@ -257,7 +257,9 @@ def _execute(
         evaluations={"": evaluation},
     )
     stage("score", 1, 2)
-    sensitivities = sensitivity_rows(evidence, _barred(work, inputs), work.options)
+    barred, bars = _barred(work, inputs)
+    variants = sensitivity_variants(evidence, barred, work.options)
+    sensitivities = sensitivity_rows(variants, bars)
     stage("score", 2, 2)
     return write_run(
         final,

@@ -1,0 +1,250 @@
+"""One market of a run as a task: replayed, observed, written to files of its own, and summed.
+
+What is left of it in memory are day sums and small tables; its forecasts and outcomes lie in a
+folder beside the run that is being made. There the task also leaves what it gives back, so that a
+run that was killed goes on with the markets that it lacks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from liqbt.config.fields import format_duration
+from liqbt.config.schema import EvaluationOptions
+from liqbt.errors import LiqbtError
+from liqbt.evaluation.cascades import cascade_source
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.config import PRIMARY_NS, MarketInput
+from liqbt.evaluation.evaluate import scored
+from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.parts import LetGo, summed, together
+from liqbt.evaluation.statistic import Statistic
+from liqbt.forecasts import forecasts_digest
+from liqbt.log.disk import replace as replace_file
+from liqbt.log.disk import sha256
+from liqbt.study.events import Origin
+from liqbt.study.ground_truth import GroundTruth, ground_truth
+from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
+from liqbt.study.schema import Experiment
+from liqbt.study.store import write_parts
+from liqbt.study.summary import describe_market
+from liqbt.study.tables import issued_tables, of_estimator
+from liqbt.study.twin import MarketTwin, market_twins
+from liqbt.tape.values import Tape
+from liqbt.types import Kind
+from liqbt.watch import Sighting, watched
+
+_BARS = "bars"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeptMarket(MarketStudy):
+    """What a run keeps of one market; its forecasts are let go.
+
+    Attributes
+    ----------
+    files : mapping of str to sequence of Path
+        By file of the run: where its rows of this market are, estimator by estimator.
+    digests : mapping of str to str
+        By estimator: the digest of what was issued.
+    variants : mapping of str to Evidence
+        Of the first estimator, under other choices (`sensitivity_variants`).
+    beside : mapping of str to MarketTwin
+        By estimator: its price-only twin.
+    truth : GroundTruth or None
+        Of a simulated market.
+    about : mapping
+        What the manifest says of its events.
+    reached : tuple of Sighting
+        What estimators reached for.
+    """
+
+    files: Mapping[str, Sequence[Path]]
+    digests: Mapping[str, str]
+    variants: Mapping[str, Evidence]
+    beside: Mapping[str, MarketTwin]
+    truth: GroundTruth | None
+    about: Mapping[str, Any]
+    reached: tuple[Sighting, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptMarkets(MarketStudies):
+    """The markets of a run: `MarketStudies` that keep little, and are not done twice.
+
+    Attributes
+    ----------
+    origin : Origin
+        Where the events came from.
+    folder : Path
+        For the files; it is there.
+    """
+
+    origin: Origin
+    folder: Path
+
+    def __call__(self, symbol: str) -> KeptMarket:
+        """Return what is kept of a market, done now or before.
+
+        Raises
+        ------
+        LiqbtError
+            It cannot be done; of several markets the message names it.
+        """
+        named = sha256(repr((symbol, sorted(self.failed))).encode())[:16]
+        path = self.folder / f"{named}.part"
+        found = _read(path)
+        if found is None:
+            try:
+                found = self._made(symbol, named)
+            except LiqbtError as error:
+                if len(self.tapes) > 1 and symbol not in str(error):
+                    raise type(error)(f"market {symbol}: {error}") from error
+                raise
+            data = pickle.dumps(found, protocol=5)
+            replace_file(path, hashlib.sha256(data).digest() + data)
+        return found
+
+    def _made(self, symbol: str, named: str) -> KeptMarket:
+        with watched() as watch:
+            market = super().__call__(symbol)
+        number, files = list(self.tapes).index(symbol), dict[str, list[Path]]()
+        for n, (name, evidence) in enumerate(market.evidence.items()):
+            for file, table in issued_tables(evidence, market.forecasts[name], number).items():
+                path = self.folder / f"{named}-{n}-{file}"
+                write_parts(path, [of_estimator(table, name)], compression="none")
+                files.setdefault(file, []).append(path)
+        experiment, tape = self.experiment, self.tapes[symbol]
+        first = next(iter(market.evidence.values()))
+        variants = sensitivity_variants(
+            first, barred(experiment, tape, first), experiment.evaluation
+        )
+        return KeptMarket(
+            symbol=symbol,
+            forecasts={name: LetGo(len(each)) for name, each in market.forecasts.items()},
+            digests={name: forecasts_digest(each) for name, each in market.forecasts.items()},
+            twins={
+                name: Twin(
+                    forecasts={s: LetGo(len(each)) for s, each in twin.forecasts.items()},
+                    reason=twin.reason,
+                )
+                for name, twin in market.twins.items()
+            },
+            files=files,
+            beside=market_twins(experiment, tape, market, since=self.since),
+            truth=self._truth(first),
+            variants={name: summed(one, CONDITIONAL) for name, one in variants.items()},
+            evidence={name: summed(one, self.statistics) for name, one in market.evidence.items()},
+            about=describe_market(experiment.symbols[symbol], tape, self.origin.log)
+            | {"cascades_from": cascade_source(experiment.symbols[symbol].events)},
+            reached=tuple(sorted(watch.seen)),
+        )
+
+    def _truth(self, evidence: Evidence) -> GroundTruth | None:
+        """Return the truth beside a simulated market's figures."""
+        world, planted = self.origin.world, self.origin.planted
+        if world is None or planted is None or self.experiment.holdout is not None:
+            return None  # the truth is that of the sealed period too
+        outcomes = evidence.observed.outcomes
+        return ground_truth(self.experiment, world, planted, evidence.markets, outcomes)
+
+
+def _read(path: Path) -> KeptMarket | None:
+    """Return what a task left; None where it did not, or not whole."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data[32:]).digest() != data[:32]:
+        return None
+    found: KeptMarket = pickle.loads(data[32:])  # own bytes: the digest is theirs
+    return found if all(file.is_file() for each in found.files.values() for file in each) else None
+
+
+CONDITIONAL: Sequence[Statistic] = tuple(
+    replace(one, sides=("both",)) for one in STATISTICS if one.conditional
+)
+"""What the sensitivities repeat."""
+
+
+def barred(experiment: Experiment, tape: Tape, evidence: Evidence) -> list[MarketInput]:
+    """Return a market with the highs and lows of bars as its path, where it has bars beside."""
+    (market,) = evidence.markets
+    chosen = experiment.symbols[market.symbol]
+    if chosen.price_kind == Kind.BAR or not len(tape.of(Kind.BAR)):
+        return []
+    return [replace(market, path=outcome_path(experiment, market.symbol, tape, Kind.BAR))]
+
+
+def sensitivity_variants(
+    evidence: Evidence, barred: Sequence[MarketInput], options: EvaluationOptions
+) -> dict[str, Evidence]:
+    """Return evidence of the primary horizon under other choices, without maps beside the dose.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        As it is scored.
+    barred : sequence of MarketInput
+        Those that have bars too, with their highs and lows as the path.
+    options : EvaluationOptions
+        The protocol: which latencies are tried.
+    """
+    primary = replace(evidence.config, horizons_ns=(PRIMARY_NS,))
+    chosen = {
+        f"watched from {format_duration(latency)} after issue": (
+            replace(primary, latency_ns=latency),
+            evidence.markets,
+        )
+        for latency in options.latencies
+        if latency != options.latency
+    }
+    if barred:
+        chosen[_BARS] = (primary, barred)
+    return {
+        name: Evidence(
+            markets=[replace(market, competing_maps={}) for market in markets],
+            config=config,
+            training=evidence.training,
+            root=evidence.root,
+        )
+        for name, (config, markets) in chosen.items()
+    }
+
+
+def sensitivity_rows(
+    variants: Mapping[str, Evidence], bars: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the scores of the primary horizon under other choices.
+
+    Parameters
+    ----------
+    variants : mapping of str to Evidence
+        As `sensitivity_variants` names them.
+    bars : collection of str
+        The bars' instruments.
+
+    Returns
+    -------
+    list of dict
+        `name` and the fields of `Score`, both sides together.
+    """
+    words = {_BARS: f"highs and lows of {', '.join(sorted(bars))} bars"}
+    return [
+        {"name": words.get(name, name), **asdict(one.score)}
+        for name, evidence in variants.items()
+        for one in scored(evidence, CONDITIONAL)
+    ]
+
+
+def joined_variants(markets: Sequence[KeptMarket]) -> dict[str, Evidence]:
+    """Return the variants of all markets together; of bars, those that have some."""
+    names = dict.fromkeys(name for market in markets for name in market.variants)
+    return {
+        name: together([m.variants[name] for m in markets if name in m.variants]) for name in names
+    }

@@ -1,0 +1,202 @@
+"""A run's markets as tasks: the same bytes wherever they run, and nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liqbt.errors import EstimatorError, WorkerKilledError
+from liqbt.evaluation.claims.register import STATISTICS
+from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.parts import summed
+from liqbt.study import pipeline
+from liqbt.study.executors import in_processes, serially
+from liqbt.study.kept import KeptMarkets
+from liqbt.study.pipeline import Twin, study
+from liqbt.study.plan import prepare
+from liqbt.study.run import run_plan
+
+MAP = """
+about: Columns timestamp_ms, coins, usd.
+time: {column: timestamp_ms, unit: ms}
+stamp: instant
+feed: polled
+latency: 60s
+venue: made
+symbol: {file_name: '^([A-Z]+)'}
+derive: {mark_usd: usd / coins}
+emit:
+  - {kind: mark, fields: {price: mark_usd}, price_is: mark}
+  - {kind: open_interest, fields: {open_interest_coins: coins, open_interest_usd: usd}}
+"""
+MARKET = "{events: {mark: made/@, open_interest: made/@}}"
+NAMES = ("AA", "BB", "CC")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory) -> Path:
+    """An experiment of three markets, whose results lie beside it."""
+    folder = tmp_path_factory.mktemp("markets")
+    (folder / "map.yaml").write_text(MAP)
+    for i, name in enumerate(NAMES):
+        rng, n = np.random.default_rng(i), 13 * 288
+        price = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.003, n)))
+        coins = 1e5 * np.exp(np.cumsum(rng.normal(0.0, 0.001, n)))
+        at = 1_735_689_600_000 + 300_000 * np.arange(n)
+        rows = zip(at.tolist(), coins.tolist(), (coins * price).tolist(), strict=True)
+        lines = "\n".join(",".join(map(repr, row)) for row in rows)
+        (folder / f"{name}.csv").write_text(f"timestamp_ms,coins,usd\n{lines}\n")
+    markets = "".join(f"  {n}: {MARKET.replace('@', n)}\n" for n in NAMES)
+    file = folder / "three.yaml"
+    file.write_text(
+        "name: three\ndata:\n  root: .\n  sources:\n"
+        f"    - {{map: map.yaml, files: [{', '.join(f'{n}.csv' for n in NAMES)}]}}\n"
+        f"symbols:\n{markets}estimators:\n  first: {{use: equal_brackets}}\n"
+        "  other: {use: distance_kernel}\n"
+        "schedule: {every: 4h, warm_up: 4d}\n"
+        "evaluation: {bootstrap_reps: 200, horizons: [4h, 24h]}\n"
+    )
+    return file
+
+
+@pytest.fixture(autouse=True)
+def _own_data(monkeypatch):
+    monkeypatch.delenv("LIQBT_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def plan(path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("LIQBT_DATA", raising=False)
+        return prepare(path, path.parent / "results")
+
+
+@pytest.fixture(scope="module")
+def run(plan, path):
+    return run_plan(plan, path.parent / "serial", None, lambda *_: None)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+
+
+def test_markets_apart_score_what_all_of_them_together_do(plan, run):
+    whole = study(plan.experiment, plan.tapes)
+    scores = [score for one in whole.evaluations.values() for score in one.scores]
+    assert len(scores) > 200
+    assert {score.symbol for score in scores} == {*NAMES, "pooled"}
+    assert list(map(repr, scores)) == list(map(repr, run.scores))
+    assert {row["symbol"] for row in run.twin} == set(NAMES)
+    outcomes = run.outcomes()
+    assert outcomes["symbol"].to_numpy().max() == 2
+    assert run.outcomes(market="BB").num_rows == (outcomes["market"].to_numpy() == "BB").sum() > 0
+
+
+def test_bytes_do_not_depend_on_where_markets_run(plan, path, run, tmp_path):
+    there = run_plan(plan, tmp_path, None, lambda *_: None, in_processes(2))
+    assert files(there.path) == files(run.path)
+    assert not list(there.path.parent.glob(".*.parts"))
+
+
+def test_a_killed_worker_loses_no_market_that_is_finished(plan, run, tmp_path, monkeypatch):
+    made = KeptMarkets._made
+
+    def killed(self, symbol, named):
+        if symbol == "CC":
+            while len(list(self.folder.glob("*.part"))) < 2:
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return made(self, symbol, named)
+
+    monkeypatch.setattr(KeptMarkets, "_made", killed)
+    with pytest.raises(WorkerKilledError, match="the same command goes on from there"):
+        run_plan(plan, tmp_path, None, lambda *_: None, in_processes(2))
+    (folder,) = (tmp_path / "three").glob(".*.parts")
+    damaged = sorted(folder.glob("*.part"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    again = []
+
+    def counted(self, symbol, named):
+        again.append(symbol)
+        return made(self, symbol, named)
+
+    monkeypatch.setattr(KeptMarkets, "_made", counted)
+    done = run_plan(plan, tmp_path, None, lambda *_: None, serially)
+    assert len(again) == 2  # the one that was killed, and the one whose part was damaged
+    assert "CC" in again
+    assert files(done.path) == files(run.path)
+
+
+def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+    """Else they would hold its locks, and the same command could not go on."""
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "from liqbt.study.executors import in_processes\n"
+        "def work(x):\n    Path(sys.argv[1], str(os.getpid())).touch()\n    time.sleep(60)\n"
+        "list(in_processes(2)(work, range(4)))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as driver:
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.02)
+        driver.kill()
+    workers = [int(path.name) for path in tmp_path.iterdir()]
+    until = time.monotonic() + 30.0
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: one that has ended and that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_bad_market_is_named_and_nothing_is_left(plan, tmp_path, monkeypatch):
+    replayed = pipeline._replayed
+
+    def fails(experiment, symbol, tape, stage):
+        if symbol == "BB":
+            raise EstimatorError("it divided by zero")
+        return replayed(experiment, symbol, tape, stage)
+
+    monkeypatch.setattr(pipeline, "_replayed", fails)
+    with pytest.raises(EstimatorError, match="market BB: it divided by zero"):
+        run_plan(plan, tmp_path, None, lambda *_: None, in_processes(2))
+    assert [p.name for p in (tmp_path / "three").iterdir()] == [".locks"]
+
+
+def test_a_twin_that_fails_on_one_market_stands_beside_none(plan, monkeypatch):
+    twin = pipeline._twin
+
+    def fails(experiment, tapes, told, name):
+        if "BB" in tapes and name == "other":
+            return Twin(forecasts={}, reason="it cannot")
+        return twin(experiment, tapes, told, name)
+
+    monkeypatch.setattr(pipeline, "_twin", fails)
+    beside_twin = [one for one in STATISTICS if "twin" in one.needs]
+    done = study(plan.experiment, plan.tapes, statistics=beside_twin)
+    assert done.twins["other"] == Twin(forecasts={}, reason="it cannot")
+    assert set(done.twins["first"].forecasts) == set(NAMES)
+    assert [m.twin for m in done.evaluations["other"].evidence.markets] == [None] * 3
+
+
+def test_what_is_learnt_of_all_markets_is_not_read_of_one(plan):
+    one = {"AA": plan.tapes["AA"]}
+    evidence: Evidence = study(plan.experiment, one, statistics=()).first.evidence
+    greedy = replace(STATISTICS[0], needs=(), day_sums=lambda evidence, _: evidence.first_sides)
+    with pytest.raises(RuntimeError, match="learnt of all markets together"):
+        summed(evidence, [greedy])
+    with pytest.raises(RuntimeError, match="no longer held"):
+        summed(replace(evidence), STATISTICS[:1]).markets[0].forecasts[0]
