@@ -50,7 +50,7 @@ def card_text(run: Run) -> str:
     for row in rows:
         said = dict(zip(head, row, strict=True))
         lines.append(
-            f"  {said['Claim']}: {said['Verdict']}; effect {said['Effect [95 %]']}, no information "
+            f"  {said['Claim, horizon']}: {said['Verdict']}; effect {said['Effect [95 %]']}, no information "
             f"{said['No information']}, shown with 80 % {said['Shown with 80 %']}, would matter "
             f"{said['Would matter']}"
         )
