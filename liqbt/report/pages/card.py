@@ -50,9 +50,9 @@ def card_text(run: Run) -> str:
     for row in rows:
         said = dict(zip(head, row, strict=True))
         lines.append(
-            f"  {said['Claim, horizon']}: {said['Verdict']}; effect {said['Effect [95 %]']}, no information "
-            f"{said['No information']}, shown with 80 % {said['Shown with 80 %']}, would matter "
-            f"{said['Would matter']}"
+            f"  {said['Claim, horizon']}: {said['Verdict']}; effect {said['Effect [95 %]']}, "
+            f"no information {said['No information']}, shown with 80 % {said['Shown with 80 %']}, "
+            f"would matter {said['Would matter']}"
         )
     identity = ", ".join(f"{name} {text}" for name, text in value["identity"])
     return "\n".join([*lines, *value["registration"], f"{value['command']}  ({identity})"])
