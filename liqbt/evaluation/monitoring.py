@@ -63,25 +63,38 @@ def bets(evidence: Evidence) -> npt.NDArray[Any]:
         Of one estimator; the primary horizon is among those it is scored at.
     """
     parts = [np.zeros(0, BET_DTYPE)]
-    outcomes = evidence.observed.outcomes
-    for i, market in enumerate(evidence.markets):
+    for i in range(len(evidence.markets)):
+        found = market_bets(evidence, i).copy()
+        found["symbol"] = i
+        parts.append(found)
+    joined = np.concatenate(parts)
+    return joined[np.lexsort((joined["symbol"], joined["at"]))]
+
+
+def market_bets(evidence: Evidence, number: int) -> npt.NDArray[Any]:
+    """Return the bets of one market as number 0, by time; made once."""
+    market = evidence.markets[number]
+
+    def make() -> npt.NDArray[Any]:
         flat = flatten(market.symbol, market.forecasts)
         counts = eligible(flat, evidence.config, horizon_ns=PRIMARY_NS)
         chosen = np.flatnonzero(densest(flat, counts))
         owner = flat.owner[chosen]
         cluster = (chosen - flat.offsets[owner])[flat.at[owner] % PRIMARY_NS == 0]
         owner = owner[flat.at[owner] % PRIMARY_NS == 0]
-        rows = outcomes[(outcomes["symbol"] == i) & (outcomes["horizon_ns"] == PRIMARY_NS)]
+        outcomes = evidence.observed.outcomes
+        rows = outcomes[(outcomes["symbol"] == number) & (outcomes["horizon_ns"] == PRIMARY_NS)]
         keys = rows["forecast"].astype(np.int64) << 32 | rows["cluster"]
         rows = rows[np.isin(keys, owner.astype(np.int64) << 32 | cluster)]
         found = np.zeros(len(rows), BET_DTYPE)
-        found["symbol"], found["at"] = i, rows["at"]
+        found["at"] = rows["at"]
         found["watched"] = rows["censor"] == Censor.NONE
         found["visited"] = rows["visited"] == 1
-        found["placebo"] = evidence.placebo_of(rows, i, PRIMARY_NS)[0]
-        parts.append(found)
-    joined = np.concatenate(parts)
-    return joined[np.lexsort((joined["symbol"], joined["at"]))]
+        found["placebo"] = evidence.placebo_of(rows, number, PRIMARY_NS)[0]
+        return found
+
+    made: npt.NDArray[Any] = evidence.once(("bets", market.symbol), make)
+    return made
 
 
 def log_capital(gains: FloatArray) -> FloatArray:

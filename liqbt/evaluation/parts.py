@@ -34,7 +34,9 @@ from liqbt.types import Forecast, Ns
 
 _OF_ALL: Final = frozenset({"landmarks", "models", "levels"})
 """What is learnt of all markets together: statistics that need it wait for all of them."""
-_KEPT: Final = frozenset({"observed", "levels of", "day sums", "has", "days", "current", "born"})
+_KEPT: Final = frozenset(
+    {"observed", "levels of", "day sums", "has", "days", "current", "born", "bets"}
+)
 """What is kept of a market, by the first words of its keys in `Evidence.held`."""
 
 

@@ -22,6 +22,7 @@ from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
+from liqbt.evaluation.monitoring import market_bets
 from liqbt.evaluation.parts import LetGo, summed, together
 from liqbt.evaluation.statistic import Statistic
 from liqbt.forecasts import forecasts_digest
@@ -119,6 +120,8 @@ class KeptMarkets(MarketStudies):
                 path = self.folder / f"{named}-{n}-{file}"
                 write_parts(path, [of_estimator(table, name)], compression="none")
                 files.setdefault(file, []).append(path)
+        for evidence in market.evidence.values() if self.recorded is not None else ():
+            market_bets(evidence, 0)  # what is told of a record needs its forecasts
         experiment, tape = self.experiment, self.tapes[symbol]
         first = next(iter(market.evidence.values()))
         variants = sensitivity_variants(
