@@ -377,7 +377,7 @@ def test_several_in_one_pass_are_what_they_are_alone():
 
     together = replay_many(tape, made(), times, batch=17, slicer=counted)
     assert len(cuts) == len(set(cuts)) > len(times) // 2
-    assert len(together) == len(registered_estimators()) - 1
+    assert set(together) == set(registered_estimators()) - {"census", "structured"}
     for name, estimator in made().items():
         alone = replay(tape, estimator, times)
         assert len(alone) > 20

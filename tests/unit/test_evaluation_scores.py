@@ -82,7 +82,7 @@ def row(evaluation, statistic, symbol="pooled", horizon="24h", side="both"):
 def test_every_statistic_once_per_symbol_horizon_and_side(evaluation):
     keys = [(s.statistic, s.symbol, s.horizon, s.side) for s in evaluation.scores]
     assert len(keys) == len(set(keys))
-    every_horizon = (3 * 3 + 2 * 3) + 7 + 4 + 2  # episodes, p̂, landmarks, bins
+    every_horizon = (3 * 3 + 2 * 3) + 7 + 4 + 2 + 3  # episodes, p̂, landmarks, bins, hours
     primary = 3 + 8 + 2 * 2 + 18  # levels, models, counts of a side, readings of 85 %
     hours = 3 + 3 + 3  # magnet, direction, asymmetry
     assert len(keys) == 3 * 2 * every_horizon + 3 * (primary + hours)
