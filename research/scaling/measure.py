@@ -133,7 +133,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
             right.plot(symbols, peaks, "o-", color=colour, label=name)
         left.set(xlabel="commits in the log", ylabel="CPU ms a file (median)", ylim=(0, None))
         left.set_title("A daily file into a log")
-        right.set(xlabel="symbols", ylabel="peak memory of `run`, MB", ylim=(0, None))
+        right.set(xlabel="symbols", ylabel="peak memory of a run, MB", ylim=(0, None))
         right.set_title("A run, without its report")
         left.legend()
         right.legend()
