@@ -157,6 +157,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("liqbt")
     if name not in _HOME:
         raise AttributeError(f"module 'liqbt' has no attribute '{name}'")
     value = getattr(importlib.import_module(f"liqbt.{_HOME[name]}"), name)

@@ -45,6 +45,7 @@ def liqbt_regression(request: pytest.FixtureRequest) -> Regression:
     def hold(
         experiment: Path | str, baseline: Path | str | None = None, results: Path | str = "results"
     ) -> GateReport | None:
+        from liqbt.errors import LiqbtError
         from liqbt.gate.baseline import load_baseline
         from liqbt.gate.check import check, update_baseline
         from liqbt.gate.formatting import report_text
@@ -53,7 +54,10 @@ def liqbt_regression(request: pytest.FixtureRequest) -> Regression:
 
         path = folder / experiment
         kept = folder / (baseline or Path("baselines") / f"{path.stem}.json")
-        accepted = None if reason else load_baseline(kept)
+        try:
+            accepted = None if reason else load_baseline(kept)
+        except LiqbtError as error:
+            pytest.fail(str(error), pytrace=False)
         run = open_run(run_experiment(path, folder / results).path)
         if accepted is None:
             update_baseline(run, kept, str(reason))

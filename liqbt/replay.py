@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import traceback
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -266,8 +267,9 @@ def _blamed(estimator: object, at: Ns) -> Iterator[None]:
     except (LiqbtError, MemoryError):
         raise
     except Exception as error:
-        said = first_line(error)
-        raise EstimatorError(f"{_named(estimator, at)} failed with {said}") from error
+        said, last = first_line(error), traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}, line {last.lineno}"
+        raise EstimatorError(f"{_named(estimator, at)} failed with {said} ({where})") from error
 
 
 def _named(estimator: object, at: Ns) -> str:

@@ -94,13 +94,14 @@ def baseline() -> None:
 
 
 def _accept(run: Path, path: Path, reason: str, results: Path, as_json: bool) -> None:
+    from liqbt.gate.baseline import load_baseline
     from liqbt.gate.check import update_baseline
 
     change = update_baseline(_opened(run, results), path, reason)
     value = {"baseline": str(path), **change.model_dump()}
     text = (
-        f"{path}: {len(change.changed)} rows changed, {len(change.added)} new, "
-        f"{len(change.removed)} gone, from now on run {change.run_id}"
+        f"{path}: {len(load_baseline(path).scores)} rows, of them {len(change.changed)} changed, "
+        f"{len(change.added)} new; {len(change.removed)} gone; from now on run {change.run_id}"
     )
     say(value, as_json, text)
 

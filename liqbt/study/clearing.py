@@ -303,7 +303,7 @@ def _earned(claim: Claim, cells: Sequence[Cell]) -> tuple[tuple[int, ...], str]:
         if markets < place.needed:
             said = (
                 f"{markets} of {place.needed} markets of {place.days} days of {place.world}, where "
-                "it is false"
+                "it is false, have been drawn"
             )
         if said:
             every = place.where == Where.PLANTED

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from liqbt.config.fields import format_duration
 from liqbt.config.schema import EvaluationOptions
-from liqbt.errors import DataError, EstimatorError
+from liqbt.errors import ConfigError, DataError, EstimatorError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
 from liqbt.evaluation.claims.register import STATISTICS
@@ -40,7 +40,7 @@ from liqbt.study.traces import AuditTrace, derived_items, forecast_items
 from liqbt.study.trust import believed, sampled_as, sigma_rule
 from liqbt.tape.positions import price_only_tape
 from liqbt.tape.values import Tape
-from liqbt.types import Events, Forecast, IntArray, Kind, Ns
+from liqbt.types import DAY_NS, Events, Forecast, IntArray, Kind, Ns
 
 Slicer: TypeAlias = Callable[[Events, int, int], Events]
 
@@ -390,6 +390,7 @@ def observed(
     markets, training = split_markets(markets, since)
     if name:
         _require_issued(experiment, name, markets, forecasts, tapes)
+        _require_watched(experiment, markets)
     # at the landmarks of what is scored: those of everything may lie at other hours
     if structures:
         markets = [
@@ -405,6 +406,18 @@ def observed(
         estimator=name,
         shared=made,
     )
+
+
+def _require_watched(experiment: Experiment, markets: Sequence[MarketInput]) -> None:
+    """Refuse horizons none of which any forecast can be watched over."""
+    left = max(int(m.path.end_ns[-1]) - m.forecasts[0].at for m in markets)
+    shortest = min(experiment.evaluation.horizons)
+    if shortest > left:
+        raise ConfigError(
+            f"{experiment.name}: evaluation.horizons: {format_duration(shortest)} is longer than "
+            f"the data: prices end {max(left, 0) / DAY_NS:.2g} days after the first forecast that "
+            "is scored"
+        )
 
 
 def _require_issued(

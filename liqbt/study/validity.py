@@ -330,9 +330,8 @@ def _beyond_length(tried: Mapping[str, Any], ran: Mapping[str, Any], gate: Gate 
     shortest, longest = min(scored), max(scored)
     if (1 - _SLACK) * shortest <= ran["scored_days"] <= (1 + _SLACK) * longest:
         return ""
-    return (
-        f"on records of {shortest:g} to {longest:g} scored days and not of {ran['scored_days']:g}"
-    )
+    held = f"{shortest:g}" if shortest == longest else f"{shortest:g} to {longest:g}"
+    return f"on records of {held} scored days and not of {ran['scored_days']:g}"
 
 
 def _defaults(use: str) -> dict[str, Any]:

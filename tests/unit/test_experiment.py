@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shell import call
 from toys import toy_tape
 
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LiqbtError, MarginError
@@ -423,3 +424,17 @@ def test_a_leverage_that_a_venue_does_not_allow_names_its_key_and_every_market_a
     assert said.startswith("alts: CCC: bracket 100x of 10000 USD is above the maximum leverage")
     assert "change 'estimators.ref.params.brackets', or set 'estimators.ref.params.above_m" in said
     assert said.endswith("; of several markets alike: AAA, CCC")
+
+
+def test_horizons_that_nothing_can_be_watched_over_are_refused(monkeypatch, capsys, tmp_path):
+    (tmp_path / "w.yaml").write_text("name: w\ndays: 12\nwarmup_days: 3\n")
+    (tmp_path / "x.yaml").write_text(
+        "name: x\ndata: {world: w.yaml, seed: 1}\n"
+        "symbols:\n  SIM:\n    events: {mark: simulated/SIM, open_interest: simulated/SIM}\n"
+        "    margin: {tiers: BTCUSDT}\n"
+        "schedule: {warm_up: 5d, every: 12h}\nevaluation: {horizons: [90d]}\n"
+    )
+    arguments = ("run", tmp_path / "x.yaml", "--results", tmp_path / "r")
+    code, _, err = call(monkeypatch, capsys, *arguments)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "evaluation.horizons: 90d is longer than the data: prices end" in err

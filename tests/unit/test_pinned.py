@@ -222,7 +222,7 @@ def test_a_mechanism_that_was_not_tried_needs_no_pinned_effects(results):
     ("other", "says"),
     [
         ({"estimators": [{"name": "my:Map"}]}, "for the estimator oi_flow and not for my:Map"),
-        ({"scored_days": 60.0}, "on records of 106 to 106 scored days and not of 60"),
+        ({"scored_days": 60.0}, "on records of 106 scored days and not of 60"),
         ({"scored_days": 130.0}, "not of 130"),
     ],
 )  # fmt: skip
@@ -239,7 +239,7 @@ def test_a_year_is_beyond_a_test_whose_size_was_tried_at_four_months_alone(resul
     longer = {**document["tried"], "scored_days": [106.0, 351.0]}
     write_signed(results / "validity", {**document, "tried": longer}, BATCHES, kept["statistics"])
     said = clearance(results, {**as_tried(document), "scored_days": 351.0})
-    assert "on records of 106 to 106 scored days and not of 351" in said.withheld[FIRST.id]
+    assert "on records of 106 scored days and not of 351" in said.withheld[FIRST.id]
 
 
 def test_another_map_or_protocol_is_beyond_and_other_brackets_are_not(results):
