@@ -23,7 +23,7 @@ _TOLD: Final[dict[VerdictWord, str]] = {
     VerdictWord.UNDERPOWERED: "out of reach of a record this short",
     VerdictWord.NOT_TESTABLE: "not testable on these data",
     VerdictWord.SUSPECT: "suspect: something looks ahead",
-    VerdictWord.WITHHELD: "withheld: their tests have not passed the gate for such a map and record",
+    VerdictWord.WITHHELD: "withheld: their tests have not passed the gate for such a record",
 }
 
 
