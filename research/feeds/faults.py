@@ -74,7 +74,7 @@ FAULTS: Final[dict[str, tuple[Callable[[pd.DataFrame], pd.Index], float, bool, s
 
 
 def main() -> None:
-    """Run, compare, write the table; exit 1 where a fault does more than leaving its rows out."""
+    """Run, compare, write the table; exit 1 where a fault moves a figure beyond the tolerance."""
     rows = pd.read_csv(DATA / OPEN_INTEREST)
     lines = [
         "| open interest | what the run says of it | figures | verdicts that change "
@@ -153,7 +153,7 @@ def _shifts(run: Run, other: Run) -> list[float]:
 
 
 def _row(text: str, run: Run, clean: Run, without: Run) -> tuple[str, int]:
-    """Return a run as a row, and how much of it is not as if the rows had been left out."""
+    """Return a run as a row, and how much of it is not as on the clean feed or without the rows."""
     moved, left = _shifts(run, clean), _shifts(run, without)
     turned = sum(
         one.word != other.word for one, other in zip(run.verdicts, clean.verdicts, strict=True)
@@ -168,7 +168,7 @@ def _row(text: str, run: Run, clean: Run, without: Run) -> tuple[str, int]:
     above, beyond = (sum(x > TENTH for x in shifts) for shifts in (moved, left))
     points = f"{100 * lift.value:+.2f} [{100 * lift.ci_low:+.2f}, {100 * lift.ci_high:+.2f}]"
     cells = (text, said, len(moved), turned, f"{max(moved):.3f}", above, f"{max(left):.3f}", beyond)
-    return f"| {' | '.join(map(str, cells))} | {points} |", beyond + turned
+    return f"| {' | '.join(map(str, cells))} | {points} |", above + beyond + turned
 
 
 def _key(score: Any) -> tuple[Any, ...]:
