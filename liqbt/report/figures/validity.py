@@ -82,8 +82,8 @@ def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
             f"Share of the markets in which the claim's verdict was supported, in worlds where it "
             f"is false; where these are fewer than {_FEW}, how many of how many. 2.5% is what a "
             "right test of that size finds on average. Orange: more than a right test would in any "
-            "of its worlds, 19 times of 20; it blocks. Darker blue: above 2.5%, and let pass. White: below. Grey: "
-            "the claim is true there, or it was not tried."
+            "of its worlds, 19 times of 20; it blocks. Darker blue: above 2.5%, and let pass. "
+            "White: below. Grey: the claim is true there, or it was not tried."
         ),
         alt="; ".join(
             f"{c['claim']} in {c['world']}, {c['days']} days: {c['rejections']} of "
