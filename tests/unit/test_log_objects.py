@@ -282,7 +282,7 @@ def test_commands_take_an_address(place, tmp_path, monkeypatch, capsys):
     for words in (
         ["fetch", "binance-um", "--symbols", "BTCUSDT", "--types", "metrics", "--from",
          "2024-01-01", "--to", "2024-01-01", "--log", place],
-        ["record", "okx", "--symbols", "BTC-USDT-SWAP", "--log", place],
+        ["record", "okx=BTC-USDT-SWAP", "--log", place],
     ):  # fmt: skip
         assert _command(monkeypatch, words) == 2
         assert place in capsys.readouterr().err
