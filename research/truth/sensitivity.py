@@ -1,0 +1,1 @@
+"""How much clusters hang on smoothing, grid and prominence, in simulated markets."""
