@@ -49,7 +49,6 @@ from liqbt.estimators.levmix.ensemble import (
     ERROR,
     Ensemble,
     cluster_intervals,
-    held_between,
 )
 from liqbt.estimators.levmix.kernels import (
     LEDGER_DTYPE,
@@ -58,6 +57,7 @@ from liqbt.estimators.levmix.kernels import (
     Book,
     Plan,
     fold,
+    held_bins,
     issue,
     weights_now,
 )
@@ -281,23 +281,30 @@ class LevMix(MapEstimator):
         life = np.arange(len(params.prior)) // params.n_leverages % params.n_lives
         elapsed = forecast.at - int(book.ledger["settled_known"][0])
         aged = (book.scale * 0.5 ** (elapsed / params.lives))[life]
-        edges, whole = self._market.edges, np.zeros((2, len(params.prior)))
+        whole, held = (np.zeros((n, len(params.prior))) for n in (2, len(clusters)))
         far = np.inf if reach is None else reach
-        ends = forecast.mark * np.exp(np.array([-far, far])) * (1.0 + 1e-12)
-        first, last = np.clip(np.searchsorted(edges, ends, "right") - 1, 0, len(edges) - 1)
+        first, last = self._bins(forecast.mark * np.exp(np.array([-far, far])))
         for side in range(2):
             low, high = max(first, book.bounds[side, 0]), min(last, book.bounds[side, 1] + 1)
             whole[side] = book.coins[side, :, low:high].sum(axis=1)
+        row = (clusters["side"] == Side.SHORT).astype(np.int64)
+        bins = self._bins(np.column_stack([clusters["low"], clusters["high"]]))
+        held_bins(book.coins, row, bins, held)
         found = cluster_intervals(
             clusters,
-            held_between(book.coins, edges, clusters) * aged,
-            whole[(clusters["side"] == Side.SHORT).astype(np.int64)] * aged,
+            held * aged,
+            whole[row] * aged,
             self.weights().ravel(),
             self._ensemble.weights,
             error,
         )
         found.setflags(write=False)
         return found
+
+    def _bins(self, prices: FloatArray) -> IntArray:
+        """Return the bins that begin at prices which are edges of the grid."""
+        bins = np.searchsorted(self._market.edges, prices * (1.0 + 1e-12), "right") - 1
+        return np.clip(bins, 0, len(self._market.centres))
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh, by source, life and leverage, on a sum of 1.

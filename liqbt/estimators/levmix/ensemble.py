@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.types import DAY_NS, Clusters, FloatArray, IntArray, Side
+from liqbt.types import DAY_NS, Clusters, FloatArray
 
 if TYPE_CHECKING:
     from liqbt.estimators.levmix import LevMixParams
@@ -65,7 +65,7 @@ class Ensemble:
         self,
         params: LevMixParams,
         rng: Callable[[int], np.random.Generator] = _drawn,
-        members: int = 64,
+        members: int = 32,
     ) -> None:
         self._params = params
         self._rng = rng
@@ -170,25 +170,4 @@ def cluster_intervals(
         lower = middle - np.hypot(middle - low, lower)
         upper = middle + np.hypot(high - middle, upper)
     out[some] = clusters["notional_usd"][some, None] * np.exp(np.column_stack([lower, upper]))
-    return out
-
-
-def held_between(coins: FloatArray, edges: FloatArray, clusters: Clusters) -> FloatArray:
-    """Return what each class holds of every cluster, (n, classes).
-
-    Parameters
-    ----------
-    coins : ndarray of float64, shape (2, classes, n_grid)
-        The books: longs, shorts.
-    edges : ndarray of float64, shape (n_grid + 1,)
-        Prices between which they hold them.
-    clusters : ndarray of CLUSTER_DTYPE, shape (n,)
-        Of one forecast, those of a side apart from each other.
-    """
-    out = np.zeros((len(clusters), coins.shape[1]))
-    ends = np.column_stack([clusters["low"], clusters["high"]]) * (1.0 + 1e-12)
-    bins: IntArray = np.clip(np.searchsorted(edges, ends, "right") - 1, 0, coins.shape[2])
-    for i, (first, last) in enumerate(bins.tolist()):
-        side = 0 if clusters["side"][i] == Side.LONG else 1
-        out[i] = coins[side, :, first:last].sum(axis=1)
     return out
