@@ -30,6 +30,9 @@ deviations of these (1.4826 times the median absolute deviation): the map's own 
 where that is 0, or where too few entries are.
 """
 
+_TIE: Final = 1e-9
+"""An entry whose middle is an edge of a band is on its outer side, whichever way it was rounded."""
+
 
 def cluster_facts(issued: Sequence[Forecast]) -> npt.NDArray[np.void]:
     """Return what a market's map says of each cluster of each forecast.
@@ -77,5 +80,6 @@ def _stand(
         far = mark - low[mine] if row == 0 else high[mine] - mark
         found = np.full((int(mine.sum()), 2), np.nan)
         density = forecast.density_usd[row] / np.diff(edges)
-        standing(density.astype(np.float64), outward, np.column_stack([near, far]), found)
+        bands = np.column_stack([near, far]) - _TIE
+        standing(density.astype(np.float64), outward, bands, found)
         out["prominence"][mine], out["significance"][mine] = found.T

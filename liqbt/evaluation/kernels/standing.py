@@ -52,7 +52,8 @@ def standing(density: FloatArray, outward: FloatArray, bands: FloatArray, out: F
             valley = max(valley, lowest)
         out[k, 0] = (density[peak] - valley) / top
         middle = 0.5 * (bands[k, 0] + bands[k, 1])
-        around = density[(centre >= 0.5 * middle) & (centre < 2.0 * middle)]
+        middle *= 1.0 + 1e-9  # an entry on the very edge is beyond it, whichever way it was rounded
+        around = density[(centre > 0.5 * middle) & (centre < 2.0 * middle)]
         if len(around) < LEAST:
             continue
         usual = _middle(around)
