@@ -230,7 +230,8 @@ class LevMix(MapEstimator):
         noted = int(self._ensemble.arrays["ensemble_noted"][0])
         if int(known[-1]) // DAY_NS > noted:
             day = known // DAY_NS
-            yield from ((i, int(day[i])) for i in np.flatnonzero(np.diff(day, prepend=noted) > 0))
+            begun = np.flatnonzero(np.diff(day, prepend=noted) > 0).tolist()
+            yield from ((i, int(day[i])) for i in begun)
 
     def _note_day(self, day: int) -> None:
         """Tell the ensemble what is known when a day begins."""
