@@ -115,7 +115,7 @@ class LevMixParams(MapParams):
         How long it takes a bin to refill by half, ns.
     intervals : bool
         Whether a forecast states how sure each cluster is (`liqbt.estimators.levmix.ensemble`),
-        which costs as much again as the map.
+        which takes about five times as long as the map.
     """
 
     leverage_low: float = 3.0
@@ -281,7 +281,7 @@ class LevMix(MapEstimator):
         book, params, clusters = self._book, self.params, forecast.clusters
         life = np.arange(len(params.prior)) // params.n_leverages % params.n_lives
         elapsed = forecast.at - int(book.ledger["settled_known"][0])
-        aged = (book.scale * 0.5 ** (elapsed / params.lives))[life]
+        aged = (book.scale * 0.5 ** (elapsed / self._plan.lives_ns))[life]
         whole, held = (np.zeros((n, len(params.prior))) for n in (2, len(clusters)))
         far = np.inf if reach is None else reach
         first, last = self._bins(forecast.mark * np.exp(np.array([-far, far])))
