@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.parts import summed
 from liqbt.study import pipeline
-from liqbt.study.executors import in_processes, serially
+from liqbt.study.executors import in_processes, on_dask, serially
 from liqbt.study.kept import KeptMarkets
 from liqbt.study.pipeline import Twin, study
 from liqbt.study.plan import prepare
@@ -135,23 +137,56 @@ def test_a_killed_worker_loses_no_market_that_is_finished(plan, run, tmp_path, m
     assert files(done.path) == files(run.path)
 
 
-def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+def test_a_killed_driver_takes_its_workers_and_loses_no_market_that_is_finished(
+    plan, path, run, tmp_path, monkeypatch
+):
     """Else they would hold its locks, and the same command could not go on."""
-    code = (
-        "import os, sys, time\nfrom pathlib import Path\n"
-        "from liqbt.study.executors import in_processes\n"
-        "def work(x):\n    Path(sys.argv[1], str(os.getpid())).touch()\n    time.sleep(60)\n"
-        "list(in_processes(2)(work, range(4)))\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as driver:
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.02)
+    words = ["-m", "liqbt", "run", path, "--results", tmp_path, "--executor", "processes:2"]
+    (tmp_path / ".cache").symlink_to(path.parent / "results" / ".cache")
+    with subprocess.Popen([sys.executable, *map(str, words)]) as driver:
+        while driver.poll() is None and not list(tmp_path.glob("three/.*.parts/*.part")):
+            time.sleep(0.01)
+        children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children")
+        workers = [int(pid) for pid in children.read_text().split()]
         driver.kill()
-    workers = [int(path.name) for path in tmp_path.iterdir()]
-    until = time.monotonic() + 30.0
+    until = time.monotonic() + 60.0
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.05)
+    assert workers
     assert not any(map(alive, workers))
+    kept = len(list(tmp_path.glob("three/.*.parts/*.part")))
+    again, made = [], KeptMarkets._made
+
+    def counted(self, symbol, named):
+        again.append(symbol)
+        return made(self, symbol, named)
+
+    monkeypatch.setattr(KeptMarkets, "_made", counted)
+    done = run_plan(plan, tmp_path, None, lambda *_: None)
+    assert len(again) == len(NAMES) - kept
+    assert files(done.path) == files(run.path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("distributed") is None, reason="the extra 'cluster' is missing")
+def test_a_run_on_a_cluster_whose_worker_is_killed_is_the_same(plan, run, tmp_path):
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        pid = client.submit(os.getpid).result()
+
+        def strike():
+            while not list(tmp_path.glob("three/.*.parts/*.part")):
+                time.sleep(0.01)
+            os.kill(pid, signal.SIGKILL)
+
+        threading.Thread(target=strike, daemon=True).start()
+        done = run_plan(plan, tmp_path, None, lambda *_: None, on_dask(cluster.scheduler_address))
+    assert not alive(pid)
+    assert files(done.path) == files(run.path)
 
 
 def alive(pid: int) -> bool:
