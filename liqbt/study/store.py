@@ -46,7 +46,7 @@ import yaml
 from liqbt.errors import AlreadyRunningError, DataError, StoppedError, first_line
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters
-from liqbt.log.disk import read_parquet, sha256_file
+from liqbt.log.disk import read_parquet, sha256_file, sync_folder
 from liqbt.study.executors import Executor, serially
 from liqbt.study.identity import report_digest
 from liqbt.study.written import (
@@ -426,10 +426,22 @@ def write_run(
         if finish is not None:
             finish(_loaded(partial, read_json(partial / MANIFEST)), partial)
         _finish_manifest(partial, manifest, before, reported=finish is not None)
+        _sync(partial)
         partial.rename(final)
+        sync_folder(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
+
+
+def _sync(folder: Path) -> None:
+    """Force a run to the disk before it has its name: a power cut leaves all of it, or none."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
     python -m research.scaling.width [EXPERIMENT] [--markets 8] [--rounds 2] [--where serial ...]
 
 from the folder of a checkout. Without an experiment a panel is generated. Each run is a process of
-its own that makes report and all anew (data ingested and kernels compiled before), in turns. Of so
-much CPU time `bound` is what two idle processors can do at most: all of it, over what is the
-driver's and half of the rest. Exit 1 where a run's folder is not the same everywhere.
+its own that makes report and all anew, in turns; what is measured begins when its events are read.
+Of so much CPU time `bound` is what two idle processors can do at most: all of it, over what is the
+driver's and half of the rest. Exit 1 where a run's folder is not the same everywhere. Kernels have
+to be compiled before (`make compiled`).
 """
 
 from __future__ import annotations
@@ -29,12 +30,15 @@ from pathlib import Path
 if __name__ == "__main__":
     from liqbt.cli.runs import finished_run
     from liqbt.study.executors import executor_of
+    from liqbt.study.plan import prepare
+
+    prepare(Path(sys.argv[1]), Path(sys.argv[2]))
     start = time.perf_counter()
+    before = sum(resource.getrusage(0)[:2])
     run = finished_run(Path(sys.argv[1]), Path(sys.argv[2]), executor=executor_of(sys.argv[3]))
     wall = time.perf_counter() - start
-    own, others = (resource.getrusage(who) for who in (0, resource.RUSAGE_CHILDREN))
-    spent = [one.ru_utime + one.ru_stime for one in (own, others)]
-    print(json.dumps([wall, *spent, str(run.path)]))
+    own, others = (sum(resource.getrusage(who)[:2]) for who in (0, resource.RUSAGE_CHILDREN))
+    print(json.dumps([wall, own - before, others, str(run.path)]))
 """
 
 
@@ -87,7 +91,6 @@ def main() -> int:
             os.environ.pop("LIQBT_DATA", None)
             path = panel(folder, asked.markets, asked.days)
         (folder / "results").mkdir()
-        measured(path, folder / "results", "serial")
         found: dict[str, list[tuple[float, float, float, str]]] = {w: [] for w in asked.where}
         for _ in range(asked.rounds):
             for where, each in found.items():

@@ -34,17 +34,20 @@ def main() -> int:
     os.environ["MPLBACKEND"] = "agg"
     shared = Path("/dev/shm")
     rows: list[Row] = []
-    for name in chosen.names or known:
-        campaign, tries = known[name]
-        start = time.monotonic()
-        base = chosen.folder or (shared if shared.is_dir() else None)
-        with tempfile.TemporaryDirectory(prefix="soak-", dir=base) as folder:
-            Path(folder).chmod(0o755)  # the read-only campaign comes back as another user
-            rows += campaign(max(1, round(tries * chosen.share)), chosen.seed, Path(folder))
-        print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-    print(table(rows))
-    if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    try:
+        for name in chosen.names or known:
+            campaign, tries = known[name]
+            start = time.monotonic()
+            base = chosen.folder or (shared if shared.is_dir() else None)
+            with tempfile.TemporaryDirectory(prefix="soak-", dir=base) as folder:
+                Path(folder).chmod(0o755)  # the read-only campaign comes back as another user
+                each = campaign(max(1, round(tries * chosen.share)), chosen.seed, Path(folder))
+                rows.extend(each)
+            print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+    finally:  # hours are not lost with the campaign that fails itself
+        print(table(rows))
+        if chosen.json:
+            chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     return 1 if any(row.lost for row in rows) else 0
 
 

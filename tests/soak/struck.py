@@ -146,12 +146,15 @@ def _digest(tape: object) -> str:
     return record_digest(tape.events, tape.instruments)  # type: ignore[attr-defined]
 
 
+_FIRST = "the first figures"
+
+
 def _baselines(n: int, path: Path, folder: Path) -> Row:
     """Accept a run four times at once, `n` rounds."""
     tally = Tally("baseline: four updates at once, all accepted entries kept")
     for k in range(n):
         base = emptied(folder / "b") / "b.json"
-        if call("baseline", "add", path, "--baseline", base, "--reason", "first").code:
+        if call("baseline", "add", path, "--baseline", base, "--reason", _FIRST).code:
             raise AssertionError("a baseline could not be written")
         reasons = [f"round {k}, number {i}" for i in range(4)]
         children = [
@@ -161,7 +164,7 @@ def _baselines(n: int, path: Path, folder: Path) -> Row:
         codes = [ended(child) for child in children]
         kept = [change["reason"] for change in json.loads(base.read_text())["history"]]
         accepted = [why for why, code in zip(reasons, codes, strict=True) if code == 0]
-        good = kept[0] == "first" and sorted(kept[1:]) == sorted(accepted) and len(accepted) == 4
+        good = kept[0] == _FIRST and sorted(kept[1:]) == sorted(accepted) and len(accepted) == 4
         tally.check("" if good else f"exits {codes}, kept {kept}")
     return tally.row("rounds")
 

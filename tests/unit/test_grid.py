@@ -212,7 +212,7 @@ def test_a_scheduler_that_is_killed_is_one_sentence():
     words = [sys.executable, "-c", CLUSTER]
     with subprocess.Popen(words, stdin=-1, stdout=-1, stderr=-3, text=True) as scheduler:
         try:
-            found = on_dask(scheduler.stdout.readline().strip())(square, range(1000))
+            found = on_dask(scheduler.stdout.readline().strip())(abs, range(1000))
             assert next(found) == 0
         finally:
             scheduler.kill()
