@@ -15,15 +15,6 @@ CAMPAIGNS: dict[str, tuple[Campaign, int]] = {
     "estimators": (inputs.estimators, 1),
     "damaged": (logs.damaged, 200),
     "flips": (logs.flips, 10_000),
-    "results": (struck.results, 111),
-    "tapes": (struck.tapes, 111),
-    "fetch_full": (struck.fetch_full, 8),
-    "unseal_killed": (struck.unseal_killed, 12),
-    "power": (struck.power, 8),
-    "kernels": (bounds.kernels, 200),
-    "levels": (bounds.levels, 100),
-    "unbounded": (bounds.unbounded, 1),
-    "processors": (bounds.processors, 6),
     "at_once": (kills.at_once, 40),
     "interrupted": (kills.interrupted, 200),
     "killed": (kills.killed, 200),
@@ -39,13 +30,15 @@ CAMPAIGNS: dict[str, tuple[Campaign, int]] = {
 
 _OF_EACH = round(12_646 / 3)
 ATTACKS: dict[str, tuple[Campaign, int]] = {
-    **{
-        name: CAMPAIGNS[name]
-        for name in (
-            "results", "tapes", "fetch_full", "unseal_killed", "power", "levels", "kernels",
-            "unbounded", "processors",
-        )
-    },
+    "results": (struck.results, 111),
+    "tapes": (struck.tapes, 111),
+    "fetch_full": (struck.fetch_full, 8),
+    "unseal_killed": (struck.unseal_killed, 12),
+    "power": (struck.power, 8),
+    "kernels": (bounds.kernels, 200),
+    "levels": (bounds.levels, 100),
+    "unbounded": (bounds.unbounded, 1),
+    "processors": (bounds.processors, 6),
     **{name: (CAMPAIGNS[name][0], _OF_EACH) for name in ("experiments", "worlds", "column_maps")},
-}  # fmt: skip
+}
 """What once found faults, again at the counts at which it did (`research/attacks`)."""
