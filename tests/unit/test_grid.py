@@ -6,15 +6,13 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from functools import partial
 from importlib.util import find_spec
 
 import pytest
 from shell import call
 
-from liqbt.errors import ConfigError, LiqbtError, StoppedError
+from liqbt.errors import ConfigError, LiqbtError
 from liqbt.search.grid import load_grid, run_grid
 from liqbt.study import executors
 from liqbt.study.executors import executor_of, going_on, in_processes, on_dask, serially
@@ -196,28 +194,6 @@ def test_a_dask_cluster_gives_the_same_does_a_killed_worker_s_task_again_and_ref
         with pytest.raises(ConfigError, match="expected the same code everywhere"):
             list(here(square, [1]))
         executors._close(here.__closure__[1].cell_contents[0])
-
-
-CLUSTER = """
-from distributed import LocalCluster
-here = LocalCluster(n_workers=1, processes=False, protocol="tcp://", dashboard_address=None)
-print(here.scheduler_address, flush=True)
-input()
-"""
-
-
-@DASK
-@pytest.mark.slow
-def test_a_scheduler_that_is_killed_is_one_sentence():
-    words = [sys.executable, "-c", CLUSTER]
-    with subprocess.Popen(words, stdin=-1, stdout=-1, stderr=-3, text=True) as scheduler:
-        try:
-            found = on_dask(scheduler.stdout.readline().strip())(abs, range(1000))
-            assert next(found) == 0
-        finally:
-            scheduler.kill()
-        with pytest.raises(StoppedError, match="the same command goes on from there"):
-            list(found)
 
 
 @DASK
