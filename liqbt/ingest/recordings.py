@@ -45,6 +45,8 @@ _FIELDS: Final = {
     Kind.DEPTH: ("low", "high", "depth_coins", "depth_usd"),
 }
 _CELLS: Final = ("one", "two", "three", "four")
+_MOST: Final = 1e15
+"""No price and no size in a book is larger."""
 BANDS: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 """How far from the middle of a book its bands end, as fractions of it."""
 
@@ -325,7 +327,7 @@ def book_levels(bids: Any, asks: Any) -> tuple[FloatArray, FloatArray] | None:
     except (TypeError, ValueError, LookupError, OverflowError):
         return None
     for side, sign in zip(sides, (-1, 1), strict=True):
-        if side.ndim != 2 or side.shape[1] != 2 or not np.isfinite(side).all():
+        if side.ndim != 2 or side.shape[1] != 2 or not (side <= _MOST).all():
             return None
         if (
             (side[:, 0] <= 0).any()

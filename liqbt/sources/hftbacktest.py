@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.files import BROKEN, MAX_BYTES, RawTable, magic_of
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing
 from liqbt.log.symbols import is_inverse, no_dollar
-from liqbt.types import MINUTE_NS, IntArray
+from liqbt.types import MINUTE_NS, SECOND_NS, IntArray
 
 READER: Final = "hftbacktest 1"
 """Goes up when the same file would give other events."""
@@ -212,7 +212,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             has = [m.filename[:40] for m in arrays][:9]
             raise DataError(f"{path} holds the arrays {has}: one, or one called data, is expected")
         with archive.open(named[0]) as member:
-            yield cast(IO[bytes], member), named[0].file_size
+            yield member, named[0].file_size
 
 
 def _header(path: Path, stream: IO[bytes]) -> tuple[np.dtype[Any], int]:
@@ -236,12 +236,20 @@ def _header(path: Path, stream: IO[bytes]) -> tuple[np.dtype[Any], int]:
 
 
 def _refuse_moved(path: Path, rows: npt.NDArray[Any]) -> None:
-    """Refuse trades that were all received long after they happened.
+    """Refuse trades that are not in the order of their receipt, or all were received very late.
 
-    A converter that takes marks along gives them the time of the next funding, and then moves the
-    local clock of every event so that none comes before it happened.
+    An array is in order; one that begins again holds its trades twice. A converter that takes marks
+    along gives them the time of the next funding, and then moves the local clock of every event so
+    that none comes before it happened.
     """
-    least: IntArray = rows["local_ts"].astype(np.int64) - rows["exch_ts"].astype(np.int64)
+    local: IntArray = rows["local_ts"].astype(np.int64)
+    back = np.flatnonzero(np.diff(local) < -SECOND_NS)
+    if len(back):
+        raise DataError(
+            f"{path}: trade {int(back[0]) + 2} was received before the one in front of it: an "
+            "array is in the order of receipt (are two of them in one file?)"
+        )
+    least: IntArray = local - rows["exch_ts"].astype(np.int64)
     if least.min() > MINUTE_NS:
         raise DataError(
             f"{path}: its trades were all received {least.min() / MINUTE_NS:.1f} min after they "

@@ -256,10 +256,12 @@ def _believed(
             counts += [(inside & what).sum() for what in (coins <= 0, alone, waited, tiny)]
         if counts.any():
             venue, symbol = divmod(int(code), int(width))
-            nothing, single, late, tiny = counts.tolist()
+            nothing, single, late, small = counts.tolist()
             instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
             found.append(
-                Masked(instrument=instrument, nothing=nothing, alone=single, waited=late, tiny=tiny)
+                Masked(
+                    instrument=instrument, nothing=nothing, alone=single, waited=late, tiny=small
+                )
             )
     out["ts_known"] = since
     return {name: values[keep & stands] for name, values in out.items()}, found

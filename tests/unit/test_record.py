@@ -217,6 +217,7 @@ def test_what_is_no_book_is_counted_and_costs_nothing_else(tmp_path: Path) -> No
         ([["99", "1"], ["99.5", "1"]], asks),
         ([["99", "-1"]], asks),
         ([["nan", "1"]], asks),
+        ([["99", "1e300"]], asks),
         (None, {"x": 1}),
     ]
     lines = [
@@ -225,7 +226,7 @@ def test_what_is_no_book_is_counted_and_costs_nothing_else(tmp_path: Path) -> No
     ]
     found = read(recording(tmp_path / "r.jsonl", *lines), "bybit/recording")
     assert len(found["DEPTH"]) == 10  # of the first alone; nothing stands within the spread
-    assert found["notes"]["books_without_bands"] == 6
+    assert found["notes"]["books_without_bands"] == 7
     other = {"poll": "depth", "data": {"symbol": "X-USDT-SWAP", "book": {"bids": bids, "ts": T}}}
     found = read(recording(tmp_path / "o.jsonl", other), "okx/recording")
     assert found == {"notes": {"books_without_bands": 1, "throttle": THROTTLE}}

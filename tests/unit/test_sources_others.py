@@ -253,17 +253,19 @@ def test_an_array_of_hftbacktest_gives_each_trade_once(tmp_path):
 def test_an_array_that_is_none_is_refused_without_unpickling(tmp_path):
     good = events((2 | BUY | LOCAL, 0, 5, 69500.0, 0.4))
     later = events((2 | BUY | LOCAL, 0, 8 * 3_600_000, 69500.0, 0.4))
+    early = events((2 | BUY | LOCAL, -9000, -8000, 69500.0, 0.4))
     wrong = {
         "object": (np.array([{"a": 1}], dtype=object), "is no array of hftbacktest's events"),
         "first": (np.zeros((3, 6)), "is no array of hftbacktest's events"),
         "square": (np.tile(good, (2, 2)), "2 dimensions"),
         "moved": (later, "received 480.0 min after they happened"),
-        "micro": (events(), "truncated"),
+        "twice": (np.concatenate([good, early, good]), "trade 2 was received before"),
+        "cut": (events(), "truncated"),
     }
     for name, (array, expected) in wrong.items():
         path = tmp_path / f"{name}.npz"
         np.savez(path, data=array)
-        if name == "micro":
+        if name == "cut":
             np.save(path.with_suffix(".npy"), good)
             path.write_bytes(path.with_suffix(".npy").read_bytes()[:-9])
         with pytest.raises(DataError, match=expected):
