@@ -23,12 +23,12 @@ from liqbt.log.order import distinct, lexicographic_order, same_as_previous
 from liqbt.log.schema import Columns, event_schema, order_keys, table_columns
 from liqbt.log.store import EventLog
 from liqbt.log.tables import split_by_instrument
-from liqbt.plausibility.interest import believed
+from liqbt.plausibility.interest import believed, next_to_nothing
 from liqbt.tape.values import Masked, Outliers, Selection, Tape, record_digest, trusted_tape
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
 _Read: TypeAlias = Callable[[Kind, Sequence[Instrument]], pa.Table]
-_VERSION: Final = 2
+_VERSION: Final = 3
 _TOGETHER: Final = 8_000_000
 """Selections of so many rows are read together; some 70 bytes each are held."""
 _READ_WHOLE: Final = 256 << 20
@@ -57,8 +57,8 @@ def load_cached(folder: Path, key: str) -> Tape | None:
             instruments=instruments,
             digest=meta["digest"],
             masked=tuple(
-                Masked(instrument=Instrument(v, s), nothing=n, alone=a, waited=w)
-                for v, s, n, a, w in meta["masked"]
+                Masked(instrument=Instrument(v, s), nothing=n, alone=a, waited=w, tiny=t)
+                for v, s, n, a, w, t in meta["masked"]
             ),
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -78,7 +78,7 @@ def store_cached(folder: Path, key: str, tape: Tape) -> None:
         "digest": tape.digest,
         "size": tape.events.nbytes,
         "instruments": [list(i) for i in tape.instruments],
-        "masked": [[*m.instrument, m.nothing, m.alone, m.waited] for m in tape.masked],
+        "masked": [[*m.instrument, m.nothing, m.alone, m.waited, m.tiny] for m in tape.masked],
     }
     sealed = json.dumps({**meta, "self": _self_digest(meta)}).encode()
     try:
@@ -323,20 +323,26 @@ def _believed(
     market = columns["venue"].astype(np.int64) * width + columns["symbol"]
     found = []
     for code in distinct(market):
-        counts = np.zeros(3, dtype=np.int64)
+        counts = np.zeros(4, dtype=np.int64)
         for span in distinct(columns["span_s"][market == code]):
             rows = np.flatnonzero((market == code) & (columns["span_s"] == span) & stands)
             rows = rows[np.lexsort((columns["ts_event"][rows], columns["ts_known"][rows]))]
             coins = columns["open_interest_coins"][rows]
             keep[rows], since[rows] = believed(columns["ts_known"][rows], coins)
             inside = np.ones(len(rows), dtype=bool) if start_ns is None else since[rows] >= start_ns
-            alone, waited = ~keep[rows] & (coins > 0), since[rows] > columns["ts_known"][rows]
-            counts += [(inside & what).sum() for what in (coins <= 0, alone, waited)]
+            tiny = next_to_nothing(keep[rows], coins)
+            alone = ~keep[rows] & (coins > 0) & ~tiny
+            waited = since[rows] > columns["ts_known"][rows]
+            counts += [(inside & what).sum() for what in (coins <= 0, alone, waited, tiny)]
         if counts.any():
             venue, symbol = divmod(code, int(width))
-            nothing, single, late = counts.tolist()
+            nothing, single, late, small = counts.tolist()
             instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
-            found.append(Masked(instrument=instrument, nothing=nothing, alone=single, waited=late))
+            found.append(
+                Masked(
+                    instrument=instrument, nothing=nothing, alone=single, waited=late, tiny=small
+                )
+            )
     out["ts_known"] = since
     return {name: values[keep & stands] for name, values in out.items()}, found
 
