@@ -87,10 +87,13 @@ def share(folder: Path, package: Path = _PACKAGE) -> None:
 
 
 def _is_own(value: str | None) -> bool:
-    return not value or (Path(value).parent == _base() and Path(value).name.startswith(_PREFIX))
+    return not value or (
+        Path(value).parent == cache_folder() and Path(value).name.startswith(_PREFIX)
+    )
 
 
-def _base() -> Path:
+def cache_folder() -> Path:
+    """Return the folder of what can be made or fetched again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liqbt"
 
 
@@ -107,7 +110,7 @@ def is_cold(kernel: str = "") -> bool:
 
 def kernel_folder(package: Path = _PACKAGE) -> Path:
     """Return the folder of what is compiled from a package's sources."""
-    return _base() / f"{_PREFIX}{_digest(package)[:16]}"
+    return cache_folder() / f"{_PREFIX}{_digest(package)[:16]}"
 
 
 def kernel_sources(package: Path = _PACKAGE, place: Path | None = None) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 from liqbt.errors import DataError
 from liqbt.replay import Estimator, replay
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import Origin, market_tape, open_events
+from liqbt.study.events import Origin, market_tapes, open_events
 from liqbt.study.own_code import make_importable
 from liqbt.study.pipeline import forecast_times, issued_items
 from liqbt.study.progress import Stage
@@ -91,7 +91,7 @@ class Opened:
 
     def tape(self, symbol: str) -> Tape:
         """Return the tape of one market."""
-        return market_tape(self.origin, self.experiment, symbol, self.cache)
+        return market_tapes(self.origin, self.experiment, self.cache, [symbol])[symbol]
 
     def subject(self, symbol: str) -> Subject:
         """Return one market, ready to be replayed."""

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from liqbt.cli.formatting import FILE, examples, json_option, log_option, progress, say, say_answer
+from liqbt.cli.formatting import (
+    FILE,
+    as_written,
+    examples,
+    json_option,
+    log_option,
+    progress,
+    say,
+    say_answer,
+)
 from liqbt.config import MAX_BAD
 from liqbt.errors import one_line
 
@@ -152,7 +161,7 @@ def fetch(
         worst, why = next(iter({**report.failed, **report.refused}.items()))
         click.echo(
             f"liqbt: {bad} of {report.files} files could not be had or read, the first {worst}: "
-            f"{why}; what was had is in {log_dir}: repeat the command",
+            f"{why}; what was had is in {as_written(log_dir)}: repeat the command",
             err=True,
         )
     sys.exit(2 if bad else 1 if strict and report.missing else 0)
@@ -185,7 +194,7 @@ def verify(log_dir: Path, as_json: bool) -> None:
     say(
         {"ok": not problems, "problems": problems},
         as_json,
-        "\n".join(problems) or f"{log_dir}: every committed byte is as it was written",
+        "\n".join(problems) or f"{as_written(log_dir)}: every committed byte is as it was written",
     )
     sys.exit(1 if problems else 0)
 

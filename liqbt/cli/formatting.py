@@ -98,6 +98,13 @@ def executor_options(default: str) -> Callable[[Callable[..., Any]], Callable[..
     return added
 
 
+def as_written(log_dir: Path) -> str:
+    """Return a log's place: a path takes a stroke of `s3://` away."""
+    return (
+        str(log_dir).replace("s3:/", "s3://", 1) if log_dir.parts[:1] == ("s3:",) else str(log_dir)
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 results_option = click.option(
     "--results",
@@ -107,5 +114,9 @@ results_option = click.option(
     help="Folder that runs are kept in.",
 )
 log_option = click.option(
-    "--log", "log_dir", required=True, type=FILE, help="The event log's folder."
+    "--log",
+    "log_dir",
+    required=True,
+    type=FILE,
+    help="The event log's folder, or s3://BUCKET/FOLDER.",
 )

@@ -31,6 +31,7 @@ from liqbt.ingest.expressions import Expression, evaluate
 from liqbt.ingest.faults import Faults
 from liqbt.ingest.files import RawTable, read_columns
 from liqbt.log.one_value import ONE_VALUE, Revisions, replaced_at_once, standing_rows
+from liqbt.log.order import distinct
 from liqbt.log.schema import row_faults, table_columns
 from liqbt.log.tables import ordered_table
 from liqbt.types import PAYLOAD, FloatArray, IntArray, Kind, Mask, Side
@@ -106,7 +107,7 @@ class EventRows:
         rows = np.flatnonzero(self.given & good)
         market = self.venue[rows] * len(self.symbols) + self.symbol[rows]
         lag = self.columns["ts_known"][rows] - self.columns["ts_event"][rows]
-        for code in np.unique(market).tolist():
+        for code in distinct(market):
             yield Latency(
                 self.venues[code // len(self.symbols)],
                 self.symbols[code % len(self.symbols)],

@@ -39,6 +39,7 @@ from liqbt.ingest.rows import (
     wanted_columns,
 )
 from liqbt.log.one_value import ONE_VALUE, Revisions
+from liqbt.log.order import distinct
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.types import FloatArray, IntArray, Kind, Mask
 
@@ -428,7 +429,7 @@ def _check_sequence(
     reason = f"time goes back while {mapping.id!r} rises"
     for part in parts:
         market = part.venue.astype(np.int64) * (len(part.symbols) + 1) + part.symbol
-        for code in np.unique(market).tolist():
+        for code in distinct(market):
             rows = np.flatnonzero((market == code) & part.given & ~faults.mask)
             mask = np.zeros(len(times), dtype=bool)
             mask[rows[going_back(number[rows], times[rows])]] = True

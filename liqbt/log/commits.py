@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from liqbt.errors import LogError
-from liqbt.log.disk import sha256
+from liqbt.log.disk import replace, sha256
+from liqbt.log.objects import ObjectPath, as_it_is
 from liqbt.log.schema import SCHEMA_VERSION
 from liqbt.types import Instrument, Kind
 
@@ -250,11 +251,12 @@ def inspect_chain(root: Path) -> tuple[list[Commit], list[str]]:
         There is no event log at `root`.
     """
     head, problems = _read_head(root)  # before the listing: a commit may be added meanwhile
+    newest: int = head.get("head", 0)
     try:
-        names = [p.name for p in (root / COMMITS).iterdir() if COMMIT_NAME.match(p.name)]
+        names = [p.name for p in _after(root / COMMITS, newest) if COMMIT_NAME.match(p.name)]
     except OSError as error:
         return [], [*problems, f"{root / COMMITS} cannot be read: {error.strerror}"]
-    newest = max([int(n[:8]) for n in names] + [head.get("head", 0)])
+    newest = max([int(n[:8]) for n in names] + [newest])
     commits: list[Commit] = []
     parent: str | None = NO_PARENT
     for number in range(1, newest + 1):
@@ -262,7 +264,27 @@ def inspect_chain(root: Path) -> tuple[list[Commit], list[str]]:
         problems += found
         parent = commit.digest if commit else None
         commits += [commit] if commit else []
-    return commits, problems + _head_problems(root, head, commits, newest)
+    problems += _head_problems(root, head, commits, newest)
+    anew = as_it_is(root)
+    if problems and anew is not root:  # a copy on this machine is of another log of this name
+        return inspect_chain(anew)
+    return commits, problems
+
+
+def _after(folder: Path, number: int) -> Iterator[Path]:
+    """Return the commit files, of an object store only those after `number`."""
+    if isinstance(folder, ObjectPath):
+        return folder.after(commit_name(number))
+    return folder.iterdir()
+
+
+def advance_head(root: Path, number: int, digest: str) -> None:
+    """Let `log.json` name a commit; in an object store, unless it names that or a later one."""
+    path, data = root / HEAD, head_bytes(number, digest)
+    if isinstance(path, ObjectPath):
+        path.exchange(data, lambda held: int(unseal(held, path)["head"]) >= number)
+    elif path.read_bytes() != data:
+        replace(path, data)
 
 
 def _read_head(root: Path) -> tuple[dict[str, Any], list[str]]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from liqbt.errors import AlreadyRunningError
+from liqbt.log.objects import ObjectPath
 
 TEMPORARY = ".tmp"
 """Suffix of files that nobody has committed to yet."""
@@ -46,6 +47,8 @@ def write_synced(path: Path, data: bytes | memoryview) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Return once the names in `folder` are on the disk."""
+    if isinstance(folder, ObjectPath):
+        return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -61,6 +64,9 @@ def replace(path: Path, data: bytes | memoryview) -> None:
     OSError
         It cannot be written; nothing of it is left.
     """
+    if isinstance(path, ObjectPath):
+        path.put(data)
+        return
     temporary = path.with_name(path.name + TEMPORARY)
     try:
         write_synced(temporary, data)
@@ -80,6 +86,9 @@ def publish_new(path: Path, data: bytes | memoryview) -> None:
     FileExistsError
         `path` is there already.
     """
+    if isinstance(path, ObjectPath):
+        path.create(data)
+        return
     temporary = path.with_name(path.name + TEMPORARY)
     write_synced(temporary, data)
     try:
@@ -155,7 +164,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock file `path`; the lock dies with the process.
+    """Hold the lock file `path`; the lock dies with the process. An object store has none.
 
     Parameters
     ----------
@@ -169,6 +178,9 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     AlreadyRunningError
         Somebody else holds it, and is not waited for.
     """
+    if isinstance(path, ObjectPath):
+        yield
+        return
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from liqbt.log.commits import (
 from liqbt.log.disk import (
     TEMPORARY,
     locked,
-    replace,
+    publish_new,
     sha256,
 )
+from liqbt.log.objects import as_it_is, place_of
 from liqbt.log.one_value import Revisions
 from liqbt.log.places import LOCK, QUARANTINE, SEGMENTS, leftovers, strangers
 from liqbt.log.schema import event_schema, name_codes
@@ -50,6 +51,7 @@ def verify(root: Path) -> list[str]:
     LogError
         There is no event log at `root`.
     """
+    root = as_it_is(place_of(root))
     commits, problems = inspect_chain(root)
     for commit in commits:
         for segment in commit.segments:
@@ -165,13 +167,13 @@ class EventLog:
     Attributes
     ----------
     path : Path
-        The log's folder.
+        The log's folder; or its address, such as `s3://bucket/log`.
     """
 
     __slots__ = ("path",)
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        self.path = place_of(path)
 
     @classmethod
     def open(cls, path: Path | str) -> EventLog:
@@ -182,7 +184,7 @@ class EventLog:
         LogError
             There is none, or its commits are damaged.
         """
-        log = cls(Path(path))
+        log = cls(path)
         read_chain(log.path)
         return log
 
@@ -197,7 +199,7 @@ class EventLog:
         AlreadyRunningError
             Somebody else is creating it.
         """
-        log = cls(Path(path))
+        log = cls(path)
         if not (log.path / HEAD).exists():
             log._create()
         read_chain(log.path)
@@ -212,7 +214,7 @@ class EventLog:
         LogError
             A log or something else is there already.
         """
-        if (Path(path) / HEAD).exists():
+        if (place_of(path) / HEAD).exists():
             raise LogError(f"there is an event log at {path} already")
         return cls.open_or_create(path)
 
@@ -426,7 +428,8 @@ class EventLog:
                 for name in (COMMITS, SEGMENTS, QUARANTINE):
                     (self.path / name).mkdir(exist_ok=True)
                 if not (self.path / HEAD).exists():
-                    replace(self.path / HEAD, head_bytes(0, NO_PARENT))
+                    with suppress(FileExistsError):  # somebody else has made it meanwhile
+                        publish_new(self.path / HEAD, head_bytes(0, NO_PARENT))
         except OSError as error:
             raise LogError(f"cannot create {self.path}: {error.strerror or error}") from error
 

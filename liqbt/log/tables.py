@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from liqbt.errors import DataError, LogError
 from liqbt.log.commits import Segment
 from liqbt.log.disk import read_parquet, sha256
-from liqbt.log.order import lexicographic_order, number_repeats
+from liqbt.log.objects import as_it_is
+from liqbt.log.order import distinct, lexicographic_order, number_repeats
 from liqbt.log.schema import (
     NAME_COLUMNS,
     SCHEMA_VERSION,
@@ -291,6 +292,8 @@ def load(folder: Path, segment: Segment) -> pa.Table:
         data = path.read_bytes()
     except OSError as error:
         raise LogError(f"segment {path} cannot be read: {error.strerror}") from None
+    if as_it_is(folder) is not folder and sha256(data) != segment.file_sha256:
+        return load(as_it_is(folder), segment)  # the copy is of another log of this name
     if len(data) != segment.size:
         raise LogError(f"segment {path} has {len(data)} bytes, its commit says {segment.size}")
     if sha256(data) != segment.file_sha256:
@@ -311,8 +314,30 @@ def instruments_of(table: pa.Table) -> tuple[Instrument, ...]:
     """Return the instruments of an event table, sorted by name."""
     venues, venue = name_codes(table["venue"])
     symbols, symbol = name_codes(table["symbol"])
-    pairs = np.unique(venue * max(len(symbols), 1) + symbol).tolist()
+    pairs = distinct(venue * max(len(symbols), 1) + symbol)
     return tuple(Instrument(venues[p // len(symbols)], symbols[p % len(symbols)]) for p in pairs)
+
+
+def split_by_instrument(table: pa.Table) -> list[tuple[Instrument, pa.Table]]:
+    """Return the rows of each instrument of an event table, in their order."""
+    instruments = instruments_of(table)
+    if len(instruments) == 1:
+        return [(instruments[0], table)]
+    venues, venue = name_codes(table["venue"])
+    symbols, symbol = name_codes(table["symbol"])
+    code = venue * len(symbols) + symbol
+    order = np.argsort(code, kind="stable")
+    ends = np.searchsorted(
+        code[order],
+        [venues.index(v) * len(symbols) + symbols.index(s) for v, s in instruments],
+        side="right",
+    )
+    sorted_rows = table.take(pa.array(order))
+    starts = [0, *ends[:-1].tolist()]
+    return [
+        (instrument, sorted_rows.slice(start, end - start))
+        for instrument, start, end in zip(instruments, starts, ends.tolist(), strict=True)
+    ]
 
 
 def _range(table: pa.Table, name: str) -> tuple[int, int]:

@@ -11,33 +11,34 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.csv
 
-from liqbt.errors import LogError
+from liqbt.errors import AlreadyRunningError, LogError
 from liqbt.log.check import Check, Standing
 from liqbt.log.commits import (
     COMMITS,
-    HEAD,
     NO_PARENT,
     Commit,
     Segment,
+    advance_head,
     commit_bytes,
     commit_name,
     files_of,
-    head_bytes,
     identity_of,
     parse_commit,
     read_chain,
     standing,
 )
 from liqbt.log.disk import TEMPORARY, publish_new, replace, sha256, sync_folder, write_synced
+from liqbt.log.objects import ObjectPath, as_it_is
 from liqbt.log.one_value import Revisions
 from liqbt.log.places import QUARANTINE, SEGMENTS, leftovers
-from liqbt.log.tables import canonical, encode
+from liqbt.log.tables import canonical, encode, load, logical_hash
 from liqbt.types import IntArray, Kind
 
 _Done = TypeVar("_Done")
@@ -61,9 +62,7 @@ class Writer:
         self._commits = read_chain(self._path)
         for path in leftovers(self._path, self._commits):
             path.unlink()
-        newest = head_bytes(len(self._commits), self._parent())
-        if (self._path / HEAD).read_bytes() != newest:
-            replace(self._path / HEAD, newest)
+        advance_head(self._path, len(self._commits), self._parent())
         self._written: dict[str, Segment] = {}
         self._known: set[str] = set()
         self._same: dict[tuple[Any, ...], Commit] = {}
@@ -187,8 +186,14 @@ class Writer:
             )
         )
         path = self._path / COMMITS / commit_name(number)
-        publish_new(path, data)
-        replace(self._path / HEAD, head_bytes(number, sha256(data)))
+        try:
+            publish_new(path, data)
+        except FileExistsError:
+            raise AlreadyRunningError(
+                f"somebody else has written to {self._path} meanwhile: nothing of "
+                f"{source.get('file', 'this source')!r} was added; repeat the command"
+            ) from None
+        advance_head(self._path, number, sha256(data))
         commit = parse_commit(data, path)
         self._commits.append(commit)
         self._written |= {s.logical_sha256: s for s in commit.segments}
@@ -216,11 +221,8 @@ class Writer:
             if digest in self._written:  # withdrawn once: its file is still there
                 segments.append(self._written[digest])
                 continue
-            final = self._path / SEGMENTS / segment.file
-            temporary = final.with_name(final.name + TEMPORARY)
-            write_synced(temporary, memoryview(data))
-            temporary.rename(final)
-            made.append(final)
+            segment = _written(self._path / SEGMENTS, segment, memoryview(data))
+            made.append(self._path / SEGMENTS / segment.file)
             segments.append(segment)
             check.written(segment)
         return segments, dict(sorted(events.items())), made
@@ -234,6 +236,26 @@ class Writer:
         name = f"{len(self._commits) + 1:08d}-{sha256(data)[:16]}.csv"
         replace(self._path / QUARANTINE / name, data)
         return {"file": name, "rows": rows.num_rows, "sha256": sha256(data)}
+
+
+def _written(folder: Path, segment: Segment, data: memoryview) -> Segment:
+    """Write a segment's file and return it; what somebody left there of the same meaning stands."""
+    final = folder / segment.file
+    if not isinstance(final, ObjectPath):
+        temporary = final.with_name(final.name + TEMPORARY)
+        write_synced(temporary, data)
+        temporary.rename(final)
+        return segment
+    try:
+        final.create(data)
+    except FileExistsError:  # written by another pyarrow, and perhaps about to be committed
+        there = as_it_is(final).read_bytes()
+        segment = replace_fields(segment, file_sha256=sha256(there), size=len(there))
+        if logical_hash(load(as_it_is(folder), segment)) != segment.logical_sha256:
+            raise LogError(
+                f"segment {final} is no part of the log and not what it is named for"
+            ) from None
+    return segment
 
 
 def _plain(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from liqbt.log.order import distinct
 from liqbt.log.schema import Columns
 from liqbt.types import PAYLOAD, Events, FloatArray, Instrument, IntArray, Kind
 
@@ -60,12 +61,12 @@ def feeds_of_columns(
 ) -> Iterator[Feed]:
     """Yield the feeds of the columns of an event table, whose names `venue` and `symbol` index."""
     code = columns["venue"].astype(np.int64) * np.int64(len(names["symbol"])) + columns["symbol"]
-    for one in np.unique(code).tolist():
-        venue, symbol = divmod(int(one), len(names["symbol"]))
+    for one in distinct(code):
+        venue, symbol = divmod(one, len(names["symbol"]))
         instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
         mine = np.flatnonzero(code == one)
         spans = columns["span_s"][mine]
-        for span in np.unique(spans).tolist():
+        for span in distinct(spans):
             rows = mine[spans == span]
             rows = rows[np.argsort(columns["ts_event"][rows], kind="stable")]
             yield Feed(

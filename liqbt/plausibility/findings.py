@@ -230,7 +230,8 @@ def _rounded(feed: Feed) -> Iterator[Finding]:
 
 
 def _numbers(feed: Feed) -> Iterator[Finding]:
-    seq = np.unique(feed.seq[feed.seq >= 0])
+    seq = np.sort(feed.seq[feed.seq >= 0])  # np.unique hashes numbers in a row badly
+    seq = seq[np.concatenate(([True], seq[1:] != seq[:-1]))] if len(seq) else seq
     if len(seq) < 2:
         return
     steps = np.diff(seq)

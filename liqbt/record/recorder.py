@@ -19,6 +19,7 @@ from liqbt.config import MAX_BAD
 from liqbt.errors import AlreadyRunningError, ConfigError, DataError, LogError, RefusedByLogError
 from liqbt.ingest.recordings import RECORDING
 from liqbt.log.disk import locked
+from liqbt.log.objects import ObjectPath, place_of
 from liqbt.log.store import EventLog
 from liqbt.record.spool import REFUSED, Spool, left_over, put_away
 from liqbt.record.venues import Feed, Question, told
@@ -128,6 +129,11 @@ def record(
         raise ConfigError(
             "recording needs the extra `record`: pip install 'liqbt[record]'"
         ) from None
+    if isinstance(place_of(log_dir), ObjectPath):
+        raise ConfigError(
+            f"{place_of(log_dir)}: a recording is written into a folder of this machine, since its "
+            "lock is one; `liqbt ingest` reads its files into a log elsewhere"
+        )
     log_dir = log_dir.resolve()
     folder = log_dir.with_name(log_dir.name + ".recording")
     try:

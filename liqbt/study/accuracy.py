@@ -15,9 +15,8 @@ from liqbt.evaluation.accuracy.plane import (
 )
 from liqbt.evaluation.claims.accuracy import CLAIM
 from liqbt.evaluation.inference.days import stream
-from liqbt.study.events import open_events
+from liqbt.study.events import market_tapes, open_events
 from liqbt.study.pipeline import market_input
-from liqbt.study.plan import market_tapes
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import load_experiment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from liqbt.config.schema import SourceConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.log.disk import locked, sha256_file
+from liqbt.log.objects import place_of
 from liqbt.log.store import EventLog
 from liqbt.registry.ledger import canonical_json
 from liqbt.simulate.market import simulate
@@ -23,9 +24,9 @@ from liqbt.study.identity import APART, INGEST, SIMULATION, TAPES, code_digest
 from liqbt.study.ingest import LogOfFiles
 from liqbt.study.progress import Stage, silent
 from liqbt.study.readers import Reader, map_reader, vendor_reader
-from liqbt.study.schema import Experiment, MarketConfig, data_root
+from liqbt.study.schema import Experiment, data_root
 from liqbt.study.worlds import load_world, world_file
-from liqbt.tape.build import build_tape
+from liqbt.tape.build import build_tapes
 from liqbt.tape.values import Selection, Tape
 
 
@@ -59,7 +60,7 @@ def open_log(path: Path | str) -> EventLog:
     LogError
         If there is none, or its commits are damaged.
     """
-    return EventLog.open(Path(path))
+    return EventLog.open(path)
 
 
 def simulate_world(
@@ -130,7 +131,7 @@ def open_events(
     """
     data = experiment.data
     if data.log is not None:
-        log = EventLog.open(path.parent / data.log)
+        log = EventLog.open(place_of(data.log, path.parent))
         return Origin(log=log, sources=_sources(log), planted=None)
     if data.world is not None:
         world_path = world_file(data.world, path.parent)
@@ -219,8 +220,10 @@ def _sources(log: EventLog) -> tuple[Mapping[str, Any], ...]:
     return tuple(dict(commit.source) for commit in log.standing())
 
 
-def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path) -> Tape:
-    """Return the tape of one market: the events that its configuration selects.
+def market_tapes(
+    origin: Origin, experiment: Experiment, cache: Path, symbols: Collection[str] | None = None
+) -> dict[str, Tape]:
+    """Return the tape of every market, or of some: the events that its configuration selects.
 
     Nothing that is known in or after a sealed holdout is on it.
 
@@ -229,11 +232,13 @@ def market_tape(origin: Origin, experiment: Experiment, symbol: str, cache: Path
     DataError
         If an instrument has no events in the log, or none is left in the period.
     """
-    market: MarketConfig = experiment.symbols[symbol]
-    selection = Selection(
-        kinds=dict(market.events),
-        start_ns=experiment.schedule.start,
-        end_ns=experiment.last,
-    )
+    selections = {
+        symbol: Selection(
+            kinds=dict(experiment.symbols[symbol].events),
+            start_ns=experiment.schedule.start,
+            end_ns=experiment.last,
+        )
+        for symbol in sorted(symbols or experiment.symbols)
+    }
     folder = cache / "tapes" / code_digest(TAPES, APART)[:16]
-    return build_tape(origin.log, selection, folder, outliers=experiment.data.outliers)
+    return build_tapes(origin.log, selections, folder, outliers=experiment.data.outliers)

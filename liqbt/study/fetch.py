@@ -19,6 +19,7 @@ import pyarrow as pa
 from liqbt.config import MAX_BAD
 from liqbt.errors import ConfigError, DataError, RefusedByLogError
 from liqbt.ingest.table import Ingested
+from liqbt.log.objects import ObjectPath, place_of
 from liqbt.log.store import EventLog
 from liqbt.sources.archive.client import fetch_in_order
 from liqbt.sources.archive.session import Limits
@@ -178,8 +179,11 @@ def fetch_archive(
     if venue not in ("binance-um", "binance-cm"):
         raise ConfigError(f"{venue!r} has no archive; known are binance-um and binance-cm")
     files = archive_files(venue.removeprefix("binance-"), symbols, types, first, last)
-    if log_dir.exists() and any(log_dir.iterdir()):
+    log_dir = place_of(log_dir)
+    if log_dir.is_dir() and any(log_dir.iterdir()):
         EventLog.open_or_create(log_dir)  # one whose creation was cut short is finished
+    if keep is None and isinstance(log_dir, ObjectPath):
+        raise ConfigError(f"{log_dir} has no folder beside it: say where files are kept (--keep)")
     keep = keep or log_dir.with_name(log_dir.name + ".archive")
     arriving = fetch_in_order(
         base or os.environ.get("LIQBT_ARCHIVE") or DEFAULT_BASE,
@@ -297,7 +301,7 @@ def _month(file: ArchiveFile) -> tuple[str, str, str, str]:
 
 def _held(log_dir: Path) -> set[tuple[str, str]]:
     """Return format and digest of every archive file that the log holds, read as it is today."""
-    if not log_dir.exists() or not any(log_dir.iterdir()):
+    if not log_dir.is_dir() or not any(log_dir.iterdir()):
         return set()
     return {
         (str(commit.source.get("map", "")).partition("/")[2], str(file.get("sha256")))

@@ -14,6 +14,7 @@ from liqbt.ingest.files import MAX_BYTES
 from liqbt.ingest.table import Ingested
 from liqbt.log.check import refuse_contradictions
 from liqbt.log.commits import HEAD
+from liqbt.log.objects import place_of
 from liqbt.log.schema import table_columns
 from liqbt.log.store import EventLog
 from liqbt.log.writer import Writer
@@ -100,7 +101,7 @@ def ingest_files(
     chosen = open_reader(reader)
     reports: list[IngestReport] = []
     refused: dict[str, str] = {}
-    with LogOfFiles(Path(log_dir)) as log:
+    with LogOfFiles(log_dir) as log:
         for i, file in enumerate(files):
             stage("ingest", i, len(files))
             try:
@@ -143,12 +144,12 @@ class LogOfFiles(AbstractContextManager["LogOfFiles"]):
 
     Parameters
     ----------
-    log_dir : Path
+    log_dir : Path or str
         The log; made where there is none.
     """
 
-    def __init__(self, log_dir: Path) -> None:
-        self._log_dir = log_dir
+    def __init__(self, log_dir: Path | str) -> None:
+        self._log_dir = place_of(log_dir)
         self._held = ExitStack()
         self._open: tuple[EventLog, Writer] | None = None
 

@@ -30,10 +30,9 @@ from liqbt.simulate.truth import Truth
 from liqbt.sources.hyperliquid.positions import Positions, positions
 from liqbt.study.contestants import Contestants, contestants
 from liqbt.study.estimator_config import EstimatorConfig, stated
-from liqbt.study.events import open_events
+from liqbt.study.events import market_tapes, open_events
 from liqbt.study.map_distances import BINS, WIDTH, TrueMaps, distance_rows, profiles
 from liqbt.study.pipeline import outcome_path, study
-from liqbt.study.plan import market_tapes
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, load_experiment
 from liqbt.tape.positions import price_only_tape

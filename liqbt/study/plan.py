@@ -14,7 +14,7 @@ from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.registry.ledger import run_identity
 from liqbt.registry.registrations import parts_of, registration_status, sealing_registrations
 from liqbt.study.estimators import estimator_sources
-from liqbt.study.events import Origin, market_tape, open_events
+from liqbt.study.events import Origin, market_tapes, open_events
 from liqbt.study.identity import code_digest, lock_digest
 from liqbt.study.own_code import make_importable
 from liqbt.study.pipeline import Study
@@ -199,8 +199,3 @@ def _read_seals(
 def claims_value() -> dict[str, Any]:
     """Return the claims that this version tests, as a manifest holds them."""
     return {claim.id: claim.value() for claim in CLAIMS}
-
-
-def market_tapes(origin: Origin, experiment: Experiment, cache: Path) -> dict[str, Tape]:
-    """Return the tape of every market of an experiment."""
-    return {s: market_tape(origin, experiment, s, cache) for s in sorted(experiment.symbols)}

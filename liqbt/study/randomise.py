@@ -30,11 +30,10 @@ from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.statistic import Better
 from liqbt.replay import replay
 from liqbt.study.estimators import build_estimator
-from liqbt.study.events import open_events
+from liqbt.study.events import market_tapes, open_events
 from liqbt.study.executors import Executor, serially
 from liqbt.study.own_code import make_importable
 from liqbt.study.pipeline import forecast_times, observed, price_only_twins
-from liqbt.study.plan import market_tapes
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment, load_experiment
 from liqbt.tape.positions import LEAST_SHIFT_NS, shifted_tape

@@ -204,7 +204,7 @@ def log_info(path: Path) -> dict[str, Any]:
     log = EventLog.open(path)
     info = log.info()
     return {
-        "path": str(path),
+        "path": str(log.path),
         "digest": info.digest,
         "commits": info.commits,
         "segments": info.segments,

@@ -29,8 +29,9 @@ from liqbt.registry.registrations import (
     registration_status,
     registrations_folder,
 )
+from liqbt.study.events import market_tapes
 from liqbt.study.pipeline import forecast_times
-from liqbt.study.plan import Plan, claims_value, market_tapes, prepare, subjects
+from liqbt.study.plan import Plan, claims_value, prepare, subjects
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
 from liqbt.study.schema import Experiment

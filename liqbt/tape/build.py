@@ -6,10 +6,11 @@ import contextlib
 import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_values
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +19,18 @@ import pyarrow as pa
 from liqbt.errors import DataError
 from liqbt.log.disk import TEMPORARY, replace
 from liqbt.log.one_value import ONE_VALUE, first_clash, standing_rows
-from liqbt.log.order import lexicographic_order, same_as_previous
+from liqbt.log.order import distinct, lexicographic_order, same_as_previous
 from liqbt.log.schema import Columns, event_schema, order_keys, table_columns
 from liqbt.log.store import EventLog
+from liqbt.log.tables import split_by_instrument
 from liqbt.plausibility.interest import believed, next_to_nothing
 from liqbt.tape.values import Masked, Outliers, Selection, Tape, record_digest, trusted_tape
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
+_Read: TypeAlias = Callable[[Kind, Sequence[Instrument]], pa.Table]
 _VERSION: Final = 3
+_TOGETHER: Final = 8_000_000
+"""Selections of so many rows are read together; some 70 bytes each are held."""
 _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
@@ -143,15 +148,90 @@ def build_tape(
     LogError
         The log is damaged; names the file.
     """
-    if cache_dir is None:
-        return _built(log, selection, outliers)
-    key = cache_key(log.digest, selection, outliers)
-    cached = load_cached(cache_dir, key)
-    if cached is not None:
-        return cached
-    tape = _built(log, selection, outliers)
-    store_cached(cache_dir, key, tape)
-    return load_cached(cache_dir, key) or tape
+    return build_tapes(log, {"": selection}, cache_dir, outliers=outliers)[""]
+
+
+def build_tapes(
+    log: EventLog,
+    selections: Mapping[str, Selection],
+    cache_dir: Path | None = None,
+    *,
+    outliers: Outliers = "mask",
+) -> dict[str, Tape]:
+    """Return the tape of each selection, as `build_tape` returns one.
+
+    A segment that holds events of several is read once for as many of them as fit into memory.
+    """
+    digest = log.digest if cache_dir else ""
+    found: dict[str, Tape] = {}
+    for name, selection in selections.items():
+        cached = cache_dir and load_cached(cache_dir, cache_key(digest, selection, outliers))
+        if cached:
+            found[name] = cached
+    for names in _groups(log, {n: s for n, s in selections.items() if n not in found}):
+        shared = _Shared(log, [selections[name] for name in names])
+        for name in names:
+            tape = _built(log, selections[name], outliers, shared.read)
+            if cache_dir is not None:
+                key = cache_key(digest, selections[name], outliers)
+                store_cached(cache_dir, key, tape)
+                tape = load_cached(cache_dir, key) or tape
+            found[name] = tape
+    return {name: found[name] for name in selections}
+
+
+def _groups(log: EventLog, selections: Mapping[str, Selection]) -> Iterator[list[str]]:
+    """Yield the names of selections that are read together, in their order."""
+    if len(selections) < 2:
+        yield from ([name] for name in selections)
+        return
+    rows: Counter[tuple[Kind, Instrument]] = Counter()
+    for commit in log.standing():
+        for segment in commit.segments:
+            for instrument in segment.instruments:
+                rows[segment.kind, instrument] += segment.rows // len(segment.instruments)
+    group: list[str] = []
+    held = 0
+    for name, selection in selections.items():
+        mine = sum(rows[kind, i] for kind, named in selection.kinds.items() for i in named)
+        if group and held + mine > _TOGETHER:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += mine
+    yield group
+
+
+class _Shared:
+    """The tables of a log that several selections read: each segment is decoded once."""
+
+    def __init__(self, log: EventLog, selections: Sequence[Selection]) -> None:
+        self._log = log
+        self._left = Counter(
+            (kind, Instrument(*i))
+            for s in selections
+            for kind, named in s.kinds.items()
+            for i in named
+        )
+        self._parts: dict[Kind, dict[Instrument, list[pa.Table]]] = {}
+
+    def read(self, kind: Kind, instruments: Sequence[Instrument]) -> pa.Table:
+        """Return what `EventLog.read` does, in another order; what nobody waits for goes."""
+        if kind not in self._parts:
+            wanted = [i for k, i in self._left if k == kind]
+            held = self._parts[kind] = {i: [] for i in wanted}
+            for table in self._log.tables(kind, wanted):
+                for instrument, part in split_by_instrument(table):
+                    held[instrument].append(part)
+        parts = []
+        for instrument in instruments:
+            parts += self._parts[kind][instrument]
+            self._left[kind, instrument] -= 1
+            if not self._left[kind, instrument]:
+                del self._parts[kind][instrument]
+        if not parts:
+            return event_schema(kind).empty_table()
+        return pa.concat_tables(parts).unify_dictionaries()
 
 
 def tape_from_tables(tables: Mapping[Kind, pa.Table], selection: Selection) -> Tape:
@@ -186,13 +266,13 @@ def tape_from_tables(tables: Mapping[Kind, pa.Table], selection: Selection) -> T
     return trusted_tape(_joined(parts, selection, "a set of tables has"), selection.instruments)
 
 
-def _built(log: EventLog, selection: Selection, outliers: Outliers) -> Tape:
-    events, masked = _records(log, selection, outliers)
+def _built(log: EventLog, selection: Selection, outliers: Outliers, read: _Read) -> Tape:
+    events, masked = _records(log, selection, outliers, read)
     return replace_values(trusted_tape(events, selection.instruments), masked=masked)
 
 
 def _records(
-    log: EventLog, selection: Selection, outliers: Outliers
+    log: EventLog, selection: Selection, outliers: Outliers, read: _Read
 ) -> tuple[Events, tuple[Masked, ...]]:
     def has(kind: Kind) -> list[str]:
         return [str(i) for i in log.info().instruments.get(kind, ())]
@@ -201,7 +281,7 @@ def _records(
     parts = []
     masked: list[Masked] = []
     for kind in sorted(selection.kinds):
-        columns, names = table_columns(log.read(kind, selection.kinds[kind]))
+        columns, names = table_columns(read(kind, selection.kinds[kind]))
         _require_all(kind, columns, names, selection, where, has)
         columns = _known_before(columns, selection.end_ns)
         _refuse_clash(log, kind, columns, names)
@@ -242,9 +322,9 @@ def _believed(
     width = np.int64(len(names["symbol"]))
     market = columns["venue"].astype(np.int64) * width + columns["symbol"]
     found = []
-    for code in np.unique(market).tolist():
+    for code in distinct(market):
         counts = np.zeros(4, dtype=np.int64)
-        for span in np.unique(columns["span_s"][market == code]).tolist():
+        for span in distinct(columns["span_s"][market == code]):
             rows = np.flatnonzero((market == code) & (columns["span_s"] == span) & stands)
             rows = rows[np.lexsort((columns["ts_event"][rows], columns["ts_known"][rows]))]
             coins = columns["open_interest_coins"][rows]
@@ -255,7 +335,7 @@ def _believed(
             waited = since[rows] > columns["ts_known"][rows]
             counts += [(inside & what).sum() for what in (coins <= 0, alone, waited, tiny)]
         if counts.any():
-            venue, symbol = divmod(int(code), int(width))
+            venue, symbol = divmod(code, int(width))
             nothing, single, late, small = counts.tolist()
             instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
             found.append(
@@ -309,7 +389,7 @@ def _require_all(
     has: Callable[[Kind], list[str]],
 ) -> None:
     codes = _codes(selection)
-    found = set(np.unique(_instrument_codes(columns, names, codes)).tolist())
+    found = set(distinct(_instrument_codes(columns, names, codes)))
     for wanted in selection.kinds[kind]:
         if codes[wanted] not in found:
             raise DataError(f"{where} no {kind.name.lower()} of {wanted}: it has {has(kind)}")

@@ -27,7 +27,7 @@ LINK = re.compile(r"(?<!`)(!?)\[([^\]\n]*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^ *```.*?^ *```|^(?: {4}|\t).*?$)", flags=re.DOTALL | re.MULTILINE)
 INCLUDED = re.compile(r"^\[[^\]]+\]\((\.\.[^)#]*\.md)#([\w.-]+)\)$", flags=re.MULTILINE)
 HOW_TO = ("source", "column-maps", "estimator", "claim", "forecasts", "search", "register")
-HOW_TO += ("forward", "trading", "executors", "ci")
+HOW_TO += ("forward", "trading", "executors", "storage", "ci")
 NOTEBOOKS = ("own-data", "read-a-verdict", "trade-the-levels", "new-estimator")
 LEADING = ("index.md", "verdicts/page.md")  # pages of research that stand at the edge
 MARKDOWN_EXTENSIONS = ("tables", "toc", "attr_list", "pymdownx.highlight", "pymdownx.superfences")

@@ -20,8 +20,7 @@ from liqbt.report.figures.style import GREY, INK, LONG, NULL, SHORT, as_png, can
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
 from liqbt.study.estimators import market_spec, shipped_tiers
-from liqbt.study.events import open_events
-from liqbt.study.plan import market_tapes
+from liqbt.study.events import market_tapes, open_events
 from liqbt.study.progress import silent
 from liqbt.study.schema import load_experiment
 from liqbt.tape.build import tape_from_tables

@@ -39,10 +39,9 @@ from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
 from liqbt.sources.hyperliquid.positions import positions
 from liqbt.study.estimators import market_spec, shipped_tiers
-from liqbt.study.events import open_events
+from liqbt.study.events import market_tapes, open_events
 from liqbt.study.map_distances import TrueMaps, distances, profiles
 from liqbt.study.map_truth import recorded_maps, simulated_maps
-from liqbt.study.plan import market_tapes
 from liqbt.study.progress import silent
 from liqbt.study.schema import load_experiment
 from liqbt.tape.build import tape_from_tables

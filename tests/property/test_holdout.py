@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.log.store import EventLog
-from liqbt.study.events import market_tape, open_events, simulate_world
+from liqbt.study.events import market_tapes, open_events, simulate_world
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import load_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Instrument, Kind
@@ -93,7 +93,7 @@ def test_no_tape_holds_anything_of_a_holdout(home, start, tmp_path_factory, shif
         path = write(folder, name, start)
         experiment = load_experiment(path)
         origin = open_events(experiment, path, folder / "cache")
-        tapes.append(market_tape(origin, experiment, "SIM", folder / "cache"))
+        tapes.append(market_tapes(origin, experiment, folder / "cache")["SIM"])
     assert tapes[0].events["ts_known"].max() < start
     assert tapes[0].events.tobytes() == tapes[1].events.tobytes()
     assert tapes[0].digest == tapes[1].digest

@@ -12,7 +12,7 @@ import pytest
 from liqbt.errors import ConfigError, DataError, OrderError
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
-from liqbt.tape.build import build_tape, tape_from_tables
+from liqbt.tape.build import build_tape, build_tapes, tape_from_tables
 from liqbt.tape.values import Selection, Tape, tape_from_events
 from liqbt.types import EVENT_DTYPE, Instrument, Kind
 
@@ -253,7 +253,7 @@ def _unreadable(_log, _kind, _instruments=None):
 def test_a_cached_tape_is_mapped_and_the_log_is_not_read(cached, monkeypatch):
     log, folder = cached
     first = build_tape(log, TRADES, folder)
-    monkeypatch.setattr(EventLog, "read", _unreadable)
+    monkeypatch.setattr(EventLog, "tables", _unreadable)
     second = build_tape(EventLog(log.path), TRADES, folder)
     assert second.digest == first.digest
     assert second.events.tobytes() == first.events.tobytes()
@@ -345,3 +345,32 @@ def test_a_tape_of_tables_is_that_of_a_log_that_holds_them(tmp_path):
         tape_from_tables(tables, Selection(kinds={Kind.MARK: (BTC,)}))
     with pytest.raises(DataError, match=r"no bar of v/BTC: it has \[\]"):
         tape_from_tables(tables, Selection(kinds={Kind.BAR: (BTC,)}))
+
+
+def test_tapes_read_together_are_those_read_alone(tmp_path, monkeypatch):
+    def file(shift, *symbols):
+        parts = [trades(np.arange(5 + i) + shift, s)[1] for i, s in enumerate(symbols)]
+        mixed = pa.concat_tables(parts).unify_dictionaries()
+        return [(Kind.TRADE, mixed.take(np.random.default_rng(shift).permutation(len(mixed))))]
+
+    log = log_of(tmp_path / "log", file(0, "ETH", "BTC", "SOL"), file(3, "BTC", "ETH"))
+    log.append([marks([1, 2])], {"file": "marks.csv"})
+    asked = {s: Selection(kinds={Kind.TRADE: (Instrument("v", s),)}) for s in ("SOL", "ETH", "BTC")}
+    asked["both"] = Selection(
+        kinds={Kind.TRADE: (Instrument("v", "ETH"), BTC), Kind.MARK: (BTC,)}, start_ns=0
+    )
+    alone = {name: build_tape(log, selection) for name, selection in asked.items()}
+    passes = []
+    tables = EventLog.tables
+    monkeypatch.setattr(
+        EventLog, "tables", lambda log, *of: (passes.append(of[0]), tables(log, *of))[1]
+    )
+    for rows, most in ((10**9, 2), (1, 5)):
+        monkeypatch.setattr("liqbt.tape.build._TOGETHER", rows)
+        passes.clear()
+        together = build_tapes(log, asked, tmp_path / f"cache-{rows}")
+        assert list(together) == list(asked)
+        assert {n: t.digest for n, t in together.items()} == {n: t.digest for n, t in alone.items()}
+        assert len(passes) == most
+    with pytest.raises(DataError, match="no trade of v/XRP"):
+        build_tapes(log, {**asked, "x": Selection(kinds={Kind.TRADE: (Instrument("v", "XRP"),)})})

@@ -1,0 +1,288 @@
+"""What 100 symbols over 5 years cost: an archive made and served here, fetched, read, replayed.
+
+python -m research.scaling.panel OUT --symbols 1 2 4 --years 0.25 0.5 1 --fetched 5
+
+from the folder of a checkout. A server in a process of its own makes the files of the venue's
+archive as they are asked for, in its layout (daily `metrics`, daily `markPriceKlines` of a minute,
+checksums); `liqbt fetch` and `liqbt run` are called as a user calls them, each step in a process of
+its own: CPU seconds, peak memory and bytes are that process's. Two logs: one symbol over the
+years that are fetched, the most symbols over one; runs by symbols are over the fewest years.
+OUT gets `panel.json` and `panel.svg`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FIRST = date(2020, 1, 1)
+YEAR = 365
+DAY_MS = 86_400_000
+METRICS = (
+    "create_time,symbol,sum_open_interest,sum_open_interest_value,"
+    "count_toptrader_long_short_ratio,sum_toptrader_long_short_ratio,count_long_short_ratio,"
+    "sum_taker_long_short_vol_ratio"
+)
+KLINES = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+    "taker_buy_quote_volume,ignore"
+)
+FETCH = """
+import json, resource, sys, time
+from datetime import date, timedelta
+from pathlib import Path
+from liqbt.study.fetch import fetch_archive
+base, log, symbols, days = sys.argv[1], Path(sys.argv[2]), sys.argv[3].split(","), int(sys.argv[4])
+first, at = date.fromisoformat(sys.argv[5]), []
+def stage(_name, done, of):
+    if done % max(of // 20, 1) == 0 or done == of:
+        at.append((done, time.process_time()))
+begun = time.monotonic()
+report = fetch_archive("binance-um", log, symbols=symbols, types=["metrics", "markPriceKlines:1m"],
+    first=first, last=first + timedelta(days=days - 1), base=base, stage=stage)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.monotonic() - begun,
+    "peak_mb": used.ru_maxrss / 1024, "files": report.files, "events": report.events, "at": at,
+    "log_mb": sum(p.stat().st_size for p in log.rglob("*") if p.is_file()) / 1e6,
+    "bad": len(report.failed) + len(report.refused) + len(report.missing)}))
+"""
+RUN = """
+import json, resource, sys, time
+from pathlib import Path
+begun, at = time.monotonic(), {}
+def stage(name, done, of):
+    at.setdefault(name, []).append((done, of, round(time.process_time(), 2)))
+from liqbt.study.run import run_experiment
+run = run_experiment(Path(sys.argv[1]), Path(sys.argv[2]), stage=stage)
+used = resource.getrusage(resource.RUSAGE_SELF)
+size = lambda folder: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
+print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.monotonic() - begun,
+    "peak_mb": used.ru_maxrss / 1024, "cache_mb": size(Path(sys.argv[2]) / ".cache"),
+    "run_mb": size(run.path), "stages": {k: v[-1] for k, v in at.items()}}))
+"""
+
+
+def minutes(symbol: str, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a market's price at every minute, and its open interest at every fifth.
+
+    The price walks by 5 % a day, open interest by 3 % a day about 100,000 coins.
+    """
+    rng = np.random.default_rng(int(hashlib.sha256(symbol.encode()).hexdigest()[:8], 16))
+    n = days * 1440 + 1
+    price = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.05 / np.sqrt(1440), n)))
+    coins = 1e5 * np.exp(np.cumsum(rng.normal(0.0, 0.03 / np.sqrt(288), n // 5 + 1)))
+    return price, coins
+
+
+@lru_cache(maxsize=2)
+def market(symbol: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return five years of a market."""
+    return minutes(symbol, 5 * YEAR + 1)
+
+
+def rows(kind: str, symbol: str, day: date) -> str:
+    """Return one file of the archive as text."""
+    price, coins = market(symbol)
+    number = (day - FIRST).days
+    opened = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+    if kind == "metrics":
+        lines = [METRICS]
+        for i in range(288):
+            at = datetime.fromtimestamp(opened / 1000 + 300 * i, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            held, mark = coins[number * 288 + i], price[number * 1440 + 5 * i]
+            lines.append(f'{at},{symbol},{held:.3f},{held * mark:.4f},"","",,0.5')
+    else:
+        path = price[number * 1440 : (number + 1) * 1440 + 1]
+        before, after = path[:-1], path[1:]
+        high, low = np.maximum(before, after) * 1.0002, np.minimum(before, after) * 0.9998
+        columns = (before.tolist(), high.tolist(), low.tolist(), after.tolist())
+        lines = [KLINES]
+        for i, (o, h, lo, c) in enumerate(zip(*columns, strict=True)):
+            at_ms = opened + 60_000 * i
+            lines.append(f"{at_ms},{o:.4f},{h:.4f},{lo:.4f},{c:.4f},0,{at_ms + 59_999},0,60,0,0,0")
+    return "\n".join(lines) + "\n"
+
+
+@lru_cache(maxsize=64)
+def archive_file(path: str) -> bytes:
+    """Return the bytes of a file of the archive: a zip with one CSV."""
+    parts = path.split("/")
+    name = parts[-1].removesuffix(".zip")
+    text = rows(parts[4], parts[5], date.fromisoformat(name[-10:]))
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
+        made.writestr(zipfile.ZipInfo(f"{name}.csv", (2024, 1, 1, 0, 0, 0)), text)
+    return sink.getvalue()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with a file or its checksum."""
+
+    protocol_version = "HTTP/1.1"
+    turn = threading.Lock()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        path = self.path.lstrip("/")
+        with self.turn:
+            data = archive_file(path.removesuffix(".CHECKSUM"))
+        if path.endswith(".CHECKSUM"):
+            name = path.removesuffix(".CHECKSUM").rpartition("/")[2]
+            data = f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def serve() -> None:
+    """Serve the archive on a free port of the loopback, which is printed, until stdin ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+
+
+def measured(code: str, *words: object) -> dict[str, Any]:
+    """Return what a program prints that runs in a process of its own."""
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    env.pop("LIQBT_DATA", None)
+    made = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        env=env, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(made.stdout)
+    return found
+
+
+def experiment(folder: Path, log: Path, symbols: list[str], days: int, every: str) -> Path:
+    """Write the experiment of so many symbols and days, and return its file."""
+    path = folder / f"panel-{len(symbols)}-{days}.yaml"
+    markets = "".join(
+        f"  {s.removesuffix('USDT')}: {{events: {{mark: binance-um/{s}, "
+        f"open_interest: binance-um/{s}}}, margin: {{flat_rate: 0.004, max_leverage: 100}}}}\n"
+        for s in symbols
+    )
+    path.write_text(
+        f"name: {path.stem}\ndata: {{log: {log.name}}}\nsymbols:\n{markets}schedule: "
+        f"{{every: {every}, end: {FIRST + timedelta(days=days)}, max_forecasts: 10000000}}\n"
+    )
+    return path
+
+
+def run(folder: Path, log: Path, symbols: list[str], days: int, every: str) -> dict[str, Any]:
+    """Return what a run costs that makes its tapes itself."""
+    path = experiment(folder, log, symbols, days, every)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        return measured(RUN, path, place)
+
+
+def fetch(folder: Path, base: str, symbols: list[str], days: int) -> tuple[Path, dict[str, Any]]:
+    """Return a log of so many symbols and days, and what fetching it costs."""
+    log = folder / f"log-{len(symbols)}-{days}"
+    found = measured(FETCH, base, log, ",".join(symbols), days, FIRST)
+    print(f"fetch {len(symbols)} x {days} days: {told(found)}", flush=True)
+    return log, found
+
+
+def told(found: dict[str, Any]) -> str:
+    """Return what a step cost in words."""
+    return f"{found['cpu_s']:.0f} s CPU, peak {found['peak_mb']:.0f} MB"
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Draw CPU and memory against symbols, against years, and the fetch against files."""
+    from liqbt.report.figures.style import LONG, SHORT, as_svg, canvas, drawing
+
+    labels = {
+        "symbols": "symbols, the fewest years each",
+        "years": "years of one symbol",
+        "files": "files fetched, in thousands",
+    }
+    shown = [name for name in labels if name == "files" or len(found[name]) > 1]
+    with drawing():
+        figure = canvas(3.4 * len(shown), 3.4)
+        axes = figure.subplots(1, len(shown), squeeze=False)[0]
+        for ax, name in zip(axes, shown, strict=True):
+            ax.set(xlabel=labels[name], ylabel="CPU seconds")
+            ax.set_title("Fetch and read" if name == "files" else "A run")
+            if name == "files":
+                for (what, fetched), colour in zip(
+                    found["fetch"].items(), (LONG, SHORT), strict=False
+                ):
+                    done = np.array(fetched["at"])
+                    ax.plot(done[:, 0] / 1000, done[:, 1], color=colour, label=what)
+                ax.legend()
+            else:
+                runs = found[name]
+                at = [float(n) for n in runs]
+                ax.plot(at, [r["cpu_s"] for r in runs.values()], "o-", color=LONG)
+                other = ax.twinx()
+                other.plot(at, [r["peak_mb"] for r in runs.values()], "s--", color=SHORT)
+                other.set(ylim=(0, None), ylabel="peak MB (dashed)")
+            ax.set(ylim=(0, None), xlim=(0, None))
+        path.write_bytes(as_svg(figure))
+
+
+def main() -> None:
+    """Measure, print, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--symbols", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--years", type=float, nargs="+", default=[0.25, 0.5, 1.0])
+    parser.add_argument("--fetched", type=int, default=5, help="Years of one symbol to fetch.")
+    parser.add_argument("--every", default="1h", help="Between forecasts.")
+    parser.add_argument("--keep", type=Path, help="Folder for archive, logs and tapes.")
+    asked = parser.parse_args()
+    found: dict[str, Any] = {"every": asked.every, "fetch": {}, "symbols": {}, "years": {}}
+    asked.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=asked.keep) as place:
+        folder = asked.keep or Path(place)
+        names = [f"C{i:03d}USDT" for i in range(max(asked.symbols))]
+        archive = subprocess.Popen(
+            [sys.executable, "-c", "from research.scaling.panel import serve; serve()"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert archive.stdin is not None
+        assert archive.stdout is not None
+        base = f"http://127.0.0.1:{int(archive.stdout.readline())}"
+        try:
+            years, cost = fetch(folder, base, names[:1], asked.fetched * YEAR)
+            found["fetch"][f"1 symbol, {asked.fetched} years"] = cost
+            wide, cost = fetch(folder, base, names, YEAR)
+            found["fetch"][f"{len(names)} symbols, 1 year"] = cost
+        finally:
+            archive.stdin.close()
+            archive.wait()
+        run(folder, wide, names[:1], 60, asked.every)  # compiles what is not compiled
+        few = int(min(asked.years) * YEAR)
+        for n in asked.symbols:
+            found["symbols"][n] = run(folder, wide, names[:n], few, asked.every)
+            print(f"run {n} symbols, {few} days: {told(found['symbols'][n])}", flush=True)
+        for n in asked.years:
+            found["years"][n] = run(folder, years, names[:1], int(n * YEAR), asked.every)
+            print(f"run 1 symbol, {n:g} years: {told(found['years'][n])}", flush=True)
+    (asked.out / "panel.json").write_text(json.dumps(found) + "\n")
+    draw(found, asked.out / "panel.svg")
+
+
+if __name__ == "__main__":
+    main()
