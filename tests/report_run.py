@@ -63,10 +63,14 @@ class FakeRun:
     def prices(self, symbol: str) -> dict[str, np.ndarray]:
         return self.paths[symbol]
 
-    def outcomes(self, estimator: str | None = None, market: str | None = None) -> Any:
+    def outcomes(
+        self, estimator: str | None = None, market: str | None = None, columns: Any = None
+    ) -> Any:
         return self.table
 
-    def clusters(self, symbol: str | None = None, estimator: str | None = None) -> Any:
+    def clusters(
+        self, symbol: str | None = None, estimator: str | None = None, columns: Any = None
+    ) -> Any:
         return None
 
     def cluster_visits(self, estimator: str | None = None) -> Any:
