@@ -187,8 +187,14 @@ def material_of(run: Run, out_dir: Path, executor: Executor, drawn: Sequence[str
         figures=figures | of_curves,
         tables=tables.score_tables(first),
         markets=[held[symbol][0] for symbol in shown],
-        pages=[(m["page"], m["symbol"], m["line"] or "no forecast was issued") for m in said],
+        pages=[(m["page"], m["symbol"], _line(m)) for m in said],
     )
+
+
+def _line(market: Mapping[str, Any]) -> str:
+    """Return a market's last forecast in a line that stands behind the market's name."""
+    said = market["line"] or "no forecast was issued"
+    return str(said.removeprefix(f"{market['symbol']} "))
 
 
 def _batches(symbols: Sequence[str]) -> Iterator[tuple[str, ...]]:
