@@ -1483,7 +1483,7 @@ def walk_forward(matured: list[int], at: list[int], refit: int, embargo: int) ->
     day, found, fits = 86_400 * 10**9, {}, []
     for moment in sorted(moment - moment % refit for moment in at):
         young = not fits or moment - fits[0] <= 378 * day
-        if young or 54 * (moment - fits[-1]) >= moment - fits[0]:
+        if young or 27 * (moment - fits[-1]) >= moment - fits[0]:
             fits.append(moment)
     for i, moment in enumerate(at):
         fitted = [fit for fit in fits if fit <= moment][-1]

@@ -18,8 +18,9 @@ _CLIP: Final = 4.0
 _LEAST: Final = 1e-9
 YOUNG_NS: Final = 54 * 7 * DAY_NS
 """While a record is no older, a model is fitted at every refit of its schedule."""
-_PART: Final = 54
-"""After that only where such a part of the record has passed since it was fitted last."""
+_PART: Final = 27
+"""After that only where such a part of the record has passed since it was fitted last: half of as
+many as there are weeks by then, as the fits of the first year are half as long as its last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +119,8 @@ def walk_forward(
     """Yield the refits that `at` asks for, in order.
 
     A model that is fitted anew on everything costs the more the longer its record is. After 54
-    weeks a refit is left out while less than a 54th of the record has passed since the last one
-    (decision 0061), so that the cost of all is in proportion to the record.
+    weeks a refit is left out while less than a 27th of the record has passed since the last one
+    (decision 0061): any later year then costs what the first one did.
 
     Parameters
     ----------
