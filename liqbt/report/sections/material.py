@@ -140,7 +140,7 @@ def maps_of_market(market: Mapping[str, Any], planted: str, *, front: bool) -> l
 def data_of_market(market: Mapping[str, Any]) -> list[Block]:
     """Return what one market's data held."""
     names = f" Instruments: {market['instruments']}." if market["instruments"] else ""
-    blocks = [
+    blocks: list[Block | None] = [
         Heading(text=f"{market['symbol']}, {market['period']}"),
         Text(text=f"Price: {market['price']}{names}"),
         grid(market["completeness"], f"Completeness of {market['symbol']}"),
