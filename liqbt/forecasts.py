@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from liqbt.types import CLUSTER_DTYPE, Clusters, Forecast
+from liqbt.types import CLUSTER_DTYPE, Clusters, FloatArray, Forecast
 
 
 def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
@@ -20,6 +20,22 @@ def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
     structured array anew.
     """
     return np.frombuffer(b"".join(f.clusters.tobytes() for f in forecasts), dtype=CLUSTER_DTYPE)
+
+
+def joined_intervals(forecasts: Sequence[Forecast]) -> FloatArray:
+    """Return the interval of each cluster's notional, as `joined_clusters`; NaN where not stated.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, 2)
+    """
+    ends = [
+        np.full((len(f.clusters), 2), np.nan)
+        if f.notional_interval is None
+        else f.notional_interval
+        for f in forecasts
+    ]
+    return np.concatenate([np.zeros((0, 2)), *ends])
 
 
 def forecast_bytes(forecast: Forecast) -> bytes:
@@ -60,6 +76,7 @@ def forecast_bytes(forecast: Forecast) -> bytes:
             scalars.tobytes(),
             forecast.clusters.tobytes(),
             np.ascontiguousarray(forecast.density_usd, dtype="<f4").tobytes(),
+            *(() if (ends := forecast.notional_interval) is None else (ends.tobytes(),)),
         )
     )
 

@@ -44,6 +44,8 @@ class StructuredParams(LevMixParams):
         Half-life of what censuses taught, ns.
     ridge : float
         How many sides of a census the equal weights are worth, above 0.
+    intervals : bool
+        False: those of `levmix` are of weights that liquidations taught.
     """
 
     leverage_low: float = 1.5
@@ -53,6 +55,7 @@ class StructuredParams(LevMixParams):
     fit_reach: float = 0.6
     forget_censuses: Duration = 30 * DAY_NS
     ridge: float = 1.0
+    intervals: bool = False
 
     def __post_init__(self) -> None:
         LevMixParams.__post_init__(self)
@@ -60,6 +63,7 @@ class StructuredParams(LevMixParams):
             fit_reach=_BIN <= self.fit_reach <= self.grid_span,
             forget_censuses=self.forget_censuses > 0,
             ridge=self.ridge > 0.0,
+            intervals=not self.intervals,
         )
 
 

@@ -11,7 +11,8 @@
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
 - `funding.parquet`, where it is fed;
 - `clusters.parquet`: a row a cluster and forecast, with its P(visit) within 24 h, `p`, and that of
-  a random level there, `p_placebo`; NaN where none was issued;
+  a random level there, `p_placebo`; NaN where none was issued; which cluster it is, since when, how
+  it stands out, and how sure its notional is;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored; of
   clusters also those whose window was not watched through (`visited` -1): their outcome is open;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
@@ -43,10 +44,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from liqbt.errors import AlreadyRunningError, DataError, WorkerKilledError, first_line
+from liqbt.errors import AlreadyRunningError, DataError, StoppedError, first_line
 from liqbt.evaluation.inference.days import DaySums
-from liqbt.forecasts import joined_clusters
-from liqbt.log.disk import read_parquet, sha256_file
+from liqbt.forecasts import joined_clusters, joined_intervals
+from liqbt.log.disk import read_parquet, sha256_file, sync_folder
+from liqbt.study.executors import Executor, serially
 from liqbt.study.identity import report_digest
 from liqbt.study.written import (
     MANIFEST,
@@ -70,6 +72,8 @@ _FLOATS: Final = (
 )
 _STATED: Final = ("prior_from_long", "prior_from_short")
 """Scalars that a file holds where an estimator states them."""
+_ENDS: Final = ("notional_low_usd", "notional_high_usd")
+"""Lists of the ends of clusters' intervals, where an estimator states them."""
 
 
 def structured_table(
@@ -110,6 +114,9 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
         values = np.concatenate([f.density_usd[row] for f in forecasts] or [np.empty(0, "<f4")])
         columns[name] = pa.ListArray.from_arrays(widths, values)
     columns["clusters"] = pa.ListArray.from_arrays(ends, struct)
+    if forecasts and all(f.notional_interval is not None for f in forecasts):
+        for name, side in zip(_ENDS, joined_intervals(forecasts).T, strict=True):
+            columns[name] = pa.ListArray.from_arrays(ends, np.ascontiguousarray(side))
     return pa.table(columns)
 
 
@@ -120,8 +127,13 @@ def forecasts_of(table: pa.Table) -> list[Forecast]:
         if name in _STATED
         else table[name].to_pylist()
         for name in table.column_names
-        if name not in {"clusters", "density_long_usd", "density_short_usd"}
+        if name not in {"clusters", "density_long_usd", "density_short_usd", *_ENDS}
     }
+    both = None
+    if set(_ENDS) <= set(table.column_names) and not table[_ENDS[0]].null_count:
+        pairs = [table[name].combine_chunks().flatten().to_numpy() for name in _ENDS]
+        both = np.column_stack(pairs)
+        both.setflags(write=False)
     lists = table["clusters"].combine_chunks()
     struct = lists.flatten()
     clusters = np.empty(len(struct), CLUSTER_DTYPE)
@@ -153,6 +165,7 @@ def forecasts_of(table: pa.Table) -> list[Forecast]:
                 grid=grid,
                 density_usd=flat[:, widths[i] : widths[i + 1]],
                 clusters=clusters[int(ends[i]) : int(ends[i + 1])],
+                notional_interval=None if both is None else both[ends[i] : ends[i + 1]],
                 **{name: columns[name][i] for name in (*_FLOATS, *_STATED) if name in columns},
             )
         )
@@ -409,6 +422,7 @@ def write_run(
     parquet: Mapping[str, Sequence[Part]],
     truth: Mapping[str, Any] | None = None,
     finish: Callable[[Run, Path], object] | None = None,
+    executor: Executor = serially,
 ) -> Run:
     """Write a run's folder whole, or leave nothing.
 
@@ -422,6 +436,8 @@ def write_run(
         Of a simulated market: the truth beside its figures.
     finish : callable, optional
         Called with the run and its temporary folder before the rename, to add the report.
+    executor : callable
+        Where tables are written, a task each; it changes no byte.
 
     Returns
     -------
@@ -432,8 +448,8 @@ def write_run(
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
-        for name, parts in parquet.items():
-            write_parts(partial / name, parts)
+        for _ in executor(_Written(partial, parquet), list(parquet)):
+            pass
         _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
         verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
@@ -446,10 +462,34 @@ def write_run(
         if finish is not None:
             finish(_loaded(partial, read_json(partial / MANIFEST)), partial)
         _finish_manifest(partial, manifest, before, reported=finish is not None)
+        _sync(partial)
         partial.rename(final)
+        sync_folder(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
+
+
+def _sync(folder: Path) -> None:
+    """Force a run to the disk before it has its name: a power cut leaves all of it, or none."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Writes one table of a run: a task."""
+
+    folder: Path
+    parquet: Mapping[str, Sequence[Part]]
+
+    def __call__(self, name: str) -> None:
+        """Write the parts of a table."""
+        write_parts(self.folder / name, self.parquet[name])
 
 
 def _clear_killed(final: Path) -> None:
@@ -669,7 +709,7 @@ def parts_of(final: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
-    except WorkerKilledError:
+    except StoppedError:
         raise
     except Exception:
         shutil.rmtree(folder, ignore_errors=True)

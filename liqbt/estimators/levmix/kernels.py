@@ -760,3 +760,14 @@ def issue(
 def weights_now(*arrays: Any) -> None:
     """Set `plan.weights` to what they are now; `arrays` are those of the `Book` and the `Plan`."""
     weigh(Book(*arrays[0]), Plan(*arrays[1]))
+
+
+@njit(cache=True, _nrt=False)
+def held_bins(coins: FloatArray, row: IntArray, bins: IntArray, out: FloatArray) -> None:
+    """Set what each class holds in `bins[i, 0]:bins[i, 1]` of side `row[i]`, (n, classes)."""
+    for i in range(len(bins)):
+        for j in range(coins.shape[1]):
+            total = 0.0
+            for k in range(bins[i, 0], bins[i, 1]):
+                total += coins[row[i], j, k]
+            out[i, j] = total
