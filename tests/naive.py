@@ -1480,9 +1480,13 @@ def cascade_hours(
 
 def walk_forward(matured: list[int], at: list[int], refit: int, embargo: int) -> dict:
     """For each row, when its model was fitted and on how many of the outcomes, one by one."""
-    found = {}
+    day, found, fits = 86_400 * 10**9, {}, []
+    for moment in sorted(moment - moment % refit for moment in at):
+        young = not fits or moment - fits[0] <= 378 * day
+        if young or 27 * (moment - fits[-1]) >= moment - fits[0]:
+            fits.append(moment)
     for i, moment in enumerate(at):
-        fitted = moment - moment % refit
+        fitted = [fit for fit in fits if fit <= moment][-1]
         ripe = [m for m in matured if m + embargo <= fitted]
         found[i] = (fitted, len(ripe))
     return found

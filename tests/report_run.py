@@ -63,10 +63,14 @@ class FakeRun:
     def prices(self, symbol: str) -> dict[str, np.ndarray]:
         return self.paths[symbol]
 
-    def outcomes(self, estimator: str | None = None, market: str | None = None) -> Any:
+    def outcomes(
+        self, estimator: str | None = None, market: str | None = None, columns: Any = None
+    ) -> Any:
         return self.table
 
-    def clusters(self, symbol: str | None = None, estimator: str | None = None) -> Any:
+    def clusters(
+        self, symbol: str | None = None, estimator: str | None = None, columns: Any = None
+    ) -> Any:
         return None
 
     def cluster_visits(self, estimator: str | None = None) -> Any:
@@ -348,7 +352,9 @@ def make_run(
     names = list(symbols)
     markets = {
         s: make_market(s, n, seed, price0)
-        for s, seed, price0 in zip(names, range(11, 99), [114_000.0, 4150.0, 0.5], strict=False)
+        for s, seed, price0 in zip(
+            names, range(11, 99), [114_000.0, 4150.0, 0.5, 21.0, 170.0], strict=False
+        )
     }
     scores = make_scores(names)
     by = {(s.statistic, s.symbol, s.horizon, s.side): s for s in scores}

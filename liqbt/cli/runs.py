@@ -94,19 +94,27 @@ def demo(results: Path, as_json: bool) -> None:
 @click.command(epilog=examples("liqbt report results/demo/<run_id>"))
 @click.argument("run_folder", metavar="RUN", type=FILE)
 @click.option("--out", type=FILE, help="Folder to write to; RUN itself by default.")
+@click.option(
+    "--markets", metavar="all|N|NAMES", help="Those that get pictures; the first 3 by default."
+)
 @executor_options("processes")
 @json_option
-def report(run_folder: Path, out: Path | None, executor: Any, as_json: bool) -> None:
-    """Write the report of a finished RUN anew; figures are tasks."""
+def report(
+    run_folder: Path, out: Path | None, markets: str | None, executor: Any, as_json: bool
+) -> None:
+    """Write the report of a finished RUN anew; markets and figures are tasks.
+
+    Of more than 3 markets, each gets a page of its own, and the first page shows 3.
+    """
     from liqbt.report.pages.run import write_report
     from liqbt.study.store import load_run, write_report_again
 
     finished = load_run(run_folder)
     if out is None:
-        finish = partial(write_report, executor=executor)
+        finish = partial(write_report, executor=executor, markets=markets)
         path = write_report_again(finished, finish).path / "report.html"
     else:
-        path = write_report(finished, out, executor)
+        path = write_report(finished, out, executor, markets)
     say({"report": str(path)}, as_json, f"report: {path}")
 
 

@@ -16,6 +16,11 @@ from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
 
 _CLIP: Final = 4.0
 _LEAST: Final = 1e-9
+YOUNG_NS: Final = 54 * 7 * DAY_NS
+"""While a record is no older, a model is fitted at every refit of its schedule."""
+_PART: Final = 27
+"""After that only where such a part of the record has passed since it was fitted last: half of as
+many as there are weeks by then, as the fits of the first year are half as long as its last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +118,17 @@ def walk_forward(
 ) -> Iterator[Split]:
     """Yield the refits that `at` asks for, in order.
 
+    A model that is fitted anew on everything costs the more the longer its record is. After 54
+    weeks a refit is left out while less than a 27th of the record has passed since the last one
+    (decision 0061): any later year then costs what the first one did.
+
     Parameters
     ----------
     matured_ns : ndarray of int64, shape (m,)
         From when on each outcome of the training set is final; not decreasing.
     at : ndarray of int64, shape (n,)
         Issue of the rows that are scored; each is in one split, that of the last refit by then.
+        The record begins with the first refit that they ask for.
     refit_ns : int
         Refits are at multiples of it since 1970: 1 is a refit at every issue.
     embargo_ns : int
@@ -142,11 +152,25 @@ def walk_forward(
     moments = at // refit_ns * refit_ns
     rows = np.argsort(moments, kind="stable")
     refits, starts = np.unique(moments[rows], return_index=True)
+    made = _made(refits)
+    refits, starts = refits[made], starts[made]
     ends = np.searchsorted(matured_ns, refits - embargo_ns, "right")
     stops = np.append(starts, len(at))[1:]
     for fitted_ns, end, start, stop in zip(refits, ends, starts, stops, strict=True):
         training = slice(0, int(end))
         yield Split(fitted_ns=int(fitted_ns), training=training, scored=rows[start:stop])
+
+
+def _made(refits: IntArray) -> list[int]:
+    """Return which refits are made: what is left out depends on no later one."""
+    made: list[int] = []
+    last = 0
+    for i, moment in enumerate(refits.tolist()):
+        age = moment - int(refits[0])
+        if age <= YOUNG_NS or (moment - last) * _PART >= age:
+            made.append(i)
+            last = moment
+    return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

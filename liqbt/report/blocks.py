@@ -66,6 +66,14 @@ class Items:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Pages beside this one: where each is, its name, and what is said of it."""
+
+    kind: ClassVar[str] = "links"
+    rows: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
     """A command."""
 
@@ -82,7 +90,7 @@ class Fold:
     blocks: tuple[Block, ...]
 
 
-Block: TypeAlias = Text | Heading | Grid | Picture | Pairs | Items | Code | Fold
+Block: TypeAlias = Text | Heading | Grid | Picture | Pairs | Items | Links | Code | Fold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from liqbt.report.scores import (
     horizons,
     is_known,
     main_symbol,
+    market_names,
     mde_cell,
     null_words,
     own_scores,
@@ -231,7 +232,7 @@ def headline(run: Run) -> str:
     symbol, scores = main_symbol(run), own_scores(run)
     scored = horizons(scores)
     horizon = PRIMARY if PRIMARY in scored or not scored else scored[0]
-    names = fmt.list_words([fmt.one_line(name) for name in run.manifest["symbols"]])
+    names = market_names(run)
     chosen = sorted(
         (one for one in statistics_of(scores) if one.headline), key=lambda one: one.headline
     )

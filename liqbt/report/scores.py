@@ -7,7 +7,9 @@ statistic from another by its name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.evaluation.claims.register import CLAIMS, STATISTICS, statistic_of
@@ -22,14 +24,61 @@ if TYPE_CHECKING:
 
 POOLED: Final = "pooled"
 PRIMARY: Final = "24h"
+DRAWN: Final = 3
+"""Markets whose own rows and pictures a report's first page shows, unless it is asked for others:
+the first ones in the order of the configuration, which is known before any result."""
 DECIDING: Final = frozenset(claim.statistic for claim in CLAIMS)
 """The statistics that decide a claim."""
 
 
 def score_symbols(run: Run) -> list[str]:
-    """Return the markets in the order shown: pooled first where there are several."""
+    """Return the markets in the order shown: pooled first where there are several.
+
+    Of a run of several, those that it has rows of (`of_markets`).
+    """
     symbols = list(run.manifest["symbols"])
-    return [POOLED, *symbols] if len(symbols) > 1 else symbols
+    if len(symbols) < 2:
+        return symbols
+    held = {score.symbol for score in run.scores} | {str(row["symbol"]) for row in run.flow}
+    return [POOLED, *(symbol for symbol in symbols if symbol in held)]
+
+
+def market_slug(index: int, symbol: str) -> str:
+    """Return a symbol as a part of a file name; its place in the run, from 1, keeps it unique.
+
+    Examples
+    --------
+    >>> market_slug(1, "../BTC USDT")
+    '1-btc-usdt'
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", symbol.lower()).strip("-")[:32]
+    return f"{index}-{plain or 'symbol'}"
+
+
+def market_names(run: Run) -> str:
+    """Return the markets in words: all of a few, else the first ones and how many more."""
+    names = [fmt.one_line(name) for name in run.manifest["symbols"]]
+    more = len(names) - DRAWN
+    return fmt.list_words([*names[:DRAWN], f"{more} others"] if more > 1 else names)
+
+
+def of_markets(run: Run, symbols: Collection[str]) -> Run:
+    """Return a run with its pooled rows and those of some markets alone; what it is stays said."""
+    kept = {POOLED, *symbols}
+
+    def mine(rows: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+        return tuple(row for row in rows if row["symbol"] in kept)
+
+    return replace(
+        run,
+        scores=tuple(score for score in run.scores if score.symbol in kept),
+        flow=mine(run.flow),
+        bands=mine(run.bands),
+        compared=mine(run.compared),
+        twin=mine(run.twin),
+        twin_scores=mine(run.twin_scores),
+        pooling=mine(run.pooling),
+    )
 
 
 def main_symbol(run: Run) -> str:

@@ -99,7 +99,7 @@ Chances: TypeAlias = npt.NDArray[np.float64]
 
 def chances_of(run: Run, forecast: Forecast) -> Chances | None:
     """Return P(visit) of the clusters of the first estimator's forecast; None: it has none."""
-    table = run.clusters(forecast.symbol)
+    table = run.clusters(forecast.symbol, columns=("at", "p", "p_placebo"))
     if table is None:
         return None
     mine = table.filter(pc.equal(table["at"], forecast.at))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from liqbt.report import formatting as fmt
 from liqbt.report.notes import planted_words
+from liqbt.report.scores import score_symbols
 from liqbt.report.tables import Table
 
 if TYPE_CHECKING:
@@ -72,11 +73,16 @@ def truth_section(run: Run) -> TruthSection | None:
     truth = run.truth()
     if truth is None:
         return None
+    shown = set(score_symbols(run))
+    twin, effects, maps = (
+        [row for row in truth[name] if row["symbol"] in shown]
+        for name in ("twin", "effects", "maps")
+    )
     return TruthSection(
         banner=_banner(truth),
-        visits=_visits(truth["twin"]),
-        effects=_effects(truth["effects"]),
-        maps=_maps(truth["maps"]),
+        visits=_visits(twin),
+        effects=_effects(effects),
+        maps=_maps(maps),
         notes=(
             "Without the mechanism: the visits that the same random numbers would have made, had "
             "every planted mechanism stopped when the forecast was issued. True lift: what the "

@@ -43,15 +43,15 @@ _LEAST: Final = 30
 Rows = list[dict[str, Any]]
 
 
-def curves(run: Run, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[str, Rows]:
+def curves(run: Run, moves: Sequence[FloatArray | None]) -> dict[str, Rows]:
     """Return the points of every curve that a run's tables hold, ready for JSON.
 
     Parameters
     ----------
     run : Run
         A finished run; of several estimators the first is drawn.
-    forecasts : mapping of str to sequence of Forecast
-        Its forecasts, by market.
+    moves : sequence of ndarray or None
+        `market_moves` of each market, in order.
 
     Returns
     -------
@@ -61,11 +61,11 @@ def curves(run: Run, forecasts: Mapping[str, Sequence[Forecast]]) -> dict[str, R
     """
     units = _levels(run, "visits.parquet")
     clusters = _levels(run, "cluster_visits.parquet")
-    outcomes = _columns(run.outcomes(), _OUTCOME_COLUMNS)
+    outcomes = _columns(run.outcomes(columns=_OUTCOME_COLUMNS), _OUTCOME_COLUMNS)
     found = {
         "dose": dose(units),
         "distance": by_distance(clusters, _edges(run)),
-        "drift": drift(run, forecasts),
+        "drift": drift(moves),
         "incidence": incidence(outcomes),
         "regimes": regimes(outcomes),
         "ranking": ranking(clusters),
@@ -182,29 +182,35 @@ def _against(levels: _Columns, mine: np.ndarray) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def drift(run: Run, forecasts: Mapping[str, Sequence[Forecast]]) -> Rows:
+def market_moves(run: Run, symbol: str, issued: Sequence[Forecast]) -> FloatArray | None:
+    """Return where one market's price went after each forecast, shape (n, 3).
+
+    When it was issued (ns), its near asymmetry, and the return of the next 4 h, jumps left out,
+    upward positive; None where there is too little of it.
+    """
+    options = run.config.get("evaluation") or {}
+    if "latency" not in options or len(issued) < _LEAST:
+        return None
+    latency, gap = duration_ns(options["latency"]), options.get("max_gap")
+    path = _path(run.prices(symbol), None if gap is None else duration_ns(gap))
+    if path is None:
+        return None
+    at = np.array([f.at for f in issued], np.int64)
+    sigma = np.array([f.sigma_1d for f in issued], np.float64)
+    moved = forward_returns(path, at + latency, sigma, _DRIFT_NS)[:, 0]
+    near = near_asymmetry(near_mass(issued, issued))
+    keep = np.isfinite(moved) & np.isfinite(near)
+    return np.column_stack([at[keep], near[keep], moved[keep]])
+
+
+def drift(moves: Sequence[FloatArray | None]) -> Rows:
     """Return where the price went by near asymmetry, all markets, in fifths of it.
 
     `near` (mean near asymmetry, −1 to 1, positive where more lies above), `drift` (mean return of
     the next 4 h in σ a day, jumps left out, upward positive), its `standard_error`, `n`, `n_days`.
     Nothing is held constant beside it: momentum moves both.
     """
-    options = run.config.get("evaluation") or {}
-    if "latency" not in options:
-        return []
-    latency, gap = duration_ns(options["latency"]), options.get("max_gap")
-    gap_ns = None if gap is None else duration_ns(gap)
-    parts = []
-    for symbol, issued in forecasts.items():
-        path = _path(run.prices(symbol), gap_ns)
-        if len(issued) < _LEAST or path is None:
-            continue
-        at = np.array([f.at for f in issued], np.int64)
-        sigma = np.array([f.sigma_1d for f in issued], np.float64)
-        moved = forward_returns(path, at + latency, sigma, _DRIFT_NS)[:, 0]
-        near = near_asymmetry(near_mass(issued, issued))
-        keep = np.isfinite(moved) & np.isfinite(near)
-        parts.append(np.column_stack([at[keep], near[keep], moved[keep]]))
+    parts = [part for part in moves if part is not None]
     if not parts:
         return []
     at, near, moved = (np.concatenate([part[:, i] for part in parts]) for i in range(3))

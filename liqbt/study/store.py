@@ -16,8 +16,8 @@
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored; of
   clusters also those whose window was not watched through (`visited` -1): their outcome is open;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
-- what the report adds: `report.html`, `report.md`, `explore.html`, `figures/`, `curves.json`;
-  it alone is written
+- what the report adds: `report.html`, `report.md`, `explore.html`, `figures/`, `curves.json`, of
+  many markets `markets/`, a page for each; it alone is written
   again where the version that reads the run would write another.
 
 Nothing in it depends on a clock or on the machine: the same run writes the same bytes.
@@ -258,16 +258,26 @@ class Run:
         """The run's identity."""
         return str(self.manifest["run_id"])
 
-    def _table(self, file: str, holding: tuple[str, str] | None = None) -> pa.Table:
+    def _table(
+        self,
+        file: str,
+        holding: tuple[str, str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
         """Return a table of the run that is as it was written, or the rows that hold a value."""
         require_as_written(self.path, self.manifest, file)
-        return _read_table(self.path / file, holding)
+        return _read_table(self.path / file, holding, columns)
 
     def _rows(
-        self, file: str, estimator: str | None, holding: tuple[str, str] | None = None
+        self,
+        file: str,
+        estimator: str | None,
+        holding: tuple[str, str] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """Return one estimator's rows of a table; of an older run, which had one, all of them."""
-        table = self._table(file, holding)
+        asked = None if columns is None else ["estimator", *columns]
+        table = self._table(file, holding, asked)
         names = list(dict.fromkeys(score.estimator for score in self.scores))
         if "estimator" not in table.column_names or not names:
             return table
@@ -316,13 +326,19 @@ class Run:
         table = self._table("truth_map.parquet", ("symbol", symbol)).drop_columns(["symbol"])
         return {name: table[name].to_numpy() for name in table.column_names}
 
-    def outcomes(self, estimator: str | None = None, market: str | None = None) -> pa.Table:
+    def outcomes(
+        self,
+        estimator: str | None = None,
+        market: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
         """Return the outcome table: one row per horizon and eligible (forecast, cluster).
 
-        Of one market, or of all. Here and below: of the estimator of a name, by default the first.
+        Of one market, or of all; of `columns`, those that there are, or all. Here and below: of the
+        estimator of a name, by default the first.
         """
         holding = None if market is None else ("market", market)
-        return self._rows("outcomes.parquet", estimator, holding)
+        return self._rows("outcomes.parquet", estimator, holding, columns)
 
     def first_sides(self, estimator: str | None = None) -> pa.Table:
         """Return the landmark table: one row per horizon and non-overlapping window."""
@@ -342,11 +358,16 @@ class Run:
         there = (self.path / "visits.parquet").exists()
         return self._rows("visits.parquet", estimator) if there else None
 
-    def clusters(self, symbol: str | None = None, estimator: str | None = None) -> pa.Table | None:
+    def clusters(
+        self,
+        symbol: str | None = None,
+        estimator: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table | None:
         """Return a row for each cluster of each forecast; None of a run of before there was one."""
         there = (self.path / "clusters.parquet").exists()
         holding = None if symbol is None else ("symbol", symbol)
-        return self._rows("clusters.parquet", estimator, holding) if there else None
+        return self._rows("clusters.parquet", estimator, holding, columns) if there else None
 
     def cluster_visits(self, estimator: str | None = None) -> pa.Table | None:
         """Return what was issued for clusters at their episodes' births; None where nothing was."""
@@ -354,9 +375,12 @@ class Run:
         return self._rows("cluster_visits.parquet", estimator) if there else None
 
 
-def _read_table(path: Path, holding: tuple[str, str] | None = None) -> pa.Table:
+def _read_table(
+    path: Path, holding: tuple[str, str] | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    asked = None if columns is None else [*columns, *(() if holding is None else holding[:1])]
     try:
-        table = read_parquet(path, holding=holding)
+        table = read_parquet(path, asked, holding=holding)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{path}: cannot be read as Parquet; run the experiment again") from error
     return table if holding is None else table.filter(pc.equal(table[holding[0]], holding[1]))

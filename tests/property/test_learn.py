@@ -12,6 +12,7 @@ from liqbt.errors import DataError
 from liqbt.learn.logit import signed_design, two_class_design
 from liqbt.learn.models import calibrate_landmarks
 from liqbt.learn.walk import ModelOptions, predict_classes, training_set, walk_forward
+from liqbt.types import DAY_NS
 
 SEED = st.integers(0, 2**32 - 1)
 SHAPE = {
@@ -32,9 +33,13 @@ def rows(rng, n):
     }
 
 
-@given(**SHAPE)
-def test_it_splits_like_the_twin_and_no_split_trains_on_what_was_not_final(seed, n, refit, embargo):
-    table = rows(np.random.default_rng(seed), n)
+@given(**SHAPE, unit=st.sampled_from((1, 11 * DAY_NS)))
+def test_it_splits_like_the_twin_and_no_split_trains_on_what_was_not_final(
+    seed, n, refit, embargo, unit
+):
+    table = rows(np.random.default_rng(seed), n)  # of an instant, or of four years and a half
+    refit, embargo = refit * unit, embargo * unit
+    table |= {name: table[name] * unit for name in ("at", "matured_ns")}
     order = training_set(**table)
     matured_ns, at = table["matured_ns"][order], table["at"]
     assert sorted(order) == np.flatnonzero(table["known"]).tolist()
@@ -49,6 +54,18 @@ def test_it_splits_like_the_twin_and_no_split_trains_on_what_was_not_final(seed,
         last = split.fitted_ns
         found |= dict.fromkeys(split.scored.tolist(), (split.fitted_ns, split.n_trained))
     assert found == expected
+
+
+def test_refits_are_weekly_in_the_first_year_and_then_a_part_of_the_record():
+    def fits(weeks):
+        at = 7 * DAY_NS * np.arange(weeks)
+        return [split.fitted_ns // (7 * DAY_NS) for split in walk_forward(at[:0], at, refit_ns=1)]
+
+    assert fits(55) == list(range(55))
+    assert fits(520)[55:60] == [57, 60, 63, 66, 69]  # a 27th of 57 weeks is more than two
+    ten, twenty = (sum(fits(520 * i)) for i in (1, 2))  # what all fits of so long a record cost
+    assert 1.8 < twenty / ten < 2.3
+    assert fits(520) == fits(1040)[: len(fits(520))]
 
 
 def issued(table, values, options):

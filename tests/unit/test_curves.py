@@ -18,6 +18,7 @@ from liqbt.study.curves import (
     dose,
     drift,
     incidence,
+    market_moves,
     molchan,
     ranking,
     regimes,
@@ -164,13 +165,13 @@ def test_nothing_is_drawn_of_what_a_run_does_not_hold():
     alike["visited"] = np.ones(400, np.int8)
     assert ranking(alike) == []
     run = make_run(("BTCUSDT",), n=40, table=pa.table({}))
-    found = curves(run, {"BTCUSDT": run.maps["BTCUSDT"][:5]})
+    found = curves(run, [market_moves(run, "BTCUSDT", run.maps["BTCUSDT"][:5])])
     assert all(rows == [] for rows in found.values())
 
 
 def test_a_price_that_goes_where_the_mass_is_drifts_up_with_it():
     run = make_run(("BTCUSDT",), n=120)
-    rows = drift(run, run.maps)
+    rows = drift([market_moves(run, "BTCUSDT", run.maps["BTCUSDT"]), None])
     assert [row["near"] for row in rows] == sorted(row["near"] for row in rows)
     assert 100 < sum(row["n"] for row in rows) <= 120
     # the same path turned upside down about its start, the map's sides swapped, is the same market

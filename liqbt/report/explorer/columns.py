@@ -200,11 +200,11 @@ def _outcome_rows(
     run: Run, symbol: str, estimator: str | None, horizon_ns: Ns
 ) -> Mapping[str, npt.NDArray[Any]]:
     """Return what befell a market's eligible clusters within the horizon, a row each."""
-    table = run.outcomes(estimator, symbol)
-    held = np.asarray(table["market"].to_numpy(zero_copy_only=False) == symbol, bool)
-    held &= table["horizon_ns"].to_numpy() == horizon_ns
     names = ["at", "cluster", "side", "near", "visited", "visit_ns", "exposed_end_ns", "episode"]
     names += ["birth", "distance_sigma"]
+    table = run.outcomes(estimator, symbol, [*names, "horizon_ns"])
+    held = np.asarray(table["market"].to_numpy(zero_copy_only=False) == symbol, bool)
+    held &= table["horizon_ns"].to_numpy() == horizon_ns
     return {n: table[n].to_numpy(zero_copy_only=False)[held] for n in names}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from liqbt.report.figures.style import Figure, drawing
 from liqbt.report.narrative import PUBLISHED
 from liqbt.report.scores import (
     main_symbol,
+    market_slug,
     own_scores,
     score_symbols,
     smallest_effect,
@@ -36,18 +36,6 @@ if TYPE_CHECKING:
 
 
 _RECENT_DAYS: Final = 14
-
-
-def slug(index: int, symbol: str) -> str:
-    """Return a symbol as a part of a file name; the index keeps it unique.
-
-    Examples
-    --------
-    >>> slug(1, "../BTC USDT")
-    '1-btc-usdt'
-    """
-    plain = re.sub(r"[^a-z0-9]+", "-", symbol.lower()).strip("-")[:32]
-    return f"{index}-{plain or 'symbol'}"
 
 
 def market_figures(
@@ -69,7 +57,7 @@ def market_figures(
     if not forecasts:
         return {}
     stand_in = run.manifest["symbols"][symbol].get("price_stand_in")
-    part = slug(index, symbol)
+    part = market_slug(index, symbol)
     with drawing():
         figures = {key: draw() for key, draw in map_figures(run, index, symbol, forecasts).items()}
         figures["profile"] = profile_figure(
@@ -102,7 +90,7 @@ def map_figures(
     if end - start > _RECENT_DAYS * DAY_NS:
         windows["recent"] = (end - _RECENT_DAYS * DAY_NS, f"the last {_RECENT_DAYS} days")
     marks = episode_marks(run, symbol)
-    part = slug(index, symbol)
+    part = market_slug(index, symbol)
     return {
         key: partial(
             map_figure,

@@ -345,7 +345,7 @@ def episode_marks(run: Run, symbol: str) -> EpisodeMarks:
     symbol : str
         The market.
     """
-    table = run.outcomes(market=symbol)
+    table = run.outcomes(market=symbol, columns=_COLUMNS)
     rows = {name: table[name].to_numpy() for name in _COLUMNS}
     mine = table["market"].to_numpy() == symbol
     keep = (

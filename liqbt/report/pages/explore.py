@@ -45,11 +45,11 @@ MOST_BYTES: Final = 5_500_000
 
 
 def _issued(
-    run: Run,
+    run: Run, symbols: Sequence[str]
 ) -> Iterator[tuple[int, int, str, str | None, Sequence[Forecast]]]:
-    """Yield every map of the run: places of its market and estimator, their names, forecasts."""
+    """Yield every map of some markets: places of market and estimator, their names, forecasts."""
     for e, estimator in enumerate(estimators(run) or [""]):
-        for m, symbol in enumerate(run.manifest["symbols"]):
+        for m, symbol in enumerate(symbols):
             name = estimator if e else None
             forecasts = run.forecasts(symbol, name)
             if forecasts:
@@ -62,19 +62,23 @@ def _horizon(run: Run) -> Ns:
     return DAY_NS if DAY_NS in known else max(known)
 
 
-def maps_of(run: Run, *, every: int = 1) -> list[tuple[dict[str, Any], Columns]]:
-    """Return the maps of a run, each with what the page is told of it.
+def maps_of(
+    run: Run, symbols: Sequence[str], *, every: int = 1
+) -> list[tuple[dict[str, Any], Columns]]:
+    """Return the maps of some of a run's markets, each with what the page is told of it.
 
     Parameters
     ----------
     run : Run
         A finished run.
+    symbols : sequence of str
+        The markets.
     every : int
         Every how many forecasts one is kept.
     """
     horizon = _horizon(run)
     found = []
-    for m, e, symbol, estimator, forecasts in _issued(run):
+    for m, e, symbol, estimator, forecasts in _issued(run, symbols):
         held = market_columns(
             run, symbol, forecasts, estimator=estimator, horizon_ns=horizon, every=every
         )
@@ -84,12 +88,15 @@ def maps_of(run: Run, *, every: int = 1) -> list[tuple[dict[str, Any], Columns]]
     return found
 
 
-def _packed(run: Run, most: int) -> tuple[int, list[tuple[dict[str, Any], Packed, Packed]]]:
+def _packed(
+    run: Run, symbols: Sequence[str], most: int
+) -> tuple[int, list[tuple[dict[str, Any], Packed, Packed]]]:
     """Return every how many forecasts one is kept so that all fits, and the maps as text."""
     every = 1
     while True:
         maps = [
-            (about, pack(held.known), pack(held.came)) for about, held in maps_of(run, every=every)
+            (about, pack(held.known), pack(held.came))
+            for about, held in maps_of(run, symbols, every=every)
         ]
         size = sum(len(part.text) for _, *parts in maps for part in parts)
         if size <= most or every >= 1000:
@@ -107,15 +114,19 @@ def _mix(run: Run, estimator: str) -> str:
         return ""
 
 
-def _about(run: Run, every: int, maps: Sequence[tuple[dict[str, Any], Packed, Packed]]) -> str:
+def _about(
+    run: Run,
+    symbols: Sequence[str],
+    every: int,
+    maps: Sequence[tuple[dict[str, Any], Packed, Packed]],
+) -> str:
     """Return what the script is told, as JSON that no markup can end."""
-    manifest = run.manifest
     value = {
         "horizon_s": _horizon(run) // SECOND_NS,
         "estimators": [
             {"name": fmt.one_line(name), "mix": _mix(run, name)} for name in estimators(run)
         ],
-        "markets": [fmt.one_line(str(symbol)) for symbol in manifest["symbols"]],
+        "markets": [fmt.one_line(str(symbol)) for symbol in symbols],
         "every": every,
         "edges": [round(float(edge), 6) for edge in row_edges()],
         "shades": SHADES,
@@ -142,6 +153,7 @@ def _script(path: Path) -> tuple[markupsafe.Markup, str]:
 def write_explorer(
     run: Run,
     out_dir: Path,
+    symbols: Sequence[str] | None = None,
     *,
     most: int = MOST_BYTES,
 ) -> Path:
@@ -153,11 +165,14 @@ def write_explorer(
         A finished run.
     out_dir : Path
         An existing folder, usually the run's own.
+    symbols : sequence of str, optional
+        The markets; all by default.
     most : int
         Bytes that all maps may take: where they would take more, every second forecast is kept,
         or every third, and so on; the last one always is.
     """
-    every, maps = _packed(run, most)
+    names = list(run.manifest["symbols"] if symbols is None else symbols)
+    every, maps = _packed(run, names, most)
     (library, its), (own, mine) = (
         _script(_LIBRARY / "uPlot.iife.min.js"),
         _script(_HERE / "explore.js"),
@@ -178,7 +193,7 @@ def write_explorer(
             library=library,
             script=own,
             policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src {its} {mine}",
-            about=markupsafe.Markup(_about(run, every, maps)),
+            about=markupsafe.Markup(_about(run, names, every, maps)),
             maps=[(known.text, came.text) for _, known, came in maps],
         )
     )

@@ -1,5 +1,6 @@
 """The report of a run: `report.html`, self-contained; `report.md`; `figures/`; `curves.json`.
 
+Of a run of more than a few markets it shows a few, and `markets/` has a page for each.
 Everything on it is read from the run: the page computes no score. The same run gives the same
 bytes, so there is no clock, no machine's name and no random identifier in it.
 """
@@ -7,11 +8,13 @@ bytes, so there is no clock, no machine's name and no random identifier in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from liqbt.errors import ConfigError
 from liqbt.report import formatting as fmt
 from liqbt.report import notes, tables
 from liqbt.report.answer import answer
@@ -23,25 +26,28 @@ from liqbt.report.line import forecast_line
 from liqbt.report.narrative import headline, published_section
 from liqbt.report.pages.explore import write_explorer
 from liqbt.report.pages.template import page_environment, style_sheet
+from liqbt.report.scores import DRAWN, market_slug, of_markets
 from liqbt.report.sections.checks import check_sections
 from liqbt.report.sections.curves import curve_sections
 from liqbt.report.sections.design import design_sections
-from liqbt.report.sections.front import back_sections, front_sections
+from liqbt.report.sections.front import back_sections, front_sections, market_sections
 from liqbt.report.sections.material import Material
 from liqbt.report.sections.skill import skill_sections
 from liqbt.report.traced import trace
 from liqbt.report.truth import truth_section
 from liqbt.report.verdicts import verdict_table
-from liqbt.study.curves import curves
+from liqbt.study.curves import curves, market_moves
 from liqbt.study.executors import Executor, serially
-from liqbt.types import Forecast
+from liqbt.types import FloatArray, Forecast
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
 
 
-def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dict[str, Any]:
-    """Gather what the page says of one market."""
+def _market(
+    run: Run, index: int, symbol: str, forecasts: list[Forecast], *, draw: bool
+) -> dict[str, Any]:
+    """Gather what the pages say of one market; `figures` is None where none are drawn."""
     about = run.manifest["symbols"][symbol]
     stand_in = about.get("price_stand_in")
     market: dict[str, Any] = {
@@ -52,9 +58,10 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
         "completeness": notes.completeness_table(about),
         "latency": notes.latency_table(about),
         "leaks": leaks_table(about["leaks"]) if about.get("leaks") else None,
-        "figures": market_figures(run, index, symbol, forecasts),
+        "figures": market_figures(run, index, symbol, forecasts) if draw else None,
         "line": None,
         "levels": None,
+        "page": f"markets/{market_slug(index, symbol)}.html",
     }
     if forecasts:
         last = forecasts[-1]
@@ -66,46 +73,88 @@ def _market(run: Run, index: int, symbol: str, forecasts: list[Forecast]) -> dic
     return market
 
 
-class _Issued(Mapping[str, list[Forecast]]):
-    """The first estimator's forecasts by market, read when they are asked for, and not kept."""
+_BATCH: Final = 8
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
 
-    def __getitem__(self, symbol: str) -> list[Forecast]:
-        return self._run.forecasts(symbol)
+@dataclass(frozen=True, slots=True)
+class _Markets:
+    """Makes ready what is said of some markets: a task, which does not depend on the others.
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._run.manifest["symbols"])
+    Those that are `drawn` get pictures. Where the run is `paged`, each gets a page; the first page
+    keeps the rest of those that it has `shown`, of others the line.
+    """
 
-    def __len__(self) -> int:
-        return len(self._run.manifest["symbols"])
+    run: Run
+    out_dir: Path
+    drawn: Collection[str]
+    shown: Collection[str]
+    paged: bool
+
+    def __call__(self, symbols: Sequence[str]) -> list[tuple[dict[str, Any], FloatArray | None]]:
+        """Return what the first page says of each market, and its moves."""
+        run, found = self.run, []
+        environment = page_environment(trace(run)) if self.paged else None
+        for symbol in symbols:
+            number = list(run.manifest["symbols"]).index(symbol) + 1
+            issued = run.forecasts(symbol)
+            market = _market(run, number, symbol, issued, draw=symbol in self.drawn)
+            if environment is not None:
+                page = environment.get_template("market.html.j2").render(_page(run, symbol, market))
+                path = self.out_dir / market["page"]
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(page, encoding="utf-8", newline="\n")
+            if symbol not in self.shown:
+                market = {name: market[name] for name in ("symbol", "line", "page")}
+            found.append((market, market_moves(run, symbol, issued)))
+        return found
+
+
+def _page(run: Run, symbol: str, market: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather what the page of one market lays out."""
+    mine = of_markets(run, [symbol])
+    material = Material(
+        run=mine,
+        planted=notes.planted_truth(run) or "",
+        curves={},
+        figures={},
+        tables=tables.score_tables(mine),
+        markets=[market],
+    )
+    return {
+        "css": style_sheet(),
+        "title": fmt.one_line(str(run.manifest["experiment"])),
+        "run_id": fmt.one_line(str(run.manifest["run_id"])),
+        "market": market,
+        "banners": _banners(material),
+        "sections": market_sections(material),
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What is drawn of a run, part by part: a task each, which does not depend on the others."""
+    """What is drawn of a run's markets together, part by part: a task each."""
 
     run: Run
     out_dir: Path
+    shown: Sequence[str]
+    moves: Sequence[FloatArray | None]
 
     def __call__(self, part: tuple[str, str]) -> Any:
-        """Return a market's material, one chart, or the curves; or write the page to explore."""
+        """Return one chart, or the curves; or write the page to explore."""
         kind, name = part
-        if kind == "market":
-            number = list(self.run.manifest["symbols"]).index(name) + 1
-            return _market(self.run, number, name, self.run.forecasts(name))
         if kind == "curves":
-            points = curves(self.run, _Issued(self.run))
+            points = curves(self.run, self.moves)
             return points, curve_figures(points)
         if kind == "explorer":
-            return write_explorer(self.run, self.out_dir)
+            return write_explorer(self.run, self.out_dir, self.shown)
         with drawing():
             return charts(self.run)[name]()
 
 
-def material_of(run: Run, out_dir: Path, executor: Executor) -> Material:
-    """Gather what the sections of a run's report are made of, figures drawn; write `explore.html`.
+def material_of(run: Run, out_dir: Path, executor: Executor, drawn: Sequence[str]) -> Material:
+    """Gather what the sections of a run's report are made of, figures drawn.
+
+    Writes `explore.html` and, of more markets than the first page shows, a page for each.
 
     Parameters
     ----------
@@ -113,20 +162,76 @@ def material_of(run: Run, out_dir: Path, executor: Executor) -> Material:
         As for `write_report`.
     executor : callable
         Where figures are drawn.
+    drawn : sequence of str
+        The markets that get pictures; the first page shows the first of them.
     """
-    names = list(charts(run))
-    parts = [("explorer", ""), *(("market", symbol) for symbol in run.manifest["symbols"])]
-    parts += [("curves", ""), *(("chart", name) for name in names)]
-    drawn = dict(zip(parts, executor(_Parts(run, out_dir), parts), strict=True))
-    points, of_curves = drawn["curves", ""]
-    figures = {name: figure for name in names if (figure := drawn["chart", name]) is not None}
+    symbols = list(run.manifest["symbols"])
+    shown, paged = drawn[:DRAWN], len(symbols) > DRAWN
+    rest = [symbol for symbol in symbols if symbol not in drawn]
+    tasks = [(symbol,) for symbol in drawn] + list(_batches(rest))
+    made = executor(_Markets(run, out_dir, drawn, shown, paged), tasks)
+    of_task = zip(tasks, made, strict=True)
+    held = {s: one for task, each in of_task for s, one in zip(task, each, strict=True)}
+    first = of_markets(run, shown)
+    names = list(charts(first))
+    parts = [("curves", ""), ("explorer", ""), *(("chart", name) for name in names)]
+    work = _Parts(first, out_dir, shown, [held[symbol][1] for symbol in symbols])
+    done = dict(zip(parts, executor(work, parts), strict=True))
+    points, of_curves = done["curves", ""]
+    figures = {name: figure for name in names if (figure := done["chart", name]) is not None}
+    said = [held[symbol][0] for symbol in symbols] if paged else []
     return Material(
-        run=run,
+        run=first,
         planted=notes.planted_truth(run) or "",
         curves=points,
         figures=figures | of_curves,
-        tables=tables.score_tables(run),
-        markets=[drawn["market", symbol] for symbol in run.manifest["symbols"]],
+        tables=tables.score_tables(first),
+        markets=[held[symbol][0] for symbol in shown],
+        pages=[(m["page"], m["symbol"], _line(m)) for m in said],
+    )
+
+
+def _line(market: Mapping[str, Any]) -> str:
+    """Return a market's last forecast in a line that stands behind the market's name."""
+    said = market["line"] or "no forecast was issued"
+    return str(said.removeprefix(f"{market['symbol']} "))
+
+
+def _batches(symbols: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    left = iter(symbols)
+    while batch := tuple(islice(left, _BATCH)):
+        yield batch
+
+
+def drawn_markets(run: Run, asked: str | None) -> list[str]:
+    """Return the markets that get pictures, in the order of the configuration.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    asked : str or None
+        `all`, how many of the first, or names with commas between; None: the first few.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such market; names it.
+    """
+    known = list(run.manifest["symbols"])
+    if asked is None:
+        return known[:DRAWN]
+    names = [name.strip() for name in asked.split(",")]
+    if set(names) <= set(known):
+        return [name for name in known if name in names]
+    if asked == "all":
+        return known
+    if asked.isdecimal() and int(asked) > 0:
+        return known[: int(asked)]
+    unknown = next(name for name in names if name not in known)
+    raise ConfigError(
+        f"--markets: found '{fmt.one_line(unknown)}'; expected 'all', how many of the first, or "
+        f"names of {fmt.one_line(', '.join(known), 600)}"
     )
 
 
@@ -155,6 +260,7 @@ def _context(material: Material, sections: Sequence[Section], *, explore: bool) 
     run, manifest = material.run, material.run.manifest
     first = material.markets[0]["figures"] if material.markets else {}
     return {
+        "more": len(material.pages) - len(material.markets) if material.pages else 0,
         "title": fmt.one_line(str(manifest["experiment"])),
         "description": fmt.one_line(str(manifest.get("description") or ""), 600),
         "run_id": fmt.one_line(str(manifest["run_id"])),
@@ -171,8 +277,12 @@ def _context(material: Material, sections: Sequence[Section], *, explore: bool) 
     }
 
 
-def write_report(run: Run, out_dir: Path, executor: Executor = serially) -> Path:
+def write_report(
+    run: Run, out_dir: Path, executor: Executor = serially, markets: str | None = None
+) -> Path:
     """Write `report.html`, `report.md`, `figures/` and `curves.json` into `out_dir`.
+
+    Of more than a few markets, `markets/` gets a page for each.
 
     Parameters
     ----------
@@ -183,14 +293,22 @@ def write_report(run: Run, out_dir: Path, executor: Executor = serially) -> Path
         `explore.html`, the report leads to it.
     executor : callable
         Where figures are drawn, a task each; it changes no byte.
+    markets : str, optional
+        Those that get pictures, as `drawn_markets` takes them.
 
     Returns
     -------
     Path
         The HTML page, which holds its pictures and styles and asks nothing of the network.
+
+    Raises
+    ------
+    ConfigError
+        If `markets` names one that the run has not: nothing is written.
     """
+    drawn = drawn_markets(run, markets)
     out_dir.mkdir(parents=True, exist_ok=True)
-    material = material_of(run, out_dir, executor)
+    material = material_of(run, out_dir, executor, drawn)
     sections = report_sections(material)
     rewritten = run.path if out_dir.parent == run.path.parent else out_dir
     explore = any((place / "explore.html").is_file() for place in (out_dir, rewritten))

@@ -39,7 +39,7 @@ def _distance(material: Material) -> Section:
         grid(table, "Hit rate against what was foretold, by distance"),
         told,
         material.picture("bands-visits"),
-        folded("The figure as a table, every market", bands),
+        folded("The figure as a table, every market shown", bands),
         *material.groups(5),
     )
 

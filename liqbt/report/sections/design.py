@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from liqbt.report import notes, tables
-from liqbt.report.blocks import Block, Heading, Pairs, Section, Text, numbered
+from liqbt.report.blocks import Block, Pairs, Section, Text, numbered
 from liqbt.report.narrative import VERDICT_WORDS
-from liqbt.report.sections.material import Material, absent, folded, grid, note
+from liqbt.report.sections.material import (
+    DATA_NOTE,
+    Material,
+    absent,
+    data_of_market,
+    folded,
+    grid,
+    note,
+)
 
 GLOSSARY: Final = (
     (
@@ -70,25 +78,9 @@ def _flow(material: Material) -> Section:
 def _data(material: Material) -> Section:
     blocks: list[Block | None] = []
     for market in material.markets:
-        blocks += [
-            Heading(text=f"{market['symbol']}, {market['period']}"),
-            Text(text=f"Price: {market['price']}{_instruments(market['instruments'])}"),
-            grid(market["completeness"], f"Completeness of {market['symbol']}"),
-            grid(market["latency"], f"Latency of {market['symbol']}"),
-            grid(market["leaks"], f"Leak test of {market['symbol']}"),
-        ]
-    blocks.append(
-        note(
-            "Modelled: the feed has no receive time, so it counts as known this long after its "
-            "own. Observed: a receive time was recorded. The leak test asks whether a feed's "
-            "changes answer returns after its stamp."
-        )
-    )
-    return numbered(3, *blocks)
-
-
-def _instruments(names: str) -> str:
-    return f" Instruments: {names}." if names else ""
+        blocks += data_of_market(market)
+    rest = note("What the other markets' data held is on their pages.") if material.pages else None
+    return numbered(3, *blocks, note(DATA_NOTE), rest)
 
 
 def _words(material: Material) -> Section:

@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 from liqbt.report import tables
-from liqbt.report.blocks import Block, Grid, Heading, Pairs, Picture, Section, Text
+from liqbt.report.blocks import Block, Grid, Heading, Links, Pairs, Picture, Section, Text
 from liqbt.report.curve_tables import claims_by_market, reasons_table
 from liqbt.report.narrative import published_section, reading
 from liqbt.report.scores import estimators
-from liqbt.report.sections.material import Material, absent, folded, grid, note
+from liqbt.report.sections.material import (
+    DATA_NOTE,
+    Material,
+    data_of_market,
+    folded,
+    grid,
+    maps_of_market,
+    note,
+)
 from liqbt.report.truth import truth_section
 
 
 def front_sections(material: Material) -> list[Section]:
     """Return what stands before the numbered sections."""
-    found = [_reasons(material), _side_by_side(material), _maps(material)]
+    found = [_reasons(material), _pages(material), _side_by_side(material), _maps(material)]
     return [section for section in found if section is not None]
 
 
 def back_sections(material: Material) -> list[Section]:
     """Return what stands behind them."""
     found = [_published(material), _truth(material), _plain(material), _rest(material)]
+    return [section for section in found if section is not None]
+
+
+def market_sections(material: Material) -> list[Section]:
+    """Return what one market's page shows: its map, its scores beside pooled ones, its data."""
+    (market,) = material.markets
+    run = material.run
+    counts = grid(tables.flow_table(run), "Flow of counts")
+    bands = grid(tables.bands_table(run), "Hit rate, null and mirror by distance")
+    tabled = [
+        note("A verdict is of all markets together; a row of one market decides nothing."),
+        *material.groups(),
+        folded("Hit rate, null and mirror by distance", bands),
+        folded("Counts, from forecasts to scored episodes", counts),
+    ]
+    maps = maps_of_market(market, material.planted, front=False)
+    scores = tuple(block for block in tabled if block is not None)
+    data = (*data_of_market(market), note(DATA_NOTE))
+    found = [
+        Section(title="The map", anchor="map", blocks=tuple(maps)),
+        Section(title="Scores", anchor="scores", blocks=scores),
+        _rest(material),
+        _truth(material),
+        Section(title="Data", anchor="data", blocks=data),
+    ]
     return [section for section in found if section is not None]
 
 
@@ -33,6 +66,24 @@ def _reasons(material: Material) -> Section | None:
         "nothing."
     )
     return Section(title="Why each verdict is what it is", anchor="reasons", blocks=(table, told))
+
+
+def _pages(material: Material) -> Section | None:
+    if not material.pages:
+        return None
+    drawn = [market["symbol"] for market in material.markets]
+    names = [name for _, name, _ in material.pages]
+    why = "the first in the order of the configuration, which no result has chosen"
+    if drawn != names[: len(drawn)]:
+        why = "which were asked for, maybe after results were seen"
+    told = (
+        f"Pooled rows, verdicts and curves are of all {len(names)} markets. Of single markets this "
+        f"page shows {', '.join(drawn)}: {why}. Every market's levels, scores and data are on a "
+        "page of its own, with pictures of its map where they were drawn (liqbt report RUN "
+        "--markets)."
+    )
+    blocks = (Text(text=told), Links(rows=tuple(material.pages)))
+    return Section(title="A page for each market", anchor="markets", blocks=blocks)
 
 
 def _side_by_side(material: Material) -> Section | None:
@@ -62,23 +113,13 @@ def _side_by_side(material: Material) -> Section | None:
 
 
 def _maps(material: Material) -> Section:
-    blocks: list[Block | None] = []
+    blocks: list[Block] = []
     for i, market in enumerate(material.markets):
         if len(material.markets) > 1:
             blocks.append(Heading(text=market["symbol"]))
-        figures = market["figures"]
-        if not figures:
-            blocks.append(absent("No forecast was issued, so there is no map."))
-        for key in ("map", "recent", "profile"):
-            if key in figures and (i or key != "map"):  # the first one is on the first screen
-                truth = material.planted if key != "profile" else ""
-                blocks.append(Picture(figure=figures[key], truth=truth))
-        if market["levels"]:
-            name = f"Levels of {market['symbol']} at the last forecast, {market['levels_at']}"
-            rest = note(market["levels_note"]) if market["levels_note"] else None
-            blocks.append(folded(name, grid(market["levels"], name), rest))
-    kept = tuple(block for block in blocks if block is not None)
-    return Section(title="The map", anchor="map", blocks=kept)
+        # the first one is on the first screen
+        blocks += maps_of_market(market, material.planted, front=i == 0)
+    return Section(title="The map", anchor="map", blocks=tuple(blocks))
 
 
 def _plain(material: Material) -> Section | None:
@@ -128,6 +169,6 @@ def _truth(material: Material) -> Section | None:
         Grid(table=held.maps, name="Distance between estimated and true maps"),
         note(held.notes[2]),
     ]
-    shown = [m["figures"]["truth"] for m in material.markets if "truth" in m["figures"]]
-    blocks += [Picture(figure=figure) for figure in shown]
+    drawn = [market["figures"] or {} for market in material.markets]
+    blocks += [Picture(figure=figures["truth"]) for figures in drawn if "truth" in figures]
     return Section(title="The truth beside the figures", anchor="truth", blocks=tuple(blocks))

@@ -53,7 +53,10 @@ class Material:
     tables : sequence of ScoreTable
         A table of each group of statistics.
     markets : sequence of mapping
-        What is said of each market, its figures among it.
+        What is said of each market that is drawn here, its figures among it.
+    pages : sequence of (str, str, str)
+        Of a run whose markets are not all drawn here: where the page of each is, its name, and its
+        last forecast in a line.
     """
 
     run: Run
@@ -62,15 +65,16 @@ class Material:
     figures: Mapping[str, Figure]
     tables: Sequence[ScoreTable]
     markets: Sequence[Mapping[str, Any]]
+    pages: Sequence[tuple[str, str, str]] = ()
 
-    def groups(self, number: int) -> list[Block]:
-        """Return the tables of a section's groups of statistics, each with its forest.
+    def groups(self, number: int | None = None) -> list[Block]:
+        """Return the tables of a section's groups of statistics, or of all, each with its forest.
 
         That of visits is section 7's own.
         """
         blocks: list[Block] = []
         for one in self.tables:
-            if _HOME.get(one.group, _OTHERS) != number:
+            if number not in (None, _HOME.get(one.group, _OTHERS)):
                 continue
             shut = one.folded or len(one.table.rows) > _LONG
             inner = tuple(self._group(one, heading=not shut))
@@ -106,6 +110,51 @@ def folded(summary: str, *blocks: Block | None) -> Fold | None:
 def note(text: str) -> Text:
     """Return a small paragraph."""
     return Text(text=text, style="note")
+
+
+def maps_of_market(market: Mapping[str, Any], planted: str, *, front: bool) -> list[Block]:
+    """Return the pictures of one market's map, and its levels; not the map that stands in front."""
+    figures = market["figures"] or {}
+    blocks: list[Block | None] = []
+    if not market["line"]:
+        blocks.append(absent("No forecast was issued, so there is no map."))
+    elif market["figures"] is None:
+        blocks.append(
+            absent(
+                "Not drawn, as only the first markets are unless others are asked for: liqbt "
+                "report RUN --markets, with this market's name or all."
+            )
+        )
+    blocks += [
+        Picture(figure=figures[key], truth=planted if key != "profile" else "")
+        for key in ("map", "recent", "profile")
+        if key in figures and not (front and key == "map")
+    ]
+    if market["levels"]:
+        name = f"Levels of {market['symbol']} at the last forecast, {market['levels_at']}"
+        rest = note(market["levels_note"]) if market["levels_note"] else None
+        blocks.append(folded(name, grid(market["levels"], name), rest))
+    return [block for block in blocks if block is not None]
+
+
+def data_of_market(market: Mapping[str, Any]) -> list[Block]:
+    """Return what one market's data held."""
+    names = f" Instruments: {market['instruments']}." if market["instruments"] else ""
+    blocks: list[Block | None] = [
+        Heading(text=f"{market['symbol']}, {market['period']}"),
+        Text(text=f"Price: {market['price']}{names}"),
+        grid(market["completeness"], f"Completeness of {market['symbol']}"),
+        grid(market["latency"], f"Latency of {market['symbol']}"),
+        grid(market["leaks"], f"Leak test of {market['symbol']}"),
+    ]
+    return [block for block in blocks if block is not None]
+
+
+DATA_NOTE: Final = (
+    "Modelled: the feed has no receive time, so it counts as known this long after its own. "
+    "Observed: a receive time was recorded. The leak test asks whether a feed's changes answer "
+    "returns after its stamp."
+)
 
 
 def absent(text: str) -> Text:
