@@ -13,6 +13,7 @@ it says where positions as those were would lie now. It does not read liquidatio
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, Final
@@ -113,7 +114,9 @@ class Structured(LevMix):
         if self._fit["fitted_ns"][0] == _NONE:
             return None
         self._plan.prior[:] = self._fit["fitted"]
-        return self._emission.forecast(at, self._issue(at))
+        issued = super().forecast(at)
+        unsaid = {"prior_from_long": math.nan, "prior_from_short": math.nan}
+        return None if issued is None else dataclasses.replace(issued, **unsaid)
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh: see `LevMix.weights`."""

@@ -34,7 +34,6 @@ refills with the time since the price was there and falls with distance: it need
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,22 +41,20 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, MarginError
-from liqbt.estimators.base import MapEstimator, registered
+from liqbt.estimators.base import BatchEstimator, registered
 from liqbt.estimators.config import Duration, MapParams, MarketSpec
-from liqbt.estimators.emission import Issue
 from liqbt.estimators.levmix.kernels import (
     LEDGER_DTYPE,
     RULES_DTYPE,
     SLOT_DTYPE,
     Book,
     Plan,
-    fold,
-    issue,
+    run,
     weights_now,
 )
 from liqbt.margin import bracket_ratios
 from liqbt.margin.tiers import Tiers, TierTable
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Events, FloatArray, Forecast, Ns
+from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Events, FloatArray, IntArray, Ns
 
 __all__ = ["LevMix", "LevMixParams"]
 
@@ -153,7 +150,7 @@ class LevMixParams(MapParams):
 
 
 @registered("levmix")
-class LevMix(MapEstimator):
+class LevMix(BatchEstimator):
     """Books by class, weighed by what was liquidated: see the package's docstring.
 
     Parameters
@@ -183,27 +180,8 @@ class LevMix(MapEstimator):
         self._tiers = market.tiers
         self._plan = plan_of(params, market.tiers, len(self._market.centres))
         self._book = book_arrays(params, len(self._market.centres))
-        self._state = (tuple(self._market), tuple(self._book), tuple(self._plan))
-        self._work = (*self._state, tuple(self._emission.scratch))
-        self._prior_from = (math.nan, math.nan)
-
-    def update(self, events: Events) -> None:
-        """Take in the next events of this market, in canonical order.
-
-        Raises
-        ------
-        MarginError
-            If events of a date are met on which the venue's tiers are unknown, or allow no leverage
-            of the ladder.
-        """
-        row = fold(self._read(events), *self._state)
-        if row >= 0:
-            raise MarginError(_unusable(self.params, self._tiers.at(int(events["ts_event"][row]))))
-
-    def forecast(self, at: Ns) -> Forecast | None:
-        """Issue the forecast at `at`, which says from where on it rests on the prior."""
-        *issued, long, short = issue(at, *self._work)
-        return self._emission.forecast(at, tuple(issued), prior_from=(long, short))
+        parts = (self._market, self._book, self._plan, self._emission.scratch, self._issued)
+        self._work = tuple(map(tuple, parts))
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh, by source, life and leverage, on a sum of 1.
@@ -218,11 +196,11 @@ class LevMix(MapEstimator):
         found = self._plan.weights.reshape(_SOURCES, params.n_lives, params.n_leverages)
         return np.asarray(found / found.sum())
 
-    def _issue(self, at: Ns) -> Issue:
-        """As `forecast`, without what rests on the prior."""
-        *issued, _, _ = issue(at, *self._work)
-        result: Issue = tuple(issued)
-        return result
+    def _run(self, events: Events, cuts: IntArray, at: IntArray, first: int) -> int:
+        return int(run(events, cuts, at, first, *self._work))
+
+    def _refused(self, ts_event: Ns) -> MarginError:
+        return MarginError(_unusable(self.params, self._tiers.at(ts_event)))
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         market, book = super()._arrays(), self._book._asdict()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from liqbt.estimators.emission.kernels import Scratch, emitted, n_bins
+from liqbt.estimators.emission.kernels import Issued, Scratch, emit, ended, full, n_bins
 from liqbt.estimators.kernels import (
     BAR,
     HOT,
@@ -300,18 +300,13 @@ def take_snapshot(market: Market, book: Book, plan: Plan, event: Any) -> bool:
     return True
 
 
-@njit(cache=True, _nrt=False)
-def fold(events: Events, *arrays: Any) -> int:
-    """Fold events into the state; returns the first row whose date has no usable tiers, or -1.
-
-    `arrays` are those of the `Market`, the `Book` and the `Plan`, as three plain tuples: handing
-    over a named one costs a microsecond more.
-    """
-    market, book, plan = Market(*arrays[0]), Book(*arrays[1]), Plan(*arrays[2])
+@njit(**HOT)
+def fold(events: Events, first: int, stop: int, market: Market, book: Book, plan: Plan) -> int:
+    """Fold events `[first, stop)`; returns the first row whose date has no usable tiers, or -1."""
     head, price_kind = market.head[0], market.rules[0].price_kind
     edges, trades, near = market.edges, book.entries, head.mark_bin
     low, high = math.inf, -math.inf  # the edges of `near`, once a trade was booked there
-    for row in range(len(events)):
+    for row in range(first, stop):
         event = events[row]
         kind = event.kind
         if kind == TRADE:
@@ -334,8 +329,8 @@ def fold(events: Events, *arrays: Any) -> int:
                 take_bar(market, book, event)
         elif kind in (LIQUIDATION, LIQUIDATION_TOTAL):
             take_evidence(market, event)
-    if len(events) > 0:
-        head.latest_known = events[len(events) - 1].ts_known
+    if stop > first:
+        head.latest_known = events[stop - 1].ts_known
     return -1
 
 
@@ -377,7 +372,7 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
         start = min(max(start, 0), margin)
         stop = min(max(stop, start), margin)
         row[:start] = 0.0
-        row[stop:margin] = 0.0
+        ended(market, side, stop, scratch)
         lowest = here + 1 + start if side == SHORTS else here - stop
         coins = mix[lowest : lowest + stop - start]
         prices = market.centres[lowest : lowest + stop - start]
@@ -391,18 +386,32 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
                 filled[len(filled) - 1 - i] = usd
 
 
-@njit(cache=True)
-def issue(at: int, *arrays: Any) -> tuple[float, int, npt.NDArray[np.float32], float, float, float]:
-    """Return σ and what `emitted` says of the book; σ is NaN where no forecast can be issued.
+@njit(cache=True, _nrt=False)
+def run(events: Events, cuts: IntArray, at: IntArray, first: int, *arrays: Any) -> int:
+    """Take in events and write the forecasts at the times from `first` on, while there is room.
 
-    `arrays` are as in `fold`, and those of the `Scratch`.
+    Of the forecast at `at[i]` only `events[:cuts[i]]` have been read; the rest is read after the
+    last. `arrays` are those of the `Market`, the `Book`, the `Plan`, the `Scratch` and the
+    `Issued`, as plain tuples: handing over a named one costs a microsecond more. Returns before
+    which time there was no room, `len(at) + 1` where all is done, or -1 less the row whose date has
+    no usable tiers.
     """
     market, book, plan = Market(*arrays[0]), Book(*arrays[1]), Plan(*arrays[2])
-    scratch = Scratch(*arrays[3])
-    sigma = sigma_1d(market, at)
-    if math.isnan(sigma) or market.head[0].n_open_interest == 0:
-        return math.nan, 0, np.empty((2, 0), dtype=np.float32), 0.0, 0.0, 0.0
-    n = n_bins(market, sigma)
-    fill_rows(market, book, plan, at, n, scratch)
-    found, density, asymmetry, long, short = emitted(market, at, sigma, n, scratch)
-    return sigma, found, density, asymmetry, long, short
+    scratch, issued = Scratch(*arrays[3]), Issued(*arrays[4])
+    done = cuts[first - 1] if first > 0 else 0
+    for i in range(first, len(at) + 1):
+        stop = cuts[i] if i < len(at) else len(events)
+        row = fold(events, done, stop, market, book, plan)
+        if row >= 0:
+            return -1 - row
+        done = stop
+        if i == len(at):
+            break
+        sigma = sigma_1d(market, at[i])
+        if not math.isnan(sigma) and market.head[0].n_open_interest > 0:
+            n = n_bins(market, sigma)
+            fill_rows(market, book, plan, at[i], n, scratch)
+            emit(market, at[i], sigma, n, scratch, issued, plan.inverse, (math.nan, math.nan))
+        if full(scratch, issued):
+            return i + 1
+    return len(at) + 1
