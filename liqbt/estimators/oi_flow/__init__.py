@@ -258,6 +258,7 @@ def plan_of(params: OIFlowParams, tiers: TierTable) -> Plan:
         weights=weights,
         shifts=shifts,
         inverse=any(bool(each.rule) for each in tiers.tiers),
+        left=np.ones(n),
     )
 
 

@@ -91,6 +91,8 @@ class Plan(NamedTuple):
         Bins from entry to liquidation price.
     inverse : bool
         Whether books hold USD, not coins.
+    left : ndarray of float64, shape (n_brackets,)
+        Work space: the share of a bracket's coins that is left at a time of issue.
     """
 
     half_lives_ns: FloatArray
@@ -99,6 +101,7 @@ class Plan(NamedTuple):
     weights: FloatArray
     shifts: IntArray
     inverse: bool
+    left: FloatArray
 
 
 @njit(**HOT)
@@ -216,25 +219,32 @@ def source_of(market: Market, book: Book) -> tuple[int, float]:
 
 
 @njit(**HOT)
-def place(market: Market, book: Book, plan: Plan, date: int, side: int, opened: float) -> None:
-    """Open `opened` coins of one side at the entries, spread over the brackets by weight."""
-    bounds, coins, entries = book.bounds, book.coins, book.entries
-    source, total = source_of(market, book)
+def place(
+    book: Book, plan: Plan, date: int, side: int, opened: float, source: int, total: float
+) -> None:
+    """Open `opened` coins of one side at the entries, spread over the brackets by weight.
+
+    `source` and `total` are what `source_of` says of the entries.
+    """
+    bounds, coins = book.bounds, book.coins
     if total <= 0.0:
         book.counts[OUTSIDE, side] += opened
         return
     first, last, n = bounds[source, LOW], bounds[source, HIGH], coins.shape[2]
+    entries = book.entries[source - TRADES]
     for k in range(len(plan.half_lives_ns)):
         if plan.weights[date, k] == 0.0:
             continue
         shift = plan.shifts[date, side, k]
         each = opened * plan.weights[date, k] / total
         stored = each / book.scale[side, k]
-        for i in range(first, last + 1):
-            if 0 <= i + shift < n:
-                coins[side, k, i + shift] += entries[source - TRADES, i] * stored
-            else:
-                book.counts[OUTSIDE, side] += entries[source - TRADES, i] * each
+        start, stop = max(first, -shift), min(last, n - 1 - shift)
+        for i in range(first, min(start, last + 1)):
+            book.counts[OUTSIDE, side] += entries[i] * each
+        for i in range(start, stop + 1):
+            coins[side, k, i + shift] += entries[i] * stored
+        for i in range(max(stop + 1, start), last + 1):
+            book.counts[OUTSIDE, side] += entries[i] * each
         widen(book, side, max(first + shift, 0), min(last + shift, n - 1))
 
 
@@ -258,11 +268,12 @@ def settle(market: Market, book: Book, plan: Plan, date: int, after: float) -> N
     """
     head = market.head[0]
     change = after - head.open_interest_coins
+    source, total = source_of(market, book) if change > 0.0 else (PATH, 0.0)
     for side in range(2):
         left = change + book.counts[CONSUMED, side]
         book.counts[CONSUMED, side] = 0.0
         if change > 0.0:
-            place(market, book, plan, date, side, change)
+            place(book, plan, date, side, change, source, total)
         elif left < 0.0:
             kept = max(1.0 + left / head.open_interest_coins, 0.0)
             for k in range(len(plan.half_lives_ns)):
@@ -335,18 +346,24 @@ def fold(events: Events, first: int, stop: int, market: Market, book: Book, plan
 
 
 @njit(**HOT)
-def survivors(book: Book, plan: Plan, side: int, elapsed: float, mix: FloatArray) -> float:
-    """Set `mix` to one side's coins after `elapsed` ns, where it may hold any; returns their sum.
+def survivors(book: Book, side: int, left: FloatArray, mix: FloatArray) -> float:
+    """Set `mix` to one side's coins, where it may hold any; returns their sum.
 
-    The book is not touched: it is aged on the way.
+    Of each bracket the share `left` survives: the book is not touched, it is aged on the way.
     """
     first, last = book.bounds[side, LOW], book.bounds[side, HIGH]
-    out = mix[first : last + 1]
+    out, brackets, scale = mix[first : last + 1], book.scale.shape[1], book.scale[side]
     for i in range(len(out)):
         out[i] = 0.0
-    for k in range(len(plan.half_lives_ns)):
-        factor = book.scale[side, k] * 0.5 ** (elapsed / plan.half_lives_ns[k])
-        coins = book.coins[side, k, first : last + 1]
+    for k in range(0, brackets - 3, 4):  # four in one pass: summed in the same order
+        a, b = book.coins[side, k, first : last + 1], book.coins[side, k + 1, first : last + 1]
+        c, d = book.coins[side, k + 2, first : last + 1], book.coins[side, k + 3, first : last + 1]
+        of_a, of_b = scale[k] * left[k], scale[k + 1] * left[k + 1]
+        of_c, of_d = scale[k + 2] * left[k + 2], scale[k + 3] * left[k + 3]
+        for i in range(len(out)):
+            out[i] = out[i] + a[i] * of_a + b[i] * of_b + c[i] * of_c + d[i] * of_d
+    for k in range(brackets - brackets % 4, brackets):
+        coins, factor = book.coins[side, k, first : last + 1], scale[k] * left[k]
         for i in range(len(out)):
             out[i] += coins[i] * factor
     return float(total_of(out))
@@ -360,9 +377,11 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
     """
     head, mix = market.head[0], scratch.mix
     elapsed = float(at - head.open_interest_known)
-    margin = n + market.rules[0].half_width + 1
+    margin, left = n + market.rules[0].half_width + 1, plan.left
+    for k in range(len(left)):
+        left[k] = 0.5 ** (elapsed / plan.half_lives_ns[k])
     for side in range(2):
-        total = survivors(book, plan, side, elapsed, mix)
+        total = survivors(book, side, left, mix)
         factor = head.open_interest_coins / total if total > 0.0 else 0.0
         first, last = book.bounds[side, LOW], book.bounds[side, HIGH]
         here, row = head.mark_bin, scratch.rows[side]
