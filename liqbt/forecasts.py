@@ -141,7 +141,9 @@ def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
     structured array anew.
     """
     if isinstance(forecasts, Forecasts):
-        return np.frombuffer(b"".join(b.clusters for b in forecasts.batches), dtype=CLUSTER_DTYPE)
+        return np.frombuffer(
+            b"".join(b.clusters.tobytes() for b in forecasts.batches), dtype=CLUSTER_DTYPE
+        )
     return np.frombuffer(b"".join(f.clusters.tobytes() for f in forecasts), dtype=CLUSTER_DTYPE)
 
 

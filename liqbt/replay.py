@@ -244,7 +244,7 @@ def replay_from(
         one = _Single(estimator)
         one.take(cut, begin, end, cuts[first:last], times[first : last + 1])
         if last > first:
-            yield end, (one.forecasts or [None])[0]
+            yield end, one.forecasts[0] if one.forecasts else None
 
 
 def _cuts(tape: Tape, times: IntArray) -> IntArray:
@@ -280,12 +280,13 @@ class _Cutter:
     """Cuts slices of a tape; the last is kept, so that several estimators are handed the same."""
 
     def __init__(self, tape: Tape, slicer: Slicer) -> None:
-        self._tape, self._slicer, self._last = tape, slicer, ((0, 0), None)
+        self._tape, self._slicer, self._last = tape, slicer, (0, 0)
+        self._cut = slicer(tape.events, 0, 0)
 
     def __call__(self, start: int, stop: int) -> Events:
-        if self._last[0] != (start, stop) or self._last[1] is None:
-            self._last = (start, stop), self._slicer(self._tape.events, start, stop)
-        return self._last[1]
+        if self._last != (start, stop):
+            self._last, self._cut = (start, stop), self._slicer(self._tape.events, start, stop)
+        return self._cut
 
 
 class _Single:

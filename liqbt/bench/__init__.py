@@ -13,6 +13,7 @@ from liqbt.bench.kernels import read_only_pass
 from liqbt.bench.passages import passage_rows
 from liqbt.bench.tape import DAYS, synthetic_tape
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.replay import replay, schedule
 from liqbt.study.estimators import default_estimator, learnt_mix
 from liqbt.tape.values import Tape
@@ -68,6 +69,7 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
             "replay_protocol": lambda: issued.append(
                 len(replay(tape, default_estimator("SYN"), times))
             ),
+            "protocol_1bp": lambda: replay(tape, _fine(), times),
             "levmix_protocol": lambda: replay(tape, learnt_mix("SYN"), times),
         },
         repeat,
@@ -77,10 +79,16 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
         "read_only_pass": f"sums the five payload fields of {n} records of 64 bytes",
         "replay_fold": "the reference estimator's fold alone, no forecasts",
         "replay_protocol": f"copies, fold and {issued[-1]} forecasts at {len(times)} times",
-        "levmix_protocol": "the same by the learnt mix, learning: "
+        "protocol_1bp": "the same with bins of 1 bp in the place of 5",
+        "levmix_protocol": "as replay_protocol, by the learnt mix, learning: "
         f"{_share(seconds, 'replay_protocol', 'levmix_protocol'):.2f} of replay_protocol's speed",
     }
     return rows_of(seconds, n, notes)
+
+
+def _fine() -> OIFlow:
+    """Return the reference estimator with bins of 1 bp."""
+    return OIFlow(OIFlowParams(step=1e-4), default_estimator("SYN").market)
 
 
 def _share(seconds: Mapping[str, Sequence[float]], of: str, one: str) -> float:

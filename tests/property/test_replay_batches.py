@@ -37,7 +37,7 @@ class OneByOne:
         self.state, self.restore = inner.state, inner.restore
 
 
-@given(tapes(), st.sampled_from(MADE), st.sampled_from([7, 35, 240]), st.data())
+@given(tapes(), st.sampled_from(MADE), st.sampled_from([20, 90, 240]), st.data())
 def test_where_a_batch_ends_changes_no_byte(case, make, minutes, data):
     kind, events = case
     tape = trusted_tape(events.copy(), (Instrument("x", "X"),))

@@ -748,7 +748,7 @@ def run(events: Events, cuts: IntArray, at: IntArray, first: int, *arrays: Any) 
         stop = cuts[i] if i < len(at) else len(events)
         row = fold(events, done, stop, market, book, plan)
         if row >= 0:
-            return -1 - row
+            return int(-1 - row)
         done = stop
         if i == len(at):
             break
