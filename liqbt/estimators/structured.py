@@ -115,8 +115,9 @@ class Structured(LevMix):
             return None
         self._plan.prior[:] = self._fit["fitted"]
         issued = super().forecast(at)
-        unsaid = {"prior_from_long": math.nan, "prior_from_short": math.nan}
-        return None if issued is None else dataclasses.replace(issued, **unsaid)
+        if issued is None:
+            return None
+        return dataclasses.replace(issued, prior_from_long=math.nan, prior_from_short=math.nan)
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh: see `LevMix.weights`."""
