@@ -13,9 +13,10 @@ from liqbt.bench.kernels import read_only_pass
 from liqbt.bench.passages import passage_rows
 from liqbt.bench.tape import DAYS, synthetic_tape
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
+from liqbt.estimators.config import MarketSpec
 from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.replay import replay, schedule
-from liqbt.study.estimators import default_estimator, learnt_mix
+from liqbt.study.estimators import default_estimator, learnt_mix, shipped_tiers
 from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, MINUTE_NS, IntArray
 
@@ -88,7 +89,8 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
 
 def _fine() -> OIFlow:
     """Return the reference estimator with bins of 1 bp."""
-    return OIFlow(OIFlowParams(step=1e-4), default_estimator("SYN").market)
+    market = MarketSpec(symbol="SYN", tiers=shipped_tiers()["BTCUSDT"])
+    return OIFlow(OIFlowParams(step=1e-4), market)
 
 
 def _share(seconds: Mapping[str, Sequence[float]], of: str, one: str) -> float:

@@ -57,15 +57,16 @@ def bare_pass(events: np.ndarray) -> Callable[[], object]:
 
 def of_liqbt(events: np.ndarray, rounds: int) -> dict[str, float]:
     """Time the protocol with bins of 5 and of 1 bp."""
+    from liqbt.estimators.config import MarketSpec
     from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
     from liqbt.replay import replay, schedule
-    from liqbt.study.estimators import default_estimator
+    from liqbt.study.estimators import default_estimator, shipped_tiers
     from liqbt.tape.values import trusted_tape
     from liqbt.types import DAY_NS, Instrument
 
     tape = trusted_tape(events, (Instrument("synthetic", "SYN"),))
     start = int(events["ts_known"][0])
-    market = default_estimator("SYN").market
+    market = MarketSpec(symbol="SYN", tiers=shipped_tiers()["BTCUSDT"])
     made = {
         "liqbt, 5 bp": lambda: default_estimator("SYN"),
         "liqbt, 1 bp": lambda: OIFlow(OIFlowParams(step=1e-4), market),
