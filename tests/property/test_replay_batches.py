@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from estimator_events import small_config, tapes
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt import replay as loop
@@ -37,6 +37,7 @@ class OneByOne:
         self.state, self.restore = inner.state, inner.restore
 
 
+@settings(max_examples=20)  # each replays a tape four times
 @given(tapes(), st.sampled_from(MADE), st.sampled_from([20, 90, 240]), st.data())
 def test_where_a_batch_ends_changes_no_byte(case, make, minutes, data):
     kind, events = case
@@ -61,6 +62,7 @@ def test_where_a_batch_ends_changes_no_byte(case, make, minutes, data):
     assert [forecast_bytes(f) for f in batches] == expected
 
 
+@settings(max_examples=40)
 @given(tapes(), st.sampled_from(MADE), st.data())
 def test_what_comes_after_a_cut_changes_nothing_of_the_forecasts_before_it(case, make, data):
     kind, events = case
