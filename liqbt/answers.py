@@ -435,7 +435,8 @@ def truth(
     positions : Path or str, optional
         Recorded positions with their liquidation prices (Hyperliquid's layout).
     liquidations : bool
-        Whether what was liquidated is asked too, where the experiment has it: takes longest.
+        Whether the hours' totals are asked too, where the experiment has a fortnight of them: takes
+        longest. Single liquidations are in any case.
     out : Path or str, optional
         Folder for the page; `RESULTS/NAME/truth` by default.
     stage : Stage

@@ -13,7 +13,7 @@ from typing import Any, Final, overload
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.types import CLUSTER_DTYPE, Clusters, DensityGrid, Forecast
+from liqbt.types import CLUSTER_DTYPE, Clusters, DensityGrid, FloatArray, Forecast
 
 _SCALARS: Final = (
     "at",
@@ -147,6 +147,22 @@ def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
     return np.frombuffer(b"".join(f.clusters.tobytes() for f in forecasts), dtype=CLUSTER_DTYPE)
 
 
+def joined_intervals(forecasts: Sequence[Forecast]) -> FloatArray:
+    """Return the interval of each cluster's notional, as `joined_clusters`; NaN where not stated.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, 2)
+    """
+    ends = [
+        np.full((len(f.clusters), 2), np.nan)
+        if f.notional_interval is None
+        else f.notional_interval
+        for f in forecasts
+    ]
+    return np.concatenate([np.zeros((0, 2)), *ends])
+
+
 def forecast_bytes(forecast: Forecast) -> bytes:
     """Return every field of `forecast` as bytes: equal bytes are bit-identical forecasts."""
     scalars = np.array(
@@ -185,6 +201,7 @@ def forecast_bytes(forecast: Forecast) -> bytes:
             scalars.tobytes(),
             forecast.clusters.tobytes(),
             np.ascontiguousarray(forecast.density_usd, dtype="<f4").tobytes(),
+            *(() if (ends := forecast.notional_interval) is None else (ends.tobytes(),)),
         )
     )
 

@@ -443,6 +443,9 @@ def _problem(forecast: Forecast, at: Ns) -> str:
         return f"holds {forecast.density_usd!s:.40} as density_usd: {_READS_DENSITY}"
     if forecast.density_usd.ndim != 2 or len(forecast.density_usd) != 2:
         return f"holds density_usd of shape {forecast.density_usd.shape}; expected (2, n)"
+    ends, expected = forecast.notional_interval, (len(forecast.clusters), 2)
+    if ends is not None and getattr(ends, "shape", None) != expected:
+        return f"holds notional_interval of shape {np.shape(ends)}; expected {expected}"
     if forecast.clusters.dtype != CLUSTER_DTYPE:
         return f"holds clusters of {forecast.clusters.dtype}; expected CLUSTER_DTYPE"
     return ""

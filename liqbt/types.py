@@ -272,6 +272,9 @@ class Forecast:
         more that was learnt from liquidations than rests on the estimator's assumptions: price
         never crossed what would have taught it. At 0 all of the map rests on them. NaN where an
         estimator does not say.
+    notional_interval : ndarray of float64, shape (n_clusters, 2), optional
+        Lower and upper end of an interval of 80 % of each cluster's notional, USD; NaN where none
+        is known. None where an estimator does not say.
     """
 
     symbol: str
@@ -291,6 +294,7 @@ class Forecast:
     observed_short_usd: float = math.nan
     prior_from_long: float = math.nan
     prior_from_short: float = math.nan
+    notional_interval: FloatArray | None = None
 
     @property
     def crowded_side(self) -> Side:

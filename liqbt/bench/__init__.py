@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,11 @@ __all__ = ["BenchRow", "describe_bench", "run_bench", "synthetic_tape"]
 
 Stage = Callable[[str, int, int], None]
 _FILE_ROWS = 1_000_000
+_INSTANT_ROWS, _INSTANTS = 100_000, 50
 
 
 def run_bench(*, events: int, repeat: int = 3, stage: Stage | None = None) -> list[BenchRow]:
-    """Measure replay, decoding, ingest and first passages, each against its reference.
+    """Measure replay, maps, decoding, ingest and first passages, each against its reference.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
                 len(replay(tape, default_estimator("SYN"), times))
             ),
             "protocol_1bp": lambda: replay(tape, _fine(), times),
-            "levmix_protocol": lambda: replay(tape, learnt_mix("SYN"), times),
+            "levmix_protocol": lambda: replay(tape, learnt_mix("SYN", intervals=False), times),
         },
         repeat,
     )
@@ -81,10 +83,45 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
         "replay_fold": "the reference estimator's fold alone, no forecasts",
         "replay_protocol": f"copies, fold and {issued[-1]} forecasts at {len(times)} times",
         "protocol_1bp": "the same with bins of 1 bp in the place of 5",
-        "levmix_protocol": "as replay_protocol, by the learnt mix, learning: "
+        "levmix_protocol": "the same at 5 bp by the learnt mix, learning, without intervals: "
         f"{_share(seconds, 'replay_protocol', 'levmix_protocol'):.2f} of replay_protocol's speed",
     }
-    return rows_of(seconds, n, notes)
+    return rows_of(seconds, n, notes) + _instant_rows(tape, repeat)
+
+
+def _instant_rows(tape: Tape, repeat: int) -> list[BenchRow]:
+    """Measure one map at one instant, of estimators that have seen the tape."""
+    events = tape.events
+    at = int(events["ts_known"][-1]) + 1
+    made = {
+        "oi_flow_instant": default_estimator("SYN"),
+        "levmix_instant": learnt_mix("SYN"),
+        "levmix_no_ends": learnt_mix("SYN", intervals=False),
+    }
+    for estimator in made.values():
+        estimator.update(events)
+    issued = [estimator.forecast(at) is not None for estimator in made.values()]  # compiled
+    none = "" if all(issued) else "; none was issued: the tape is too thin for σ"
+    few = events[:_INSTANT_ROWS]
+    works: dict[str, Callable[[], object]] = {"short_pass": lambda: read_only_pass(few)}
+    works |= {name: partial(estimator.forecast, at) for name, estimator in made.items()}
+    seconds = seconds_of({name: partial(_often, work) for name, work in works.items()}, repeat)
+    micro = {
+        name: f"{1e6 * float(np.median(taken)) / _INSTANTS:,.0f} µs"
+        for name, taken in seconds.items()
+    }
+    notes = {
+        "short_pass": f"{micro['short_pass']}: the same pass over {len(few)} records",
+        "oi_flow_instant": f"{micro['oi_flow_instant']}: one forecast from the live state{none}",
+        "levmix_instant": f"{micro['levmix_instant']}: the same, learnt, with intervals{none}",
+        "levmix_no_ends": f"{micro['levmix_no_ends']}: without them{none}",
+    }
+    return rows_of(seconds, _INSTANTS, notes)
+
+
+def _often(work: Callable[[], object]) -> None:
+    for _ in range(_INSTANTS):
+        work()
 
 
 def _fine() -> OIFlow:

@@ -13,6 +13,7 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
     epilog=examples(
         "liqbt truth experiments/demo.yaml",
         "liqbt truth experiments/btc-liquidated.yaml",
+        "liqbt truth experiments/okx-2026-03-04.yaml --no-liquidations",
         "liqbt truth mine.yaml --positions positions.parquet --json",
     )
 )
@@ -26,7 +27,8 @@ from liqbt.cli.formatting import FILE, examples, json_option, progress, results_
     "--liquidations/--no-liquidations",
     default=True,
     show_default=True,
-    help="Whether what was liquidated is asked too, where the experiment has it: takes longest.",
+    help="Whether the hours' totals are asked too, where the experiment has a fortnight of them: "
+    "takes longest. Single liquidations are in any case.",
 )
 @click.option("--out", type=FILE, help="Folder for the page; by default RESULTS/NAME/truth.")
 @results_option

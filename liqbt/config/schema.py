@@ -93,6 +93,12 @@ class MarginConfig(Frozen):
             raise ValueError("give either 'tiers' (a symbol) or 'flat_rate'")
         if self.flat_rate is not None and self.max_leverage is None:
             raise ValueError("'flat_rate' needs 'max_leverage'")
+        if self.max_leverage and self.flat_rate and not 1 <= self.max_leverage < 1 / self.flat_rate:
+            raise ValueError(
+                f"'max_leverage': found {self.max_leverage:g}; expected 1 or more, and below "
+                f"{1 / self.flat_rate:g}, where the margin at opening is all that 'flat_rate' "
+                f"{self.flat_rate:g} asks to be kept"
+            )
         if self.rule is not None and self.tiers is not None:
             raise ValueError(
                 f"no tiers are shipped for '{self.rule}': state 'flat_rate' and 'max_leverage'"

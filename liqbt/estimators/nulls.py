@@ -83,6 +83,7 @@ def reflect(forecast: Forecast) -> Forecast:
         asymmetry=-forecast.asymmetry,
         prior_from_long=forecast.prior_from_short,
         prior_from_short=forecast.prior_from_long,
+        notional_interval=None,
     )
 
 
@@ -133,6 +134,7 @@ def recentre(past: Forecast, now: Forecast) -> Forecast:
         asymmetry_reach=past.asymmetry_reach,
         prior_from_long=past.prior_from_long,
         prior_from_short=past.prior_from_short,
+        notional_interval=None,
     )
 
 

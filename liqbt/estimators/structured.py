@@ -13,7 +13,6 @@ it says where positions as those were would lie now. It does not read liquidatio
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,6 +44,8 @@ class StructuredParams(LevMixParams):
         Half-life of what censuses taught, ns.
     ridge : float
         How many sides of a census the equal weights are worth, above 0.
+    intervals : bool
+        False: those of `levmix` are of weights that liquidations taught.
     """
 
     leverage_low: float = 1.5
@@ -54,6 +55,7 @@ class StructuredParams(LevMixParams):
     fit_reach: float = 0.6
     forget_censuses: Duration = 30 * DAY_NS
     ridge: float = 1.0
+    intervals: bool = False
 
     def __post_init__(self) -> None:
         LevMixParams.__post_init__(self)
@@ -61,6 +63,7 @@ class StructuredParams(LevMixParams):
             fit_reach=_BIN <= self.fit_reach <= self.grid_span,
             forget_censuses=self.forget_censuses > 0,
             ridge=self.ridge > 0.0,
+            intervals=not self.intervals,
         )
 
 
@@ -114,10 +117,7 @@ class Structured(LevMix):
         if self._fit["fitted_ns"][0] == _NONE:
             return None
         self._plan.prior[:] = self._fit["fitted"]
-        issued = super().forecast(at)
-        if issued is None:
-            return None
-        return dataclasses.replace(issued, prior_from_long=math.nan, prior_from_short=math.nan)
+        return self._emission.forecast(at, self._issue(at))
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh: see `LevMix.weights`."""

@@ -38,7 +38,8 @@ def _side_words(row: LevelRow | None, side: Side) -> str:
     owner = "shorts" if side == Side.SHORT else "longs"
     band = f"{fmt.price(row.cluster.low)}–{fmt.price(row.cluster.high)}"
     far = f"{fmt.percent(row.distance, signed=True)}, {fmt.fixed(row.distance_sigma, 2)} σ"
-    held = [owner, fmt.usd(row.cluster.notional_usd), far]
+    interval = f" [{row.interval_words}]" if row.interval_words else ""
+    held = [owner, f"{fmt.usd(row.cluster.notional_usd)}{interval}", far]
     if not math.isnan(row.p):
         chance, null = fmt.percent(row.p, 0), fmt.percent(row.p_placebo, 0)
         held.append(f"P(visit in 24 h) {chance}, of a random level {null}")

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.statistic import Better, Group, Statistic
+from liqbt.forecasts import joined_intervals
 from liqbt.report import formatting as fmt
 from liqbt.report.scores import (
     DECIDING,
@@ -55,6 +56,8 @@ class LevelRow:
         |ln(near_edge / mark)| in standard deviations of one day's log return.
     p, p_placebo : float
         Of a visit within 24 h: of the cluster, and of a random level there; NaN: none was issued.
+    interval : tuple of float
+        Ends of an interval of 80 % of the notional, USD; NaN: the estimator states none.
     """
 
     cluster: Cluster
@@ -63,6 +66,13 @@ class LevelRow:
     distance_sigma: float
     p: float = math.nan
     p_placebo: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def interval_words(self) -> str:
+        """The interval in words; nothing where there is none."""
+        low, high = self.interval
+        return "" if math.isnan(low) else f"{fmt.usd(low)} to {fmt.usd(high)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +109,7 @@ def chances_of(run: Run, forecast: Forecast) -> Chances | None:
 
 def level_rows(forecast: Forecast, side: Side, chances: Chances | None = None) -> list[LevelRow]:
     """Return the forecast's clusters of one side, from the mark outward."""
-    rows = []
+    rows, ends = [], joined_intervals([forecast]).tolist()
     for i in range(len(forecast.clusters)):
         cluster = forecast.cluster(i)
         if cluster.side != side:
@@ -113,6 +123,7 @@ def level_rows(forecast: Forecast, side: Side, chances: Chances | None = None) -
                 distance_sigma=abs(math.log(edge / forecast.mark)) / forecast.sigma_1d,
                 p=math.nan if chances is None else float(chances[i, 0]),
                 p_placebo=math.nan if chances is None else float(chances[i, 1]),
+                interval=(ends[i][0], ends[i][1]),
             )
         )
     return sorted(rows, key=lambda row: abs(row.distance))
@@ -505,7 +516,7 @@ def _prior_from(forecast: Forecast, side: Side) -> float:
     return forecast.prior_from_long if side == Side.LONG else forecast.prior_from_short
 
 
-def _level_cells(row: LevelRow, forecast: Forecast) -> tuple[str, ...]:
+def _level_cells(row: LevelRow, forecast: Forecast, stated: bool) -> tuple[str, ...]:
     cluster = row.cluster
     side = "short" if cluster.side == Side.SHORT else "long"
     on_prior = row.distance_sigma * forecast.sigma_1d >= _prior_from(forecast, cluster.side)
@@ -517,6 +528,7 @@ def _level_cells(row: LevelRow, forecast: Forecast) -> tuple[str, ...]:
         fmt.percent(row.distance, 2, signed=True),
         fmt.fixed(row.distance_sigma, 2),
         fmt.usd(cluster.notional_usd),
+        *((row.interval_words or fmt.DASH,) if stated else ()),
         fmt.fixed(cluster.density_rank, 2),
         fmt.percent(row.p, 0),
         fmt.percent(row.p_placebo, 0),
@@ -528,9 +540,10 @@ def level_table(
 ) -> tuple[Table, str]:
     """Return the clusters of one forecast as a ladder around the mark, and notes on it."""
     ladder = levels(forecast, chances=chances)
-    mark = (mark_word, "", "", fmt.price(forecast.mark), *[""] * 6)
-    above = [_level_cells(row, forecast) for row in ladder.above]
-    below = [_level_cells(row, forecast) for row in ladder.below]
+    stated = forecast.notional_interval is not None
+    mark = (mark_word, "", "", fmt.price(forecast.mark), *[""] * (6 + stated))
+    above = [_level_cells(row, forecast, stated) for row in ladder.above]
+    below = [_level_cells(row, forecast, stated) for row in ladder.below]
     omitted = []
     for n, where in ((ladder.n_above_omitted, "above"), (ladder.n_below_omitted, "below")):
         if n:
@@ -547,6 +560,7 @@ def level_table(
             "Distance to near edge",
             "σ of one day",
             "Notional",
+            *(("80 % interval",) if stated else ()),
             "Density rank",
             "P(visit in 24 h)",
             "of a random level",
@@ -558,7 +572,14 @@ def level_table(
     )
     unlisted = "; ".join([*missing, *omitted])
     notes = [f"Not listed: {unlisted}."] if unlisted else []
-    return table, " ".join([*notes, *_chance_words(chances), *_prior_words(forecast)])
+    notes += _chance_words(chances) + ([_INTERVAL_WORDS] if stated else [])
+    return table, " ".join([*notes, *_prior_words(forecast)])
+
+
+_INTERVAL_WORDS: Final = (
+    "80 % interval of the notional: other priors and other days of learning, and how far clusters "
+    "of simulated markets were off; it lies low, as a cluster is found where the map came out high."
+)
 
 
 def _chance_words(chances: Chances | None) -> list[str]:

@@ -74,9 +74,9 @@ def run_search(
     folder = searches_folder(results) / search.config.name
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".lock"):
-        now = run_trials(search, folder, results, finish=finish, executor=executor, stage=stage)
-        found = standings(folder, read_ledger(folder), now, search.estimator)
         try:
+            now = run_trials(search, folder, results, finish=finish, executor=executor, stage=stage)
+            found = standings(folder, read_ledger(folder), now, search.estimator)
             losses = day_losses([one.units for one in found if one.units is not None])
             value = worth(
                 losses, seed=search.config.seed, least_block=search.config.block_days or 1

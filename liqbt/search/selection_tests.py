@@ -71,6 +71,21 @@ class SelectionTests:
     overfitting: Overfitting | None
 
 
+def need_days(found: DayLosses) -> None:
+    """Refuse losses of fewer than `LEAST_DAYS` days.
+
+    Raises
+    ------
+    DataError
+        If there are fewer.
+    """
+    if len(found.day) < LEAST_DAYS:
+        raise DataError(
+            f"found {len(found.day)} days with units that every finished trial shares; a search "
+            f"needs {LEAST_DAYS} or more: {PARTS} parts of two days"
+        )
+
+
 def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS) -> SelectionTests:
     """Return what the trials of a search are worth.
 
@@ -95,12 +110,7 @@ def worth(found: DayLosses, *, seed: int, least_block: int = 1, reps: int = REPS
     DataError
         If there are fewer than `LEAST_DAYS` days.
     """
-    n_days = len(found.day)
-    if n_days < LEAST_DAYS:
-        raise DataError(
-            f"found {n_days} days with units that every finished trial shares; a search needs "
-            f"{LEAST_DAYS} or more: {PARTS} parts of two days"
-        )
+    need_days(found)
     same = _copies(found.losses)
     own = np.unique(same)
     gains = found.without_map - found.losses

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 from liqbt.errors import AlreadyRunningError, DataError, LiqbtError
 from liqbt.registry.ledger import add_line, read_chain, run_identity
 from liqbt.search.schema import Asked, Search
-from liqbt.search.units import VISITS, Units, comparable, read_units
+from liqbt.search.selection_tests import need_days
+from liqbt.search.units import VISITS, Units, comparable, day_losses, read_units
 from liqbt.study.executors import Executor, serially
 from liqbt.study.plan import Plan, prepare_experiment
 from liqbt.study.progress import Stage, silent
@@ -153,7 +154,7 @@ def run_trials(
     Raises
     ------
     DataError
-        If the base fails: without it nothing can be compared.
+        If the base fails, or has too few days: without it nothing can be compared.
     AlreadyRunningError
         If another process is writing one of these runs.
     """
@@ -171,6 +172,7 @@ def run_trials(
             f"{search.base}: the base of the search failed, so that nothing can be compared: "
             f"{done[0].reason}"
         )
+    need_days(day_losses([_read(folder, done[0], search.estimator)]))
     for ended in executor(work, [(asked, known[asked.configuration]) for asked in others]):
         stage("trials", len(done), len(search.asked))
         add_trial(folder, ended)

@@ -246,6 +246,7 @@ def default_estimator(symbol: str) -> Estimator:
     return OIFlow(OIFlowParams(), market)
 
 
-def learnt_mix(symbol: str) -> Estimator:
-    """Return the learnt mix with its defaults and the shipped BTC tiers."""
-    return LevMix(LevMixParams(), MarketSpec(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"]))
+def learnt_mix(symbol: str, *, intervals: bool = True) -> Estimator:
+    """Return the learnt mix with its other defaults and the shipped BTC tiers."""
+    market = MarketSpec(symbol=symbol, tiers=shipped_tiers()["BTCUSDT"])
+    return LevMix(LevMixParams(intervals=intervals), market)

@@ -213,7 +213,10 @@ def report(
         read_forward(forward_folder(results, experiment.name)), experiment, path, results
     )
     if not chain.links:
-        raise DataError(f"{chain.folder}: no day is recorded yet; liqbt forward step does that")
+        raise DataError(
+            f"{chain.folder}: no day is recorded yet: liqbt forward step records the first one "
+            f"once the log has events up to {iso(chain.until_ns + DAY_NS)}"
+        )
     work = prepare_experiment(experiment, path, results, stage)
     _check_past(chain, work.tapes)
     work = replace(

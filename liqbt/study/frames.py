@@ -76,7 +76,10 @@ def cluster_frame(run: Run, estimator: str | None = None) -> pd.DataFrame:
     closed; `low`, `high` and `peak`, USD; `notional_usd`; `density_rank`, in (0, 1]; `distance`, of
     the near edge from the mark as a share of it, and `distance_sigma`, its log in σ of a day, both
     positive above; `p`, of a visit within 24 h as past clusters taught it, and `p_placebo`, of a
-    random level there; both missing where none was issued.
+    random level there; both missing where none was issued. What the map says of the cluster itself:
+    `track` and `since`, `prominence`, `significance` (`liqbt.evaluation.clusters`);
+    `notional_low_usd` and `notional_high_usd`, an interval of 80 %, missing where the estimator
+    states none.
 
     Raises
     ------
@@ -90,7 +93,9 @@ def cluster_frame(run: Run, estimator: str | None = None) -> pd.DataFrame:
             "run the experiment again"
         )
     frame: pd.DataFrame = table.drop_columns(["estimator"]).to_pandas()
-    return frame.assign(at=utc(frame["at"]), side=side_words(frame["side"]))
+    return frame.assign(
+        **{k: utc(frame[k]) for k in ("at", "since") if k in frame}, side=side_words(frame["side"])
+    )
 
 
 def score_frame(run: Run) -> pd.DataFrame:

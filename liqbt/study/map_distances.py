@@ -1,7 +1,8 @@
-"""How far maps lie from true ones: rows by estimator and reach, with intervals by day.
+"""How far maps lie from true ones: rows by estimator and reach, with intervals by day or hour.
 
 W₁ is the Wasserstein distance between estimated and true notional by log distance, each side
-normalised within the reach: it asks where a map lies, not how much it holds.
+normalised within the reach: it asks where a map lies, not how much it holds. Of what was liquidated
+the reach is what the price crossed: a map is asked where, given how far the price went.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from liqbt.evaluation.inference.days import fixed_b_critical, hac_error, hac_lag
 from liqbt.simulate.effects.maps import mass_by_distance, wasserstein
-from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray
+from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
 
 REACHES: Final = (0.10, 0.30, 0.60)
 """Maps are compared within ±10 %, ±30 % and ±60 % of the price."""
@@ -30,7 +31,7 @@ class TrueMaps:
     Attributes
     ----------
     what : str
-        `simulated` or `positions`.
+        `simulated`, `positions` or `liquidations`.
     at : ndarray of int64, shape (n,)
         When, ns, rising.
     price : ndarray of float64, shape (n,)
@@ -40,6 +41,14 @@ class TrueMaps:
     holders : ndarray of float64, shape (n, 2, BINS)
         Sum of squares of the positions' notional there, of which an effective number of positions
         follows; NaN where positions are not told apart.
+    width : float
+        Of a bin, in log price.
+    span_ns : int
+        What is true came about in `[at, at + span_ns)`, and intervals take such spans as dependent;
+        0: it is of the instant, and they take days.
+    crossed : ndarray of float64, shape (n, 2), optional
+        Log distance from `price` within which maps are compared, on either side; by default
+        `REACHES`.
     """
 
     what: str
@@ -47,18 +56,23 @@ class TrueMaps:
     price: FloatArray
     usd: FloatArray
     holders: FloatArray
+    width: float = WIDTH
+    span_ns: Ns = 0
+    crossed: FloatArray | None = None
 
+    @property
+    def reaches(self) -> tuple[float, ...]:
+        """Where maps are compared; the mean of what was crossed stands for it."""
+        if self.crossed is None:
+            return REACHES
+        return (float(self.crossed[self.crossed > 0.0].mean()),)
 
-def profile(forecast: Forecast, price: float) -> FloatArray:
-    """Return a forecast's notional by distance from `price`, (2, BINS)."""
-    return mass_by_distance(
-        forecast.density_usd,
-        forecast.grid,
-        forecast.mark_bin,
-        price=price,
-        width=WIDTH,
-        bins=BINS,
-    )
+    def compared(self, reach: float) -> IntArray:
+        """Return how many bins are compared, (n, 2)."""
+        if self.crossed is None:
+            return np.full((len(self.at), 2), round(reach / self.width))
+        bins = np.ceil(self.crossed / self.width - 1e-9).astype(np.int64)
+        return np.clip(bins, 0, self.usd.shape[2])
 
 
 def profiles(forecasts: Sequence[Forecast], true: TrueMaps) -> FloatArray:
@@ -67,17 +81,26 @@ def profiles(forecasts: Sequence[Forecast], true: TrueMaps) -> FloatArray:
     out = np.full((len(true.at), 2, BINS), np.nan)
     for i, at in enumerate(true.at.tolist()):
         if at in issued:
-            out[i] = profile(issued[at], float(true.price[i]))
+            one = issued[at]
+            out[i] = mass_by_distance(
+                one.density_usd,
+                one.grid,
+                one.mark_bin,
+                price=float(true.price[i]),
+                width=true.width,
+                bins=BINS,
+            )
     return out
 
 
 def distances(maps: FloatArray, true: TrueMaps, reach: float) -> FloatArray:
     """Return W₁ of each instant and side within a reach, (n, 2), in log price; NaN where empty."""
-    bins = round(reach / WIDTH)
+    compared = true.compared(reach)
     out = np.full((len(true.at), 2), np.nan)
     for i, side in np.ndindex(out.shape):
         if np.isfinite(maps[i, side, 0]):
-            out[i, side] = wasserstein(maps[i, side, :bins], true.usd[i, side, :bins], WIDTH)
+            one, other = (m[i, side, : compared[i, side]] for m in (maps, true.usd))
+            out[i, side] = wasserstein(one, other, true.width)
     return out
 
 
@@ -87,9 +110,10 @@ def distance_rows(
     """Return one row by reach and estimator: its W₁, and that less the first one's, in per cent.
 
     Both are means over days of the means over a day's instants and sides, with 95 % intervals that
-    take days as dependent (Newey and West's errors, Kiefer and Vogelsang's critical values).
-    Differences are of the instants and sides that both have. `n_effective` is as how many
-    independent days the differences count (the W₁ itself for the first one).
+    take days as dependent (Newey and West's errors, Kiefer and Vogelsang's critical values); over
+    hours where that is what was liquidated. Differences are of the instants and sides that both
+    have. `n_effective` is as how many independent days or hours (`n_days`) the differences count
+    (the W₁ itself for the first one).
 
     Parameters
     ----------
@@ -103,12 +127,13 @@ def distance_rows(
         The market.
     """
     rows = []
-    for reach in REACHES:
+    block = true.span_ns or DAY_NS
+    for reach in true.reaches:
         found = {name: distances(one, true, reach) for name, one in maps.items()}
         first = next(iter(found.values()))
         for name, mine in found.items():
-            own = _by_day(100.0 * mine, true.at)
-            apart = _by_day(100.0 * (mine - first), true.at)
+            own = _by_block(100.0 * mine, true.at // block)
+            apart = _by_block(100.0 * (mine - first), true.at // block)
             told = own if mine is first else apart
             value, low, high, _ = interval(own)
             less, less_low, less_high, _ = interval(apart)
@@ -157,18 +182,18 @@ def interval(days: FloatArray) -> tuple[float, float, float, float]:
     return middle, middle - half, middle + half, effective
 
 
-def _by_day(values: FloatArray, at: IntArray) -> FloatArray:
-    """Return the mean of each UTC day that has any."""
-    day = np.broadcast_to((at // DAY_NS)[:, None], values.shape)
+def _by_block(values: FloatArray, block: IntArray) -> FloatArray:
+    """Return the mean of each UTC day, or hour, that has any."""
+    block = np.broadcast_to(block[:, None], values.shape)
     known = np.isfinite(values)
-    days, of = np.unique(day[known], return_inverse=True)
-    total = np.bincount(of, values[known], minlength=len(days))
-    return np.asarray(total / np.bincount(of, minlength=max(len(days), 1))[: len(days)])
+    blocks, of = np.unique(block[known], return_inverse=True)
+    total = np.bincount(of, values[known], minlength=len(blocks))
+    return np.asarray(total / np.bincount(of, minlength=max(len(blocks), 1))[: len(blocks)])
 
 
 def _positions(true: TrueMaps, reach: float) -> float:
     """Return the effective number of positions a side within a reach: mean (Σw)²/Σw²."""
-    bins = round(reach / WIDTH)
-    whole, squares = true.usd[:, :, :bins].sum(axis=2), true.holders[:, :, :bins].sum(axis=2)
+    inside = np.arange(true.usd.shape[2]) < true.compared(reach)[:, :, None]
+    whole, squares = ((one * inside).sum(axis=2) for one in (true.usd, true.holders))
     told = squares > 0.0
     return float((whole[told] ** 2 / squares[told]).mean()) if told.any() else np.nan

@@ -11,6 +11,9 @@ _TOLERANCE = 1e-4
 """Examples are worked to four decimals."""
 
 
+_UNDATED = "; no dated table is shipped: the rate is the caller's"
+
+
 def margin_rows() -> list[dict[str, Any]]:
     """Return one row a worked example: its rule, where that is from, by hand and computed."""
     return [
@@ -43,7 +46,7 @@ def describe_margin(rows: Sequence[dict[str, Any]]) -> str:
                 f"{row['rule']}: {row['venue']}, {row['contract']}",
                 f"  LP = {row['formula']}",
                 f"  {row['certainty']}: {row['source']}"
-                + (f"; dated tiers in {row['dated_tiers']}" if row["dated_tiers"] else ""),
+                + (f"; dated tiers in {row['dated_tiers']}" if row["dated_tiers"] else _UNDATED),
             ]
         mark = "=" if row["same"] else "DIFFERS from"
         out.append(

@@ -11,7 +11,8 @@
 - `forecasts.parquet`, `outcomes.parquet`, `first_sides.parquet`, `prices.parquet`;
 - `funding.parquet`, where it is fed;
 - `clusters.parquet`: a row a cluster and forecast, with its P(visit) within 24 h, `p`, and that of
-  a random level there, `p_placebo`; NaN where none was issued;
+  a random level there, `p_placebo`; NaN where none was issued; which cluster it is, since when, how
+  it stands out, and how sure its notional is;
 - `visits.parquet`, `cluster_visits.parquet`: probabilities of a visit, where 24 h is scored; of
   clusters also those whose window was not watched through (`visited` -1): their outcome is open;
 - of a simulated market, the truth beside its figures: `truth.json`, `truth_map.parquet`;
@@ -45,7 +46,7 @@ import yaml
 
 from liqbt.errors import AlreadyRunningError, DataError, WorkerKilledError, first_line
 from liqbt.evaluation.inference.days import DaySums
-from liqbt.forecasts import joined_clusters
+from liqbt.forecasts import joined_clusters, joined_intervals
 from liqbt.log.disk import read_parquet, sha256_file
 from liqbt.study.identity import report_digest
 from liqbt.study.written import (
@@ -70,6 +71,8 @@ _FLOATS: Final = (
 )
 _STATED: Final = ("prior_from_long", "prior_from_short")
 """Scalars that a file holds where an estimator states them."""
+_ENDS: Final = ("notional_low_usd", "notional_high_usd")
+"""Lists of the ends of clusters' intervals, where an estimator states them."""
 
 
 def structured_table(
@@ -110,6 +113,9 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
         values = np.concatenate([f.density_usd[row] for f in forecasts] or [np.empty(0, "<f4")])
         columns[name] = pa.ListArray.from_arrays(widths, values)
     columns["clusters"] = pa.ListArray.from_arrays(ends, struct)
+    if forecasts and all(f.notional_interval is not None for f in forecasts):
+        for name, side in zip(_ENDS, joined_intervals(forecasts).T, strict=True):
+            columns[name] = pa.ListArray.from_arrays(ends, np.ascontiguousarray(side))
     return pa.table(columns)
 
 
@@ -120,8 +126,13 @@ def forecasts_of(table: pa.Table) -> list[Forecast]:
         if name in _STATED
         else table[name].to_pylist()
         for name in table.column_names
-        if name not in {"clusters", "density_long_usd", "density_short_usd"}
+        if name not in {"clusters", "density_long_usd", "density_short_usd", *_ENDS}
     }
+    both = None
+    if set(_ENDS) <= set(table.column_names) and not table[_ENDS[0]].null_count:
+        pairs = [table[name].combine_chunks().flatten().to_numpy() for name in _ENDS]
+        both = np.column_stack(pairs)
+        both.setflags(write=False)
     lists = table["clusters"].combine_chunks()
     struct = lists.flatten()
     clusters = np.empty(len(struct), CLUSTER_DTYPE)
@@ -153,6 +164,7 @@ def forecasts_of(table: pa.Table) -> list[Forecast]:
                 grid=grid,
                 density_usd=flat[:, widths[i] : widths[i + 1]],
                 clusters=clusters[int(ends[i]) : int(ends[i + 1])],
+                notional_interval=None if both is None else both[ends[i] : ends[i + 1]],
                 **{name: columns[name][i] for name in (*_FLOATS, *_STATED) if name in columns},
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from liqbt.config.fields import duration_ns
 from liqbt.evaluation.claims.register import statistic_of
+from liqbt.evaluation.clusters import FACT_DTYPE, cluster_facts
 from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evaluate import Evaluation
 from liqbt.evaluation.evidence import LEVELS, Evidence
@@ -26,7 +28,7 @@ from liqbt.evaluation.paired import (
     paired_difference,
 )
 from liqbt.evaluation.probability import corp, reliability
-from liqbt.forecasts import joined_clusters
+from liqbt.forecasts import joined_clusters, joined_intervals
 from liqbt.learn.models import VisitPredictions
 from liqbt.log.disk import read_parquet
 from liqbt.study.pipeline import Study
@@ -290,6 +292,8 @@ def clusters_table(
 ) -> pa.Table:
     """Return a row for each cluster of each forecast, with its P(visit) where one was issued.
 
+    Besides what the map says of them (`FACT_DTYPE`) and how sure their notional is.
+
     Parameters
     ----------
     issued : sequence of Forecast
@@ -309,6 +313,9 @@ def clusters_table(
     for name, mine in chances_of.items():
         here = (symbol == name) & np.isin(at, mine["at"])
         chances[:, here] = mine["p"], mine["p_placebo"]
+    by_market = [list(several) for _, several in groupby(issued, lambda f: f.symbol)]
+    facts = np.concatenate([np.zeros(0, FACT_DTYPE), *(cluster_facts(m) for m in by_market)])
+    ends = joined_intervals(issued)
     columns = {
         "symbol": pa.array(symbol.tolist(), pa.string()),
         "at": at,
@@ -318,6 +325,9 @@ def clusters_table(
         "distance_sigma": np.log(near / mark) / sigma,
         "p": chances[0],
         "p_placebo": chances[1],
+        **{name: np.ascontiguousarray(facts[name]) for name in FACT_DTYPE.names or ()},
+        "notional_low_usd": ends[:, 0],
+        "notional_high_usd": ends[:, 1],
     }
     return pa.table(columns)
 

@@ -359,4 +359,5 @@ def _shown(
 
 
 def _share(cell: Mapping[str, Any]) -> float:
-    return float(cell["rejections"]) / float(cell["replications"])
+    """Return how often a test found something in a cell; 0 where it could test no market of it."""
+    return float(cell["rejections"]) / max(float(cell["replications"]), 1.0)

@@ -86,7 +86,8 @@ def place_levels(
         centre = math.log(forecast.mark)
         if not i or place[i] != place[i - 1]:
             near = _near_edges(forecast, config, uniform[place[i]])
-        out.append(replace(forecast, clusters=_clusters(near, centre)))
+        clusters = _clusters(near, centre)
+        out.append(replace(forecast, clusters=clusters, notional_interval=None))
     return out
 
 

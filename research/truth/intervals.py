@@ -8,7 +8,6 @@ import numpy as np
 
 from liqbt.estimators.config import MarketSpec
 from liqbt.estimators.levmix import LevMix, LevMixParams
-from liqbt.estimators.levmix.ensemble import Ensemble
 from liqbt.replay import Checkpoint, replay_from, schedule
 from liqbt.simulate.market import simulate
 from liqbt.simulate.truth import Truth
@@ -64,19 +63,15 @@ def scored(world: World, number: int) -> list[list[float]]:
         market.tables, Selection(kinds={k: (Instrument(world.venue, "SIM"),) for k in KINDS})
     )
     estimator = LevMix(LevMixParams(), MarketSpec(symbol="SIM", tiers=shipped_tiers()["BTCUSDT"]))
-    ensemble = Ensemble(
-        estimator, np.random.default_rng(np.random.SeedSequence(ROOT, spawn_key=(7, number)))
-    )
     times = schedule(world.start_ns + DAY_NS, world.end_ns, DAY_NS)
     start = Checkpoint(tape=tape.digest, position=0, issued=0, state={})
     rows = []
     for i, (_, forecast) in enumerate(replay_from(start, tape, estimator, times)):
-        ensemble.note()
         if forecast is None or i < world.days // 2 or i % EVERY_DAYS:
             continue
         issued, true = shares(forecast), true_shares(market.truth["SIM"], forecast)
-        ends = ensemble.intervals(forecast, reach=REACH)
-        alone = ensemble.intervals(forecast, reach=REACH, error=(0.0, 0.0, 0.0))
+        ends = estimator.intervals(forecast, reach=REACH)
+        alone = estimator.intervals(forecast, reach=REACH, error=(0.0, 0.0, 0.0))
         scale = issued / forecast.clusters["notional_usd"]
         made = np.column_stack([issued, np.hstack([ends, alone]) * scale[:, None], true])
         rows += made[np.isfinite(made).all(axis=1)].tolist()

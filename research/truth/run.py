@@ -4,14 +4,15 @@
     python research/truth/run.py worlds FIRST LAST [WORLD ...]   Wasserstein distances by world
     python research/truth/run.py positions             distance from recorded positions
     python research/truth/run.py btc                   information on BTC's liquidation totals
+    python research/truth/run.py okx                   distance from single liquidations (OKX)
+    python research/truth/run.py sensitivity           other smoothing, grid and prominence
     python research/truth/run.py intervals [FIRST LAST]   how many intervals hold the truth
     python research/truth/run.py tuning                nine configurations each, then a test
     python research/truth/run.py pictures              a moving mix, and BTC's map by two estimators
 
-`positions` and `btc` are calls of `liqbt truth`, the first of its parts. A market is drawn from
-the ranges of `worlds.yaml` by its number, simulated, replayed through all estimators in one pass,
-and compared with its true map once a day, in its second half. Positions and BTC need the real data
-(LIQBT_DATA).
+`positions`, `btc` and `okx` are calls of `liqbt truth`, the first of its parts. A market is drawn
+from the ranges of `worlds.yaml` by its number, simulated, replayed through all estimators in one
+pass, and compared with its true map once a day, in its second half. Real data: LIQBT_DATA.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from intervals import intervals
 from pictures import pictures
 from scipy.optimize import nnls
 from scipy.stats import t
+from sensitivity import sensitivity
 from tuning import tuning
 
 from liqbt.estimators.baselines import DistanceKernel, Uniform
@@ -249,7 +251,12 @@ def positions() -> None:
     call("hyperliquid-positions-2026-02", "hyperliquid/positions-2026-02.parquet")
 
 
-def call(experiment: str, recorded: str | None = None) -> None:
+def okx() -> None:
+    """Print how far maps of an hour's start lie from the hour's single liquidations on OKX."""
+    call("okx-2026-03-04", liquidations=False)
+
+
+def call(experiment: str, recorded: str | None = None, *, liquidations: bool = True) -> None:
     """Print what `liqbt truth` says of a shipped experiment; needs the real data."""
     if "LIQBT_DATA" not in os.environ:
         print(f"{experiment} needs the real data: set LIQBT_DATA")
@@ -257,14 +264,15 @@ def call(experiment: str, recorded: str | None = None) -> None:
     path = HERE.parent.parent / "experiments" / f"{experiment}.yaml"
     file = None if recorded is None else Path(os.environ["LIQBT_DATA"]) / recorded
     with tempfile.TemporaryDirectory() as folder:
-        found = map_truth(path, Path(folder), recorded=file)
+        found = map_truth(path, Path(folder), recorded=file, liquidations=liquidations)
     print(f"\n{experiment}\n\n{describe_truth(json_value(asdict(found)))}")
 
 
 def main() -> None:
     """Do what the command line asks for."""
     what, *rest = sys.argv[1:] or ["all"]
-    if what not in ("all", "worlds", "btc", "positions", "pictures", "intervals", "tuning"):
+    known = ("worlds", "btc", "okx", "positions", "pictures", "intervals", "sensitivity", "tuning")
+    if what not in ("all", *known):
         sys.exit(__doc__)
     if what in ("all", "worlds"):
         first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
@@ -275,6 +283,11 @@ def main() -> None:
         positions()
     if what in ("all", "btc"):
         btc()
+    if what in ("all", "okx"):
+        okx()
+    if what in ("all", "sensitivity"):
+        first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, FIRST + 1)
+        sensitivity(world_of, list(RANGES["worlds"]), range(first, last))
     if what in ("all", "intervals"):
         first, last = (int(n) for n in rest[:2]) if len(rest) > 1 else (FIRST, LAST)
         intervals(world_of, list(RANGES["worlds"]), range(first, last))

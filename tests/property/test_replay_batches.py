@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from liqbt import replay as loop
 from liqbt.errors import EstimatorError
-from liqbt.estimators.levmix import LevMix
 from liqbt.estimators.oi_flow import OIFlow
 from liqbt.forecasts import Forecasts, forecast_bytes, joined_clusters
 from liqbt.replay import copied, replay, replay_many
 from liqbt.tape.values import trusted_tape
 from liqbt.types import MINUTE_NS, Instrument
 
-MADE = (OIFlow, LevMix)
+MADE = (OIFlow,)
 
 
 def made(make, kind):

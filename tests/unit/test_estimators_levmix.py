@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -228,32 +228,53 @@ class Plain:
 
 
 def test_an_ensemble_of_plain_draws_is_the_estimator_itself_and_others_scatter_about_it(told):
-    estimator = made()
-    plain, drawn = Ensemble(estimator, Plain(), 2), Ensemble(estimator, np.random.default_rng(1))
-    before = drawn.weights()
+    estimator, drawn = made(), made()
+    estimator._ensemble = Ensemble(estimator.params, lambda _: Plain(), 2)
+    before = drawn._ensemble.weights.copy()
     assert before.sum(axis=1) == pytest.approx(1.0)
-    days = np.arange(told["ts_known"][0], told["ts_known"][-1] + 1, DAY_NS)
-    for first, last in itertools.pairwise(np.searchsorted(told["ts_known"], days)):
-        estimator.update(told[first:last])
-        plain.note()
-        drawn.note()
+    for one in (estimator, drawn):
+        one.update(told)
+    at = int(told["ts_known"][-1]) + 1
+    forecast = estimator.forecast(at)
     own = estimator.weights().ravel()[:4]  # its prior has no open interest, that of members has
-    for member in plain.weights():
+    for member in estimator._ensemble.weights:
         learnt = member[:4] / member[:4].sum()
         assert learnt == pytest.approx(own, rel=0.05)
-    state = {name: array.tobytes() for name, array in estimator.state().items()}
-    forecast = estimator.forecast(int(days[-1]))
-    alone = plain.intervals(forecast, error=(0.0, 0.0, 0.0))
+    alone = estimator.intervals(forecast, error=(0.0, 0.0, 0.0))
     held = ~np.isnan(alone[:, 0])
     assert held.sum() > 3
     usd = forecast.clusters["notional_usd"][held]
     assert alone[held] == pytest.approx(np.column_stack([usd, usd]), rel=0.05)
-    scattered = drawn.intervals(forecast, error=(0.0, 0.0, 0.0))[held]
+    issued = drawn.forecast(at)
+    assert issued.clusters.tobytes() == forecast.clusters.tobytes()
+    state = {name: array.tobytes() for name, array in drawn.state().items()}
+    scattered = drawn.intervals(issued, error=(0.0, 0.0, 0.0))[held]
     assert (scattered[:, 0] < scattered[:, 1]).all()
     assert (np.log(scattered[:, 1] / scattered[:, 0]) < 2.0).all()
-    wide = drawn.intervals(forecast)[held]
+    wide = issued.notional_interval[held]
     assert (wide[:, 0] <= usd * math.exp(ERROR[0])).all()
     assert (wide[:, 1] >= usd * math.exp(ERROR[2])).all()
-    assert {n: a.tobytes() for n, a in estimator.state().items()} == state
-    again = Ensemble(made(), np.random.default_rng(1)).weights()
-    assert np.array_equal(again, before)
+    assert {n: a.tobytes() for n, a in drawn.state().items()} == state
+    assert not np.array_equal(drawn._ensemble.weights, before)
+
+
+def test_intervals_are_a_function_of_the_events_seen_however_they_are_told(told):
+    at = int(told["ts_known"][-1]) + 1
+    whole, parts, resumed = made(), made(), made()
+    whole.update(told)
+    for part in np.array_split(told, 97):
+        parts.update(part)
+        parts.forecast(int(part["ts_known"][-1]) + 1)  # being asked teaches nothing
+    resumed.restore(parts.state())
+    ends = [one.forecast(at).notional_interval for one in (whole, parts, resumed)]
+    assert ends[0].tobytes() == ends[1].tobytes() == ends[2].tobytes()
+    without = made(intervals=False)
+    without.update(told)
+    silent = without.forecast(at)
+    assert silent.notional_interval is None
+    assert forecast_bytes(silent) == forecast_bytes(
+        replace(whole.forecast(at), notional_interval=None)
+    )
+    back = forecasts_of(forecast_table([whole.forecast(at)]))[0]
+    assert back.notional_interval.tobytes() == ends[0].tobytes()
+    assert "notional_low_usd" not in forecast_table([silent]).column_names

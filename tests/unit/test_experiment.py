@@ -408,6 +408,17 @@ def test_a_simulated_log_holds_no_truth(home, tmp_path):
     assert {p.name for p in (tmp_path / "t").iterdir()} >= {"SIM-positions.parquet"}
 
 
+def test_a_leverage_whose_margin_is_all_that_must_be_kept_is_refused(tmp_path):
+    path = tmp_path / "own.yaml"
+    for most, found in ((100000, "100000"), (250, "250"), (0.5, "0.5")):
+        path.write_text(
+            "name: own\ndata: {log: log}\nsymbols:\n  AAA:\n    events: {mark: a/X}\n"
+            f"    margin: {{flat_rate: 0.004, max_leverage: {most}}}\n"
+        )
+        with pytest.raises(ConfigError, match=rf"'max_leverage': found {found}; .* below 250, "):
+            load_experiment(path)
+
+
 def test_a_leverage_that_a_venue_does_not_allow_names_its_key_and_every_market_alike(tmp_path):
     path = tmp_path / "alts.yaml"
     low = "margin: {flat_rate: 0.0125, max_leverage: 50}"

@@ -7,11 +7,13 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from estimator_events import event, events
 
 from liqbt.cli import cli
 from liqbt.config.schema import HoldoutConfig
 from liqbt.errors import ConfigError, DataError
 from liqbt.estimators.rivals import EqualBrackets
+from liqbt.evaluation.path import price_path
 from liqbt.report.figures.distances import ranked
 from liqbt.report.pages.truth import describe_truth, nearer_words
 from liqbt.sources.hyperliquid.positions import Positions
@@ -24,9 +26,9 @@ from liqbt.study.map_distances import (
     distances,
     interval,
 )
-from liqbt.study.map_truth import map_truth, recorded_maps, within
+from liqbt.study.map_truth import liquidated_maps, map_truth, recorded_maps, within
 from liqbt.study.schema import load_experiment
-from liqbt.types import DAY_NS, HOUR_NS
+from liqbt.types import DAY_NS, HOUR_NS, Kind
 
 START = int(np.datetime64("2026-01-01", "ns").astype(np.int64))
 WORLD = "name: small\ndays: 12\nwarmup_days: 4\n"
@@ -116,6 +118,54 @@ def test_recorded_positions_lie_at_their_liquidation_prices():
     assert true.usd[:, 0, below].tolist() == [180.0, 360.0]
     assert true.usd[0, 1, above] == pytest.approx(110.0)
     assert true.usd.sum() == pytest.approx(180 + 360 + 110)
+
+
+HOUR_S = 2800
+"""From the tests' start to a full hour."""
+
+
+def liquidated():
+    """Marks every five minutes from 100, 5 % down in the first of two hours; four liquidations."""
+    marks = [
+        event(Kind.MARK, HOUR_S + 300 * i, p, p, p, p)
+        for i, p in enumerate(np.interp(np.arange(25), [0, 12, 24], [100.0, 95.0, 95.0]))
+    ]
+    forced = [
+        event(Kind.LIQUIDATION, HOUR_S + 600, 99.0, 2.0, side=1),
+        event(Kind.LIQUIDATION, HOUR_S + 900, 94.5, 1.0, side=1),  # its bankruptcy, beyond the mark
+        event(Kind.LIQUIDATION, HOUR_S + 1200, 98.0, 1.0, side=-1),  # opened in this hour
+        event(Kind.LIQUIDATION, HOUR_S + 3600, 95.5, 3.0, side=-1),
+    ]
+    rows = events(*marks, *forced)
+    return liquidated_maps(rows, price_path(rows, Kind.MARK))
+
+
+def test_single_liquidations_lie_at_their_own_prices_as_far_as_the_hour_went():
+    true = liquidated()
+    assert (true.at - true.at[0]).tolist() == [0, HOUR_NS]
+    assert true.price.tolist() == [100.0, 95.0]
+    at = (-np.log([0.99, 0.945]) / true.width).astype(int)
+    assert np.flatnonzero(true.usd[0, 0]).tolist() == at.tolist()
+    assert true.usd[0, 0, at].tolist() == [198.0, 94.5]
+    assert true.usd[0, 1].sum() == 0.0
+    assert true.crossed[0].tolist() == pytest.approx([-np.log(0.945), 0.0])
+    assert true.crossed[1].tolist() == pytest.approx([0.0, np.log(95.5 / 95.0)])
+    even = np.ones_like(true.usd)
+    rows = distance_rows({"even": even, "exact": true.usd}, {"even": "x", "exact": "x"}, true, "X")
+    first = np.abs(np.cumsum(true.usd[0, 0, :114] / 292.5 - 1 / 114)).sum() * true.width
+    second = np.abs(np.cumsum(true.usd[1, 1, :11] / true.usd[1, 1].sum() - 1 / 11)).sum()
+    assert rows[0]["w1"] == pytest.approx(50 * (first + second * true.width))
+    assert (rows[1]["w1"], rows[0]["n_days"]) == (0.0, 2)
+    assert rows[0]["reach"] == pytest.approx(true.crossed[true.crossed > 0].mean())
+
+
+def test_an_hour_that_ends_in_a_sealed_holdout_is_not_looked_at(home):
+    true, experiment = liquidated(), load_experiment(home / "small.yaml")
+    second = str(np.datetime64(int(true.at[1]), "ns").astype("datetime64[s]")) + "Z"
+    for end, left in (("1", 1), ("2", 2)):
+        start = (np.datetime64(second[:-1]) + np.timedelta64(int(end) * 60 - 60, "m")).item()
+        sealed = HoldoutConfig(start=f"{start:%Y-%m-%dT%H:%MZ}", end="2099-01-02")
+        assert len(within(true, experiment.model_copy(update={"holdout": sealed})).at) == left
 
 
 @pytest.fixture(scope="module")

@@ -225,6 +225,25 @@ def test_line_and_level_table_say_the_chance_of_a_visit_and_that_of_a_random_lev
     assert "No probability of a visit" in level_table(forecast, "mark")[1]
 
 
+def test_line_and_level_table_say_how_sure_a_cluster_is_where_the_estimator_does(run: FakeRun):
+    forecast = run.maps["BTCUSDT"][0]
+    row = nearest(forecast, Side.SHORT)
+    assert row is not None
+    place = int(np.flatnonzero(forecast.clusters["low"] == row.cluster.low)[0])
+    ends = np.full((len(forecast.clusters), 2), np.nan)
+    ends[place] = 1.5e6, 2.5e7
+    stated = replace(forecast, notional_interval=ends)
+    text = forecast_line(stated, (), price_stand_in=None)
+    assert text.count("[$1.50M to $25.0M]") == text.count("[") == 1
+    table, note = level_table(stated, "mark")
+    column = table.head.index("80 % interval")
+    cells = [r[column] for i, r in enumerate(table.rows) if i not in table.strong]
+    assert sorted(set(cells)) == ["$1.50M to $25.0M", "—"]
+    assert len({len(r) for r in (table.head, *table.rows)}) == 1
+    assert "it lies low" in note
+    assert "80 % interval" not in level_table(forecast, "mark")[0].head
+
+
 @pytest.mark.parametrize(
     ("asymmetry", "words"),
     [

@@ -560,6 +560,15 @@ def test_a_base_that_fails_ends_the_search(tmp_path):
     assert (line.number, line.state) == (0, "failed")
 
 
+@pytest.mark.slow
+def test_too_few_days_are_refused_once_the_base_ran(tmp_path):
+    path = write(tmp_path, asked_for("{estimator.prominence: [0.3, 0.4]}"))
+    with pytest.raises(DataError, match=r"search s: found no unit .* needs 20 days"):
+        run_search(path, tmp_path / "results")
+    [line] = read_ledger(tmp_path / "results" / "searches" / "s")
+    assert (line.number, line.state) == (0, "finished")
+
+
 def test_the_page_is_the_same_bytes_and_hides_nothing(tmp_path):
     document = search_document(MOST_SHOWN + 12)
     page = write_search_page(document, tmp_path)

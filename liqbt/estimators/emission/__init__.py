@@ -91,7 +91,9 @@ class Emission:
         """How many clusters a forecast can hold."""
         return len(self.scratch.clusters)
 
-    def forecast(self, at: Ns, issue: Issue) -> Forecast | None:
+    def forecast(
+        self, at: Ns, issue: Issue, prior_from: tuple[float, float] = (math.nan, math.nan)
+    ) -> Forecast | None:
         """Build the forecast issued at `at`, its arrays read-only; None where σ is NaN."""
         sigma, found, density_usd, asymmetry, long, short = issue
         if math.isnan(sigma):
@@ -115,6 +117,8 @@ class Emission:
             open_interest_usd=coins * (1.0 if self._by_contract else head.mark),
             observed_long_usd=long,
             observed_short_usd=short,
+            prior_from_long=prior_from[0],
+            prior_from_short=prior_from[1],
         )
 
     def batch(self, issued: Issued) -> ForecastBatch:

@@ -34,27 +34,46 @@ refills with the time since the price was there and falls with distance: it need
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, MarginError
-from liqbt.estimators.base import BatchEstimator, registered
+from liqbt.estimators.base import MapEstimator, registered
 from liqbt.estimators.config import Duration, MapParams, MarketSpec
+from liqbt.estimators.emission import Issue
+from liqbt.estimators.levmix.ensemble import (
+    ERROR,
+    Ensemble,
+    cluster_intervals,
+)
 from liqbt.estimators.levmix.kernels import (
     LEDGER_DTYPE,
     RULES_DTYPE,
     SLOT_DTYPE,
     Book,
     Plan,
-    run,
+    fold,
+    held_bins,
+    issue,
     weights_now,
 )
 from liqbt.margin import bracket_ratios
 from liqbt.margin.tiers import Tiers, TierTable
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, Events, FloatArray, IntArray, Ns
+from liqbt.types import (
+    DAY_NS,
+    HOUR_NS,
+    MINUTE_NS,
+    Events,
+    FloatArray,
+    Forecast,
+    IntArray,
+    Ns,
+    Side,
+)
 
 __all__ = ["LevMix", "LevMixParams"]
 
@@ -94,6 +113,9 @@ class LevMixParams(MapParams):
         Share of the map that is the freshness kernel, in [0, 1].
     freshness_half_life : int
         How long it takes a bin to refill by half, ns.
+    intervals : bool
+        Whether a forecast states how sure each cluster is (`liqbt.estimators.levmix.ensemble`),
+        which takes about five times as long as the map.
     """
 
     leverage_low: float = 3.0
@@ -110,6 +132,7 @@ class LevMixParams(MapParams):
     credit_every: Duration = HOUR_NS
     freshness_share: float = 0.05
     freshness_half_life: Duration = 24 * HOUR_NS
+    intervals: bool = True
 
     def __post_init__(self) -> None:
         MapParams.__post_init__(self)
@@ -150,7 +173,7 @@ class LevMixParams(MapParams):
 
 
 @registered("levmix")
-class LevMix(BatchEstimator):
+class LevMix(MapEstimator):
     """Books by class, weighed by what was liquidated: see the package's docstring.
 
     Parameters
@@ -180,8 +203,109 @@ class LevMix(BatchEstimator):
         self._tiers = market.tiers
         self._plan = plan_of(params, market.tiers, len(self._market.centres))
         self._book = book_arrays(params, len(self._market.centres))
-        parts = (self._market, self._book, self._plan, self._emission.scratch, self._issued)
-        self._work = tuple(map(tuple, parts))
+        self._state = (tuple(self._market), tuple(self._book), tuple(self._plan))
+        self._work = (*self._state, tuple(self._emission.scratch))
+        self._ensemble = Ensemble(params) if params.intervals else None
+
+    def update(self, events: Events) -> None:
+        """Take in the next events of this market, in canonical order.
+
+        Raises
+        ------
+        MarginError
+            If events of a date are met on which the venue's tiers are unknown, or allow no leverage
+            of the ladder.
+        """
+        read, start = self._read(events), 0
+        for cut, day in self._days(read["ts_known"]):
+            self._fold(read[start:cut])
+            self._note_day(day)
+            start = cut
+        self._fold(read[start:])
+
+    def _days(self, known: IntArray) -> Iterable[tuple[int, int]]:
+        """Yield the first event of each day that begins among these, and the day's number."""
+        if self._ensemble is None or not len(known):
+            return
+        noted = int(self._ensemble.arrays["ensemble_noted"][0])
+        if int(known[-1]) // DAY_NS > noted:
+            day = known // DAY_NS
+            begun = np.flatnonzero(np.diff(day, prepend=noted) > 0).tolist()
+            yield from ((i, int(day[i])) for i in begun)
+
+    def _note_day(self, day: int) -> None:
+        """Tell the ensemble what is known when a day begins."""
+        if self._ensemble is not None and day > self._ensemble.arrays["ensemble_noted"][0]:
+            book = self._book
+            self._ensemble.note(day, book.credit, book.exposure, float(book.ledger["days"][0]))
+
+    def _fold(self, events: Events) -> None:
+        row = fold(events, *self._state)
+        if row >= 0:
+            raise MarginError(_unusable(self.params, self._tiers.at(int(events["ts_event"][row]))))
+
+    def forecast(self, at: Ns) -> Forecast | None:
+        """Issue the forecast at `at`: where it rests on the prior, and how sure clusters are."""
+        *issued, long, short = issue(at, *self._work)
+        found = self._emission.forecast(at, tuple(issued), prior_from=(long, short))
+        if found is None or self._ensemble is None:
+            return found
+        self._note_day(at // DAY_NS)
+        return replace(found, notional_interval=self.intervals(found))
+
+    def intervals(
+        self,
+        forecast: Forecast,
+        *,
+        reach: float | None = None,
+        error: tuple[float, float, float] = ERROR,
+    ) -> FloatArray:
+        """Return the interval of the notional of every cluster of the forecast issued last.
+
+        Parameters
+        ----------
+        forecast : Forecast
+            With nothing taken in since.
+        reach : float, optional
+            The log distance within which a side's notional is taken as known: intervals are of the
+            share of it. By default all that is open.
+        error : tuple of float
+            As in `cluster_intervals`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_clusters, 2)
+            Lower and upper end, USD; NaN where the books hold nothing of the cluster.
+        """
+        assert self._ensemble is not None, "LevMixParams.intervals is off"
+        book, params, clusters = self._book, self.params, forecast.clusters
+        life = np.arange(len(params.prior)) // params.n_leverages % params.n_lives
+        elapsed = forecast.at - int(book.ledger["settled_known"][0])
+        aged = (book.scale * 0.5 ** (elapsed / self._plan.lives_ns))[life]
+        whole, held = (np.zeros((n, len(params.prior))) for n in (2, len(clusters)))
+        far = np.inf if reach is None else reach
+        first, last = self._bins(forecast.mark * np.exp(np.array([-far, far])))
+        for side in range(2):
+            low, high = max(first, book.bounds[side, 0]), min(last, book.bounds[side, 1] + 1)
+            whole[side] = book.coins[side, :, low:high].sum(axis=1)
+        row = (clusters["side"] == Side.SHORT).astype(np.int64)
+        bins = self._bins(np.column_stack([clusters["low"], clusters["high"]]))
+        held_bins(book.coins, row, bins, held)
+        found = cluster_intervals(
+            clusters,
+            held * aged,
+            whole[row] * aged,
+            self.weights().ravel(),
+            self._ensemble.weights,
+            error,
+        )
+        found.setflags(write=False)
+        return found
+
+    def _bins(self, prices: FloatArray) -> IntArray:
+        """Return the bins that begin at prices which are edges of the grid."""
+        bins = np.searchsorted(self._market.edges, prices * (1.0 + 1e-12), "right") - 1
+        return np.clip(bins, 0, len(self._market.centres))
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh, by source, life and leverage, on a sum of 1.
@@ -196,16 +320,16 @@ class LevMix(BatchEstimator):
         found = self._plan.weights.reshape(_SOURCES, params.n_lives, params.n_leverages)
         return np.asarray(found / found.sum())
 
-    def _run(self, events: Events, cuts: IntArray, at: IntArray, first: int) -> int:
-        return int(run(events, cuts, at, first, *self._work))
-
-    def _refused(self, ts_event: Ns) -> MarginError:
-        return MarginError(_unusable(self.params, self._tiers.at(ts_event)))
+    def _issue(self, at: Ns) -> Issue:
+        """As `forecast`, without what rests on the prior."""
+        *issued, _, _ = issue(at, *self._work)
+        result: Issue = tuple(issued)
+        return result
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         market, book = super()._arrays(), self._book._asdict()
         assert not market.keys() & book.keys()
-        return market | book
+        return market | book | ({} if self._ensemble is None else self._ensemble.arrays)
 
 
 def plan_of(params: LevMixParams, tiers: TierTable, n_grid: int) -> Plan:

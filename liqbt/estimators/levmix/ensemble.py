@@ -4,8 +4,8 @@ A map of `levmix` is its books weighed by class, and the weights are what is unc
 can say itself. A member of the ensemble has a prior of its own (a slope in log leverage, a worth
 in days, a share of open interest) and days of its own: what was crossed and what was liquidated on
 each is weighed by a standard exponential (Rubin 1981, The Bayesian bootstrap), forgotten as ever.
-Books, and so the replay, are those of the estimator: nothing is replayed again, and who asks for no
-interval pays nothing.
+Draws are those of the day's number, so that an interval is a function of the events seen, too.
+Books, and so the replay, are those of the estimator: nothing is replayed again.
 
 What no member doubts is when positions came in, their life and the margin rule, and that is most of
 what is wrong with a cluster: of the truth, members alone hold one in twenty. So an interval has the
@@ -16,12 +16,16 @@ below the issued value: a cluster is found where the map came out high.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from liqbt.estimators.levmix import LevMix
-from liqbt.types import DAY_NS, FloatArray, Forecast, Side
+from liqbt.types import DAY_NS, Clusters, FloatArray
+
+if TYPE_CHECKING:
+    from liqbt.estimators.levmix import LevMixParams
 
 LEVEL: Final = 0.8
 """How many intervals should hold the truth."""
@@ -30,55 +34,80 @@ ERROR: Final = (-1.85, -0.44, 0.5)
 """Log of true over issued share of clusters within ±30 %: the quantiles at 0.1, 0.5 and 0.9 in
 tuning markets 0 and 1 of every world."""
 
+_SEED: Final = 1313
+
+
+def _drawn(number: int) -> np.random.Generator:
+    return np.random.default_rng((_SEED, number))
+
 
 class Ensemble:
     """Other weights that an estimator might have learnt.
 
     Parameters
     ----------
-    estimator : LevMix
-        Whose; it is read and never changed.
-    rng : numpy.random.Generator
-        Draws the priors and the days' weights.
+    params : LevMixParams
+        The estimator's.
+    rng : callable
+        Gives what draws the priors, of 0, and the members' weights of a day, of its number.
     members : int
         How many.
+
+    Attributes
+    ----------
+    arrays : mapping of str to ndarray
+        What it knows, by names that begin with `ensemble_`: `noted`, the day that begins where it
+        was told last; `last`, of (credit, exposure, days), and the same `known` to each member;
+        `weights`, of the members by class, by the estimator's rule.
     """
 
-    def __init__(self, estimator: LevMix, rng: np.random.Generator, members: int = 64) -> None:
-        self._of = estimator
+    def __init__(
+        self,
+        params: LevMixParams,
+        rng: Callable[[int], np.random.Generator] = _drawn,
+        members: int = 32,
+    ) -> None:
+        self._params = params
         self._rng = rng
-        params = estimator.params
         n = params.n_lives * params.n_leverages
         steps = np.log(params.leverages / np.sqrt(params.leverage_low * params.leverage_high))
-        slope = rng.uniform(-0.5, 0.5, (members, 1))
-        share = rng.uniform(0.1, 0.9, (members, 1))
+        draw = rng(0)
+        slope = draw.uniform(-0.5, 0.5, (members, 1))
+        share = draw.uniform(0.1, 0.9, (members, 1))
         rungs = np.tile(np.exp(slope * steps), params.n_lives) / n
         prior = np.hstack([(1.0 - share) * rungs, share * rungs])
         self._prior = prior / prior.sum(axis=1, keepdims=True)
-        self._days = params.prior_days * np.exp(rng.uniform(-np.log(4), np.log(4), members))
-        self._last = np.zeros((3, len(params.prior)))
-        self._known = np.zeros((3, members, len(params.prior)))
+        self._days = params.prior_days * np.exp(draw.uniform(-np.log(4), np.log(4), members))
+        self.arrays: dict[str, npt.NDArray[Any]] = {
+            "ensemble_noted": np.zeros(1, np.int64),
+            "ensemble_last": np.zeros((3, len(params.prior))),
+            "ensemble_known": np.zeros((3, members, len(params.prior))),
+            "ensemble_weights": self._prior.copy(),
+        }
 
-    def note(self) -> None:
-        """Take what was learnt since the last call as one day; call it once a day."""
-        state, params = self._of.state(), self._of.params
-        days = np.full_like(state["credit"], state["ledger"]["days"][0])
-        now = np.stack([state["credit"], state["exposure"], days])
-        if np.array_equal(now, self._last):
-            return
-        kept = 0.5 ** (DAY_NS / params.forget)
-        came = np.maximum(now - kept * self._last, 0.0)
-        drawn = self._rng.exponential(1.0, len(self._days))
-        self._known = kept * self._known + drawn[:, None] * came[:, None, :]
-        self._last = now
-
+    @property
     def weights(self) -> FloatArray:
-        """Return the members' weights by class, shape (members, classes), by the estimator's rule.
+        """The members' weights by class, (members, classes): before any learning, the priors."""
+        return self.arrays["ensemble_weights"]
 
-        Before anything was learnt they are the priors.
-        """
-        (credit, exposure, days), prior = self._known, self._prior
-        per_rung, n = self._of.params.n_leverages, prior.shape[1]
+    def note(self, day: int, credit: FloatArray, exposure: FloatArray, days: float) -> None:
+        """Take what was learnt since the last call, as it was when `day` began, as one day."""
+        noted, last, known, weights = self.arrays.values()
+        noted[0] = day
+        now = np.stack([credit, exposure, np.full_like(credit, days)])
+        if np.array_equal(now, last):
+            return
+        kept = 0.5 ** (DAY_NS / self._params.forget)
+        came = np.maximum(now - kept * last, 0.0)
+        drawn = self._rng(day).exponential(1.0, len(self._days))
+        known *= kept
+        known += drawn[:, None] * came[:, None, :]
+        last[:] = now
+        weights[:] = self._learnt()
+
+    def _learnt(self) -> FloatArray:
+        (credit, exposure, days), prior = self.arrays["ensemble_known"], self._prior
+        per_rung, n = self._params.n_leverages, prior.shape[1]
         liquidated, could = credit.sum(axis=1), (prior * exposure).sum(axis=1)
         worth = self._days * exposure.mean(axis=1) / np.maximum(days[:, 0], 1e-300)
         learnt = (liquidated > 0.0) & (could > 0.0) & (worth > 0.0)
@@ -96,61 +125,49 @@ class Ensemble:
             out[:, j], expected = found, np.where(learnt, found, expected)
         return np.asarray(out)
 
-    def intervals(
-        self,
-        forecast: Forecast,
-        *,
-        reach: float | None = None,
-        error: tuple[float, float, float] = ERROR,
-    ) -> FloatArray:
-        """Return the interval of every cluster's notional.
 
-        Parameters
-        ----------
-        forecast : Forecast
-            What the estimator issued last, with nothing taken in since.
-        reach : float, optional
-            The log distance within which a side's notional is taken as known: intervals are of the
-            share of it. By default all that is open.
-        error : tuple of float
-            Lower quantile, median and upper quantile of the log error beside that of the weights;
-            zeros for that of the weights alone.
+def cluster_intervals(
+    clusters: Clusters,
+    held: FloatArray,
+    whole: FloatArray,
+    own: FloatArray,
+    drawn: FloatArray,
+    error: tuple[float, float, float] = ERROR,
+) -> FloatArray:
+    """Return the interval of every cluster's notional.
 
-        Returns
-        -------
-        ndarray of float64, shape (n_clusters, 2)
-            Lower and upper end, USD; NaN where the books hold nothing of the cluster.
-        """
-        state, params = self._of.state(), self._of.params
-        life = np.arange(len(params.prior)) // params.n_leverages % params.n_lives
-        elapsed = forecast.at - int(state["ledger"]["settled_known"][0])
-        aged = state["scale"] * 0.5 ** (elapsed / params.lives)
-        coins = state["coins"] * aged[life][None, :, None]
-        below = np.concatenate([np.zeros((*coins.shape[:2], 1)), np.cumsum(coins, axis=2)], axis=2)
-        half = coins.shape[2] // 2
-        edges = forecast.grid.anchor * np.exp((np.arange(2 * half + 1) - half) * params.step)
-        own, drawn = self._of.weights().ravel(), self.weights()
-        far = np.inf if reach is None else reach
-        within = forecast.mark * np.exp(np.array([-far, far]))
-        out = np.full((len(forecast.clusters), 2), np.nan)
-        for i in range(len(forecast.clusters)):
-            cluster = forecast.cluster(i)
-            side = below[0 if cluster.side == Side.LONG else 1]
-            held = _between(side, edges, cluster.low, cluster.high)
-            whole = _between(side, edges, *within)
-            if not own @ held > 0.0:
-                continue
-            ratio = (drawn @ held) / (drawn @ whole) / ((own @ held) / (own @ whole))
-            tails = np.quantile(ratio, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
-            lower, upper = np.log(np.maximum(tails, 1e-12))
-            low, middle, high = error
-            ends = middle - np.hypot(middle - low, lower), middle + np.hypot(high - middle, upper)
-            out[i] = cluster.notional_usd * np.exp(ends if any(error) else (lower, upper))
-        return out
+    Parameters
+    ----------
+    clusters : ndarray of CLUSTER_DTYPE, shape (n,)
+        As they were issued.
+    held : ndarray of float64, shape (n, classes)
+        What each class holds of them.
+    whole : ndarray of float64, shape (n, classes)
+        What it holds of their side: intervals are of the share of it.
+    own, drawn : ndarray of float64, shape (classes,), (members, classes)
+        Weights of the estimator, and of the members.
+    error : tuple of float
+        Lower quantile, median and upper quantile of the log error beside that of the weights;
+        zeros for that of the weights alone.
 
-
-def _between(below: FloatArray, edges: FloatArray, low: float, high: float) -> FloatArray:
-    """Return what each class holds from `low` to `high`, of cumulative sums by the grid's edges."""
-    first, last = np.searchsorted(edges, [low * (1 + 1e-12), high * (1 + 1e-12)], "right") - 1
-    first, last = np.clip([first, last], 0, below.shape[1] - 1)
-    return np.asarray(below[:, last] - below[:, first])
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        Lower and upper end, USD; NaN where the books hold nothing of the cluster.
+    """
+    out = np.full((len(clusters), 2), np.nan)
+    some = np.flatnonzero(held @ own > 0.0)
+    held, whole = held[some], whole[some]
+    ratio = (drawn @ held.T) / (drawn @ whole.T) / ((held @ own) / (whole @ own))
+    ratio.sort(axis=0)
+    place = (len(ratio) - 1) * (1.0 + LEVEL * np.array([-1.0, 1.0])) / 2.0
+    below = np.floor(place).astype(np.int64)
+    part = (place - below)[:, None]
+    tails = ratio[below] * (1.0 - part) + ratio[np.minimum(below + 1, len(ratio) - 1)] * part
+    lower, upper = np.log(np.maximum(tails, 1e-12))
+    low, middle, high = error
+    if any(error):
+        lower = middle - np.hypot(middle - low, lower)
+        upper = middle + np.hypot(high - middle, upper)
+    out[some] = clusters["notional_usd"][some, None] * np.exp(np.column_stack([lower, upper]))
+    return out

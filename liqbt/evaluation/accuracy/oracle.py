@@ -91,4 +91,5 @@ def _placed(
     clusters["low"], clusters["high"] = edges.T
     clusters["peak"] = np.sqrt(edges[:, 0] * edges[:, 1])
     clusters["notional_usd"], clusters["density_rank"] = 1e6, 1.0
-    return replace(forecast, clusters=clusters, asymmetry=-1.0 if rises == called else 1.0)
+    lean = -1.0 if rises == called else 1.0
+    return replace(forecast, clusters=clusters, asymmetry=lean, notional_interval=None)

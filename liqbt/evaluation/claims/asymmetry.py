@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from liqbt.evaluation.claims.claim import Claim, ClaimStatus
+from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.hours import Hours, drift_days
 from liqbt.evaluation.inference.days import DaySums
@@ -37,6 +37,16 @@ CLAIM: Final = Claim(
     "signed size beside the ratio not above 0, and the ratio foretells more than the size does",
     number="6",
     status=ClaimStatus.TESTABLE,
+)
+
+TRIAL: Final = Trial(
+    strengths=(1.0, 2.0, 3.0),
+    measure="drive.drive_effects",
+    effects=("ratio_toward_given_absolute", "ratio_given_absolute"),
+    world="ratio",
+    also_true=("direction", "magnet"),  # jumps lean by the ratio; a pull by which side is denser
+    nulls=("absolute",),  # the signed size drives, and the ratio follows it
+    oracle=False,  # its mass is always the same: ratio and size are one
 )
 
 ENCOMPASSING: Final = Group(

@@ -41,6 +41,8 @@ CLAIM: Final = Claim(
     "and above 0 in the place of each: the price-only twin, freshness, distance kernel, uniform",
     number="1",
     status=ClaimStatus.TESTABLE,
+    absent="no liquidation is fed (or the map has no price-only twin): there is nothing that the "
+    "map could have told",
 )
 
 TRIAL: Final = Trial(

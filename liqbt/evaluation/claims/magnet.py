@@ -83,6 +83,7 @@ TRIAL: Final = Trial(
     strengths=(0.5, 1.0, 1.5, 2.0),
     measure="magnet.level_effects",
     effects=("dose_response_twin", "dose_response_raw"),
+    also_true=("asymmetry",),  # a drift toward near mass, by its ratio
     causal=True,
 )
 

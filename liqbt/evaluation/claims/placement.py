@@ -32,6 +32,8 @@ CLAIM: Final = Claim(
     "circular: only realised liquidations count)",
     number="2",
     status=ClaimStatus.TESTABLE,
+    absent="no liquidation is fed (or the map has no price-only twin): where orders were forced is "
+    "not known",
 )
 
 TRIAL: Final = Trial(

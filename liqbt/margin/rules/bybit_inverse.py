@@ -103,7 +103,7 @@ RULE: Final = MarginRule(
     venue="Bybit",
     contract="inverse perpetual, isolated",
     formula="N / (N/EP + s·(IM − MM + extra)), IM = N/(EP·L), MM = N·m/EP, in coins at the entry",
-    source="the venue's help pages",
+    source="the venue's help pages up to 2024; `at_mark`, a page of May 2026",
     certainty=Certainty.READ,
     ratio=lambda leverage, side, rate: liquidation_price(1.0, leverage, side, 1.0, rate=rate),
     examples=(

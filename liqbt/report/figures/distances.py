@@ -69,7 +69,7 @@ def distances_figure(rows: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
                 fmt.number(row["w1"]), y, marker, mfc=fill, mec=edge, ms=5.5, zorder=3, label=words
             )
         ax.set_xlim(left=0.0)
-        ax.set_title(f"within ±{fmt.percent(reach, 0)}")
+        ax.set_title(f"within {reach_words(reach)}")
         ax.grid(axis="y", color="#e6e6e6", lw=0.6)
         ax.set_axisbelow(True)
     axes[0].set_yticks([place[e] for e in order], [label(e) for e in order])
@@ -81,16 +81,27 @@ def distances_figure(rows: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
         title="How far each map lies from the truth",
         caption=(
             "Wasserstein distance of estimated and true notional by log distance, each side on "
-            "a sum of one; means over sides and days. Bars: 95 % intervals that take days as "
-            "dependent. The nearest within the middle reach is on top."
+            "a sum of one; means over sides and days (of liquidations, hours). Bars: 95 % "
+            "intervals that take these as dependent. The nearest within the middle reach is on top."
         ),
         alt="; ".join(
-            f"{row['estimator']} ±{fmt.percent(float(row['reach']), 0)}: "
+            f"{row['estimator']} {reach_words(float(row['reach']))}: "
             f"{fmt.fixed(fmt.number(row['w1']), 2)}"
             for row in rows
         ),
         data=as_svg(figure),
     )
+
+
+def reach_words(reach: float) -> str:
+    """Return a reach in words.
+
+    Examples
+    --------
+    >>> reach_words(0.3), reach_words(0.00832)
+    ('±30 %', '±0.83 %')
+    """
+    return f"±{100.0 * reach:.2g} %"
 
 
 def ranked(rows: Sequence[Mapping[str, Any]]) -> list[str]:

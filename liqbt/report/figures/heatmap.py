@@ -17,12 +17,13 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullFormatter
 
+from liqbt.forecasts import joined_intervals
 from liqbt.report import formatting as fmt
 from liqbt.report.figures.raster import Raster, issue_spacing, raster
 from liqbt.report.figures.style import GREY, INK, Figure, as_png, canvas
-from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns
+from liqbt.types import DAY_NS, FloatArray, Forecast, IntArray, Ns, Side
 
 if TYPE_CHECKING:
     from liqbt.study.store import Run
@@ -38,6 +39,12 @@ _MARGIN_SIGMA: Final = 1.5
 _OUTLINED_DAYS: Final = 21
 ESTIMATED: Final = "This is an estimate, not positions that a venue has published."
 """What closes the caption of an estimator's map."""
+
+
+_INTERVALS: Final = (
+    "Beside it the clusters of the last forecast: notional, with an interval of 80 %; hollow and "
+    "dotted where it rests on the prior only. "
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +175,23 @@ def _draw_prior(ax: Axes, shown: Sequence[Forecast]) -> bool:
     return bool(stated)
 
 
+def _draw_intervals(ax: Axes, last: Forecast) -> None:
+    """Draw the notional of each cluster of a forecast with its interval, at its price."""
+    for i, (low, high) in enumerate(joined_intervals([last]).tolist()):
+        cluster = last.cluster(i)
+        away = abs(np.log((cluster.high if cluster.side == Side.LONG else cluster.low) / last.mark))
+        is_long = cluster.side == Side.LONG
+        prior = away >= (last.prior_from_long if is_long else last.prior_from_short)
+        colour, at = (_LONGS if is_long else _SHORTS)(0.75), np.log(cluster.peak)
+        ax.hlines(at, low, high, color=colour, lw=1.1, ls=":" if prior else "-")
+        ax.plot(cluster.notional_usd, at, "o", ms=3.2, mec=colour, mfc="white" if prior else colour)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(lambda usd, _: fmt.usd(usd, short=True))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(labelleft=False, labelsize=7.0)
+    ax.set_title("last clusters, $", fontsize=8.0, fontweight="normal", loc="left")
+
+
 def _is_long(start: Ns, end: Ns) -> bool:
     return end - start > _OUTLINED_DAYS * DAY_NS
 
@@ -230,8 +254,11 @@ def map_figure(
     top = float(np.quantile(positive, 0.995)) if len(positive) else 1.0
     norm = PowerNorm(0.5, vmin=0.0, vmax=top, clip=True)
     figure = canvas(11.0, 5.0)
-    cells = figure.add_gridspec(2, 2, width_ratios=(60, 1))
+    stated = shown[-1].notional_interval is not None
+    cells = figure.add_gridspec(2, 2 + stated, width_ratios=(60, *((11,) if stated else ()), 1))
     ax = figure.add_subplot(cells[:, 0])
+    if stated:
+        _draw_intervals(figure.add_subplot(cells[:, 1], sharey=ax), shown[-1])
     left, right = _days(np.array([image.start_ns, image.end_ns], dtype=np.int64))
     ax.imshow(
         _ink(image, norm),
@@ -250,13 +277,13 @@ def map_figure(
     if _has_range(prices, start_ns, end_ns):
         price_name += " (grey: low to high)"
     _legend(ax, image, price_name, handles)
-    shorts, longs = (figure.add_subplot(cells[i, 1]) for i in (0, 1))
+    shorts, longs = (figure.add_subplot(cells[i, -1]) for i in (0, 1))
     _colour_bar(figure, shorts, _SHORTS, norm, "shorts\n$ per 1%")
     _colour_bar(figure, longs, _LONGS, norm, "longs\n$ per 1%")
     return Figure(
         name=name,
         title=title,
-        caption=f"{_caption(symbol, image, shown, n_marked)} {closing}",
+        caption=f"{_caption(symbol, image, shown, n_marked)} {_INTERVALS * stated}{closing}",
         alt=_alt(symbol, shown, start_ns, end_ns),
         data=as_png(figure),
     )

@@ -75,16 +75,15 @@ def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
     ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    fewest = min(int(cell["replications"]) for cell in cells)
     return Figure(
         name=name,
         title="How often each test finds what is not there, %",
         caption=(
             f"Share of the markets in which the claim's verdict was supported, in worlds where it "
-            f"is false ({fmt.count(fewest)} or more of each). 2.5% is what a right test of that "
-            "size finds on average. Orange: more than a right test would in any of its worlds, 19 "
-            "times of 20; it blocks. Darker blue: above 2.5%, and let pass. White: below. Grey: "
-            "the claim is true there, or it was not tried."
+            f"is false; where these are fewer than {_FEW}, how many of how many. 2.5% is what a "
+            "right test of that size finds on average. Orange: more than a right test would in any "
+            "of its worlds, 19 times of 20; it blocks. Darker blue: above 2.5%, and let pass. "
+            "White: below. Grey: the claim is true there, or it was not tried."
         ),
         alt="; ".join(
             f"{c['claim']} in {c['world']}, {c['days']} days: {c['rejections']} of "
@@ -95,6 +94,9 @@ def size_figure(cells: Sequence[Mapping[str, Any]], *, name: str) -> Figure:
     )
 
 
+_FEW: Final = 100
+"""Markets of a cell below which a share says less than the counts do."""
+
 _ORDER: Final = {"nuisance": 0, "null": 1, "planted": 2}
 
 
@@ -104,8 +106,10 @@ def _place_said(where: str, world: str, days: int) -> str:
 
 
 def _share(cell: Mapping[str, Any]) -> str:
-    n = int(cell["replications"])
-    return f"{100.0 * int(cell['rejections']) / n:.1f}" if n else "none"
+    n, found = int(cell["replications"]), int(cell["rejections"])
+    if n < _FEW:
+        return f"{found}/{n}" if n else "none"
+    return f"{100.0 * found / n:.1f}"
 
 
 def _shade(cell: Mapping[str, Any]) -> str:

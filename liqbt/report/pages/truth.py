@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqbt.report import formatting as fmt
-from liqbt.report.figures.distances import distances_figure, ranked
+from liqbt.report.figures.distances import distances_figure, ranked, reach_words
 from liqbt.report.figures.style import drawing
 from liqbt.report.pages.template import write_page
 from liqbt.report.tables import Table
 
-_TRUTHS: Final = {"simulated": "simulated positions", "positions": "recorded positions"}
+_TRUTHS: Final = {
+    "simulated": "simulated positions",
+    "positions": "recorded positions",
+    "liquidations": "single liquidations of the next hour",
+}
+_GIVEN: Final = (
+    "Each liquidation lies at its own price; of an hour and side maps are compared as far as the "
+    "price, or a liquidation, went, on average as far as the column says. "
+)
 _GAINS: Final = (
     ("information_gain", "Beside all that knows the path"),
     ("information_gain_over_twin", "In place of its price-only twin"),
@@ -54,6 +62,7 @@ def write_truth_page(value: Mapping[str, Any], out_dir: Path) -> Path:
                 "counts": _counts(rows),
                 "nearer": nearer_words(rows),
                 "coverage": coverage_words(value["coverage"].get(symbol, {})),
+                "given": _GIVEN if truth == "liquidations" else "",
             }
         )
     context = {
@@ -71,7 +80,8 @@ def describe_truth(value: Mapping[str, Any]) -> str:
     for (symbol, truth), rows in _parts(value["distances"]):
         out += [f"{symbol}, {_TRUTHS[truth]}; W1 in per cent of price", *_text(_table(rows))]
         words = coverage_words(value["coverage"].get(symbol, {}))
-        out += [_counts(rows), nearer_words(rows), *([words] if words else []), ""]
+        given = [_GIVEN.strip()] if truth == "liquidations" else []
+        out += [*given, _counts(rows), nearer_words(rows), *([words] if words else []), ""]
     if value["liquidations"]:
         out += ["Liquidations, millinats an hour and side", *_text(_gains(value["liquidations"]))]
     for name, why in value["left_out"].items():
@@ -100,7 +110,7 @@ def nearer_words(rows: Sequence[Mapping[str, Any]]) -> str:
             if float(r["reach"]) == reach and fmt.number(r["less_high"]) < 0.0
         ]
         if nearer:
-            parts.append(f"within ±{reach * 100:.0f} % {', '.join(nearer)}")
+            parts.append(f"within {reach_words(reach)} {', '.join(nearer)}")
     if not parts:
         return f"None is nearer than {first} beyond the error."
     return f"Nearer than {first} beyond the error: {'; '.join(parts)}."
@@ -136,16 +146,18 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     reaches = sorted({float(row["reach"]) for row in rows})
     at = {(str(r["estimator"]), float(r["reach"])): r for r in rows}
     first = str(rows[0]["estimator"])
+    uneven = len({at[name, reaches[-1]]["n_maps"] for name in ranked(rows)}) > 1
     body = []
     for name in ranked(rows):
         cells = [name, str(at[name, reaches[0]]["kind"])]
+        cells += [fmt.count(int(at[name, reaches[-1]]["n_maps"]))] if uneven else []
         for reach in reaches:
             row = at[name, reach]
             cells += [fmt.fixed(fmt.number(row["w1"]), 2), _apart(row, name == first)]
         body.append(tuple(cells))
-    head = ["Estimator", "What"]
+    head = ["Estimator", "What", *(["Maps"] if uneven else [])]
     for reach in reaches:
-        head += [f"±{fmt.percent(reach, 0)}", f"less {first}"]
+        head += [reach_words(reach), f"less {first}"]
     return Table(head=tuple(head), rows=tuple(body), text_columns=2)
 
 
@@ -153,6 +165,8 @@ def _apart(row: Mapping[str, Any], first: bool) -> str:
     if first:
         return "-"
     value, low, high = (fmt.number(row[k]) for k in ("less_first", "less_low", "less_high"))
+    if low != low:
+        return fmt.DASH if value != value else f"{value:+.2f}"
     return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
@@ -160,13 +174,14 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
     first = str(rows[0]["estimator"])
     mine = [row for row in rows if row["estimator"] == first]
     parts = []
+    blocks = "hours" if rows[0]["truth"] == "liquidations" else "days"
     for row in mine:
         held = fmt.number(row["positions"])
         words = f"; effectively {held:.1f} positions a side" if held == held else ""
         days = fmt.number(row["n_effective"])
         counted = f", as {days:.1f} independent ones" if days == days else ""
         parts.append(
-            f"±{float(row['reach']) * 100:.0f} %: {row['n_maps']} maps of {row['n_days']} days"
+            f"{reach_words(float(row['reach']))}: {row['n_maps']} maps of {row['n_days']} {blocks}"
             f"{counted}{words}"
         )
     return f"Of {first}: {'; '.join(parts)}."
