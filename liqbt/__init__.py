@@ -21,11 +21,11 @@ from liqbt.kernel_cache import watch_for_numba
 if "numpy" not in sys.modules:
     # the same bytes on every x86 processor with AVX2: NumPy's exp and log for AVX-512 differ in the
     # last bit from the others, and a simulated market with them; OpenBLAS picks its kernels by the
-    # processor, and sums in another order with each
-    os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", "X86_V4 AVX512_ICL AVX512_SPR")
+    # processor, and sums in another order with each; what is set already would be other bytes
+    os.environ["NPY_DISABLE_CPU_FEATURES"] = "X86_V4 AVX512_ICL AVX512_SPR"
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="ascii") as cpu:  # noqa: PTH123
         if " avx2 " in cpu.read(4096):
-            os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
+            os.environ["OPENBLAS_CORETYPE"] = "Haswell"
 
 if TYPE_CHECKING:
     from liqbt.answers import Answer as Answer

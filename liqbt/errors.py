@@ -46,8 +46,12 @@ class MarginError(LiqbtError):
     """A margin rule is missing or contradicts itself; names symbol, date or bracket."""
 
 
-class WorkerKilledError(LiqbtError):
-    """A process that did a part of the work was killed; what is finished is kept."""
+class StoppedError(LiqbtError):
+    """The work was stopped from outside; what is finished is kept."""
+
+
+class WorkerKilledError(StoppedError):
+    """The process that did a task was killed, and again when it was done alone."""
 
 
 class AlreadyRunningError(LiqbtError):

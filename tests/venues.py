@@ -240,16 +240,58 @@ def interest_at(now: int) -> int:
     return 10_000 + (now - START) // MINUTE_NS
 
 
+def book_at(now: int, venue: str, levels: int, step: int = 0) -> tuple[list[Any], list[Any]]:
+    """Return bids and asks: a level a dollar about 90,000, all of one size that grows with time.
+
+    With a step, levels are summed up to prices further out that are multiples of it.
+    """
+    size = level_coins(now) * (100 if venue == "okx" else 1)
+    sides: tuple[list[Any], list[Any]] = ([], [])
+    for side, sign in zip(sides, (-1, 1), strict=True):
+        for i in range(levels):
+            price = 90_000 + sign * ((i + 1) * step if step else i + 0.5)
+            side.append([f"{price}", f"{size * (step or 1):.6f}"])
+    return sides
+
+
+def level_coins(now: int) -> float:
+    """Return the coins of a level of the book at a time."""
+    return interest_at(now) / 1000
+
+
 def _answers(clock: Clock) -> type[http.server.BaseHTTPRequestHandler]:
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             now = clock()
+            ms = now // 1_000_000
+            if "/depth" in self.path:
+                bids, asks = book_at(now, "binance-um", 1000)
+                self._say({"lastUpdateId": 1, "E": ms, "T": ms, "bids": bids, "asks": asks})
+                return
+            if "/orderbook" in self.path:
+                bids, asks = book_at(now, "bybit", 500)
+                book = {"s": "BTCUSDT", "b": bids, "a": asks, "ts": ms, "u": 1, "seq": 1, "cts": ms}
+                self._say({"retCode": 0, "retMsg": "OK", "result": book, "time": ms})
+                return
+            if "/books" in self.path:
+                bids, asks = ([[*one, "0", "3"] for one in s] for s in book_at(now, "okx", 400))
+                book = {"asks": asks, "bids": bids, "ts": f"{ms}"}
+                self._say({"code": "0", "msg": "", "data": [book]})
+                return
             coins = f"{interest_at(now)}.000"
             self._say({"openInterest": coins, "symbol": "BTCUSDT", "time": now // 1_000_000})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             now = clock()
+            if body["type"] == "l2Book":
+                step = {4: 10, 3: 100}.get(body.get("nSigFigs"), 0)
+                levels = [
+                    [{"px": price, "sz": size, "n": 2} for price, size in side]
+                    for side in book_at(now, "hyperliquid", 20, step)
+                ]
+                self._say({"coin": body["coin"], "time": now // 1_000_000, "levels": levels})
+                return
             if body["type"] == "metaAndAssetCtxs":
                 names = ("ETH", "BTC")
                 context = {"funding": "0.0000125", "openInterest": f"{interest_at(now)}.0"}
@@ -267,10 +309,11 @@ def _answers(clock: Clock) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _say(self, value: Any) -> None:
             data = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(ConnectionError):  # who asked was killed
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -302,6 +345,7 @@ def child(log: str, web: str, sockets: dict[str, str], clock: str, rotate_ns: in
             http=web,
             accounts=USERS if venue == "hyperliquid" else (),
             census_ns=SECOND_NS // 2,
+            depth_ns=SECOND_NS // 2,
         )
         feeds.append(VENUES[venue](asked))
     pace = Pace(rotate_ns=rotate_ns, rotate_bytes=1 << 20, ask_ns=SECOND_NS // 4, wait_s=0.05)
@@ -466,4 +510,28 @@ def _polled(log: EventLog) -> dict[str, int]:
         known_at.setdefault(at, set()).add(known)
     torn = sum(n % len(USERS) != 0 for n in census.values())
     torn += sum(len(times) > census[at] // len(USERS) for at, times in known_at.items())
-    return {"answers": answers, "wrong": wrong, "censuses": len(census), "torn": torn}
+    told = {"answers": answers, "wrong": wrong, "censuses": len(census), "torn": torn}
+    return {**told, **_bands(log)}
+
+
+def _bands(log: EventLog) -> dict[str, int]:
+    """Count the bands of depth, and those that were not so between question and answer.
+
+    A band of Hyperliquid is a difference of two books, between which the size of a level has grown.
+    """
+    table = log.read(Kind.DEPTH)
+    names = ("venue", "side", "ts_event", "ts_known", "low", "high", "depth_coins", "depth_usd")
+    wrong = 0
+    for venue, side, at, known, low, high, coins, usd in zip(
+        *(table[name].to_pylist() for name in names), strict=True
+    ):
+        prices = 90_000 - side * (np.arange(2500) + 0.5)
+        inside = prices[(prices >= low) & (prices < high)]
+        least, most = level_coins(at), level_coins(known)
+        slack = 1e-6 * most
+        if venue == "hyperliquid":
+            slack += (np.abs(prices - 90_000) < abs(inside[0] - 90_000)).sum() * (most - least)
+        else:
+            wrong += not least - 1e-6 <= usd / inside.sum() <= most + 1e-6
+        wrong += not len(inside) * least - slack <= coins <= len(inside) * most + slack
+    return {"bands": table.num_rows, "bands wrong": wrong}

@@ -31,8 +31,8 @@ from liqbt.study.schema import Experiment, data_root
 from liqbt.study.traces import AuditTrace, forecast_items
 from liqbt.watch import watched
 
-_NUMPY: Final = ("NPY_DISABLE_CPU_FEATURES", "OPENBLAS_CORETYPE")
-_CODE: Final = "from liqbt.audit.subprocess import main; main()"
+_CODE: Final = "import numpy; from liqbt.audit.subprocess import main; main()"
+"""NumPy first: it takes its kernels from the environment as it was when this process's was read."""
 
 
 def replay_elsewhere(place: Place, hash_seed: int) -> dict[str, list[AuditTrace]]:
@@ -76,8 +76,6 @@ def _ask(
             text=True,
             check=False,
             env={
-                # where NumPy was imported before the package: as this process has it
-                **dict.fromkeys(_NUMPY, ""),
                 **os.environ,
                 "PYTHONHASHSEED": str(hash_seed),
                 "PYTHONPATH": paths,

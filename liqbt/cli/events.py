@@ -47,8 +47,8 @@ def ingest(
     """Read FILES into an event log. The same file twice adds nothing, one refused stops no other.
 
     MAP is a column map's file, or a vendor: binance-um, binance-cm, bybit, okx, hyperliquid,
-    tardis, coinglass, coinalyze, cryptofeed; or a vendor and a format, such as binance-um/klines,
-    where a file's name does not tell.
+    tardis, coinglass, coinalyze, cryptofeed, hftbacktest; or a vendor and a format, such as
+    binance-um/klines, where a file's name does not tell.
     """
     from liqbt.study.ingest import RefusedError, describe_ingest, ingest_files
 

@@ -37,6 +37,9 @@ def _ns(_context: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.option("--census", callback=_ns, default="5m", show_default=True, help="How often.")
 @click.option("--ask", callback=_ns, default="10s", show_default=True, help="Between questions.")
 @click.option(
+    "--depth", callback=_ns, default="1m", show_default=True, help="Between books; 0s: none."
+)
+@click.option(
     "--rotate", callback=_ns, default="15m", show_default=True, help="Between two commits."
 )
 @click.option("--for", "length", callback=_ns, help="End by itself after so long.")
@@ -52,6 +55,7 @@ def record(
     accounts: Path | None,
     census: int,
     ask: int,
+    depth: int,
     rotate: int,
     length: int | None,
     faces: str,
@@ -59,7 +63,7 @@ def record(
     keep: bool,
     as_json: bool,
 ) -> None:
-    """Record liquidations, open interest, marks and funding of VENUES into an event log.
+    """Record liquidations, open interest, marks, funding and depth of VENUES into an event log.
 
     VENUES: binance-um, bybit, okx, hyperliquid. Both clocks are observed. Ctrl-C ends it; what was
     received is committed first. Killed, it goes on where it was the next time, and the log says for
@@ -71,7 +75,14 @@ def record(
     from liqbt.record.asked import feeds_of
     from liqbt.record.recorder import Pace, record
 
-    chosen = feeds_of(feeds, servers=server, accounts=accounts, census_ns=census, faces=faces)
+    chosen = feeds_of(
+        feeds,
+        servers=server,
+        accounts=accounts,
+        census_ns=census,
+        depth_ns=depth,
+        faces=faces,
+    )
     began, live = time.monotonic(), sys.stderr.isatty()
     start = "\r\x1b[K" if live else ""
 

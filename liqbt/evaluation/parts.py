@@ -32,7 +32,7 @@ from liqbt.evaluation.evidence import (
 from liqbt.evaluation.statistic import Cell, Statistic
 from liqbt.types import Forecast, Ns
 
-_OF_ALL: Final = frozenset({"landmarks", "models", "levels"})
+OF_ALL: Final = frozenset({"landmarks", "models", "levels"})
 """What is learnt of all markets together: statistics that need it wait for all of them."""
 _KEPT: Final = frozenset(
     {"observed", "levels of", "day sums", "has", "days", "current", "born", "bets"}
@@ -139,7 +139,7 @@ def _sum(evidence: Evidence, statistics: Sequence[Statistic]) -> None:
     for one in statistics:
         own = (one.horizon_ns,) if one.horizon_ns else evidence.config.horizons_ns
         for horizon_ns in own:
-            if _OF_ALL.isdisjoint(one.needs) and _may_be_scored(evidence, one, horizon_ns):
+            if OF_ALL.isdisjoint(one.needs) and _may_be_scored(evidence, one, horizon_ns):
                 needed = [one, *([counted[one.requires.statistic]] if one.requires else [])]
                 for each in needed:
                     for side in each.sides:
@@ -169,7 +169,7 @@ def _refuse_learnt(evidence: Evidence) -> None:
     ):
         raise RuntimeError(
             f"a statistic reads what is learnt of all markets together; its 'needs' name one of "
-            f"{sorted(_OF_ALL)}"
+            f"{sorted(OF_ALL)}"
         )
 
 

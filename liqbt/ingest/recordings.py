@@ -12,6 +12,7 @@ Both clocks are observed. Which rows a message gives is the venue's own matter (
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from liqbt.ingest.files import NoRowsError, RawTable, is_silent, open_stream
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing
 from liqbt.log.one_value import when
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
-from liqbt.types import Kind, Ns
+from liqbt.types import FloatArray, Kind, Ns
 
 READER: Final = "recording 1"
 """Goes up when the same file would give other events."""
@@ -41,7 +42,16 @@ _FIELDS: Final = {
     Kind.LIQUIDATION: ("price", "size_coins"),
     Kind.FUNDING: ("rate", "interval_hours"),
     Kind.POSITION: ("liquidation_price", "size_coins"),
+    Kind.DEPTH: ("low", "high", "depth_coins", "depth_usd"),
 }
+_CELLS: Final = ("one", "two", "three", "four")
+_MOST: Final = 1e15
+"""No price and no size in a book is larger."""
+BANDS: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""How far from the middle of a book its bands end, as fractions of it."""
+
+
+_BOOK_SIDE: Final = {"column": "side", "means": "book_side"}
 
 
 class Row(NamedTuple):
@@ -50,18 +60,21 @@ class Row(NamedTuple):
     Attributes
     ----------
     kind : Kind
-        Mark, open interest, liquidation, funding or position.
+        Mark, open interest, liquidation, funding, position or depth.
     symbol : str
         The venue's name.
     time_ns : int
         When it happened; 0 where the message does not say.
     one, two : float
         Mark: price. Open interest: coins, USD. Liquidation: price, coins. Funding: rate, hours.
-        Position: liquidation price, coins. NaN is unknown.
+        Position: liquidation price, coins. Depth: low, high; a low of NaN is a book that no band
+        can be had from. NaN is unknown.
     side : str
-        Of the position: `long` or `short`; empty where there is none.
+        Of the position: `long` or `short`, of depth `bid` or `ask`; empty where there is none.
     number : str
         What tells equal liquidations apart; empty where two that are equal are one.
+    three, four : float
+        Depth: coins, USD.
     """
 
     kind: Kind
@@ -71,6 +84,8 @@ class Row(NamedTuple):
     two: float = float("nan")
     side: str = ""
     number: str = ""
+    three: float = float("nan")
+    four: float = float("nan")
 
 
 RowsOf: TypeAlias = Callable[[Mapping[str, Any]], Iterator[Row]]
@@ -142,7 +157,8 @@ def read_recording(
     told = {**(notes or {}), **found.notes, **({"gaps": found.gaps} if found.gaps else {})}
     if not found.rows and not found.torn:
         return nothing(path, name, reader=READER, notes=told)
-    mapping = parse_map(_map(name, venue, polled, price_is), name)
+    kinds = {row.kind for row in found.rows}
+    mapping = parse_map(_map(name, venue, polled, price_is, depth=Kind.DEPTH in kinds), name)
     rows = _rows(path, found, wrong, told)
     try:
         return ingest_rows(mapping, rows, path, max_bad=max_bad, reader=READER)
@@ -174,6 +190,9 @@ def _take(found: _Found, line: int, known: Ns, rows: list[Row]) -> None:
         found.notes["other_messages"] += 1
     here: Counter[Row] = Counter()
     for row in rows:
+        if row.kind == Kind.DEPTH and math.isnan(row.one):
+            found.notes["books_without_bands"] += 1
+            continue
         if row.kind == Kind.LIQUIDATION:
             if row.two == 0:
                 found.notes["unfilled_pushes"] += 1
@@ -200,8 +219,7 @@ def _rows(
             "symbol": pa.array(symbols, pa.string()),
             "time": pa.array([row.time_ns for row in rows], pa.int64()),
             "known": pa.array(known),
-            "one": pa.array([row.one for row in rows], pa.float64()),
-            "two": pa.array([row.two for row in rows], pa.float64()),
+            **{c: pa.array([getattr(row, c) for row in rows], pa.float64()) for c in _CELLS},
             "side": pa.array([row.side for row in rows], pa.string()),
         }
     )
@@ -220,10 +238,14 @@ def _rows(
     )
 
 
-def _map(name: str, venue: str, polled: Collection[Kind], price_is: str) -> dict[str, Any]:
+def _map(
+    name: str, venue: str, polled: Collection[Kind], price_is: str, *, depth: bool
+) -> dict[str, Any]:
     emits = []
     for kind, fields in _FIELDS.items():
-        columns = {f: c for f, c in zip(fields, ("one", "two"), strict=True) if f}
+        if kind == Kind.DEPTH and not depth:
+            continue  # the map of such a file is what it was
+        columns = {f: c for f, c in zip(fields, _CELLS, strict=False) if f}
         emits.append(
             {
                 "kind": kind.name.lower(),
@@ -232,6 +254,7 @@ def _map(name: str, venue: str, polled: Collection[Kind], price_is: str) -> dict
                 "feed": "polled" if kind in polled else "pushed",
                 **({"price_is": price_is} if kind == Kind.LIQUIDATION else {}),
                 **({"price_is": "mark"} if kind == Kind.MARK else {}),
+                **({"side": _BOOK_SIDE} if kind == Kind.DEPTH else {}),
             }
         )
     return {
@@ -287,3 +310,84 @@ def documents(message: Mapping[str, Any], key: str = "data") -> list[Mapping[str
     """Return the objects below a key: one, or a list of them."""
     data = message.get(key)
     return [one for one in (data if isinstance(data, list) else [data]) if isinstance(one, dict)]
+
+
+def book_levels(bids: Any, asks: Any) -> tuple[FloatArray, FloatArray] | None:
+    """Return the levels of a book, best first: price and size, of shape (n, 2) on each side.
+
+    None where a side is empty or out of order, a cell is no price or amount, or the two cross.
+
+    Parameters
+    ----------
+    bids, asks : list
+        Of lists that begin with a price and a size, as text or numbers.
+    """
+    try:
+        sides = [np.array([[float(c) for c in level[:2]] for level in s]) for s in (bids, asks)]
+    except (TypeError, ValueError, LookupError, OverflowError):
+        return None
+    for side, sign in zip(sides, (-1, 1), strict=True):
+        if side.ndim != 2 or side.shape[1] != 2 or not (side <= _MOST).all():
+            return None
+        if (
+            (side[:, 0] <= 0).any()
+            or (side[:, 1] < 0).any()
+            or (np.diff(sign * side[:, 0]) <= 0).any()
+        ):
+            return None
+    return (sides[0], sides[1]) if sides[0][0, 0] < sides[1][0, 0] else None
+
+
+def no_bands(symbol: str, time_ns: Ns) -> Row:
+    """Return the row of a book that no band can be had from."""
+    return Row(Kind.DEPTH, symbol, time_ns, float("nan"), side="bid")
+
+
+def book_rows(
+    symbol: str,
+    time_ns: Ns,
+    bids: Any,
+    asks: Any,
+    coins: Callable[[FloatArray, FloatArray], FloatArray] = lambda size, _: size,
+) -> Iterator[Row]:
+    """Yield the bands of a book between the middle and each of `BANDS`, as far as it is shown.
+
+    What lies beyond the outermost level is not empty but unseen: a band that reaches further is
+    none. Where even the first does, there is one a side, up to the outermost level.
+
+    Parameters
+    ----------
+    symbol, time_ns
+        Of the rows.
+    bids, asks
+        As `book_levels`.
+    coins : callable
+        Takes sizes and prices, and returns coins; by default sizes are coins.
+
+    Examples
+    --------
+    >>> bids, asks = [["99.99", "2"], ["99.96", "1"]], [["100.01", "3"]]
+    >>> for row in book_rows("X", 0, bids, asks):
+    ...     print(row.side, round(row.one, 2), round(row.two, 2), row.three, round(row.four, 2))
+    bid 99.98 100.0 2.0 199.98
+    ask 100.0 100.01 3.0 300.03
+    """
+    sides = book_levels(bids, asks)
+    if sides is None:
+        yield no_bands(symbol, time_ns)
+        return
+    middle = (sides[0][0, 0] + sides[1][0, 0]) / 2
+    for word, sign, (price, size) in (("bid", -1, sides[0].T), ("ask", 1, sides[1].T)):
+        held = coins(size, price)
+        edges = middle * (1 + sign * np.array(BANDS))
+        edges = edges[sign * (price[-1] - edges) >= 0]
+        if not len(edges):
+            edges = price[-1:] if sign < 0 else np.nextafter(price[-1:], np.inf)
+        edges = np.concatenate([[middle], edges])
+        for one, other in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            low, high = min(one, other), max(one, other)
+            inside = (price >= low) & (price < high)
+            amount, usd = held[inside].sum(), (held * price)[inside].sum()
+            yield Row(
+                Kind.DEPTH, symbol, time_ns, low, high, word, three=float(amount), four=float(usd)
+            )

@@ -104,10 +104,16 @@ class Writer:
         quarantine: pa.Table | None = None,
         revisions: Revisions = "refuse",
         rows: Mapping[Kind, IntArray] | None = None,
+        noted: bool = False,
     ) -> Commit | None:
-        """Commit what is new of one source; see `EventLog.append`."""
+        """Commit what is new of one source; see `EventLog.append`.
+
+        With `noted` a source without new events is committed as well, for what its notes say.
+        """
         plain = _plain(source)
-        return self._whole(lambda: self._append(tables, plain, quarantine, revisions, rows or {}))
+        return self._whole(
+            lambda: self._append(tables, plain, quarantine, revisions, rows or {}, noted=noted)
+        )
 
     def withdraw(self, file: str, reason: str) -> Commit:
         """Take back what was appended of a file; see `EventLog.withdraw`."""
@@ -122,6 +128,8 @@ class Writer:
         quarantine: pa.Table | None,
         revisions: Revisions,
         rows: Mapping[Kind, IntArray],
+        *,
+        noted: bool,
     ) -> Commit | None:
         check = Check(self._path / SEGMENTS, self._standing, source, revisions, rows)
         segments, events, made = self._write_segments(tables, check)
@@ -132,7 +140,7 @@ class Writer:
                 f"{dict(same.events)} events in commit {same.number}, and now has {events}: "
                 "all of one source goes into one append"
             )
-        if same is not None or not segments:
+        if same is not None or not (segments or noted):
             for path in made:
                 path.unlink()
             return None

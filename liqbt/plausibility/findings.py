@@ -13,7 +13,7 @@ import numpy as np
 from liqbt.log.one_value import when
 from liqbt.log.symbols import coin_of
 from liqbt.plausibility.feeds import Feed
-from liqbt.plausibility.interest import believed
+from liqbt.plausibility.interest import MOST, believed, next_to_nothing
 from liqbt.types import HOUR_NS, MINUTE_NS, SECOND_NS, FloatArray, IntArray, Kind, Ns
 
 _LEAST: Final = 30
@@ -33,6 +33,12 @@ _FALL: Final = 0.03
 """A fall of the price within an hour in which somebody is liquidated."""
 _GRACE_NS: Final = 10 * MINUTE_NS
 """So long after such an hour somebody still may be."""
+_FROZEN: Final = 12
+"""So many equal values running, at least, are a feed that stands still ..."""
+_CHANCE: Final = 1e-6
+"""... where as many would hardly ever follow each other, by how often values repeat elsewhere."""
+_LATE_NS: Final = 10 * MINUTE_NS
+"""What is known so long after it happened, always, nobody received as it happened."""
 _ROUND_NS: Final = 10 * SECOND_NS
 _EVENTFUL: Final = (Kind.TRADE, Kind.LIQUIDATION, Kind.POSITION)
 
@@ -69,7 +75,7 @@ def findings(feeds: Sequence[Feed]) -> tuple[Finding, ...]:
     """
     found: list[Finding] = []
     for feed in feeds:
-        for check in (_interest, _rate, _clocks, _rounded, _numbers):
+        for check in (_interest, _jumps, _frozen, _rate, _clocks, _rounded, _numbers):
             found += check(feed)
         if feed.kind == Kind.OPEN_INTEREST:
             found += _implied(feed, feeds)
@@ -96,17 +102,77 @@ def _interest(feed: Feed) -> Iterator[Finding]:
             text=f"{feed.name}: {len(zero)} values are 0, the first at "
             f"{when(int(feed.ts_event[zero[0]]))}: missing, not nothing",
         )
+    yield from _alone(feed, coins, "interest_of_one_row")
+
+
+def _alone(feed: Feed, values: FloatArray, check: str) -> Iterator[Finding]:
+    """Yield that single values jump, if some do."""
     order = np.argsort(feed.ts_known, kind="stable")
-    keep, _ = believed(feed.ts_known[order], coins[order])
-    alone = np.sort(order[~keep & (coins[order] > 0)])
+    keep, _ = believed(feed.ts_known[order], values[order])
+    tiny = next_to_nothing(keep, values[order])
+    if tiny.any():
+        first = int(order[tiny].min())
+        yield Finding(
+            check=check,
+            feed=feed.name,
+            count=int(tiny.sum()),
+            text=f"{feed.name}: {int(tiny.sum())} values are next to 0, the first "
+            f"{values[first]:.6g} at {when(int(feed.ts_event[first]))}",
+        )
+    alone = np.sort(order[~keep & (values[order] > 0) & ~tiny])
     if len(alone):
         first = int(alone[0])
         yield Finding(
-            check="interest_of_one_row",
+            check=check,
             feed=feed.name,
             count=len(alone),
             text=f"{feed.name}: {len(alone)} single values jump and are not confirmed by the next, "
-            f"the first {coins[first]:.6g} at {when(int(feed.ts_event[first]))}",
+            f"the first {values[first]:.6g} at {when(int(feed.ts_event[first]))}",
+        )
+
+
+def _jumps(feed: Feed) -> Iterator[Finding]:
+    """Yield that a price jumps: it is named, and believed, as nothing stands in its place."""
+    if feed.kind not in (Kind.MARK, Kind.BAR) or feed.price is None:
+        return
+    yield from _alone(feed, feed.price, "price_of_one_row")
+    step = np.diff(np.log(feed.price))
+    far = np.flatnonzero((np.abs(step) > MOST) & (np.diff(feed.ts_event) <= HOUR_NS))
+    if len(far):
+        first = int(far[0])
+        yield Finding(
+            check="price_jumps",
+            feed=feed.name,
+            count=len(far),
+            text=f"{feed.name}: {len(far)} times it is nearly twice or half of the value before, "
+            f"the first {feed.price[first + 1]:.6g} after {feed.price[first]:.6g} at "
+            f"{when(int(feed.ts_event[first + 1]))}",
+        )
+
+
+def _frozen(feed: Feed) -> Iterator[Finding]:
+    """Yield that a feed stands still for longer than it ever would by itself."""
+    interest = feed.kind == Kind.OPEN_INTEREST
+    values = feed.payload["open_interest_coins"] if interest else feed.price
+    if values is None or feed.kind == Kind.TRADE or len(values) < _LEAST:
+        return
+    same = np.diff(values) == 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    if not len(lengths) or lengths.max() < _FROZEN:
+        return
+    place = int(np.argmax(lengths))
+    rest = len(same) - int(lengths[place])
+    share = (int(same.sum()) - int(lengths[place])) / rest if rest else 1.0
+    if len(same) * share ** int(lengths[place]) < _CHANCE:
+        first = int(starts[place])
+        last = first + int(lengths[place])
+        yield Finding(
+            check="frozen_feed",
+            feed=feed.name,
+            count=last - first + 1,
+            text=f"{feed.name}: stood still, at {values[first]:.6g} {last - first + 1} times from "
+            f"{when(int(feed.ts_event[first]))} on, until {when(int(feed.ts_event[last]))}",
         )
 
 
@@ -133,6 +199,15 @@ def _clocks(feed: Feed) -> Iterator[Finding]:
             count=n,
             text=f"{feed.name}: both clocks are equal on all {n} rows: nobody observed when they "
             "were known",
+        )
+    least = int((feed.ts_known - feed.ts_event).min()) if feed.observed and n >= _LEAST else 0
+    if least > _LATE_NS:
+        yield Finding(
+            check="late_clock",
+            feed=feed.name,
+            count=n,
+            text=f"{feed.name}: all {n} rows were received {least / HOUR_NS:.2f} h after they "
+            "happened or later: a clock of another zone, or history that was fetched later",
         )
 
 

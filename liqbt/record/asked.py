@@ -28,6 +28,7 @@ def feeds_of(
     servers: Sequence[str] = (),
     accounts: Path | None = None,
     census_ns: Ns,
+    depth_ns: Ns = 0,
     faces: str = "",
 ) -> list[Feed]:
     """Return what is recorded of each venue.
@@ -40,8 +41,8 @@ def feeds_of(
         `VENUE=ADDRESS` in place of the venue's own; `ws` and `http` addresses are two.
     accounts : Path, optional
         A file with an address of Hyperliquid a line, whose positions are counted.
-    census_ns : int
-        How often.
+    census_ns, depth_ns : int
+        How often positions and order books are asked for; a `depth_ns` of 0: no books are.
     faces : str
         What one contract is of OKX's instruments, as its reader takes it.
 
@@ -69,6 +70,7 @@ def feeds_of(
                 http=places[venue].get("http", ""),
                 accounts=users,
                 census_ns=census_ns,
+                depth_ns=depth_ns,
                 faces=faces,
             )
         )

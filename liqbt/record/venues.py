@@ -12,6 +12,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 from liqbt.types import SECOND_NS, Ns
 
+_TOO_MANY: Final = ("10006", "50011")
+"""What Bybit and OKX answer to whoever asks too often."""
+_FIGURES: Final = (None, 4, 3)
+"""Significant figures of prices, by which Hyperliquid's 20 levels a side reach further and further;
+all prices have five."""
 _MOST_FILLS: Final = 10
 """Accounts whose fills Hyperliquid pushes to one address of the internet."""
 
@@ -74,14 +79,69 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What somebody wants of a venue: its symbols, other addresses, accounts, contract sizes."""
+    """What somebody wants of a venue: its symbols, other addresses, accounts, contract sizes.
+
+    `census_ns` and `depth_ns` say how often positions and books are asked for; 0: no books are.
+    """
 
     symbols: tuple[str, ...]
     socket: str = ""
     http: str = ""
     accounts: tuple[str, ...] = ()
     census_ns: Ns = 300 * SECOND_NS
+    depth_ns: Ns = 0
     faces: str = ""
+
+
+def _books(
+    asked: Asked,
+    requests: Callable[[str], Sequence[tuple[str, Any]]],
+    book: Callable[[Any], Any],
+    key: str = "book",
+) -> tuple[Question, ...]:
+    """Return the question for the book of each symbol, none where no books are wanted.
+
+    `book` takes an answer and returns what is kept of it; the line says whose it is, which not
+    every venue does. Several requests make a list.
+    """
+
+    def kept(symbol: str) -> Callable[[Sequence[Any]], Any]:
+        def keep(answers: Sequence[Any]) -> Any:
+            books = [book(answer) for answer in answers]
+            return {"symbol": symbol, key: books if len(books) > 1 else books[0]}
+
+        return keep
+
+    return tuple(
+        Question(
+            name="depth",
+            requests=tuple(requests(symbol)),
+            kept=kept(symbol),
+            every_ns=asked.depth_ns,
+        )
+        for symbol in asked.symbols
+        if asked.depth_ns
+    )
+
+
+def _book_of(answer: Any, *, code: str = "", reason: str = "", key: str = "") -> Any:
+    """Return the book in an answer, whose `code` is 0 where there is one.
+
+    Raises
+    ------
+    OSError
+        Too many questions were asked.
+    ValueError
+        There is none; says why, as far as the venue does.
+    """
+    if not isinstance(answer, dict) or str(answer.get(code, 0)) != "0":
+        told = answer if isinstance(answer, dict) else {}
+        text = str(told.get(reason) or "it has no book")
+        if str(told.get(code)) in _TOO_MANY:
+            raise OSError(text)
+        raise ValueError(text)
+    book = answer[key] if key else answer
+    return book[0] if isinstance(book, list) else book
 
 
 def _binance(asked: Asked) -> Feed:
@@ -94,13 +154,16 @@ def _binance(asked: Asked) -> Feed:
         socket=f"{base}/stream?streams={'/'.join(streams)}",
         http=asked.http or "https://fapi.binance.com",
         subscriptions=(),
-        questions=tuple(
-            Question(
-                name="openInterest",
-                requests=((f"/fapi/v1/openInterest?symbol={symbol}", None),),
-                kept=lambda answers: answers[0],
-            )
-            for symbol in asked.symbols
+        questions=(
+            *(
+                Question(
+                    name="openInterest",
+                    requests=((f"/fapi/v1/openInterest?symbol={symbol}", None),),
+                    kept=lambda answers: answers[0],
+                )
+                for symbol in asked.symbols
+            ),
+            *_books(asked, lambda s: [(f"/fapi/v1/depth?symbol={s}&limit=1000", None)], _book_of),
         ),
     )
 
@@ -111,9 +174,14 @@ def _bybit(asked: Asked) -> Feed:
         venue="bybit",
         reader="bybit/recording",
         socket=asked.socket or "wss://stream.bybit.com/v5/public/linear",
-        http="",
+        http=asked.http or "https://api.bybit.com",
         subscriptions=(json.dumps({"op": "subscribe", "args": topics}),),
         ping='{"op":"ping"}',
+        questions=_books(
+            asked,
+            lambda s: [(f"/v5/market/orderbook?category=linear&symbol={s}&limit=500", None)],
+            lambda answer: _book_of(answer, code="retCode", reason="retMsg", key="result"),
+        ),
     )
 
 
@@ -128,9 +196,14 @@ def _okx(asked: Asked) -> Feed:
         venue="okx",
         reader=f"okx/recording{f'?faces={asked.faces}' if asked.faces else ''}",
         socket=asked.socket or "wss://ws.okx.com:8443/ws/v5/public",
-        http="",
+        http=asked.http or "https://www.okx.com",
         subscriptions=(json.dumps({"op": "subscribe", "args": channels}),),
         ping="ping",
+        questions=_books(
+            asked,
+            lambda s: [(f"/api/v5/market/books?instId={s}&sz=400", None)],
+            lambda answer: _book_of(answer, code="code", reason="msg", key="data"),
+        ),
     )
 
 
@@ -163,7 +236,18 @@ def _hyperliquid(asked: Asked) -> Feed:
         ),
         ping='{"method":"ping"}',
         steady=False,
-        questions=(contexts, *((census,) if asked.accounts else ())),
+        questions=(
+            contexts,
+            *((census,) if asked.accounts else ()),
+            *_books(
+                asked,
+                lambda coin: [
+                    ("/info", {"type": "l2Book", "coin": coin, "nSigFigs": n}) for n in _FIGURES
+                ],
+                _book_of,
+                key="books",
+            ),
+        ),
     )
 
 

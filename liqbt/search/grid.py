@@ -26,7 +26,7 @@ from liqbt.log.disk import locked, replace
 from liqbt.registry.ledger import canonical_json, run_identity
 from liqbt.search.schema import with_keys
 from liqbt.search.trials import Finish
-from liqbt.study.executors import Executor, serially
+from liqbt.study.executors import Executor, going_on, serially
 from liqbt.study.plan import prepare_experiment
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
@@ -206,7 +206,7 @@ def run_grid(
     cells: list[Cell] = []
     with locked(folder / ".lock"):
         stage("cells", 0, len(grid.keys))
-        for cell in executor(work, list(enumerate(grid.keys))):
+        for cell in going_on(executor, work, list(enumerate(grid.keys)), _lost):
             cells.append(cell)
             stage("cells", len(cells), len(grid.keys))
         _write(folder, grid, cells)
@@ -236,6 +236,11 @@ def _cell(
         experiment=experiment.name,
         verdicts=tuple(run.verdicts),
     )
+
+
+def _lost(task: tuple[int, Mapping[str, Any]], reason: str) -> Cell:
+    """Return a cell whose worker is killed whenever it is run."""
+    return Cell(number=task[0], keys=task[1], reason=reason)
 
 
 def _write(folder: Path, grid: Grid, cells: Sequence[Cell]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -13,7 +13,7 @@ from liqbt.registry.ledger import add_line, read_chain, run_identity
 from liqbt.search.schema import Asked, Search
 from liqbt.search.selection_tests import need_days
 from liqbt.search.units import VISITS, Units, comparable, day_losses, read_units
-from liqbt.study.executors import Executor, serially
+from liqbt.study.executors import Executor, going_on, serially
 from liqbt.study.plan import Plan, prepare_experiment
 from liqbt.study.progress import Stage, silent
 from liqbt.study.run import run_plan
@@ -173,7 +173,8 @@ def run_trials(
             f"{done[0].reason}"
         )
     need_days(day_losses([_read(folder, done[0], search.estimator)]))
-    for ended in executor(work, [(asked, known[asked.configuration]) for asked in others]):
+    tasks = [(asked, known[asked.configuration]) for asked in others]
+    for ended in going_on(executor, work, tasks, partial(_failed, base)):
         stage("trials", len(done), len(search.asked))
         add_trial(folder, ended)
         done.append(ended)
@@ -190,7 +191,7 @@ def _run(
     stage: Stage = silent,
 ) -> Trial:
     """Run one trial, given with its number, and return how it ended."""
-    (asked, number), (folder, results) = numbered, folders
+    (asked, _), (folder, results) = numbered, folders
     work: Plan | None = None
     reason = ""
     try:
@@ -200,15 +201,24 @@ def _run(
         raise
     except LiqbtError as error:
         reason = str(error) or type(error).__name__
+    ended = _failed(base, numbered, reason)
+    if work is not None:
+        ended = replace(ended, run_id=work.run_id, events=events_of(work))
+    return ended if reason else replace(ended, state=FINISHED)
+
+
+def _failed(base: int, numbered: tuple[Asked, int], reason: str) -> Trial:
+    """Return a trial whose worker is killed whenever it is run."""
+    asked, number = numbered
     return Trial(
         number=number,
         base=base,
         keys=asked.keys,
         configuration=asked.configuration,
         experiment=asked.experiment.name,
-        state=FAILED if reason else FINISHED,
-        run_id="" if work is None else work.run_id,
-        events="" if work is None else events_of(work),
+        state=FAILED,
+        run_id="",
+        events="",
         reason=reason,
     )
 

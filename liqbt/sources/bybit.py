@@ -17,7 +17,15 @@ from liqbt.errors import ConfigError, DataError
 from liqbt.ingest.cells import UNIT_NS, as_numbers, as_words
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.files import MAX_BYTES, NoRowsError, RawTable, is_silent, open_stream
-from liqbt.ingest.recordings import RECORDING, Row, documents, ms, number, read_recording
+from liqbt.ingest.recordings import (
+    RECORDING,
+    Row,
+    book_rows,
+    documents,
+    ms,
+    number,
+    read_recording,
+)
 from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing
 from liqbt.log.schema import EARLIEST_NS, LATEST_NS
 from liqbt.log.symbols import is_inverse, no_dollar
@@ -92,6 +100,7 @@ def read(
             path,
             "bybit",
             _live_rows,
+            polled=(Kind.DEPTH,),
             price_is="bankruptcy",
             wrong=_no_linear,
             max_bad=max_bad,
@@ -109,7 +118,13 @@ def read(
 
 
 def _live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield what a push of `tickers` says is new, and the liquidations of `allLiquidation`."""
+    """Yield what a push of `tickers` says is new, the liquidations of `allLiquidation`, a book."""
+    if message.get("poll") == "depth":
+        for one in documents(message):
+            for book in documents(one, "book"):
+                time, symbol = ms(book.get("ts")), str(one.get("symbol"))
+                yield from book_rows(symbol, time, book.get("b"), book.get("a"))
+        return
     channel, _, symbol = str(message.get("topic", "")).partition(".")
     for one in documents(message):
         time = ms(message.get("ts"))

@@ -7,16 +7,20 @@ come in the order of the tasks, so that whoever keeps them writes the same bytes
 
 from __future__ import annotations
 
+import atexit
+import logging
 import multiprocessing
 import os
+import pickle
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol, TypeVar
 
-from liqbt.errors import ConfigError, WorkerKilledError
+from liqbt.errors import ConfigError, StoppedError, WorkerKilledError, first_line
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,7 +68,8 @@ def in_processes(n: int) -> Executor:
     """Return an executor of `n` processes of this machine; this one alone for 1.
 
     Where processes can be forked, `work` is theirs without being sent: tapes, maps, and code of
-    one's own. Elsewhere it has to be picklable.
+    one's own. Elsewhere it has to be picklable. What was under way when a worker was killed is done
+    again, a task at a time; a task whose worker is then killed once more ends the mapping.
 
     Parameters
     ----------
@@ -75,63 +80,145 @@ def in_processes(n: int) -> Executor:
     forked = "fork" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("fork" if forked else None)
 
+    def pool_of(workers: int, work: Any) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(workers, context, _begin, (work,))
+
+    def alone(work: Callable[[T], R], task: T) -> R:
+        with pool_of(1, work) as pool:
+            try:
+                found: R = pool.submit(_one, task).result()
+                return found
+            except BrokenProcessPool:
+                raise _killed(
+                    "a worker process was killed, and again with no other beside it"
+                ) from None
+
     def mapped(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
         workers = min(count, len(tasks))
         if workers < 2:
             yield from map(work, tasks)
             return
-        pool = ProcessPoolExecutor(workers, context, _begin, (work,))
-        waiting: deque[Future[R]] = deque()
+        pool, left = pool_of(workers, work), deque(tasks)
+        waiting: deque[tuple[T, Future[R]]] = deque()
         try:
-            for task in tasks:  # few at a time: whoever stops early waits for few
-                waiting.append(pool.submit(_one, task))
-                if len(waiting) > 2 * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise WorkerKilledError(
-                "a worker process was killed (is memory short?); what is finished is kept, and the "
-                "same command goes on from there"
-            ) from None
+            while left or waiting:
+                try:  # few at a time: whoever stops early waits for few
+                    while left and len(waiting) <= 2 * workers:
+                        waiting.append((left[0], pool.submit(_one, left[0])))
+                        left.popleft()
+                    found = waiting[0][1].result()
+                except BrokenProcessPool:
+                    pool.shutdown(wait=True)
+                    while waiting:
+                        task, future = waiting.popleft()
+                        broken = isinstance(future.exception(), BrokenProcessPool)
+                        yield alone(work, task) if broken else future.result()
+                    pool = pool_of(workers, work)
+                else:
+                    waiting.popleft()
+                    yield found
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
     return mapped if count > 1 else serially
 
 
+def _killed(what: str) -> WorkerKilledError:
+    return WorkerKilledError(
+        f"{what} (is memory short?); what is finished is kept, and the same command goes on from "
+        "there"
+    )
+
+
+def going_on(
+    executor: Executor, work: Callable[[T], R], tasks: Sequence[T], lost: Callable[[T, str], R]
+) -> Iterator[R]:
+    """Map as an executor does, and go on behind a task whose worker is killed.
+
+    Parameters
+    ----------
+    executor, work, tasks
+        What is mapped, and where.
+    lost : callable
+        What such a task gives, told the task and why.
+    """
+    done = 0
+    while done < len(tasks):
+        try:
+            for found in executor(work, tasks[done:]):
+                done += 1
+                yield found
+        except WorkerKilledError as error:
+            yield lost(tasks[done], str(error))
+            done += 1
+
+
 def on_dask(address: str = "") -> Executor:
     """Return an executor of a Dask cluster; it needs the extra `cluster`.
 
-    A worker that dies is replaced by the scheduler, and its task is done again elsewhere. Workers
-    whose code is another than this one's are refused before anything is sent.
+    A worker that dies is replaced by the scheduler, and its task is done again elsewhere; a task
+    whose workers die again and again ends the mapping. Workers whose code is another than this
+    one's are refused, before anything is sent and whenever they join.
 
     Parameters
     ----------
     address : str
         Of a scheduler, such as `tcp://10.0.0.1:8786`; empty: a cluster on this machine, one
-        process for each processor, for as long as the work takes.
+        process for each processor, from the first mapping on until this process ends.
     """
+    held: list[Any] = []
 
     def mapped(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
-        client = _client(address)
+        if not tasks:
+            return
+        if not held or held[0].status != "running":
+            held[:] = [_client(address)]
+            atexit.register(_close, held[0])
         try:
-            _refuse_other_code(client)
-            sent = client.scatter(work, broadcast=True, hash=False)
-            waiting: deque[Any] = deque()
-            width = 4 * max(len(client.scheduler_info()["workers"]), 1)
-            for task in tasks:
-                waiting.append(client.submit(_called, sent, task, pure=False))
-                if len(waiting) > width:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            client.close()
-            if client.cluster is not None:
-                client.cluster.close()
+            yield from _on_cluster(held[0], work, tasks)
+        except _no_cluster() as error:
+            raise StoppedError(
+                f"the Dask scheduler {address or 'of this machine'} no longer answers "
+                f"({first_line(error)}); what is finished is kept, and the same command goes on "
+                "from there"
+            ) from None
 
     return mapped
+
+
+def _on_cluster(client: Any, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    from distributed import KilledWorker
+    from distributed.protocol.pickle import dumps
+
+    own = _refuse_other_code(client)
+    left, waiting = deque(tasks), deque[Any]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that it is large
+        # not scattered: the scheduler can give it to workers again when all that had it are gone
+        sent = client.submit(pickle.loads, dumps(work), pure=False)
+    try:
+        while left or waiting:
+            width = 4 * max(len(client.nthreads()), 1)
+            while left and len(waiting) < width:
+                task = left.popleft()
+                waiting.append(client.submit(_called, sent, own, task, pure=False))
+            try:
+                found = waiting[0].result()
+            except KilledWorker:
+                raise _killed("the workers of a task were killed, one after the other") from None
+            waiting.popleft()
+            yield found
+    finally:
+        if client.status == "running":
+            client.cancel([sent, *waiting])
+
+
+def _no_cluster() -> tuple[type[BaseException], ...]:
+    """Return what Dask raises where its scheduler is gone."""
+    from distributed import CancelledError
+    from distributed.comm import CommClosedError
+
+    return CancelledError, CommClosedError, TimeoutError
 
 
 def _client(address: str) -> Any:
@@ -143,31 +230,46 @@ def _client(address: str) -> Any:
             "extra 'cluster'"
         ) from None
     if not address:
-        return Client(LocalCluster(threads_per_worker=1, dashboard_address=None))
+        quiet = logging.CRITICAL  # a killed worker is no matter: its task is done again
+        return Client(
+            LocalCluster(threads_per_worker=1, dashboard_address=None, silence_logs=quiet)
+        )
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:
         raise ConfigError(f"scheduler '{address}': no Dask scheduler answers ({error})") from None
-    if not client.scheduler_info()["workers"]:
+    if not client.nthreads():
         client.close()
         raise ConfigError(f"scheduler '{address}': it has no worker; start one first")
     return client
 
 
-def _called(work: Callable[[Any], Any], task: Any) -> Any:
+def _close(client: Any) -> None:
+    cluster = client.cluster
+    client.close()
+    if cluster is not None:
+        cluster.close()
+
+
+def _called(work: Callable[[Any], Any], own: str, task: Any) -> Any:
+    _refuse_digest("this worker", _worker_digest(), own)  # it may have joined since all were asked
     return work(task)
 
 
-def _refuse_other_code(client: Any) -> None:
-    from liqbt.study.identity import code_digest
-
-    own = code_digest()
+def _refuse_other_code(client: Any) -> str:
+    """Return the digest of this code, which that of every worker is held against."""
+    own = _worker_digest()
     for worker, digest in client.run(_worker_digest).items():
-        if digest != own:
-            raise ConfigError(
-                f"worker {worker}: its liqbt has the digest {digest[:12]} and this one {own[:12]}; "
-                "expected the same code everywhere"
-            )
+        _refuse_digest(f"worker {worker}", digest, own)
+    return own
+
+
+def _refuse_digest(who: str, digest: str, own: str) -> None:
+    if digest != own:
+        raise ConfigError(
+            f"{who}: its liqbt has the digest {digest[:12]} and that of the command {own[:12]}; "
+            "expected the same code everywhere"
+        )
 
 
 def _worker_digest() -> str:

@@ -180,8 +180,13 @@ def _closure_digest(roots: tuple[str, ...], apart: frozenset[str]) -> str:
 
 def _sources_digest() -> str:
     """Return a digest of the package's files, each byte of them."""
+    data = (_PACKAGE / "data").glob("*.csv")
+    return _files_digest([*sorted(_PACKAGE.rglob("*.py")), *sorted(data)])
+
+
+def _files_digest(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in [*sorted(_PACKAGE.rglob("*.py")), *sorted((_PACKAGE / "data").glob("*.csv"))]:
+    for path in files:
         digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -211,16 +216,25 @@ def write_cached(path: Path, value: Mapping[str, Any]) -> None:
 
 @cache
 def report_digest() -> str:
-    """Return a digest of what a report is written with: sources, templates, styles, and claims."""
-    digest = hashlib.sha256()
+    """Return a digest of what a report is written with: sources, templates, styles, and claims.
+
+    Computed once on this machine for the same files, as `code_digest`.
+    """
     claims = (_PACKAGE / "evaluation" / "claims").glob("*.py")
     curves = _PACKAGE / "study" / "curves.py"
-    for path in sorted([*(_PACKAGE / "report").rglob("*"), *claims, curves]):
-        if path.suffix in {".py", ".j2", ".css", ".js"}:
+    found = sorted([*(_PACKAGE / "report").rglob("*"), *claims, curves])
+    files = [path for path in found if path.suffix in {".py", ".j2", ".css", ".js"}]
+    place = cache_folder() / f"report-{_files_digest(files)}.json"
+    known = read_cached(place)
+    if "report" not in known:
+        digest = hashlib.sha256()
+        for path in files:
             text = _bare(path) if path.suffix == ".py" else path.read_text(encoding="utf-8")
             digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
             digest.update(text.encode() + b"\0")
-    return digest.hexdigest()
+        known["report"] = digest.hexdigest()
+        write_cached(place, known)
+    return str(known["report"])
 
 
 def _parsed(path: Path) -> tuple[str, ast.Module]:

@@ -37,7 +37,8 @@ class IngestReport:
     quarantine : Path or None
         Where those rows and their reasons are.
     added : bool
-        False where nothing was added: the log held these events already, or the file has none.
+        False where nothing was added: the log held these events already, or the file has none and
+        says of no time that nothing was received then.
     findings : tuple of str
         What of the file cannot be what it is said to be.
     """
@@ -197,6 +198,7 @@ class LogOfFiles(AbstractContextManager["LogOfFiles"]):
                 quarantine=ingested.quarantine_table(),
                 revisions=ingested.revisions,
                 rows=ingested.rows,
+                noted="gaps" in ingested.summary.notes,
             )
         return IngestReport(
             file=path.name,
@@ -231,7 +233,8 @@ def _findings(ingested: Ingested) -> tuple[str, ...]:
 def describe_ingest(report: IngestReport) -> str:
     """Return what became of one file as a sentence."""
     if not report.events:
-        return f"{report.file}: holds no events"
+        told = "; when nothing was received stands in the log" if report.added else ""
+        return f"{report.file}: holds no events{told}"
     if not report.added:
         return f"{report.file}: already in the log, nothing added"
     text = f"{report.file}: {report.rows:,} rows, {report.events:,} events"

@@ -27,7 +27,7 @@ from liqbt.evaluation.parts import LetGo, summed, together
 from liqbt.evaluation.statistic import Statistic
 from liqbt.forecasts import forecasts_digest
 from liqbt.log.disk import replace as replace_file
-from liqbt.log.disk import sha256
+from liqbt.log.disk import sha256, sha256_file
 from liqbt.study.events import Origin
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
@@ -107,7 +107,8 @@ class KeptMarkets(MarketStudies):
                 if len(self.tapes) > 1 and symbol not in str(error):
                     raise type(error)(f"market {symbol}: {error}") from error
                 raise
-            data = pickle.dumps(found, protocol=5)
+            digests = {f: sha256_file(f) for files in found.files.values() for f in files}
+            data = pickle.dumps((found, digests), protocol=5)
             replace_file(path, hashlib.sha256(data).digest() + data)
         return found
 
@@ -165,8 +166,10 @@ def _read(path: Path) -> KeptMarket | None:
         return None
     if hashlib.sha256(data[32:]).digest() != data[:32]:
         return None
-    found: KeptMarket = pickle.loads(data[32:])  # own bytes: the digest is theirs
-    return found if all(file.is_file() for each in found.files.values() for file in each) else None
+    found: KeptMarket
+    found, digests = pickle.loads(data[32:])  # own bytes: the digest is theirs
+    whole = (file.is_file() and sha256_file(file) == own for file, own in digests.items())
+    return found if all(whole) else None
 
 
 CONDITIONAL: Sequence[Statistic] = tuple(

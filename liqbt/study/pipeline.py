@@ -13,17 +13,18 @@ from typing import Any, TypeAlias
 
 from liqbt.config.fields import format_duration
 from liqbt.config.schema import EvaluationOptions
-from liqbt.errors import ConfigError, DataError, EstimatorError
+from liqbt.errors import ConfigError, DataError, EstimatorError, WorkerKilledError
 from liqbt.evaluation.bins import anchors_of, landmark_times
 from liqbt.evaluation.cascades import market_cascades
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig, MarketInput
 from liqbt.evaluation.depth import market_depth
-from liqbt.evaluation.evaluate import Evaluation, evaluate
+from liqbt.evaluation.evaluate import Evaluation, evaluate, scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.forced import market_forced
 from liqbt.evaluation.funding import market_funding
-from liqbt.evaluation.parts import together
+from liqbt.evaluation.inference.estimates import ScoreDetail
+from liqbt.evaluation.parts import OF_ALL, together
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
 from liqbt.replay import copied, replay, replay_many, require_density, schedule
@@ -237,9 +238,12 @@ def market_studies(
     symbols = tuple(one.tapes)
     markets: list[MarketStudy] = []
     stage("markets", 0, len(symbols))
-    for market in executor(one, symbols):
-        markets.append(market)
-        stage("markets", len(markets), len(symbols))
+    try:
+        for market in executor(one, symbols):
+            markets.append(market)
+            stage("markets", len(markets), len(symbols))
+    except WorkerKilledError as error:
+        raise WorkerKilledError(f"market {symbols[len(markets)]}: {error}") from None
     reasons = {
         name: [m.twins[name].reason for m in markets if m.twins[name].reason]
         for name in markets[0].twins
@@ -248,7 +252,11 @@ def market_studies(
     return market_studies(replace(one, failed=failed), executor, stage) if failed else markets
 
 
-def whole_study(markets: Sequence[MarketStudy], statistics: Sequence[Statistic]) -> Study:
+def whole_study(
+    markets: Sequence[MarketStudy],
+    statistics: Sequence[Statistic],
+    executor: Executor = serially,
+) -> Study:
     """Return the study of markets that were observed apart, everything scored.
 
     Parameters
@@ -257,17 +265,45 @@ def whole_study(markets: Sequence[MarketStudy], statistics: Sequence[Statistic])
         In the order of the experiment.
     statistics : sequence of Statistic
         What is scored.
+    executor : callable
+        Where; it changes no number.
     """
     names = list(markets[0].evidence)
     evidence = {name: together([market.evidence[name] for market in markets]) for name in names}
     return Study(
         forecasts={name: {m.symbol: m.forecasts[name] for m in markets} for name in names},
-        evaluations={name: evaluate(one, statistics) for name, one in evidence.items()},
+        evaluations={name: _evaluated(one, statistics, executor) for name, one in evidence.items()},
         twins={
             name: _twins([market.twins[name] for market in markets]) for name in markets[0].twins
         },
         shared=evidence[names[0]].shared,
     )
+
+
+def _evaluated(
+    evidence: Evidence, statistics: Sequence[Statistic], executor: Executor
+) -> Evaluation:
+    """Score statistic by statistic, each a task, but those that read what is learnt: here, once."""
+    if executor is serially:
+        return evaluate(evidence, statistics)
+    rows = {s.id: list(scored(evidence, [s])) for s in statistics if OF_ALL.intersection(s.needs)}
+    others = [one.id for one in statistics if one.id not in rows]
+    rows |= zip(others, executor(_Scored(evidence, statistics), others), strict=True)
+    return Evaluation(
+        details=tuple(row for one in statistics for row in rows[one.id]), evidence=evidence
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """Scores one statistic of an estimator: a task."""
+
+    evidence: Evidence
+    statistics: Sequence[Statistic]
+
+    def __call__(self, name: str) -> list[ScoreDetail]:
+        """Return the rows of a statistic."""
+        return list(scored(self.evidence, [one for one in self.statistics if one.id == name]))
 
 
 def _twins(parts: Sequence[Twin]) -> Twin:

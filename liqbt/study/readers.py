@@ -25,6 +25,7 @@ VENDORS: Final = {
     "coinglass": "liqbt.sources.coinglass",
     "coinalyze": "liqbt.sources.coinalyze",
     "cryptofeed": "liqbt.sources.cryptofeed",
+    "hftbacktest": "liqbt.sources.hftbacktest",
 }
 """A vendor's name to its module, which has `FORMATS` and `read`."""
 

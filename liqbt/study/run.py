@@ -99,7 +99,7 @@ def _execute(
         )
         markets = [m for m in market_studies(one, executor, stage) if isinstance(m, KeptMarket)]
         stage("score", 0, 2)
-        done = whole_study(markets, STATISTICS)
+        done = whole_study(markets, STATISTICS, executor)
         stage("score", 1, 2)
         sensitivities = sensitivity_rows(joined_variants(markets), _bars(work))
         stage("score", 2, 2)
@@ -114,10 +114,11 @@ def _execute(
             scores=[score for one in done.evaluations.values() for score in one.scores],
             verdicts=verdicts(done.first.details, withheld=work.withheld),
             tables=run_tables(done, sensitivities) | twins | histories,
-            parquet=run_parquet(done, _files(markets))
+            parquet=run_parquet(done, _files(markets), executor)
             | ({} if truth is None else {"truth_map.parquet": [truth.last_map]}),
             truth=None if truth is None else truth.figures,
             finish=finish,
+            executor=executor,
         )
 
 

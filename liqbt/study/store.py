@@ -44,10 +44,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from liqbt.errors import AlreadyRunningError, DataError, WorkerKilledError, first_line
+from liqbt.errors import AlreadyRunningError, DataError, StoppedError, first_line
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters, joined_intervals
-from liqbt.log.disk import read_parquet, sha256_file
+from liqbt.log.disk import read_parquet, sha256_file, sync_folder
+from liqbt.study.executors import Executor, serially
 from liqbt.study.identity import report_digest
 from liqbt.study.written import (
     MANIFEST,
@@ -397,6 +398,7 @@ def write_run(
     parquet: Mapping[str, Sequence[Part]],
     truth: Mapping[str, Any] | None = None,
     finish: Callable[[Run, Path], object] | None = None,
+    executor: Executor = serially,
 ) -> Run:
     """Write a run's folder whole, or leave nothing.
 
@@ -410,6 +412,8 @@ def write_run(
         Of a simulated market: the truth beside its figures.
     finish : callable, optional
         Called with the run and its temporary folder before the rename, to add the report.
+    executor : callable
+        Where tables are written, a task each; it changes no byte.
 
     Returns
     -------
@@ -420,8 +424,8 @@ def write_run(
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
-        for name, parts in parquet.items():
-            write_parts(partial / name, parts)
+        for _ in executor(_Written(partial, parquet), list(parquet)):
+            pass
         _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
         verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
@@ -434,10 +438,34 @@ def write_run(
         if finish is not None:
             finish(_loaded(partial, read_json(partial / MANIFEST)), partial)
         _finish_manifest(partial, manifest, before, reported=finish is not None)
+        _sync(partial)
         partial.rename(final)
+        sync_folder(final.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_run(final)
+
+
+def _sync(folder: Path) -> None:
+    """Force a run to the disk before it has its name: a power cut leaves all of it, or none."""
+    for path in [*folder.rglob("*"), folder]:
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """Writes one table of a run: a task."""
+
+    folder: Path
+    parquet: Mapping[str, Sequence[Part]]
+
+    def __call__(self, name: str) -> None:
+        """Write the parts of a table."""
+        write_parts(self.folder / name, self.parquet[name])
 
 
 def _clear_killed(final: Path) -> None:
@@ -657,7 +685,7 @@ def parts_of(final: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
-    except WorkerKilledError:
+    except StoppedError:
         raise
     except Exception:
         shutil.rmtree(folder, ignore_errors=True)

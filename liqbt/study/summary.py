@@ -127,7 +127,7 @@ def _doubts(tape: Tape) -> dict[str, Any]:
         {
             "check": "masked",
             "feed": f"open interest {m.instrument}",
-            "count": m.nothing + m.alone + m.waited,
+            "count": m.nothing + m.alone + m.waited + m.tiny,
             "text": m.text(),
         }
         for m in tape.masked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from liqbt.evaluation.probability import corp, reliability
 from liqbt.forecasts import joined_clusters, joined_intervals
 from liqbt.learn.models import VisitPredictions
 from liqbt.log.disk import read_parquet
+from liqbt.study.executors import Executor, serially
 from liqbt.study.pipeline import Study
 from liqbt.study.store import (
     KEY,
@@ -162,7 +164,7 @@ def _ready(
 
 
 def run_parquet(
-    done: Study, kept: Mapping[str, Sequence[Path]] | None = None
+    done: Study, kept: Mapping[str, Sequence[Path]] | None = None, executor: Executor = serially
 ) -> dict[str, Sequence[Part]]:
     """Return the tables of a run folder, by file name; a row says whose forecasts it is about.
 
@@ -173,6 +175,8 @@ def run_parquet(
     kept : mapping of str to sequence of Path, optional
         Files that hold what `issued_tables` gives of each estimator and market, where the study
         holds it no more.
+    executor : callable
+        Where they are made, a task a market; it changes no byte.
     """
     tables: dict[str, list[Part]] = {name: list(files) for name, files in (kept or {}).items()}
     for number, (name, evaluation) in enumerate(done.evaluations.items()):
@@ -185,7 +189,9 @@ def run_parquet(
             made["clusters.parquet"] = clusters_table(issued, chances)
         else:
             files = kept["forecasts.parquet"][number * n : (number + 1) * n]
-            tables.setdefault("clusters.parquet", []).extend(_kept_clusters(name, evidence, files))
+            tables.setdefault("clusters.parquet", []).extend(
+                _kept_clusters(name, evidence, files, executor)
+            )
         for file, table in made.items():
             tables.setdefault(file, []).append(of_estimator(table, name))
     first = done.first.evidence
@@ -275,16 +281,21 @@ def _chances(evidence: Evidence, number: int) -> npt.NDArray[Any]:
     return np.asarray(evidence.chances[evidence.chances["symbol"] == number])
 
 
-def _kept_clusters(name: str, evidence: Evidence, files: Sequence[Path]) -> list[Part]:
+def _kept_clusters(
+    name: str, evidence: Evidence, files: Sequence[Path], executor: Executor
+) -> list[Part]:
     """Return `clusters_table` of an estimator's markets, each in a file beside its forecasts."""
-    parts: list[Part] = []
-    for i, (symbol, file) in enumerate(zip(evidence.symbols, files, strict=True)):
-        chances = {symbol: _chances(evidence, i)}
-        table = clusters_table(forecasts_of(read_parquet(file)), chances)
-        path = file.with_name(f"{file.name}-clusters")
-        write_parts(path, [of_estimator(table, name)], compression="none")
-        parts.append(path)
-    return parts
+    chances = [_chances(evidence, i) for i in range(len(files))]
+    tasks = list(zip(evidence.symbols, files, chances, strict=True))
+    return list(executor(partial(_clusters_beside, name), tasks))
+
+
+def _clusters_beside(name: str, task: tuple[str, Path, npt.NDArray[Any]]) -> Path:
+    symbol, file, chances = task
+    table = clusters_table(forecasts_of(read_parquet(file)), {symbol: chances})
+    path = file.with_name(f"{file.name}-clusters")
+    write_parts(path, [of_estimator(table, name)], compression="none")
+    return path
 
 
 def clusters_table(

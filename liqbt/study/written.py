@@ -1,8 +1,8 @@
 """What a run's folder held when it was written: its manifest names every file by its SHA-256.
 
 Whoever reads a run reads through here, so that a byte that was altered afterwards, by a disk or by
-a hand, is named and never shown as a figure. A run can be made again, so its files are not forced
-to the disk when they are written; what a power cut has torn is found here, too.
+a hand, is named and never shown as a figure. A run is forced to the disk before it has its name: a
+damaged one is evidence, and is moved aside; what a power cut or a kill leaves is litter, and goes.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ from liqbt.log.one_value import ONE_VALUE, first_clash, standing_rows
 from liqbt.log.order import lexicographic_order, same_as_previous
 from liqbt.log.schema import Columns, event_schema, order_keys, table_columns
 from liqbt.log.store import EventLog
-from liqbt.plausibility.interest import believed
+from liqbt.plausibility.interest import believed, next_to_nothing
 from liqbt.tape.values import Masked, Outliers, Selection, Tape, record_digest, trusted_tape
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
@@ -52,8 +52,8 @@ def load_cached(folder: Path, key: str) -> Tape | None:
             instruments=instruments,
             digest=meta["digest"],
             masked=tuple(
-                Masked(instrument=Instrument(v, s), nothing=n, alone=a, waited=w)
-                for v, s, n, a, w in meta["masked"]
+                Masked(instrument=Instrument(v, s), nothing=n, alone=a, waited=w, tiny=t)
+                for v, s, n, a, w, t in meta["masked"]
             ),
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -73,7 +73,7 @@ def store_cached(folder: Path, key: str, tape: Tape) -> None:
         "digest": tape.digest,
         "size": tape.events.nbytes,
         "instruments": [list(i) for i in tape.instruments],
-        "masked": [[*m.instrument, m.nothing, m.alone, m.waited] for m in tape.masked],
+        "masked": [[*m.instrument, m.nothing, m.alone, m.waited, m.tiny] for m in tape.masked],
     }
     sealed = json.dumps({**meta, "self": _self_digest(meta)}).encode()
     try:
@@ -243,20 +243,26 @@ def _believed(
     market = columns["venue"].astype(np.int64) * width + columns["symbol"]
     found = []
     for code in np.unique(market).tolist():
-        counts = np.zeros(3, dtype=np.int64)
+        counts = np.zeros(4, dtype=np.int64)
         for span in np.unique(columns["span_s"][market == code]).tolist():
             rows = np.flatnonzero((market == code) & (columns["span_s"] == span) & stands)
             rows = rows[np.lexsort((columns["ts_event"][rows], columns["ts_known"][rows]))]
             coins = columns["open_interest_coins"][rows]
             keep[rows], since[rows] = believed(columns["ts_known"][rows], coins)
             inside = np.ones(len(rows), dtype=bool) if start_ns is None else since[rows] >= start_ns
-            alone, waited = ~keep[rows] & (coins > 0), since[rows] > columns["ts_known"][rows]
-            counts += [(inside & what).sum() for what in (coins <= 0, alone, waited)]
+            tiny = next_to_nothing(keep[rows], coins)
+            alone = ~keep[rows] & (coins > 0) & ~tiny
+            waited = since[rows] > columns["ts_known"][rows]
+            counts += [(inside & what).sum() for what in (coins <= 0, alone, waited, tiny)]
         if counts.any():
             venue, symbol = divmod(int(code), int(width))
-            nothing, single, late = counts.tolist()
+            nothing, single, late, small = counts.tolist()
             instrument = Instrument(names["venue"][venue], names["symbol"][symbol])
-            found.append(Masked(instrument=instrument, nothing=nothing, alone=single, waited=late))
+            found.append(
+                Masked(
+                    instrument=instrument, nothing=nothing, alone=single, waited=late, tiny=small
+                )
+            )
     out["ts_known"] = since
     return {name: values[keep & stands] for name, values in out.items()}, found
 

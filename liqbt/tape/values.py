@@ -80,18 +80,22 @@ class Masked:
     nothing, alone, waited : int
         Values of 0, values that the next one did not confirm within the selection, and values that
         were believed when the next one confirmed them.
+    tiny : int
+        Values next to 0: less than a thousandth of what was believed within the day before.
     """
 
     instrument: Instrument
     nothing: int
     alone: int
     waited: int
+    tiny: int = 0
 
     def text(self) -> str:
         """Return it as a sentence."""
+        tiny = f", {self.tiny} next to 0" if self.tiny else ""
         return (
-            f"open interest {self.instrument}: {self.nothing} values of 0 and {self.alone} single "
-            f"jumps left out as missing, {self.waited} jumps believed once the next value "
+            f"open interest {self.instrument}: {self.nothing} values of 0{tiny} and {self.alone} "
+            f"single jumps left out as missing, {self.waited} jumps believed once the next value "
             "confirmed them"
         )
 

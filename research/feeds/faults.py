@@ -2,7 +2,8 @@
 
 Needs the real data (LIQBT_DATA, or ../shared/data beside the checkout). A fault is injected into
 the open interest, and nothing else is told to the run. Beside the clean run stands one without the
-faulty rows: what leaving out can give at best.
+faulty rows: what leaving out can give at best. What many rows running may move is what deleting as
+many elsewhere moves (decision 0058).
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ RATIOS: Final = [
     "sum_taker_long_short_vol_ratio",
 ]
 TENTH: Final = 0.1
-"""The tolerance: a figure moves by no more than a tenth of half its clean 95 % interval."""
+"""The tolerance of single rows: a figure moves by at most a tenth of half its clean interval."""
+DRAWS: Final = 39
+"""Blocks of as many rows, deleted elsewhere: either figure is beyond all of them by chance with
+probability 1/40."""
+SEED: Final = 58
 MARKS: Final = {
     "time": {"column": "timestamp_ms", "unit": "ms"},
     "stamp": "instant",
@@ -65,10 +70,10 @@ def one(rows: pd.DataFrame) -> pd.Index:
 
 FAULTS: Final[dict[str, tuple[Callable[[pd.DataFrame], pd.Index], float, bool, str]]] = {
     "zero": (evening, 0.0, False, "116 rows running say 0"),
-    "zero-marked": (evening, 0.0, True, "the same, marks from a file of their own"),
     "half": (scattered, 0.5, False, "ten single rows say half"),
     "spike": (one, 10.0, False, "one row says ten times as much"),
     "phantom": (one, 1e25, False, "one row says 1e30"),
+    "zero-marked": (evening, 0.0, True, "116 rows running say 0, marks from a file of their own"),
 }
 """Which rows, times what, whether marks come from another file, in words."""
 
@@ -82,6 +87,7 @@ def main() -> None:
         "| 24 h lift over Brownian, points |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
+    notes: list[str] = []
     bad = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -91,20 +97,64 @@ def main() -> None:
             faulty.loc[picked(rows), COLUMNS] *= factor
             run = _run(folder, word, faulty, marks=own)
             without = _run(folder, f"{word}-out", rows.drop(picked(rows)), marks=own)
-            line, above = _row(text, run, clean[own], without)
+            many = picked is evening
+            line, above = _row(text, run, clean[own], without, many=many)
             lines.append(line)
-            bad += above
             print(line, flush=True)
-    table = "\n".join(lines) + "\n"
+            if many:
+                believed = _run(folder, f"{word}-kept", faulty, marks=own, outliers="keep")
+                said, above_all = _envelope(folder, word, rows, (run, believed), clean[own])
+                notes.append(f"**{text}.** {said}")
+                print(said, flush=True)
+            bad += above + (above_all if many else 0)
+    table = "\n".join(lines) + "\n\n" + "\n\n".join(notes) + "\n"
     (HERE / "faults.md").write_text(table, encoding="utf-8")
     sys.exit(bool(bad))
 
 
-def _run(folder: Path, word: str, rows: pd.DataFrame, *, marks: bool) -> Run:
+def _envelope(
+    folder: Path, word: str, rows: pd.DataFrame, runs: tuple[Run, Run], clean: Run
+) -> tuple[str, int]:
+    """Hold zeros against blocks deleted elsewhere; the same zeros believed must be outside.
+
+    Returns what there is to say, and how much of it is not as decision 0058 has it.
+    """
+    block = evening(rows)
+    n, first = len(block), rows.index.get_loc(block[0])
+    starts = np.arange(1, len(rows) - n)
+    starts = starts[np.abs(starts - first) > n]
+    drawn = np.random.default_rng(SEED).choice(starts, DRAWS, replace=False)
+    largest, counts, turned = [], [], 0
+    for i, start in enumerate(drawn.tolist()):
+        left = rows.drop(rows.index[start : start + n])
+        run = _run(folder, f"{word}-draw-{i}", left, marks=word.endswith("marked"))
+        shifts = [x for x in _shifts(run, clean) if np.isfinite(x)]
+        largest.append(max(shifts))
+        counts.append(sum(x > TENTH for x in shifts))
+        turned += _turned(run, clean) > 0
+        print(f"{word} {i}: {start} {largest[-1]:.3f} {counts[-1]}", flush=True)
+    figures = [(max(x), sum(y > TENTH for y in x)) for x in (_shifts(r, clean) for r in runs)]
+    outside = [one > max(largest) or many > max(counts) for one, many in figures]
+    above = (sum(x >= figures[0][0] for x in largest), sum(x >= figures[0][1] for x in counts))
+    text = (
+        f"{DRAWS} blocks of {n} rows deleted elsewhere: largest shift {min(largest):.3f} to "
+        f"{max(largest):.3f} (median {np.median(largest):.3f}), figures above a tenth "
+        f"{min(counts)} to {max(counts)} (median {np.median(counts):g}), {turned} with a verdict "
+        f"that changes. The zeros: {figures[0][0]:.3f} and {figures[0][1]}, which {above[0]} and "
+        f"{above[1]} of the {DRAWS} reach: {'outside' if outside[0] else 'inside'}. The same "
+        f"zeros believed: {figures[1][0]:.3f} and {figures[1][1]}, "
+        f"{'outside' if outside[1] else 'inside'}, and {_turned(runs[1], clean)} verdicts change."
+    )
+    return text, outside[0] + (not outside[1])
+
+
+def _run(
+    folder: Path, word: str, rows: pd.DataFrame, *, marks: bool, outliers: str = "mask"
+) -> Run:
     """Run the experiment on some rows of open interest."""
     content = yaml.safe_load((EXPERIMENTS / "btc-2025-12.yaml").read_text(encoding="utf-8"))
     content["name"] = word.lower()
-    content["data"]["root"] = str(DATA)
+    content["data"] |= {"root": str(DATA), "outliers": outliers}
     sources = content["data"]["sources"]
     for source in sources:
         source["map"] = str(EXPERIMENTS / source["map"])
@@ -152,12 +202,20 @@ def _shifts(run: Run, other: Run) -> list[float]:
     return shifts
 
 
-def _row(text: str, run: Run, clean: Run, without: Run) -> tuple[str, int]:
-    """Return a run as a row, and how much of it is not as on the clean feed or without the rows."""
+def _turned(run: Run, clean: Run) -> int:
+    """Return how many verdicts have another word than on the clean feed."""
+    pairs = zip(run.verdicts, clean.verdicts, strict=True)
+    return sum((one.claim, one.word) != (other.claim, other.word) for one, other in pairs)
+
+
+def _row(text: str, run: Run, clean: Run, without: Run, *, many: bool) -> tuple[str, int]:
+    """Return a run as a row, and how much of it is not as it has to be.
+
+    Single rows may move no figure beyond a tenth; many rows must give exactly what the feed without
+    them gives.
+    """
     moved, left = _shifts(run, clean), _shifts(run, without)
-    turned = sum(
-        one.word != other.word for one, other in zip(run.verdicts, clean.verdicts, strict=True)
-    )
+    turned = _turned(run, clean)
     lift = next(
         s
         for s in run.scores
@@ -168,7 +226,9 @@ def _row(text: str, run: Run, clean: Run, without: Run) -> tuple[str, int]:
     above, beyond = (sum(x > TENTH for x in shifts) for shifts in (moved, left))
     points = f"{100 * lift.value:+.2f} [{100 * lift.ci_low:+.2f}, {100 * lift.ci_high:+.2f}]"
     cells = (text, said, len(moved), turned, f"{max(moved):.3f}", above, f"{max(left):.3f}", beyond)
-    return f"| {' | '.join(map(str, cells))} | {points} |", above + beyond + turned
+    wrong = sum(x > 0 for x in left) if many else above + beyond
+    named = bool(found)
+    return f"| {' | '.join(map(str, cells))} | {points} |", wrong + turned + (not named)
 
 
 def _key(score: Any) -> tuple[Any, ...]:

@@ -31,6 +31,7 @@ NOTHING = (
     "missing outside gaps",
     "wrong",
     "torn",
+    "bands wrong",
 )
 WORDS = {
     "events": "pushed events in the log",
@@ -50,6 +51,8 @@ WORDS = {
     "wrong": "of these not true between question and answer",
     "censuses": "censuses of positions",
     "torn": "of these not whole, or not known at one time",
+    "bands": "bands of depth",
+    "bands wrong": "of these not true between question and answer",
 }
 
 

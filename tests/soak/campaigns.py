@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from soak import disk, fuzz, inputs, kills, logs, names, yamls
+from soak import bounds, disk, fuzz, inputs, kills, logs, names, struck, yamls
 from soak.row import Campaign
 from soak.vendors import vendor_campaigns
 
-__all__ = ["CAMPAIGNS"]
+__all__ = ["ATTACKS", "CAMPAIGNS"]
 
 CAMPAIGNS: dict[str, tuple[Campaign, int]] = {
     "archives": (inputs.archives, 1),
@@ -27,3 +27,18 @@ CAMPAIGNS: dict[str, tuple[Campaign, int]] = {
     "tabular": (fuzz.tabular, 100_000),
     **{name: (campaign, 100_000) for name, campaign in vendor_campaigns().items()},
 }
+
+_OF_EACH = round(12_646 / 3)
+ATTACKS: dict[str, tuple[Campaign, int]] = {
+    "results": (struck.results, 111),
+    "tapes": (struck.tapes, 111),
+    "fetch_full": (struck.fetch_full, 8),
+    "unseal_killed": (struck.unseal_killed, 12),
+    "power": (struck.power, 8),
+    "kernels": (bounds.kernels, 200),
+    "levels": (bounds.levels, 100),
+    "unbounded": (bounds.unbounded, 1),
+    "processors": (bounds.processors, 6),
+    **{name: (CAMPAIGNS[name][0], _OF_EACH) for name in ("experiments", "worlds", "column_maps")},
+}
+"""What once found faults, again at the counts at which it did (`research/attacks`)."""

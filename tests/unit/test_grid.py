@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from functools import partial
+from importlib.util import find_spec
 
 import pytest
 from shell import call
@@ -14,7 +15,7 @@ from shell import call
 from liqbt.errors import ConfigError, LiqbtError
 from liqbt.search.grid import load_grid, run_grid
 from liqbt.study import executors
-from liqbt.study.executors import executor_of, in_processes, on_dask, serially
+from liqbt.study.executors import executor_of, going_on, in_processes, on_dask, serially
 
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 BASE = """
@@ -141,40 +142,62 @@ def killed(x, parent):
     return x
 
 
-def test_a_killed_worker_is_said_in_one_sentence():
-    work = partial(killed, parent=os.getpid())
-    with pytest.raises(LiqbtError, match="a worker process was killed"):
-        list(in_processes(2)(work, range(8)))
+def test_a_task_that_kills_its_worker_is_said_in_one_sentence_and_others_go_on():
+    work, found = partial(killed, parent=os.getpid()), []
+    with pytest.raises(LiqbtError, match="was killed, and again with no other beside it"):
+        found.extend(in_processes(2)(work, range(8)))
+    assert found == [0, 1, 2]
+    whole = list(going_on(in_processes(2), work, range(8), lambda task, why: (task, why[:8])))
+    assert whole == [0, 1, 2, (3, "a worker"), 4, 5, 6, 7]
 
 
 def killed_once(task):
-    x, mark = task
-    if x == 2 and not mark.exists():
+    x, folder = task
+    with (folder / str(x)).open("a") as file:
+        file.write("done")
+    if x in (2, 5) and not (mark := folder / f"killed-{x}").exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return x
 
 
+def test_a_killed_worker_s_task_is_done_again_and_nothing_that_is_finished(tmp_path):
+    tasks = [(x, tmp_path) for x in range(20)]
+    assert list(in_processes(2)(killed_once, tasks)) == list(range(20))
+    assert (tmp_path / "killed-2").exists()
+    times = [len((tmp_path / str(x)).read_text()) // 4 for x in range(20)]
+    assert times[2] == times[5] == 2
+    assert times.count(1) >= 14  # those that were under way beside it are done again, and no other
+
+
+DASK = pytest.mark.skipif(
+    find_spec("distributed") is None, reason="the extra 'cluster' is not installed"
+)
+
+
+@DASK
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_same_does_a_killed_worker_s_task_again_and_refuses_other_code(
     tmp_path, monkeypatch
 ):
-    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         here = on_dask(cluster.scheduler_address)
         assert list(here(square, range(20))) == [x * x for x in range(20)]
-        mark = tmp_path / "killed"
-        assert list(here(killed_once, [(x, mark) for x in range(6)])) == list(range(6))
-        assert mark.exists()
+        # the only worker is killed, and with it what every task needs
+        assert list(here(killed_once, [(x, tmp_path) for x in range(5)])) == list(range(5))
+        assert (tmp_path / "killed-2").exists()
+        with pytest.raises(ConfigError, match="expected the same code everywhere"):
+            executors._called(square, "f" * 64, 1)
         monkeypatch.setattr("liqbt.study.identity.code_digest", lambda: "f" * 64)
         with pytest.raises(ConfigError, match="expected the same code everywhere"):
             list(here(square, [1]))
+        executors._close(here.__closure__[1].cell_contents[0])
 
 
+@DASK
 def test_a_scheduler_that_is_not_there_is_one_sentence():
-    pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         list(on_dask("tcp://127.0.0.1:9")(square, [1]))
 

@@ -218,3 +218,4 @@ def test_sums_do_not_depend_on_the_processor():
         pytest.skip("the kernels that OpenBLAS is told to use need AVX2")
     assert digest("liqbt") == digest("numpy", OPENBLAS_CORETYPE="Haswell")
     assert digest("numpy", OPENBLAS_CORETYPE="Nehalem") != digest("liqbt")
+    assert digest("liqbt", OPENBLAS_CORETYPE="Nehalem") == digest("liqbt")

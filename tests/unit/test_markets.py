@@ -120,8 +120,10 @@ def test_a_killed_worker_loses_no_market_that_is_finished(plan, run, tmp_path, m
     with pytest.raises(WorkerKilledError, match="the same command goes on from there"):
         run_plan(plan, tmp_path, None, lambda *_: None, in_processes(2))
     (folder,) = (tmp_path / "three").glob(".*.parts")
-    damaged = sorted(folder.glob("*.part"))[0]
+    damaged, other = sorted(folder.glob("*.part"))
     damaged.write_bytes(damaged.read_bytes()[:-1])
+    torn = folder / f"{other.stem}-0-outcomes.parquet"
+    torn.write_bytes(torn.read_bytes()[:-1])
     again = []
 
     def counted(self, symbol, named):
@@ -130,28 +132,38 @@ def test_a_killed_worker_loses_no_market_that_is_finished(plan, run, tmp_path, m
 
     monkeypatch.setattr(KeptMarkets, "_made", counted)
     done = run_plan(plan, tmp_path, None, lambda *_: None, serially)
-    assert len(again) == 2  # the one that was killed, and the one whose part was damaged
-    assert "CC" in again
+    assert sorted(again) == ["AA", "BB", "CC"]  # one was killed, of the others a file was damaged
     assert files(done.path) == files(run.path)
 
 
-def test_workers_end_with_a_driver_that_is_killed(tmp_path):
+def test_a_killed_driver_takes_its_workers_and_loses_no_market_that_is_finished(
+    plan, path, run, tmp_path, monkeypatch
+):
     """Else they would hold its locks, and the same command could not go on."""
-    code = (
-        "import os, sys, time\nfrom pathlib import Path\n"
-        "from liqbt.study.executors import in_processes\n"
-        "def work(x):\n    Path(sys.argv[1], str(os.getpid())).touch()\n    time.sleep(60)\n"
-        "list(in_processes(2)(work, range(4)))\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as driver:
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.02)
+    words = ["-m", "liqbt", "run", path, "--results", tmp_path, "--executor", "processes:2"]
+    (tmp_path / ".cache").symlink_to(path.parent / "results" / ".cache")
+    with subprocess.Popen([sys.executable, *map(str, words)]) as driver:
+        while driver.poll() is None and not list(tmp_path.glob("three/.*.parts/*.part")):
+            time.sleep(0.01)
+        children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children")
+        workers = [int(pid) for pid in children.read_text().split()]
         driver.kill()
-    workers = [int(path.name) for path in tmp_path.iterdir()]
-    until = time.monotonic() + 30.0
+    until = time.monotonic() + 60.0
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.05)
+    assert workers
     assert not any(map(alive, workers))
+    kept = len(list(tmp_path.glob("three/.*.parts/*.part")))
+    again, made = [], KeptMarkets._made
+
+    def counted(self, symbol, named):
+        again.append(symbol)
+        return made(self, symbol, named)
+
+    monkeypatch.setattr(KeptMarkets, "_made", counted)
+    done = run_plan(plan, tmp_path, None, lambda *_: None)
+    assert len(again) == len(NAMES) - kept
+    assert files(done.path) == files(run.path)
 
 
 def alive(pid: int) -> bool:

@@ -213,6 +213,81 @@ def test_the_tape_leaves_out_what_is_not_believed(tmp_path):
         build_tape(log, SELECTION, outliers="refuse")
 
 
+@pytest.mark.parametrize(
+    "zeros",
+    [
+        [*range(500, 616)],
+        [0, 1, N - 1],
+        [499, 501, 999, 1001, 2000, 2002],  # beside jumps, before and after the value that confirms
+        [*range(400, 520), *range(521, 700)],
+        RNG.choice(N, 900, replace=False).tolist(),
+    ],
+)
+def test_a_tape_with_zeros_is_that_without_these_rows(tmp_path, zeros):
+    """What leaving out costs is what missing rows cost, and nothing of their neighbours."""
+    coins = COINS.copy()
+    coins[[500, 1000, 1500]] *= 0.5
+    coins[2001:] *= 0.6
+    faulty, kept = with_value(coins, zeros, 0.0), np.delete(np.arange(N), zeros)
+    (tmp_path / "out").mkdir()
+    whole = log_of(tmp_path, mark(), interest(faulty, faulty * PRICE))
+    left = interest(coins[kept], coins[kept] * PRICE[kept], at=AT[kept])
+    tape, other = (
+        build_tape(log, SELECTION) for log in (whole, log_of(tmp_path / "out", mark(), left))
+    )
+    assert tape.digest == other.digest
+    assert tape.masked[0].nothing == len(zeros)
+
+
+def test_next_to_nothing_is_nothing_for_a_day(tmp_path):
+    coins = COINS.copy()
+    coins[500:616] *= 1e-9  # ten hours
+    coins[2000:] *= 1e-9  # a market that ends
+    log = log_of(tmp_path, mark(), interest(coins, COINS * PRICE))
+    tape = build_tape(log, SELECTION)
+    gone = [*range(500, 616), *range(2000, 2288)]
+    (masked,) = tape.masked
+    assert (masked.nothing, masked.alone, masked.waited, masked.tiny) == (0, 0, 1, len(gone))
+    assert "0 values of 0, 404 next to 0 and 0 single jumps left out" in masked.text()
+    kept = tape.of(Kind.OPEN_INTEREST)["ts_event"]
+    assert kept.tolist() == AT[np.delete(np.arange(N), gone)].tolist()
+    told = checks(mark(), interest(coins))["interest_of_one_row"]
+    assert (told.count, "404 values are next to 0" in told.text) == (404, True)
+    fewer = COINS * np.exp(-np.arange(N) / 100)  # falls by far more, and never at once
+    assert "interest_of_one_row" not in checks(mark(), interest(fewer, fewer * PRICE))
+
+
+def test_a_price_that_jumps_is_named():
+    for rows, words in (
+        ([1000, 2000], {"price_of_one_row": 2, "price_jumps": 4}),
+        ([1000, 1001, 1002], {"price_jumps": 2}),
+    ):
+        price = with_value(PRICE, rows, PRICE[rows] / 10)
+        found = checks(mark(price))
+        assert {check: found[check].count for check in found} == words
+    assert "nearly twice or half of the value before, the first" in found["price_jumps"].text
+    assert not checks(mark(np.where(np.arange(N) > 1000, 1.7 * PRICE, PRICE)))
+
+
+def test_a_feed_that_stands_still_is_named():
+    still = with_value(COINS, slice(500, 620), COINS[500])
+    found = checks(mark(), interest(still))["frozen_feed"]
+    assert (found.count, "open interest v/BTCUSDT: stood still" in found.text) == (120, True)
+    assert checks(mark(with_value(PRICE, slice(9, 40), PRICE[9])))["frozen_feed"].count == 31
+    seldom = COINS[np.arange(N) // 20 * 20]  # what never moves more often than so
+    assert "frozen_feed" not in checks(mark(), interest(seldom))
+
+
+def test_what_was_received_long_after_it_happened_is_named():
+    at = AT[::3]
+    assert "late_clock" not in checks(forced(at, 1), observed=True)
+    price = {"price": np.full(len(at), 42_000.0), "size_coins": 1 + np.arange(len(at)) / 1000}
+    hour = (Kind.LIQUIDATION, table(Kind.LIQUIDATION, at, known=3601 * S, side=1, **price))
+    found = checks(hour, observed=True)["late_clock"]
+    assert "received 1.00 h after they happened or later" in found.text
+    assert "late_clock" not in checks(hour)
+
+
 def test_what_is_masked_is_said_of_the_selection_alone(tmp_path):
     """Neither of what is known before it, nor of what is known at its end or later."""
     coins = COINS.copy()

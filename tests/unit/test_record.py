@@ -18,14 +18,15 @@ from websockets.sync.server import serve
 
 from liqbt.cli import cli
 from liqbt.errors import ConfigError, DataError, LiqbtError
-from liqbt.log.store import EventLog
+from liqbt.log.store import EventLog, verify
 from liqbt.log.tables import event_table
 from liqbt.record import recorder
 from liqbt.record.asked import feeds_of
 from liqbt.record.recorder import Pace, record
 from liqbt.record.spool import Spool, left_over
 from liqbt.record.venues import VENUES, Asked
-from liqbt.study.ingest import ingest_one
+from liqbt.sources.okx import THROTTLE
+from liqbt.study.ingest import describe_ingest, ingest_one
 from liqbt.study.readers import open_reader
 from liqbt.types import HOUR_NS, SECOND_NS, Kind
 
@@ -180,6 +181,103 @@ def test_hyperliquid(tmp_path: Path) -> None:
     assert found["notes"]["repeated_pushes"] == 2
 
 
+BOOKS = {
+    "binance-um": (("BTCUSDT", 1.0), lambda b, a: {"E": T, "T": T - 9, "bids": b, "asks": a}),
+    "bybit": (("BTCUSDT", 1.0), lambda b, a: {"s": "BTCUSDT", "b": b, "a": a, "ts": T}),
+    "okx": (("ETH-USDT-SWAP", 0.1), lambda b, a: {"bids": b, "asks": a, "ts": f"{T}"}),
+}
+
+
+@pytest.mark.parametrize("venue", BOOKS)
+def test_a_book_becomes_bands_as_far_as_it_is_shown(tmp_path: Path, venue: str) -> None:
+    (symbol, face), book = BOOKS[venue]
+    bids = [["99.99", "1"], ["99.98", "2"], ["99.95", "4"], ["99.93", "8"]]
+    asks = [["100.01", "16", "0", "1"], ["100.015", "32", "0", "1"]]  # OKX's levels have four cells
+    line = {"poll": "depth", "asked": KNOWN, "data": {"symbol": symbol, "book": book(bids, asks)}}
+    found = read(recording(tmp_path / "r.jsonl", line), f"{venue}/recording")
+    rows = {(r[4], round(r[5], 6), round(r[6], 6)): r for r in found["DEPTH"]}
+    assert list(rows) == [
+        (-1, 100.0, 100.015),  # not even the first band is shown to its end
+        (1, 99.95, 99.98),
+        (1, 99.98, 100.0),
+    ]
+    below, near = rows[1, 99.95, 99.98], rows[1, 99.98, 100.0]
+    assert below[:4] == (KNOWN, T * 1_000_000, venue, symbol)
+    assert (near[7], near[8]) == pytest.approx((3 * face, (99.99 + 2 * 99.98) * face))
+    assert (below[7], below[8]) == pytest.approx((4 * face, 4 * 99.95 * face))
+    assert rows[-1, 100.0, 100.015][7] == pytest.approx(48 * face)
+
+
+def test_what_is_no_book_is_counted_and_costs_nothing_else(tmp_path: Path) -> None:
+    bids, asks = [["99", "1"]], [["100", "1"]]
+    books = [
+        (bids, asks),
+        (bids, []),
+        (asks, bids),  # they cross
+        ([["99", "1"], ["99.5", "1"]], asks),
+        ([["99", "-1"]], asks),
+        ([["nan", "1"]], asks),
+        ([["99", "1e300"]], asks),
+        (None, {"x": 1}),
+    ]
+    lines = [
+        {"poll": "depth", "data": {"symbol": "BTCUSDT", "book": {"b": b, "a": a, "ts": T + i}}}
+        for i, (b, a) in enumerate(books)
+    ]
+    found = read(recording(tmp_path / "r.jsonl", *lines), "bybit/recording")
+    assert len(found["DEPTH"]) == 10  # of the first alone; nothing stands within the spread
+    assert found["notes"]["books_without_bands"] == 7
+    other = {"poll": "depth", "data": {"symbol": "X-USDT-SWAP", "book": {"bids": bids, "ts": T}}}
+    found = read(recording(tmp_path / "o.jsonl", other), "okx/recording")
+    assert found == {"notes": {"books_without_bands": 1, "throttle": THROTTLE}}
+
+
+def test_hyperliquids_books_are_one_within_the_other(tmp_path: Path) -> None:
+    def book(time: int, bids: list, asks: list) -> dict[str, object]:
+        sides = [[{"px": p, "sz": s, "n": 1} for p, s in side] for side in (bids, asks)]
+        return {"coin": "BTC", "time": T + time, "levels": sides}
+
+    books = [
+        book(0, [("99", "1"), ("98", "2")], [("101", "3"), ("102", "4")]),
+        book(1, [("90", "7")], [("110", "5")]),  # asks were taken away meanwhile
+        book(2, [("80", "9")], [("120", "17")]),
+    ]
+    data = {"symbol": "BTC", "books": books}
+    path = recording(tmp_path / "r.jsonl", {"poll": "depth", "asked": KNOWN, "data": data})
+    rows = read(path, "hyperliquid/recording")["DEPTH"]
+    assert [(r[4], round(r[5]), round(r[6]), r[7]) for r in rows] == [
+        (-1, 100, 102, 7.0),
+        (-1, 102, 120, 10.0),
+        (1, 80, 90, 2.0),
+        (1, 90, 98, 4.0),
+        (1, 98, 100, 3.0),
+    ]
+    assert {r[1] for r in rows} == {T * 1_000_000}
+    torn = {"poll": "depth", "data": {"symbol": "BTC", "books": [books[0], None, {"levels": 3}]}}
+    found = read(recording(tmp_path / "t.jsonl", torn), "hyperliquid/recording")
+    assert found == {"notes": {"books_without_bands": 1}}
+
+
+@pytest.mark.parametrize(
+    ("venue", "symbol", "answer", "expected"),
+    [
+        ("bybit", "NOUSDT", {"retCode": 10001, "retMsg": "params error"}, "depth: params error"),
+        ("okx", "BTC-USDT-SWAP", {"code": "51001", "msg": "no such", "data": []}, "depth: no such"),
+        ("hyperliquid", "BTC", None, "depth: it has no book"),
+    ],
+)
+def test_a_venue_that_has_no_such_book_ends_it(venue, symbol, answer, expected) -> None:
+    feed = VENUES[venue](Asked(symbols=(symbol,), depth_ns=SECOND_NS))
+    question = feed.questions[-1]
+    with pytest.raises(ValueError, match=expected.partition(": ")[2]) as caught:
+        question.kept([answer] * len(question.requests))
+    assert recorder._is_refusal(caught.value)
+    with pytest.raises(OSError, match="too many"):
+        VENUES["bybit"](Asked(symbols=("X",), depth_ns=1)).questions[0].kept(
+            [{"retCode": 10006, "retMsg": "too many visits"}]
+        )
+
+
 def test_a_file_that_nobody_recorded_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"e":"forceOrder"}\n')
@@ -202,6 +300,32 @@ def test_what_is_told_again_in_another_file_counts_once(tmp_path: Path) -> None:
     table = EventLog.open(log).read(Kind.LIQUIDATION)
     times = [(t // 1_000_000 - T) for t in table["ts_event"].to_pylist()]
     assert sorted(times) == [1, 1, 1, 2, 3]
+
+
+def test_a_file_of_gaps_alone_leaves_them_in_the_log(tmp_path: Path) -> None:
+    log, reader = tmp_path / "log", open_reader("hyperliquid/recording")
+    gap = {"gap": "no pong", "since": KNOWN - 60 * SECOND_NS}
+    path = recording(tmp_path / "gaps.jsonl", gap, {"channel": "userFills", "data": {"fills": []}})
+    done = ingest_one(log, reader, path, max_bad=0.0, once=True)
+    assert (done.added, done.events) == (True, 0)
+    assert "when nothing was received stands in the log" in describe_ingest(done)
+    (commit,) = EventLog.open(log).commits()
+    (told,) = commit.source["notes"]["gaps"]
+    assert told == "2025-11-30T23:59:00.070Z to 2025-12-01T00:00:00.070Z: no pong"
+    assert not ingest_one(log, reader, path, max_bad=0.0).added
+    row = {"T": T, "s": "BTCUSDT", "S": "Sell", "v": "1", "p": "9"}
+    push = {"topic": "allLiquidation.BTCUSDT", "ts": T, "data": [row]}
+    for i, lines in enumerate([(push,), (gap, push)]):  # the second has nothing new but its gap
+        path = recording(tmp_path / f"{i}.jsonl", *lines, known=KNOWN + 1000 * i)
+        assert ingest_one(log, open_reader("bybit/recording"), path, max_bad=0.0, once=True).added
+    commits = EventLog.open(log).commits()
+    assert [sum(s.rows for s in c.segments) for c in commits] == [0, 1, 0]
+    assert not verify(log)
+    shown = CliRunner().invoke(cli, ["log", "quality", str(log)])
+    assert shown.exit_code == 0, shown.output
+    assert shown.output.count("no pong") == 2
+    empty = recording(tmp_path / "empty.jsonl", {"channel": "userFills", "data": {"fills": []}})
+    assert not ingest_one(log, reader, empty, max_bad=0.0).added
 
 
 def test_a_torn_line_is_cut_off_and_no_other(tmp_path: Path) -> None:
@@ -232,7 +356,7 @@ def test_killed_and_cut_off_nothing_is_lost_and_nothing_told_twice(tmp_path: Pat
     )
     found = venues.compare(tmp_path, whole, seen)
     nothing = ("problems", "commits lost", "lines lost", "files refused", "told twice")
-    nothing += ("unknown to the other", "missing outside gaps", "wrong", "torn")
+    nothing += ("unknown to the other", "missing outside gaps", "wrong", "torn", "bands wrong")
     assert {name: found[name] for name in nothing} == dict.fromkeys(nothing, 0), found
     assert seen["again"] > 0
     assert found["missing"] > 0
@@ -241,6 +365,7 @@ def test_killed_and_cut_off_nothing_is_lost_and_nothing_told_twice(tmp_path: Pat
     assert found["events"] > 800
     assert found["answers"] > 0
     assert found["censuses"] > 0
+    assert found["bands"] > 40
 
 
 @contextmanager

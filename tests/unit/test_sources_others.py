@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from liqbt.errors import DataError
-from liqbt.sources import coinalyze, coinglass, cryptofeed, hyperliquid
+from liqbt.errors import ConfigError, DataError
+from liqbt.sources import coinalyze, coinglass, cryptofeed, hftbacktest, hyperliquid
 from liqbt.sources.binance import um
 from liqbt.study.readers import VENDORS, open_reader
 from liqbt.types import HOUR_NS, Kind
@@ -205,6 +205,93 @@ def test_a_recording_of_hftbacktests_collector(tmp_path):
     assert done.source["notes"]["other_messages"] == 2
     quiet = collected(T * MS, "btcusdt@trade", {"e": "trade", "p": "1"})
     assert not um.read(put(tmp_path, "q", quiet), format="forceOrder").tables
+
+
+# hftbacktest's arrays
+
+EVENT = [("ev", "u8"), ("exch_ts", "i8"), ("local_ts", "i8"), ("px", "f8"), ("qty", "f8")]
+EVENT += [("order_id", "u8"), ("ival", "i8"), ("fval", "f8")]
+EXCH, LOCAL, BUY, SELL = (1 << bit for bit in (31, 30, 29, 28))
+MARKET = {"venue": "binance-um", "symbol": "BTCUSDT"}
+
+
+def events(*rows):
+    """Return an array of (code, sent, received, price, size), in ms after T."""
+    told = [(e, (T + a) * MS, (T + b) * MS, p, q, 0, 0, 0.0) for e, a, b, p, q in rows]
+    return np.array(told, dtype=np.dtype(EVENT, align=True))
+
+
+def test_an_array_of_hftbacktest_gives_each_trade_once(tmp_path):
+    array = events(
+        (2 | BUY | EXCH | LOCAL, 0, 5, 69500.0, 0.4),
+        (2 | SELL | EXCH, 1, 9, 69499.0, 0.5),  # taken apart: this half happened,
+        (1 | BUY | LOCAL | EXCH, 2, 8, 69000.0, 7.0),
+        (2 | SELL | LOCAL, 1, 9, 69499.0, 0.5),  # and this one was received
+        (2, 3, 11, 69498.0, 0.6),  # before its order was corrected
+        (101 | LOCAL, 4, 12, 69497.0, 0.0),
+    )
+    for name, save in (("a.npz", np.savez_compressed), ("b.npz", np.savez), ("c.npy", np.save)):
+        path = tmp_path / name
+        save(path, **{"arr" if name == "c.npy" else "data": array})
+        done = open_reader("hftbacktest?venue=binance-um&symbol=BTCUSDT").read(path, 0.0, None)
+        found = rows_of(done, Kind.TRADE)
+        assert [(r["ts_event"], r["ts_known"]) for r in found] == [
+            ((T + a) * MS, (T + b) * MS) for a, b in ((0, 5), (1, 9), (3, 11))
+        ]
+        assert [r["side"] for r in found] == [LONG, SHORT, 0]
+        assert [r["size_coins"] for r in found] == [0.4, 0.5, 0.6]
+        assert done.source["notes"] == {"depth_rows": 1, "exchange_rows": 1, "other_rows": 1}
+        assert done.source["latency_is"] == "observed"
+    np.savez(tmp_path / "q.npz", data=events())
+    assert not hftbacktest.read(tmp_path / "q.npz", **MARKET).tables
+    np.savez(tmp_path / "o.npz", data=array)
+    inverse = {"venue": "binance-cm", "symbol": "BTCUSD_PERP", "face_usd": 100.0}
+    (found, *_) = rows_of(hftbacktest.read(tmp_path / "o.npz", **inverse), Kind.TRADE)
+    assert found["size_coins"] == 0.4 * (100 / 69500.0)
+
+
+def test_an_array_that_is_none_is_refused_without_unpickling(tmp_path):
+    good = events((2 | BUY | LOCAL, 0, 5, 69500.0, 0.4))
+    later = events((2 | BUY | LOCAL, 0, 8 * 3_600_000, 69500.0, 0.4))
+    early = events((2 | BUY | LOCAL, -9000, -8000, 69500.0, 0.4))
+    wrong = {
+        "object": (np.array([{"a": 1}], dtype=object), "is no array of hftbacktest's events"),
+        "first": (np.zeros((3, 6)), "is no array of hftbacktest's events"),
+        "square": (np.tile(good, (2, 2)), "2 dimensions"),
+        "moved": (later, "received 480.0 min after they happened"),
+        "twice": (np.concatenate([good, early, good]), "trade 2 was received before"),
+        "cut": (events(), "truncated"),
+    }
+    for name, (array, expected) in wrong.items():
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, data=array)
+        if name == "cut":
+            np.save(path.with_suffix(".npy"), good)
+            path.write_bytes(path.with_suffix(".npy").read_bytes()[:-9])
+        with pytest.raises(DataError, match=expected):
+            hftbacktest.read(path, **MARKET)
+    np.savez(tmp_path / "g.npz", data=good)
+    packed = (tmp_path / "g.npz").read_bytes()
+    for cut in (len(packed) // 2, len(packed) - 9):
+        (tmp_path / "cut.npz").write_bytes(packed[:cut])
+        with pytest.raises(DataError, match="is no readable array"):
+            hftbacktest.read(tmp_path / "cut.npz", **MARKET)
+    with pytest.raises(DataError, match="expands to more than 100 bytes"):
+        hftbacktest.read(tmp_path / "g.npz", max_bytes=100, **MARKET)
+    np.savez(tmp_path / "two.npz", a=good, b=good)
+    with pytest.raises(DataError, match="one called data, is expected"):
+        hftbacktest.read(tmp_path / "two.npz", **MARKET)
+    with pytest.raises(DataError, match=r"is no \.npz or \.npy"):
+        hftbacktest.read(put(tmp_path, "x.npz", "a,b"), **MARKET)
+    for market, expected in (
+        ({}, "names neither venue nor symbol"),
+        ({"venue": "binance-um", "symbol": "ETHBTC"}, "quoted in BTC"),
+        ({"venue": "okx", "symbol": "BTC-USDT-SWAP"}, "coins, face_coins=0.01"),
+        ({"venue": "binance-cm", "symbol": "BTCUSD_PERP", "face_coins": 1.0}, "US dollars"),
+        ({**MARKET, "face_coins": 0.01}, "take the face out"),
+    ):
+        with pytest.raises(ConfigError, match=expected):
+            hftbacktest.read(tmp_path / "g.npz", **market)
 
 
 # a Hyperliquid node's fills

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from liqbt.ingest.recordings import Row, documents, ms, number
+from liqbt.ingest.recordings import Row, book_rows, documents, ms, number
 from liqbt.types import Kind
 
 
 def live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield the marks, funding rates and liquidations of a push, or the open interest of an answer.
+    """Yield the marks, funding rates and liquidations of a push, or what an answer holds.
 
     `markPriceUpdate` has the rate that would be paid now, for an interval that it does not say.
     """
@@ -18,6 +18,12 @@ def live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
         for one in documents(message):
             interest, time = number(one.get("openInterest")), ms(one.get("time"))
             yield Row(Kind.OPEN_INTEREST, str(one.get("symbol")), time, interest)
+        return
+    if message.get("poll") == "depth":
+        for one in documents(message):
+            for book in documents(one, "book"):
+                time, symbol = ms(book.get("E")), str(one.get("symbol"))
+                yield from book_rows(symbol, time, book.get("bids"), book.get("asks"))
         return
     for push in documents(message) if "stream" in message else [message]:
         if push.get("e") == "markPriceUpdate":

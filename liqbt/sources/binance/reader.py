@@ -90,7 +90,7 @@ def read_market(
             path,
             f"binance-{market}",
             live_rows,
-            polled=(Kind.OPEN_INTEREST,),
+            polled=(Kind.OPEN_INTEREST, Kind.DEPTH),
             price_is="average",
             wrong=lambda symbol: not_of_market(symbol, "um"),
             notes={"throttle": THROTTLE},

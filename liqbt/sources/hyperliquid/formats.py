@@ -75,7 +75,7 @@ def read(
             path,
             "hyperliquid",
             live_rows,
-            polled=(Kind.MARK, Kind.OPEN_INTEREST, Kind.FUNDING, Kind.POSITION),
+            polled=(Kind.MARK, Kind.OPEN_INTEREST, Kind.FUNDING, Kind.POSITION, Kind.DEPTH),
             price_is="last",
             max_bad=max_bad,
             max_bytes=max_bytes,

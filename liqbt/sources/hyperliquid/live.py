@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from liqbt.ingest.recordings import Row, count, documents, ms, number
+import numpy as np
+
+from liqbt.ingest.recordings import Row, book_levels, count, documents, ms, no_bands, number
 from liqbt.types import Kind
 
 
 def live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
-    """Yield the rows of an answer (`contexts`, `census`) or of a push of `userFills`.
+    """Yield the rows of an answer (`contexts`, `census`, `depth`) or of a push of `userFills`.
 
     The venue stamps neither contexts nor positions: they are of when they were asked for, and all
     positions of a census are known together, when its last answer was here. A liquidation is a fill
@@ -27,6 +29,9 @@ def live_rows(message: Mapping[str, Any]) -> Iterator[Row]:
                 for held in documents(state, "assetPositions"):
                     for position in documents(held, "position"):
                         yield _position(asked, position)
+    elif message.get("poll") == "depth":
+        for one in documents(message):
+            yield from _bands(str(one.get("symbol")), documents(one, "books"))
     elif message.get("channel") == "userFills":
         for one in documents(message):
             for fill in documents(one, "fills"):
@@ -56,3 +61,41 @@ def _fill(user: str, fill: Mapping[str, Any]) -> Iterator[Row]:
     price, size = number(fill.get("px")), number(fill.get("sz"))
     time, trade = ms(fill.get("time")), str(fill.get("tid"))
     yield Row(Kind.LIQUIDATION, coin, time, price, size, side, trade)
+
+
+def _bands(coin: str, books: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    """Yield what each book holds that the finer one before it does not show.
+
+    A book has 20 levels a side; the coarser its prices, the further it reaches. All that it holds
+    is what lies within its outermost level, so the difference of two is a band, as in an archive of
+    cumulative depth. A price that was rounded is off by one level of 20 at most. Where a book holds
+    less than the finer one did, because orders were gone when it was asked for, it gives no band.
+    All are of when the first of them was.
+    """
+    time = min((ms(book.get("time")) for book in books), default=0)
+    told = [book_levels(*_sides(book)) for book in books]
+    held = [sides for sides in told if sides is not None]
+    if not held or len(held) < len(told):
+        yield no_bands(coin, time)
+        return
+    middle = (held[0][0][0, 0] + held[0][1][0, 0]) / 2
+    for word, sign, side in (("bid", -1, 0), ("ask", 1, 1)):
+        near, before = float(middle), 0.0
+        for sides in held:
+            outermost, coins = sides[side][-1, 0], float(sides[side][:, 1].sum())
+            far = float(outermost if sign < 0 else np.nextafter(outermost, np.inf))
+            if sign * (far - near) > 0 and coins >= before:
+                low, high = min(near, far), max(near, far)
+                yield Row(Kind.DEPTH, coin, time, low, high, word, three=coins - before)
+                near, before = far, coins
+
+
+def _sides(book: Mapping[str, Any]) -> list[Any]:
+    """Return the bids and asks of a book as lists of price and size."""
+    sides = book.get("levels")
+    if not isinstance(sides, list) or len(sides) != 2:
+        return [None, None]
+    return [
+        [[level.get("px"), level.get("sz")] for level in documents({"data": side})]
+        for side in sides
+    ]

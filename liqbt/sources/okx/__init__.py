@@ -21,6 +21,7 @@ from liqbt.ingest.table import Ingested, SourceRows, ingest_rows, nothing, read_
 from liqbt.sources.okx.faces import FACES, SYNTAX, coins_of, face_table, parse_faces
 from liqbt.sources.okx.live import live_rows
 from liqbt.sources.okx.messages import message_rows
+from liqbt.types import Kind
 
 __all__ = ["FACES", "FORMATS", "OPTIONS", "read"]
 
@@ -88,6 +89,7 @@ def read(
             path,
             "okx",
             lambda message: live_rows(message, table),
+            polled=(Kind.DEPTH,),
             price_is="bankruptcy",
             notes={"throttle": THROTTLE},
             max_bad=max_bad,

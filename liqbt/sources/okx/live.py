@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from liqbt.ingest.recordings import Row, documents, ms, number
-from liqbt.types import HOUR_NS, Kind
+from liqbt.ingest.recordings import Row, book_rows, documents, ms, no_bands, number
+from liqbt.types import HOUR_NS, FloatArray, Kind
 
 _ORDER: Final = {"sell": "long", "buy": "short"}
 
@@ -16,6 +16,12 @@ def live_rows(message: Mapping[str, Any], faces: Mapping[str, tuple[str, float]]
 
     Liquidations of instruments whose contract is not in `faces` are left out: the channel has all.
     """
+    if message.get("poll") == "depth":
+        for one in documents(message):
+            symbol = str(one.get("symbol"))
+            for book in documents(one, "book"):
+                yield from _book(symbol, book, *faces.get(symbol, ("coins", float("nan"))))
+        return
     argument = message.get("arg")
     channel = argument.get("channel") if isinstance(argument, dict) else None
     for one in documents(message):
@@ -41,3 +47,13 @@ def _liquidation(symbol: str, detail: Mapping[str, Any], unit: str, face: float)
     held = str(detail.get("posSide"))
     side = told if held not in ("long", "short") or held == told else "?"
     return Row(Kind.LIQUIDATION, symbol, ms(detail.get("ts")), price, coins, side)
+
+
+def _book(symbol: str, book: Mapping[str, Any], unit: str, face: float) -> Iterator[Row]:
+    def coins(contracts: FloatArray, price: FloatArray) -> FloatArray:
+        return contracts * face if unit == "coins" else contracts * face / price
+
+    if face != face:  # nobody said what one contract is
+        yield no_bands(symbol, ms(book.get("ts")))
+        return
+    yield from book_rows(symbol, ms(book.get("ts")), book.get("bids"), book.get("asks"), coins)
