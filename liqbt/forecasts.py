@@ -1,4 +1,4 @@
-"""Many forecasts at once: their clusters in one array, and when two forecasts are the same.
+"""Many forecasts at once: batches in flat arrays, and when two forecasts are the same.
 
 The same bit for bit, or the same to the quanta that may be recorded and compared between machines.
 """
@@ -6,11 +6,132 @@ The same bit for bit, or the same to the quanta that may be recorded and compare
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, overload
 
 import numpy as np
+import numpy.typing as npt
 
-from liqbt.types import CLUSTER_DTYPE, Clusters, FloatArray, Forecast
+from liqbt.types import CLUSTER_DTYPE, Clusters, DensityGrid, FloatArray, Forecast
+
+_SCALARS: Final = (
+    "at",
+    "latest_known",
+    "mark_ts",
+    "mark_bin",
+    "mark",
+    "sigma_1d",
+    "asymmetry",
+    "open_interest_usd",
+    "observed_long_usd",
+    "observed_short_usd",
+    "prior_from_long",
+    "prior_from_short",
+)
+_PLACES: Final = ("density_start", "density_stop", "clusters_start", "clusters_stop")
+
+ROW_DTYPE: Final = np.dtype(
+    [(name, "<i8") for name in _SCALARS[:4]]
+    + [(name, "<f8") for name in _SCALARS[4:]]
+    + [(name, "<i8") for name in _PLACES]
+)
+"""One forecast of a batch: the scalars of `Forecast` under their own names and units, and where its
+density and its clusters stand in the batch's flat arrays, `[start, stop)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ForecastBatch:
+    """Forecasts of one market in flat arrays; a `Forecast` is a view that is made when asked for.
+
+    Attributes
+    ----------
+    symbol : str
+        The experiment's name of the market.
+    grid : DensityGrid
+        The grid of all densities.
+    asymmetry_reach : float
+        As in `Forecast`.
+    rows : ndarray of ROW_DTYPE, shape (n,)
+        The scalars of each, by time of issue.
+    density_usd : ndarray of float32
+        Of each forecast its longs, then as many entries of its shorts; as in `Forecast`.
+    clusters : ndarray of CLUSTER_DTYPE
+        Of each forecast, in the order of `Forecast`.
+    """
+
+    symbol: str
+    grid: DensityGrid
+    asymmetry_reach: float
+    rows: npt.NDArray[Any]
+    density_usd: npt.NDArray[np.float32]
+    clusters: Clusters
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Forecast:
+        *scalars, begin, end, first, last = self.rows[i].item()
+        return Forecast(
+            symbol=self.symbol,
+            grid=self.grid,
+            density_usd=self.density_usd[begin:end].reshape(2, -1),
+            clusters=self.clusters[first:last],
+            asymmetry_reach=self.asymmetry_reach,
+            **dict(zip(_SCALARS, scalars, strict=True)),
+        )
+
+
+class Forecasts(Sequence[Forecast]):
+    """Forecasts in order, held as batches: a `Forecast` is made once, when it is asked for.
+
+    Parameters
+    ----------
+    batches : iterable of ForecastBatch
+        One after the other, of one market or more.
+
+    Attributes
+    ----------
+    batches : tuple of ForecastBatch
+        For whoever reads columns: no forecast is made for them.
+    """
+
+    __slots__ = ("_ends", "_made", "batches")
+
+    def __init__(self, batches: Iterable[ForecastBatch]) -> None:
+        self.batches = tuple(batch for batch in batches if len(batch))
+        self._ends = np.cumsum([len(batch) for batch in self.batches], dtype=np.int64)
+        self._made: list[Forecast | None] = [None] * sum(map(len, self.batches))
+
+    def __reduce__(self) -> tuple[type[Forecasts], tuple[tuple[ForecastBatch, ...]]]:
+        return Forecasts, (self.batches,)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __iter__(self) -> Iterator[Forecast]:
+        place = 0
+        for batch in self.batches:
+            for i in range(len(batch)):
+                made = self._made[place]
+                if made is None:
+                    made = self._made[place] = batch[i]
+                yield made
+                place += 1
+
+    @overload
+    def __getitem__(self, index: int) -> Forecast: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Forecast]: ...
+    def __getitem__(self, index: int | slice) -> Forecast | list[Forecast]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        made = self._made[place]
+        if made is None:
+            k = int(np.searchsorted(self._ends, place, side="right"))
+            made = self._made[place] = self.batches[k][place - int(self._ends[k])]
+        return made
 
 
 def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
@@ -19,6 +140,10 @@ def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
     Joining bytes is sixty times faster than `np.concatenate`, which compares the fields of each
     structured array anew.
     """
+    if isinstance(forecasts, Forecasts):
+        return np.frombuffer(
+            b"".join(b.clusters.tobytes() for b in forecasts.batches), dtype=CLUSTER_DTYPE
+        )
     return np.frombuffer(b"".join(f.clusters.tobytes() for f in forecasts), dtype=CLUSTER_DTYPE)
 
 

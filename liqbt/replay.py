@@ -16,22 +16,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import DataError, EstimatorError, LiqbtError, first_line
-from liqbt.forecasts import joined_clusters
+from liqbt.forecasts import ROW_DTYPE, ForecastBatch, Forecasts, joined_clusters
 from liqbt.tape.values import Tape
-from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Events, Forecast, IntArray, Ns
+from liqbt.types import CLUSTER_DTYPE, EVENT_DTYPE, Clusters, Events, Forecast, IntArray, Ns
 from liqbt.watch import Phase, during
 
 State = Mapping[str, npt.NDArray[Any]]
 Slicer = Callable[[Events, int, int], Events]
 
 _BATCH: Final = 1 << 18
+_TOGETHER: Final = 1 << 14
+"""So many events, or fewer, are handed over with several times to issue at: a megabyte, so that
+what was copied is still near the processor when it is read."""
+_AT_ONCE: Final = 256
+"""At so many times at most one call issues."""
 _CHECKED_AT_ONCE: Final = 1024
+_NO_TIMES: Final = np.zeros(0, dtype=np.int64)
 _READS_DENSITY: Final = (
     "the magnet's dose-response reads the estimated notional at every distance, not the clusters; "
     "give it in USD as density_usd of shape (2, n), for instance by "
@@ -60,6 +66,22 @@ class Estimator(Protocol):
 
     def restore(self, state: State) -> None:
         """Become the estimator that returned `state`; its configuration must be the same."""
+
+
+class BatchEstimator(Estimator, Protocol):
+    """An estimator that can also be asked for many forecasts in one call.
+
+    It is, unless a class derived from it overrides what it takes in or issues: then that is asked.
+    """
+
+    def forecast_batches(
+        self, events: Events, cuts: IntArray, at: IntArray
+    ) -> Iterator[ForecastBatch]:
+        """Take in the next events and issue on the way: at `at[i]` what `events[:cuts[i]]` say.
+
+        The events end where the last forecast is made. The same, bit for bit, as `update` with the
+        events up to each cut and `forecast` there.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +132,7 @@ def replay(
     batch: int = _BATCH,
     slicer: Slicer = copied,
     progress: Callable[[int], None] | None = None,
-) -> list[Forecast]:
+) -> Sequence[Forecast]:
     """Hand `estimator` the tape and collect its forecasts at `times`.
 
     Parameters
@@ -130,8 +152,9 @@ def replay(
 
     Returns
     -------
-    list of Forecast
-        Those that the estimator issued; it may decline early ones.
+    sequence of Forecast
+        Those that the estimator issued; it may decline early ones. `Forecasts` in flat arrays
+        where it issues in batches, else a list.
 
     Raises
     ------
@@ -151,11 +174,11 @@ def replay_many(
     batch: int = _BATCH,
     slicer: Slicer = copied,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, list[Forecast]]:
+) -> dict[str, Sequence[Forecast]]:
     """Hand several estimators the tape in one pass and collect their forecasts at `times`.
 
-    Each slice is cut once and handed to all of them; what each issues is bit for bit what it would
-    have issued alone.
+    Each slice is cut once and handed to all of them; to those that issue in batches a slice up to
+    the last of several times. What each issues is bit for bit what it would have issued alone.
 
     Parameters
     ----------
@@ -166,7 +189,7 @@ def replay_many(
 
     Returns
     -------
-    dict of str to list of Forecast
+    dict of str to sequence of Forecast
         What each issued, by name.
 
     Raises
@@ -174,23 +197,17 @@ def replay_many(
     EstimatorError
         As in `replay`.
     """
-    issued: dict[str, list[Forecast]] = {name: [] for name in estimators}
-    checked = dict.fromkeys(estimators, 0)
-    start = Checkpoint(tape=tape.digest, position=0, issued=0, state={})
-    steps = _steps(start, tape, tuple(estimators.values()), times, batch, slicer)
-    for step, (_, forecasts) in enumerate(steps):
-        for name, forecast in zip(estimators, forecasts, strict=True):
-            mine = issued[name]
-            if forecast is not None:
-                mine.append(forecast)
-            if len(mine) - checked[name] >= _CHECKED_AT_ONCE:
-                require_arrays(mine[checked[name] :], estimators[name])
-                checked[name] = len(mine)
+    asked = {name: _asked(estimator) for name, estimator in estimators.items()}
+    together = any(isinstance(each, _Batched) for each in asked.values())
+    size, most = (min(batch, _TOGETHER), _AT_ONCE) if together else (batch, 1)
+    cuts, cut = _cuts(tape, times), _Cutter(tape, slicer)
+    for first, last, begin, end in _groups(cuts, 0, 0, size, most):
+        for each in asked.values():
+            each.take(cut, begin, end, cuts[first:last], times[first : last + 1])
         if progress is not None:
-            progress(step + 1)
-    for name, mine in issued.items():
-        require_arrays(mine[checked[name] :], estimators[name])
-    return issued
+            for done in range(first, last):
+                progress(done + 1)
+    return {name: each.issued() for name, each in asked.items()}
 
 
 def replay_from(
@@ -221,38 +238,154 @@ def replay_from(
         )
     if checkpoint.state:
         estimator.restore(checkpoint.state)
-    for position, (forecast,) in _steps(checkpoint, tape, (estimator,), times, batch, slicer):
-        yield position, forecast
+    cuts, cut = _cuts(tape, times), _Cutter(tape, slicer)
+    started = checkpoint.issued, checkpoint.position
+    for first, last, begin, end in _groups(cuts, *started, batch, 1):
+        one = _Single(estimator)
+        one.take(cut, begin, end, cuts[first:last], times[first : last + 1])
+        if last > first:
+            yield end, one.forecasts[0] if one.forecasts else None
 
 
-def _steps(
-    checkpoint: Checkpoint,
-    tape: Tape,
-    estimators: Sequence[Estimator],
-    times: IntArray,
-    batch: int,
-    slicer: Slicer,
-) -> Iterator[tuple[int, list[Forecast | None]]]:
-    """Yield the tape position and every estimator's forecast of each scheduled time to come."""
-    cuts = np.searchsorted(tape.events["ts_known"], times, side="left")
-    position = checkpoint.position
-    for i in range(checkpoint.issued, len(times)):
-        cut, at = int(cuts[i]), int(times[i])
-        while position < cut:
-            stop = min(position + batch, cut)
-            events = slicer(tape.events, position, stop)
-            for estimator in estimators:
-                with _blamed(estimator, at):
-                    estimator.update(events)
-            position = stop
-        forecasts = []
-        for estimator in estimators:
-            with _blamed(estimator, at):
-                forecast = estimator.forecast(at)
-            if forecast is not None:
-                _check(forecast, at, estimator)
-            forecasts.append(forecast)
-        yield position, forecasts
+def _cuts(tape: Tape, times: IntArray) -> IntArray:
+    """Return how many events are known before each time, without a copy of the tape's own times."""
+    known = tape.events["ts_known"]
+    low, high = np.zeros(len(times), np.int64), np.full(len(times), len(known))
+    while len(known) and (low < high).any():
+        middle = np.minimum((low + high) // 2, len(known) - 1)
+        before = (known[middle] < times) & (low < high)
+        low, high = (
+            np.where(before, middle + 1, low),
+            np.where(before, high, np.minimum(middle, high)),
+        )
+    return low
+
+
+def _groups(
+    cuts: IntArray, first: int, begin: int, size: int, most: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield from and to which scheduled time, and which events, an estimator takes in one call.
+
+    The events end where the last of the times is; at most `size`, and `most` times. Where there
+    are more before one time, events come without a time.
+    """
+    while first < len(cuts):
+        last = int(np.searchsorted(cuts[first : first + most], begin + size, side="right")) + first
+        end = int(cuts[last - 1]) if last > first else begin + size
+        yield first, last, begin, end
+        first, begin = last, end
+
+
+class _Cutter:
+    """Cuts slices of a tape; the last is kept, so that several estimators are handed the same."""
+
+    def __init__(self, tape: Tape, slicer: Slicer) -> None:
+        self._tape, self._slicer, self._last = tape, slicer, (0, 0)
+        self._cut = slicer(tape.events, 0, 0)
+
+    def __call__(self, start: int, stop: int) -> Events:
+        if self._last != (start, stop):
+            self._last, self._cut = (start, stop), self._slicer(self._tape.events, start, stop)
+        return self._cut
+
+
+class _Single:
+    """An estimator that is asked for one forecast after the other, and what it issued."""
+
+    def __init__(self, estimator: Estimator) -> None:
+        self.estimator, self.checked = estimator, 0
+        self.forecasts: list[Forecast] = []
+
+    def take(self, cut: _Cutter, begin: int, end: int, cuts: IntArray, at: IntArray) -> None:
+        """Hand over events up to each cut and ask; without cuts, those before the next time."""
+        for i, stop in enumerate(cuts.tolist() or [end]):
+            now = int(at[i])
+            if stop > begin:
+                with _blamed(self.estimator, now):
+                    self.estimator.update(cut(begin, stop))
+            if len(cuts):
+                with _blamed(self.estimator, now):
+                    forecast = self.estimator.forecast(now)
+                if forecast is not None:
+                    _check(forecast, now, self.estimator)
+                    self.forecasts.append(forecast)
+            begin = stop
+        if len(self.forecasts) - self.checked >= _CHECKED_AT_ONCE:
+            self.issued()
+
+    def issued(self) -> Sequence[Forecast]:
+        """Return what it issued, its arrays checked."""
+        require_arrays(self.forecasts[self.checked :], self.estimator)
+        self.checked = len(self.forecasts)
+        return self.forecasts
+
+
+class _Batched:
+    """An estimator that issues in batches, and what it issued."""
+
+    def __init__(self, estimator: BatchEstimator) -> None:
+        self.estimator, self.checked = estimator, 0
+        self.batches: list[ForecastBatch] = []
+        self.asked: list[IntArray] = []
+
+    def take(self, cut: _Cutter, begin: int, end: int, cuts: IntArray, at: IntArray) -> None:
+        """Hand over events and ask for what they say at each cut."""
+        times = at[: len(cuts)]
+        with _blamed(self.estimator, int(at[max(len(cuts) - 1, 0)])):
+            made = self.estimator.forecast_batches(cut(begin, end), cuts - begin, times)
+            self.batches += [batch for batch in made if len(batch)]
+        self.asked.append(times)
+        if len(self.batches) - self.checked >= _CHECKED_AT_ONCE // 16:
+            self.issued()
+
+    def issued(self) -> Sequence[Forecast]:
+        """Return what it issued, checked: rows at once, and the first that is wrong by itself."""
+        made, times = self.batches[self.checked :], np.concatenate([_NO_TIMES, *self.asked])
+        if not _sound(made, times):
+            wrong = Forecasts(made)
+            scheduled = set(times.tolist())
+            for forecast in wrong:
+                _check(forecast, forecast.at if forecast.at in scheduled else -1, self.estimator)
+                require_arrays([forecast], self.estimator)
+            raise EstimatorError(
+                f"{_named(self.estimator, int(times[-1]))} returned two forecasts of one time"
+            )
+        self.checked, self.asked = len(self.batches), []
+        return Forecasts(self.batches)
+
+
+def _asked(estimator: Estimator) -> _Single | _Batched:
+    """Return how an estimator is asked: in batches if nothing that it was derived to do is lost."""
+    for cls in type(estimator).__mro__:
+        if "forecast_batches" in vars(cls):
+            return _Batched(cast(BatchEstimator, estimator))
+        if "update" in vars(cls) or "forecast" in vars(cls):
+            break
+    return _Single(estimator)
+
+
+def _sound(batches: Sequence[ForecastBatch], times: IntArray) -> bool:
+    """Return whether everything in batches that were asked for at `times` can be right."""
+    if not batches:
+        return True
+    rows = np.frombuffer(b"".join(batch.rows.tobytes() for batch in batches), ROW_DTYPE)
+    at, mark, sigma = rows["at"], rows["mark"], rows["sigma_1d"]
+    place = np.searchsorted(times, at)
+    return bool(
+        (np.diff(place) > 0).all()
+        and place[-1] < len(times)
+        and (times[place] == at).all()
+        and (rows["latest_known"] < at).all()
+        and (rows["mark_ts"] < at).all()
+        and ((mark > 0.0) & (mark < math.inf) & (sigma >= 0.0) & (sigma < math.inf)).all()
+        and (np.abs(rows["asymmetry"]) <= 1.0).all()
+        and not _wrong_clusters(joined_clusters(Forecasts(batches))).any()
+        and all(
+            len(batch.density_usd) == 0
+            or (batch.density_usd.min() >= 0.0 and batch.density_usd.max() < math.inf)
+            for batch in batches
+        )
+    )
 
 
 @contextmanager
@@ -328,11 +461,16 @@ def require_arrays(issued: Sequence[Forecast], estimator: object) -> None:
         bad = ~(density >= 0.0) | np.isinf(density)
         _refuse_first(issued, sizes, bad, "density_usd", estimator)
     clusters = joined_clusters(issued)
+    sizes = [len(f.clusters) for f in issued]
+    _refuse_first(issued, sizes, _wrong_clusters(clusters), "clusters", estimator)
+
+
+def _wrong_clusters(clusters: Clusters) -> npt.NDArray[np.bool_]:
+    """Return which clusters hold NaN or what no price or notional can be."""
     bad = ~((clusters["low"] > 0.0) & (clusters["high"] > clusters["low"]))
     for name in ("high", "peak", "notional_usd", "density_rank"):
         bad |= ~np.isfinite(clusters[name])
-    bad |= np.abs(clusters["side"]) != 1
-    _refuse_first(issued, [len(f.clusters) for f in issued], bad, "clusters", estimator)
+    return np.asarray(bad | (np.abs(clusters["side"]) != 1))
 
 
 def _refuse_first(

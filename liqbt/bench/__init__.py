@@ -14,8 +14,10 @@ from liqbt.bench.kernels import read_only_pass
 from liqbt.bench.passages import passage_rows
 from liqbt.bench.tape import DAYS, synthetic_tape
 from liqbt.bench.timing import BenchRow, rows_of, seconds_of
+from liqbt.estimators.config import MarketSpec
+from liqbt.estimators.oi_flow import OIFlow, OIFlowParams
 from liqbt.replay import replay, schedule
-from liqbt.study.estimators import default_estimator, learnt_mix
+from liqbt.study.estimators import default_estimator, learnt_mix, shipped_tiers
 from liqbt.tape.values import Tape
 from liqbt.types import DAY_NS, MINUTE_NS, IntArray
 
@@ -70,6 +72,7 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
             "replay_protocol": lambda: issued.append(
                 len(replay(tape, default_estimator("SYN"), times))
             ),
+            "protocol_1bp": lambda: replay(tape, _fine(), times),
             "levmix_protocol": lambda: replay(tape, learnt_mix("SYN", intervals=False), times),
         },
         repeat,
@@ -79,7 +82,8 @@ def _replay_rows(tape: Tape, repeat: int) -> list[BenchRow]:
         "read_only_pass": f"sums the five payload fields of {n} records of 64 bytes",
         "replay_fold": "the reference estimator's fold alone, no forecasts",
         "replay_protocol": f"copies, fold and {issued[-1]} forecasts at {len(times)} times",
-        "levmix_protocol": "the same by the learnt mix, learning, without intervals of clusters: "
+        "protocol_1bp": "the same with bins of 1 bp in the place of 5",
+        "levmix_protocol": "the same at 5 bp by the learnt mix, learning, without intervals: "
         f"{_share(seconds, 'replay_protocol', 'levmix_protocol'):.2f} of replay_protocol's speed",
     }
     return rows_of(seconds, n, notes) + _instant_rows(tape, repeat)
@@ -118,6 +122,12 @@ def _instant_rows(tape: Tape, repeat: int) -> list[BenchRow]:
 def _often(work: Callable[[], object]) -> None:
     for _ in range(_INSTANTS):
         work()
+
+
+def _fine() -> OIFlow:
+    """Return the reference estimator with bins of 1 bp."""
+    market = MarketSpec(symbol="SYN", tiers=shipped_tiers()["BTCUSDT"])
+    return OIFlow(OIFlowParams(step=1e-4), market)
 
 
 def _share(seconds: Mapping[str, Sequence[float]], of: str, one: str) -> float:

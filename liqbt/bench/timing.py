@@ -19,7 +19,7 @@ class BenchRow:
     name : str
         What was measured.
     events_per_second : float
-        At the median over the repetitions.
+        A second of processor time, at the median over the repetitions.
     ratio : float
         Its speed over the reference's, the median over the rounds: 1 is as fast as the reference.
     reference : str
@@ -40,13 +40,16 @@ class BenchRow:
 
 
 def seconds_of(works: Mapping[str, Callable[[], object]], repeat: int) -> dict[str, list[float]]:
-    """Return how long each of `works` took in each of `repeat` rounds, one after the other."""
+    """Return the processor time of each of `works` in each of `repeat` rounds, in turns, seconds.
+
+    Not the time on the wall: that of a shared machine measures who else is there.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeat):
         for name, work in works.items():
-            start = time.perf_counter()
+            start = time.process_time()
             work()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
     return seconds
 
 

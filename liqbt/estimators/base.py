@@ -9,21 +9,26 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
-from liqbt.errors import ConfigError
+from liqbt.errors import ConfigError, MarginError
 from liqbt.estimators.config import MapParams, MarketSpec
-from liqbt.estimators.emission import Emission, Issue
+from liqbt.estimators.emission import Emission, Issue, issued_arrays
 from liqbt.estimators.kernels import fill_grid, fold_market
 from liqbt.estimators.state import Contracts, State, market_arrays, read_only, restored
-from liqbt.types import Events, Forecast, Kind, Ns
+from liqbt.forecasts import ForecastBatch
+from liqbt.types import EVENT_DTYPE, Events, Forecast, IntArray, Kind, Ns
 
 _REGISTERED: Final[dict[str, type]] = {}
 _Class = TypeVar("_Class", bound=type)
+_NO_EVENTS: Final = np.frombuffer(b"", dtype=EVENT_DTYPE)
+_NO_TIMES: Final = np.zeros(0, dtype=np.int64)
+_NOW: Final = np.zeros(1, dtype=np.int64)
 
 
 def registered(name: str) -> Callable[[_Class], _Class]:
@@ -63,8 +68,8 @@ def registered_estimators() -> dict[str, Any]:
     return dict(sorted(_REGISTERED.items()))
 
 
-class MapEstimator(ABC):
-    """An estimator whose state is arrays and whose forecasts one kernel call makes.
+class MarketEstimator:
+    """An estimator whose state is arrays: the market's, and its own.
 
     Parameters
     ----------
@@ -113,17 +118,6 @@ class MapEstimator(ABC):
         held = float(self._market.head[0]["open_interest_coins"])
         return held * (self.mark if self._contracts is None else 1.0)
 
-    def update(self, events: Events) -> None:
-        """Take in the next events of this market, in canonical order."""
-        fold_market(self._read(events), self._market)
-
-    def forecast(self, at: Ns) -> Forecast | None:
-        """Issue the forecast at `at`.
-
-        None while σ is unknown, the mark is off the grid or too little is known for a map.
-        """
-        return self._emission.forecast(at, self._issue(at))
-
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return a copy of everything that is needed to go on bit for bit."""
         return {name: array.copy() for name, array in self._arrays().items()}
@@ -139,12 +133,118 @@ class MapEstimator(ABC):
         restored(self._arrays(), state)
         fill_grid(self._market)
 
-    @abstractmethod
-    def _issue(self, at: Ns) -> Issue:
-        """Return what the kernel says of the map at `at`; its σ is NaN for no forecast."""
-
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays that the state is made of, by name; a subclass adds its own."""
         market = self._market
         known = {} if self._contracts is None else {"last_price": self._contracts.last_price}
         return {"head": market.head, "slots": market.slots, "evidence": market.evidence, **known}
+
+
+class MapEstimator(MarketEstimator, ABC):
+    """An estimator whose forecasts one kernel call each makes.
+
+    Parameters
+    ----------
+    params, market
+        As in `MarketEstimator`.
+    """
+
+    def update(self, events: Events) -> None:
+        """Take in the next events of this market, in canonical order."""
+        fold_market(self._read(events), self._market)
+
+    def forecast(self, at: Ns) -> Forecast | None:
+        """Issue the forecast at `at`.
+
+        None while σ is unknown, the mark is off the grid or too little is known for a map.
+        """
+        return self._emission.forecast(at, self._issue(at))
+
+    @abstractmethod
+    def _issue(self, at: Ns) -> Issue:
+        """Return what the kernel says of the map at `at`; its σ is NaN for no forecast."""
+
+
+class BatchEstimator(MarketEstimator, ABC):
+    """An estimator whose one kernel takes in events and issues at many times on the way.
+
+    Parameters
+    ----------
+    params, market
+        As in `MarketEstimator`.
+    """
+
+    def __init__(self, params: MapParams, market: MarketSpec) -> None:
+        super().__init__(params, market)
+        self._issued = issued_arrays(self._emission.scratch)
+
+    def update(self, events: Events) -> None:
+        """Take in the next events of this market, in canonical order.
+
+        Raises
+        ------
+        MarginError
+            As `forecast_batches`.
+        """
+        for _ in self.forecast_batches(events, _NO_TIMES, _NO_TIMES):
+            pass
+
+    def forecast(self, at: Ns) -> Forecast | None:
+        """Issue the forecast at `at`.
+
+        None while σ is unknown, the mark is off the grid or too little is known for a map.
+        """
+        for batch in self.forecast_batches(_NO_EVENTS, _NOW, np.array([at])):
+            if len(batch):
+                return batch[0]
+        return None
+
+    def forecast_batches(
+        self, events: Events, cuts: IntArray, at: IntArray
+    ) -> Iterator[ForecastBatch]:
+        """Take in the next events, and issue on the way.
+
+        Parameters
+        ----------
+        events : ndarray of EVENT_DTYPE
+            The next events of this market, in canonical order.
+        cuts, at : ndarray of int64, shape (n,)
+            The forecast at `at[i]` is made of `events[:cuts[i]]` and what came before; both rise.
+
+        Yields
+        ------
+        ForecastBatch
+            What was issued; not at each time need there be a forecast.
+
+        Raises
+        ------
+        MarginError
+            If an event of a date is met on which the venue's tiers are unknown, or allow nothing of
+            what is configured.
+        """
+        if self._contracts is None:
+            read = read_only(events)
+        else:  # what came before the first price is left out
+            parts = [self._read(part) for part in np.split(events, cuts)]
+            read = read_only(np.concatenate(parts))
+            cuts = np.cumsum([len(part) for part in parts[:-1]], dtype=np.int64)
+        done = 0
+        while True:
+            done = self._run(read, cuts, at, done)
+            if done < 0:
+                raise self._refused(int(read["ts_event"][-1 - done]))
+            yield self._emission.batch(self._issued)
+            if done > len(at):
+                return
+
+    @abstractmethod
+    def _run(self, events: Events, cuts: IntArray, at: IntArray, first: int) -> int:
+        """Go on from before the forecast `first`, and return up to before which there was room.
+
+        One more than there are: all events are taken in. Below 0: -1 less the row of one that
+        cannot be.
+        """
+
+    @abstractmethod
+    def _refused(self, ts_event: Ns) -> MarginError:
+        """Return why an event of that time cannot be taken in."""

@@ -119,9 +119,11 @@ def spread(
     head, rules, n = market.head[0], market.rules[0], rows.shape[1]
     first = locate(low, market.edges, head.mark_bin)
     last = locate(high, market.edges, first)
-    start = math.log(low / head.anchor) / rules.step + rules.half
-    end = math.log(high / head.anchor) / rules.step + rules.half
-    if first == last or not end > start:  # they may straddle an edge by the last bit alone
+    start, end = 0.0, 0.0
+    if first != last:  # most moves stay in a bin, and two logarithms are half of a mark's time
+        start = math.log(low / head.anchor) / rules.step + rules.half
+        end = math.log(high / head.anchor) / rules.step + rules.half
+    if not end > start:  # they may straddle an edge by the last bit alone
         if 0 <= last < n:
             rows[row, last] += weight
             return last, last
@@ -241,10 +243,11 @@ def observed(market: Market, at: int) -> tuple[float, float]:
     head = market.head[0]
     if head.n_totals == 0 and head.n_singles == 0:
         return math.nan, math.nan
-    newest = (at - 1) // HOUR_NS
-    long, short = 0.0, 0.0
-    for k in range(len(market.evidence)):
-        bucket = market.evidence[(newest - k) % len(market.evidence)]
+    newest, ring = (at - 1) // HOUR_NS, len(market.evidence)
+    long, short, place = 0.0, 0.0, newest % ring
+    for k in range(ring):
+        bucket = market.evidence[place]
+        place = place - 1 if place > 0 else ring - 1
         if bucket.hour == newest - k:
             if head.n_totals > 0:
                 long += bucket.total_long_usd

@@ -527,13 +527,13 @@ def _recorded(
         early = _times(experiment, tape, chain.begins_ns)
         history = replay_many(tape, build_estimators(experiment, symbol), early)
         for name, issued in history.items():
-            found[name][symbol] = issued
+            found[name][symbol] = [*issued]
             for link in chain.links:
                 file = chain.day_folder(link) / name / f"{symbol}.parquet"
                 day = forecasts_of(read_parquet(file))
                 if _digest(day) != link.issued[f"{name}/{symbol}"]["digest"]:
                     raise DataError(f"{file}: its forecasts are not those that were issued")
-                issued.extend(day)
+                found[name][symbol].extend(day)
     return found
 
 

@@ -370,7 +370,7 @@ def _twin(
 
 def _replayed(
     experiment: Experiment, symbol: str, tape: Tape, stage: Stage
-) -> dict[str, list[Forecast]]:
+) -> dict[str, Sequence[Forecast]]:
     """Replay one market through all estimators of an experiment, in one pass over its tape."""
     times = forecast_times(experiment, tape)
     name = f"replay {symbol}"

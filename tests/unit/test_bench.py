@@ -50,6 +50,7 @@ NAMES = [
     "read_only_pass",
     "replay_fold",
     "replay_protocol",
+    "protocol_1bp",
     "levmix_protocol",
     "short_pass",
     "oi_flow_instant",

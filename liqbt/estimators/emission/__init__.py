@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.estimators.config import MapParams
-from liqbt.estimators.emission.kernels import Scratch
+from liqbt.estimators.emission.kernels import Issued, Scratch
 from liqbt.estimators.kernels import Market
 from liqbt.estimators.state import Head
-from liqbt.types import CLUSTER_DTYPE, Forecast, Ns
+from liqbt.forecasts import ROW_DTYPE, ForecastBatch
+from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Ns
 
-__all__ = ["NO_ISSUE", "Emission", "Issue", "scratch_arrays"]
+__all__ = ["NO_ISSUE", "Emission", "Issue", "issued_arrays", "scratch_arrays"]
+
+_ROWS: Final = 256
+"""The most forecasts of one batch."""
 
 Issue: TypeAlias = tuple[float, int, npt.NDArray[np.float32], float, float, float]
 """What an estimator's kernel returns: σ over one day (NaN: no forecast), number of clusters,
@@ -29,13 +33,25 @@ def scratch_arrays(params: MapParams) -> Scratch:
     n = max(2 * half, params.fine_bins) + params.coarse + 2
     return Scratch(
         mix=np.zeros(2 * half),
-        rows=np.zeros((2, n + params.smoothing_bins)),
+        stops=np.zeros(2, dtype=np.int64),
+        rows=np.zeros((2, n + 2 * params.smoothing_bins + params.coarse)),
         smooth=np.zeros(n),
         peaks=np.zeros((3, n), dtype=np.int64),
         heights=np.zeros((4, n)),
         clusters=np.zeros(n, dtype=CLUSTER_DTYPE),
         band_edges=np.array(params.band_edges_sigma, dtype=np.float64),
         starts=np.zeros(len(params.band_edges_sigma) + 2, dtype=np.int64),
+    )
+
+
+def issued_arrays(scratch: Scratch) -> Issued:
+    """Return room for a batch of forecasts: one of the largest size fits, and many usual ones."""
+    most = len(scratch.smooth)
+    return Issued(
+        used=np.zeros(3, dtype=np.int64),
+        rows=np.zeros(_ROWS, dtype=ROW_DTYPE),
+        density_usd=np.empty(2 * most + 1000 * _ROWS, dtype=np.float32),
+        clusters=np.empty(most + 50 * _ROWS, dtype=CLUSTER_DTYPE),
     )
 
 
@@ -83,8 +99,6 @@ class Emission:
         if math.isnan(sigma):
             return None
         head = Head._make(self._head.item())
-        if self._grid.anchor != head.anchor:
-            self._grid = self._params.grid(head.anchor)
         density_usd.setflags(write=False)
         coins = head.open_interest_coins if head.n_open_interest else math.nan
         return Forecast(
@@ -94,7 +108,7 @@ class Emission:
             mark=head.mark,
             mark_ts=head.mark_ts,
             sigma_1d=sigma,
-            grid=self._grid,
+            grid=self._grid_of(head.anchor),
             mark_bin=head.mark_bin - self._half,
             density_usd=density_usd,
             clusters=np.frombuffer(self.scratch.clusters[:found].tobytes(), dtype=CLUSTER_DTYPE),
@@ -106,3 +120,21 @@ class Emission:
             prior_from_long=prior_from[0],
             prior_from_short=prior_from[1],
         )
+
+    def batch(self, issued: Issued) -> ForecastBatch:
+        """Return what was written into `issued`, in arrays of its own, and empty it."""
+        rows, density, clusters = issued.used.tolist()
+        issued.used[:] = 0
+        return ForecastBatch(
+            symbol=self._symbol,
+            grid=self._grid_of(float(self._head["anchor"][0])),
+            asymmetry_reach=self._params.asymmetry_reach,
+            rows=np.frombuffer(issued.rows[:rows].tobytes(), dtype=ROW_DTYPE),
+            density_usd=np.frombuffer(issued.density_usd[:density].tobytes(), dtype=np.float32),
+            clusters=np.frombuffer(issued.clusters[:clusters].tobytes(), dtype=CLUSTER_DTYPE),
+        )
+
+    def _grid_of(self, anchor: float) -> DensityGrid:
+        if self._grid.anchor != anchor:
+            self._grid = self._params.grid(anchor)
+        return self._grid

@@ -24,8 +24,10 @@ class Scratch(NamedTuple):
     ----------
     mix : ndarray of float64, shape (n_grid,)
         One side's density over the grid.
-    rows : ndarray of float64, shape (2, n_grid + smoothing)
-        Notional in USD, outward, unsmoothed, with a margin beyond the reach for smoothing.
+    stops : ndarray of int64, shape (2,)
+        From where on each row is empty.
+    rows : ndarray of float64, shape (2, n_grid + margin)
+        Notional in USD, outward, unsmoothed, up to `stops`; then zeros as far as `ended` sets.
     smooth : ndarray of float64, shape (n_grid + 1,)
         One side, smoothed.
     peaks : ndarray of int64, shape (3, n_grid + 1)
@@ -33,7 +35,7 @@ class Scratch(NamedTuple):
     heights : ndarray of float64, shape (4, n_grid + 1)
         Valleys, left minima, right minima or a stack, prominences.
     clusters : ndarray of CLUSTER_DTYPE, shape (n_grid,)
-        The clusters found.
+        The clusters found, of a forecast that is issued alone.
     band_edges : ndarray of float64, shape (n_edges,)
         Edges of the distance bands, in σ (a constant).
     starts : ndarray of int64, shape (n_edges + 2,)
@@ -41,6 +43,7 @@ class Scratch(NamedTuple):
     """
 
     mix: FloatArray
+    stops: IntArray
     rows: FloatArray
     smooth: FloatArray
     peaks: IntArray
@@ -48,6 +51,25 @@ class Scratch(NamedTuple):
     clusters: npt.NDArray[Any]
     band_edges: FloatArray
     starts: IntArray
+
+
+class Issued(NamedTuple):
+    """Where forecasts are written, one after the other; no part of the state.
+
+    Attributes
+    ----------
+    used : ndarray of int64, shape (3,)
+        How many rows, entries of density and clusters are written.
+    rows : ndarray of forecasts.ROW_DTYPE
+    density_usd : ndarray of float32
+    clusters : ndarray of CLUSTER_DTYPE
+        As in `forecasts.ForecastBatch`; the last two hold some forecasts of the largest size.
+    """
+
+    used: IntArray
+    rows: npt.NDArray[Any]
+    density_usd: npt.NDArray[np.float32]
+    clusters: npt.NDArray[Any]
 
 
 @njit(**HOT)
@@ -71,6 +93,16 @@ def emptied_rows(market: Market, n: int, scratch: Scratch) -> int:
 
 
 @njit(**HOT)
+def ended(market: Market, side: int, stop: int, scratch: Scratch) -> None:
+    """Say that a row ends at `stop`, and clear what is read beyond it."""
+    rules, row = market.rules[0], scratch.rows[side]
+    scratch.stops[side] = stop
+    beyond = row[stop : stop + 2 * rules.half_width + rules.coarse + 2]
+    for j in range(len(beyond)):
+        beyond[j] = 0.0
+
+
+@njit(**HOT)
 def support(row: FloatArray, n: int) -> int:
     """Return one more than the last bin of `row[:n]` that is not empty."""
     while n > 0 and row[n - 1] == 0.0:
@@ -86,6 +118,21 @@ def smoothed(row: FloatArray, n: int, half_width: int, out: FloatArray) -> None:
     that holds the mark is empty, and mass beyond it belongs to the other side.
     """
     peak = 1.0 / (half_width + 1)
+    if half_width == 3 and n > 3:  # the usual one in one pass, in the same order
+        a, b, c = 3 * peak * peak, 2 * peak * peak, 1 * peak * peak
+        for j in range(3):
+            held = row[j] * peak + a * row[j + 1]
+            held = held + a * row[j - 1] if j > 0 else held
+            held += b * row[j + 2]
+            held = held + b * row[j - 2] if j > 1 else held
+            out[j] = held + c * row[j + 3]
+        within, low, high = out[3:n], row[: n - 3], row[6 : n + 3]
+        lower, higher, inner, outer = row[1:], row[5:], row[2:], row[4:]
+        middle = row[3:]
+        for j in range(len(within)):
+            held = middle[j] * peak + a * outer[j] + a * inner[j]
+            within[j] = held + b * higher[j] + b * lower[j] + c * high[j] + c * low[j]
+        return
     for j in range(n):
         out[j] = row[j] * peak
     for d in range(1, half_width + 1):
@@ -258,7 +305,9 @@ def density_rank(y: FloatArray, m: int, first: int, last: int, starts: IntArray)
 
 
 @njit(**HOT)
-def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int:
+def find_clusters(
+    market: Market, sigma: float, n: int, scratch: Scratch, clusters: npt.NDArray[Any]
+) -> int:
     """Find the clusters of both sides in `scratch.rows`; returns how many are in `clusters`.
 
     Shorts come first, then longs, each from the mark outward. A near edge lies strictly beyond the
@@ -272,7 +321,7 @@ def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int
         row = scratch.rows[side]
         sign = 1 if side == 1 else -1
         nearest = head.mark_bin + side
-        m = support(row, n + rules.half_width + 1) + rules.half_width
+        m = support(row, scratch.stops[side]) + rules.half_width
         m = min(max(m, 1), n)
         smoothed(row, m + 1, rules.half_width, y)
         count = accepted_peaks(y, m, rules.prominence, peaks, heights)
@@ -288,7 +337,7 @@ def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int
                 near = np.nextafter(near, far)
             if near == far:  # wholly beyond the grid, where there are no prices
                 continue
-            cluster = scratch.clusters[found]
+            cluster = clusters[found]
             cluster.side = -sign
             cluster.low = min(near, far)
             cluster.high = max(near, far)
@@ -304,33 +353,48 @@ def find_clusters(market: Market, sigma: float, n: int, scratch: Scratch) -> int
 
 
 @njit(**HOT)
-def asymmetry(market: Market, n: int, rows: FloatArray) -> float:
+def asymmetry(market: Market, n: int, scratch: Scratch) -> float:
     """Return (below − above) / (below + above) of the notional within reach, 0 where none is."""
-    below, above = 0.0, 0.0
-    for j in range(min(market.rules[0].asymmetry_bins, n)):
-        below += rows[0, j]
-        above += rows[1, j]
+    below, above, within = 0.0, 0.0, min(market.rules[0].asymmetry_bins, n)
+    for j in range(min(within, scratch.stops[0])):
+        below += scratch.rows[0, j]
+    for j in range(min(within, scratch.stops[1])):
+        above += scratch.rows[1, j]
     if below + above <= 0.0:
         return 0.0
     return (below - above) / (below + above)
 
 
-@njit(cache=True)
-def coarsened(market: Market, n: int, rows: FloatArray) -> npt.NDArray[np.float32]:
-    """Return the rows as a forecast gives them: fine bins one by one, then sums of `coarse`."""
-    fine, coarse = market.rules[0].fine_bins, market.rules[0].coarse
-    groups = (n - fine) // coarse
-    out = np.empty((2, fine + groups), dtype=np.float32)
+@njit(**HOT)
+def n_entries(market: Market, n: int) -> int:
+    """Return how many entries a density of `n` bins has on each side."""
+    fine = market.rules[0].fine_bins
+    return int(fine + (n - fine) // market.rules[0].coarse)
+
+
+@njit(**HOT)
+def coarsened(market: Market, n: int, scratch: Scratch, out: npt.NDArray[np.float32]) -> None:
+    """Set `out` to the rows as a forecast gives them: fine bins one by one, then sums of `coarse`.
+
+    `out` holds the entries of longs, then those of shorts.
+    """
+    fine, coarse, entries = market.rules[0].fine_bins, market.rules[0].coarse, n_entries(market, n)
     for side in range(2):
-        row, sums = rows[side, fine:], out[side, fine:]
-        for j in range(fine):
-            out[side, j] = rows[side, j]
+        row, into, stop = scratch.rows[side], out[side * entries :], scratch.stops[side]
+        single = min(fine, stop)
+        for j in range(single):
+            into[j] = row[j]
+        groups = min(-(-max(stop - fine, 0) // coarse), entries - fine)
+        sums, parts = into[fine:], row[fine:]
         for g in range(groups):
             total = 0.0
             for j in range(coarse):
-                total += row[g * coarse + j]
+                total += parts[g * coarse + j]
             sums[g] = total
-    return out
+        for j in range(single, fine):
+            into[j] = 0.0
+        for g in range(groups, entries - fine):
+            sums[g] = 0.0
 
 
 @njit(cache=True)
@@ -342,10 +406,62 @@ def emitted(
     The number of clusters in `scratch.clusters`, the densities, the asymmetry, and the evidence:
     observed USD of longs and of shorts.
     """
-    found = find_clusters(market, sigma, n, scratch)
+    far = n + market.rules[0].half_width + 1
+    for side in range(2):
+        ended(market, side, support(scratch.rows[side], far), scratch)
+    found = find_clusters(market, sigma, n, scratch, scratch.clusters)
     long, short = observed(market, at)
-    rows = scratch.rows
-    return found, coarsened(market, n, rows), asymmetry(market, n, rows), long, short
+    density = np.empty((2, n_entries(market, n)), dtype=np.float32)
+    coarsened(market, n, scratch, density.reshape(-1))
+    return found, density, asymmetry(market, n, scratch), long, short
+
+
+@njit(**HOT)
+def emit(
+    market: Market,
+    at: int,
+    sigma: float,
+    n: int,
+    scratch: Scratch,
+    issued: Issued,
+    by_contract: bool,
+    prior_from: tuple[float, float],
+) -> None:
+    """Write the forecast about `scratch.rows`, of which `n` bins are within reach."""
+    head, used = market.head[0], issued.used
+    entries, first, here = n_entries(market, n), used[1], used[2]
+    row = issued.rows[used[0]]
+    row.at = at
+    row.latest_known = head.latest_known
+    row.mark_ts = head.mark_ts
+    row.mark_bin = head.mark_bin - market.rules[0].half
+    row.mark = head.mark
+    row.sigma_1d = sigma
+    coins = head.open_interest_coins if head.n_open_interest > 0 else math.nan
+    row.open_interest_usd = coins * (1.0 if by_contract else head.mark)
+    row.observed_long_usd, row.observed_short_usd = observed(market, at)
+    row.prior_from_long, row.prior_from_short = prior_from
+    row.asymmetry = asymmetry(market, n, scratch)
+    found = find_clusters(market, sigma, n, scratch, issued.clusters[here:])
+    coarsened(market, n, scratch, issued.density_usd[first : first + 2 * entries])
+    row.density_start = first
+    row.density_stop = first + 2 * entries
+    row.clusters_start = here
+    row.clusters_stop = here + found
+    used[0] += 1
+    used[1] += 2 * entries
+    used[2] += found
+
+
+@njit(**HOT)
+def full(scratch: Scratch, issued: Issued) -> bool:
+    """Return whether another forecast might not fit."""
+    used, most = issued.used, len(scratch.smooth)
+    return bool(
+        used[0] >= len(issued.rows)
+        or used[1] + 2 * most > len(issued.density_usd)
+        or used[2] + most > len(issued.clusters)
+    )
 
 
 @njit(cache=True)

@@ -42,13 +42,12 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, MarginError
-from liqbt.estimators.base import MapEstimator, registered
+from liqbt.estimators.base import BatchEstimator, registered
 from liqbt.estimators.config import Duration, MapParams, MarketSpec
-from liqbt.estimators.emission import Issue
-from liqbt.estimators.oi_flow.kernels import Book, Plan, fold, issue
+from liqbt.estimators.oi_flow.kernels import Book, Plan, run
 from liqbt.margin import bracket_ratios
 from liqbt.margin.tiers import ALWAYS, Tiers, TierTable
-from liqbt.types import HOUR_NS, Events, FloatArray, Kind, Ns
+from liqbt.types import HOUR_NS, Events, FloatArray, IntArray, Kind, Ns
 
 __all__ = ["Bracket", "OIFlow", "OIFlowParams"]
 
@@ -120,7 +119,7 @@ class OIFlowParams(MapParams):
 
 
 @registered("oi_flow")
-class OIFlow(MapEstimator):
+class OIFlow(BatchEstimator):
     """Open interest in at traded prices, out where the mark passes: see the package's docstring.
 
     Parameters
@@ -153,24 +152,8 @@ class OIFlow(MapEstimator):
         self._tiers = market.tiers
         self._plan = plan_of(params, market.tiers)
         self._book = book_arrays(len(params.brackets), len(self._market.centres))
-        self._state = (tuple(self._market), tuple(self._book), tuple(self._plan))
-        self._work = (*self._state, tuple(self._emission.scratch))
-
-    def update(self, events: Events) -> None:
-        """Take in the next events of this market, in canonical order.
-
-        Raises
-        ------
-        MarginError
-            If open interest of a date is met on which the venue's tiers are unknown, or do not
-            allow the configured brackets.
-        """
-        row = fold(self._read(events), *self._state)
-        if row >= 0:
-            at = int(events["ts_event"][row])
-            self._tiers.at(at)
-            date = int(np.searchsorted(self._tiers.effective_ns, at, "right")) - 1
-            raise MarginError(_unusable(self.params, self._tiers, date))
+        parts = (self._market, self._book, self._plan, self._emission.scratch, self._issued)
+        self._work = tuple(map(tuple, parts))
 
     def assumed(self, since: Ns, until: Ns) -> tuple[str, ...]:
         """Return, in sentences, what the venue's tiers of a period made of the brackets.
@@ -186,10 +169,13 @@ class OIFlow(MapEstimator):
         held = self._tiers.tiers[max(first, 0) : last + 1]
         return tuple(filter(None, (_fitted_words(self.params, tiers) for tiers in held)))
 
-    def _issue(self, at: Ns) -> Issue:
-        """As asked for; σ is NaN before the first open interest, too."""
-        result: Issue = issue(at, *self._work)
-        return result
+    def _run(self, events: Events, cuts: IntArray, at: IntArray, first: int) -> int:
+        return int(run(events, cuts, at, first, *self._work))
+
+    def _refused(self, ts_event: Ns) -> MarginError:
+        self._tiers.at(ts_event)
+        date = int(np.searchsorted(self._tiers.effective_ns, ts_event, "right")) - 1
+        return MarginError(_unusable(self.params, self._tiers, date))
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         book = self._book
@@ -272,6 +258,7 @@ def plan_of(params: OIFlowParams, tiers: TierTable) -> Plan:
         weights=weights,
         shifts=shifts,
         inverse=any(bool(each.rule) for each in tiers.tiers),
+        left=np.ones(n),
     )
 
 

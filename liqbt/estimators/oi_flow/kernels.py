@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from liqbt.estimators.emission.kernels import Scratch, emitted, n_bins
+from liqbt.estimators.emission.kernels import Issued, Scratch, emit, ended, full, n_bins
 from liqbt.estimators.kernels import (
     BAR,
     HOT,
@@ -91,6 +91,8 @@ class Plan(NamedTuple):
         Bins from entry to liquidation price.
     inverse : bool
         Whether books hold USD, not coins.
+    left : ndarray of float64, shape (n_brackets,)
+        Work space: the share of a bracket's coins that is left at a time of issue.
     """
 
     half_lives_ns: FloatArray
@@ -99,6 +101,7 @@ class Plan(NamedTuple):
     weights: FloatArray
     shifts: IntArray
     inverse: bool
+    left: FloatArray
 
 
 @njit(**HOT)
@@ -216,25 +219,32 @@ def source_of(market: Market, book: Book) -> tuple[int, float]:
 
 
 @njit(**HOT)
-def place(market: Market, book: Book, plan: Plan, date: int, side: int, opened: float) -> None:
-    """Open `opened` coins of one side at the entries, spread over the brackets by weight."""
-    bounds, coins, entries = book.bounds, book.coins, book.entries
-    source, total = source_of(market, book)
+def place(
+    book: Book, plan: Plan, date: int, side: int, opened: float, source: int, total: float
+) -> None:
+    """Open `opened` coins of one side at the entries, spread over the brackets by weight.
+
+    `source` and `total` are what `source_of` says of the entries.
+    """
+    bounds, coins = book.bounds, book.coins
     if total <= 0.0:
         book.counts[OUTSIDE, side] += opened
         return
     first, last, n = bounds[source, LOW], bounds[source, HIGH], coins.shape[2]
+    entries = book.entries[source - TRADES]
     for k in range(len(plan.half_lives_ns)):
         if plan.weights[date, k] == 0.0:
             continue
         shift = plan.shifts[date, side, k]
         each = opened * plan.weights[date, k] / total
         stored = each / book.scale[side, k]
-        for i in range(first, last + 1):
-            if 0 <= i + shift < n:
-                coins[side, k, i + shift] += entries[source - TRADES, i] * stored
-            else:
-                book.counts[OUTSIDE, side] += entries[source - TRADES, i] * each
+        start, stop = max(first, -shift), min(last, n - 1 - shift)
+        for i in range(first, min(start, last + 1)):
+            book.counts[OUTSIDE, side] += entries[i] * each
+        for i in range(start, stop + 1):
+            coins[side, k, i + shift] += entries[i] * stored
+        for i in range(max(stop + 1, start), last + 1):
+            book.counts[OUTSIDE, side] += entries[i] * each
         widen(book, side, max(first + shift, 0), min(last + shift, n - 1))
 
 
@@ -258,11 +268,12 @@ def settle(market: Market, book: Book, plan: Plan, date: int, after: float) -> N
     """
     head = market.head[0]
     change = after - head.open_interest_coins
+    source, total = source_of(market, book) if change > 0.0 else (PATH, 0.0)
     for side in range(2):
         left = change + book.counts[CONSUMED, side]
         book.counts[CONSUMED, side] = 0.0
         if change > 0.0:
-            place(market, book, plan, date, side, change)
+            place(book, plan, date, side, change, source, total)
         elif left < 0.0:
             kept = max(1.0 + left / head.open_interest_coins, 0.0)
             for k in range(len(plan.half_lives_ns)):
@@ -300,18 +311,13 @@ def take_snapshot(market: Market, book: Book, plan: Plan, event: Any) -> bool:
     return True
 
 
-@njit(cache=True, _nrt=False)
-def fold(events: Events, *arrays: Any) -> int:
-    """Fold events into the state; returns the first row whose date has no usable tiers, or -1.
-
-    `arrays` are those of the `Market`, the `Book` and the `Plan`, as three plain tuples: handing
-    over a named one costs a microsecond more.
-    """
-    market, book, plan = Market(*arrays[0]), Book(*arrays[1]), Plan(*arrays[2])
+@njit(**HOT)
+def fold(events: Events, first: int, stop: int, market: Market, book: Book, plan: Plan) -> int:
+    """Fold events `[first, stop)`; returns the first row whose date has no usable tiers, or -1."""
     head, price_kind = market.head[0], market.rules[0].price_kind
     edges, trades, near = market.edges, book.entries, head.mark_bin
     low, high = math.inf, -math.inf  # the edges of `near`, once a trade was booked there
-    for row in range(len(events)):
+    for row in range(first, stop):
         event = events[row]
         kind = event.kind
         if kind == TRADE:
@@ -334,24 +340,30 @@ def fold(events: Events, *arrays: Any) -> int:
                 take_bar(market, book, event)
         elif kind in (LIQUIDATION, LIQUIDATION_TOTAL):
             take_evidence(market, event)
-    if len(events) > 0:
-        head.latest_known = events[len(events) - 1].ts_known
+    if stop > first:
+        head.latest_known = events[stop - 1].ts_known
     return -1
 
 
 @njit(**HOT)
-def survivors(book: Book, plan: Plan, side: int, elapsed: float, mix: FloatArray) -> float:
-    """Set `mix` to one side's coins after `elapsed` ns, where it may hold any; returns their sum.
+def survivors(book: Book, side: int, left: FloatArray, mix: FloatArray) -> float:
+    """Set `mix` to one side's coins, where it may hold any; returns their sum.
 
-    The book is not touched: it is aged on the way.
+    Of each bracket the share `left` survives: the book is not touched, it is aged on the way.
     """
     first, last = book.bounds[side, LOW], book.bounds[side, HIGH]
-    out = mix[first : last + 1]
+    out, brackets, scale = mix[first : last + 1], book.scale.shape[1], book.scale[side]
     for i in range(len(out)):
         out[i] = 0.0
-    for k in range(len(plan.half_lives_ns)):
-        factor = book.scale[side, k] * 0.5 ** (elapsed / plan.half_lives_ns[k])
-        coins = book.coins[side, k, first : last + 1]
+    for k in range(0, brackets - 3, 4):  # four in one pass: summed in the same order
+        a, b = book.coins[side, k, first : last + 1], book.coins[side, k + 1, first : last + 1]
+        c, d = book.coins[side, k + 2, first : last + 1], book.coins[side, k + 3, first : last + 1]
+        of_a, of_b = scale[k] * left[k], scale[k + 1] * left[k + 1]
+        of_c, of_d = scale[k + 2] * left[k + 2], scale[k + 3] * left[k + 3]
+        for i in range(len(out)):
+            out[i] = out[i] + a[i] * of_a + b[i] * of_b + c[i] * of_c + d[i] * of_d
+    for k in range(brackets - brackets % 4, brackets):
+        coins, factor = book.coins[side, k, first : last + 1], scale[k] * left[k]
         for i in range(len(out)):
             out[i] += coins[i] * factor
     return float(total_of(out))
@@ -365,9 +377,11 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
     """
     head, mix = market.head[0], scratch.mix
     elapsed = float(at - head.open_interest_known)
-    margin = n + market.rules[0].half_width + 1
+    margin, left = n + market.rules[0].half_width + 1, plan.left
+    for k in range(len(left)):
+        left[k] = 0.5 ** (elapsed / plan.half_lives_ns[k])
     for side in range(2):
-        total = survivors(book, plan, side, elapsed, mix)
+        total = survivors(book, side, left, mix)
         factor = head.open_interest_coins / total if total > 0.0 else 0.0
         first, last = book.bounds[side, LOW], book.bounds[side, HIGH]
         here, row = head.mark_bin, scratch.rows[side]
@@ -377,7 +391,7 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
         start = min(max(start, 0), margin)
         stop = min(max(stop, start), margin)
         row[:start] = 0.0
-        row[stop:margin] = 0.0
+        ended(market, side, stop, scratch)
         lowest = here + 1 + start if side == SHORTS else here - stop
         coins = mix[lowest : lowest + stop - start]
         prices = market.centres[lowest : lowest + stop - start]
@@ -391,18 +405,32 @@ def fill_rows(market: Market, book: Book, plan: Plan, at: int, n: int, scratch: 
                 filled[len(filled) - 1 - i] = usd
 
 
-@njit(cache=True)
-def issue(at: int, *arrays: Any) -> tuple[float, int, npt.NDArray[np.float32], float, float, float]:
-    """Return σ and what `emitted` says of the book; σ is NaN where no forecast can be issued.
+@njit(cache=True, _nrt=False)
+def run(events: Events, cuts: IntArray, at: IntArray, first: int, *arrays: Any) -> int:
+    """Take in events and write the forecasts at the times from `first` on, while there is room.
 
-    `arrays` are as in `fold`, and those of the `Scratch`.
+    Of the forecast at `at[i]` only `events[:cuts[i]]` have been read; the rest is read after the
+    last. `arrays` are those of the `Market`, the `Book`, the `Plan`, the `Scratch` and the
+    `Issued`, as plain tuples: handing over a named one costs a microsecond more. Returns before
+    which time there was no room, `len(at) + 1` where all is done, or -1 less the row whose date has
+    no usable tiers.
     """
     market, book, plan = Market(*arrays[0]), Book(*arrays[1]), Plan(*arrays[2])
-    scratch = Scratch(*arrays[3])
-    sigma = sigma_1d(market, at)
-    if math.isnan(sigma) or market.head[0].n_open_interest == 0:
-        return math.nan, 0, np.empty((2, 0), dtype=np.float32), 0.0, 0.0, 0.0
-    n = n_bins(market, sigma)
-    fill_rows(market, book, plan, at, n, scratch)
-    found, density, asymmetry, long, short = emitted(market, at, sigma, n, scratch)
-    return sigma, found, density, asymmetry, long, short
+    scratch, issued = Scratch(*arrays[3]), Issued(*arrays[4])
+    done = cuts[first - 1] if first > 0 else 0
+    for i in range(first, len(at) + 1):
+        stop = cuts[i] if i < len(at) else len(events)
+        row = fold(events, done, stop, market, book, plan)
+        if row >= 0:
+            return int(-1 - row)
+        done = stop
+        if i == len(at):
+            break
+        sigma = sigma_1d(market, at[i])
+        if not math.isnan(sigma) and market.head[0].n_open_interest > 0:
+            n = n_bins(market, sigma)
+            fill_rows(market, book, plan, at[i], n, scratch)
+            emit(market, at[i], sigma, n, scratch, issued, plan.inverse, (math.nan, math.nan))
+        if full(scratch, issued):
+            return i + 1
+    return len(at) + 1

@@ -273,7 +273,7 @@ def _execute(
     )
 
 
-def _replay(work: ScorePlan, i: int, stage: Stage) -> list[Forecast]:
+def _replay(work: ScorePlan, i: int, stage: Stage) -> Sequence[Forecast]:
     """Return the forecasts of one market: its rows beside the mark and σ at each time."""
     market, tape, levels = work.markets[i], work.tapes[i], work.levels[i].published
     estimator = PublishedMap(work.maps[i], market.spec, levels)
