@@ -172,7 +172,7 @@ def material_of(run: Run, out_dir: Path, executor: Executor, drawn: Sequence[str
     made = executor(_Markets(run, out_dir, drawn, shown, paged), tasks)
     of_task = zip(tasks, made, strict=True)
     held = {s: one for task, each in of_task for s, one in zip(task, each, strict=True)}
-    first = of_markets(run, shown)
+    first = of_markets(run, shown) if len(shown) < len(symbols) else run
     names = list(charts(first))
     parts = [("curves", ""), ("explorer", ""), *(("chart", name) for name in names)]
     work = _Parts(first, out_dir, shown, [held[symbol][1] for symbol in symbols])
