@@ -14,7 +14,7 @@ it says where positions as those were would lie now. It does not read liquidatio
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -117,7 +117,10 @@ class Structured(LevMix):
         if self._fit["fitted_ns"][0] == _NONE:
             return None
         self._plan.prior[:] = self._fit["fitted"]
-        return self._emission.forecast(at, self._issue(at))
+        issued = super().forecast(at)
+        if issued is None:
+            return None
+        return replace(issued, prior_from_long=math.nan, prior_from_short=math.nan)
 
     def weights(self) -> FloatArray:
         """Return what each class's entries weigh: see `LevMix.weights`."""

@@ -42,9 +42,8 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.errors import ConfigError, MarginError
-from liqbt.estimators.base import MapEstimator, registered
+from liqbt.estimators.base import BatchEstimator, registered
 from liqbt.estimators.config import Duration, MapParams, MarketSpec
-from liqbt.estimators.emission import Issue
 from liqbt.estimators.levmix.ensemble import (
     ERROR,
     Ensemble,
@@ -56,9 +55,8 @@ from liqbt.estimators.levmix.kernels import (
     SLOT_DTYPE,
     Book,
     Plan,
-    fold,
     held_bins,
-    issue,
+    run,
     weights_now,
 )
 from liqbt.margin import bracket_ratios
@@ -173,8 +171,10 @@ class LevMixParams(MapParams):
 
 
 @registered("levmix")
-class LevMix(MapEstimator):
+class LevMix(BatchEstimator):
     """Books by class, weighed by what was liquidated: see the package's docstring.
+
+    With `params.intervals` it is a `LevMixIntervals`.
 
     Parameters
     ----------
@@ -196,6 +196,11 @@ class LevMix(MapEstimator):
 
     params: LevMixParams
 
+    def __new__(cls, params: LevMixParams, market: MarketSpec) -> LevMix:  # noqa: ARG004
+        """Return one that states intervals where the parameters ask for them."""
+        stated = cls is LevMix and params.intervals
+        return super().__new__(LevMixIntervals if stated else cls)
+
     def __init__(self, params: LevMixParams, market: MarketSpec) -> None:
         if market.tiers is None:
             raise ConfigError(f"{market.symbol}: no margin tiers are known, and levmix needs them")
@@ -203,9 +208,49 @@ class LevMix(MapEstimator):
         self._tiers = market.tiers
         self._plan = plan_of(params, market.tiers, len(self._market.centres))
         self._book = book_arrays(params, len(self._market.centres))
-        self._state = (tuple(self._market), tuple(self._book), tuple(self._plan))
-        self._work = (*self._state, tuple(self._emission.scratch))
-        self._ensemble = Ensemble(params) if params.intervals else None
+        parts = (self._market, self._book, self._plan, self._emission.scratch, self._issued)
+        self._work = tuple(map(tuple, parts))
+
+    def weights(self) -> FloatArray:
+        """Return what each class's entries weigh, by source, life and leverage, on a sum of 1.
+
+        Returns
+        -------
+        ndarray of float64, shape (2, n_lives, n_leverages)
+            Source 0 is volume, 1 rises of open interest.
+        """
+        weights_now(tuple(self._book), tuple(self._plan))
+        params = self.params
+        found = self._plan.weights.reshape(_SOURCES, params.n_lives, params.n_leverages)
+        return np.asarray(found / found.sum())
+
+    def _run(self, events: Events, cuts: IntArray, at: IntArray, first: int) -> int:
+        return int(run(events, cuts, at, first, *self._work))
+
+    def _refused(self, ts_event: Ns) -> MarginError:
+        return MarginError(_unusable(self.params, self._tiers.at(ts_event)))
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        market, book = super()._arrays(), self._book._asdict()
+        assert not market.keys() & book.keys()
+        return market | book
+
+
+class LevMixIntervals(LevMix):
+    """The same map, each of whose clusters says how sure it is.
+
+    An ensemble is told at the begin of each day what was known then, and asked at each forecast, so
+    that it is made one by one and not in batches.
+
+    Parameters
+    ----------
+    params, market
+        As in `LevMix`.
+    """
+
+    def __init__(self, params: LevMixParams, market: MarketSpec) -> None:
+        super().__init__(params, market)
+        self._ensemble = Ensemble(params)
 
     def update(self, events: Events) -> None:
         """Take in the next events of this market, in canonical order.
@@ -216,16 +261,16 @@ class LevMix(MapEstimator):
             If events of a date are met on which the venue's tiers are unknown, or allow no leverage
             of the ladder.
         """
-        read, start = self._read(events), 0
-        for cut, day in self._days(read["ts_known"]):
-            self._fold(read[start:cut])
+        start = 0
+        for cut, day in self._days(events["ts_known"]):
+            super().update(events[start:cut])
             self._note_day(day)
             start = cut
-        self._fold(read[start:])
+        super().update(events[start:])
 
     def _days(self, known: IntArray) -> Iterable[tuple[int, int]]:
         """Yield the first event of each day that begins among these, and the day's number."""
-        if self._ensemble is None or not len(known):
+        if not len(known):
             return
         noted = int(self._ensemble.arrays["ensemble_noted"][0])
         if int(known[-1]) // DAY_NS > noted:
@@ -235,21 +280,15 @@ class LevMix(MapEstimator):
 
     def _note_day(self, day: int) -> None:
         """Tell the ensemble what is known when a day begins."""
-        if self._ensemble is not None and day > self._ensemble.arrays["ensemble_noted"][0]:
+        if day > self._ensemble.arrays["ensemble_noted"][0]:
             book = self._book
             self._ensemble.note(day, book.credit, book.exposure, float(book.ledger["days"][0]))
 
-    def _fold(self, events: Events) -> None:
-        row = fold(events, *self._state)
-        if row >= 0:
-            raise MarginError(_unusable(self.params, self._tiers.at(int(events["ts_event"][row]))))
-
     def forecast(self, at: Ns) -> Forecast | None:
         """Issue the forecast at `at`: where it rests on the prior, and how sure clusters are."""
-        *issued, long, short = issue(at, *self._work)
-        found = self._emission.forecast(at, tuple(issued), prior_from=(long, short))
-        if found is None or self._ensemble is None:
-            return found
+        found = super().forecast(at)
+        if found is None:
+            return None
         self._note_day(at // DAY_NS)
         return replace(found, notional_interval=self.intervals(found))
 
@@ -277,7 +316,6 @@ class LevMix(MapEstimator):
         ndarray of float64, shape (n_clusters, 2)
             Lower and upper end, USD; NaN where the books hold nothing of the cluster.
         """
-        assert self._ensemble is not None, "LevMixParams.intervals is off"
         book, params, clusters = self._book, self.params, forecast.clusters
         life = np.arange(len(params.prior)) // params.n_leverages % params.n_lives
         elapsed = forecast.at - int(book.ledger["settled_known"][0])
@@ -307,29 +345,8 @@ class LevMix(MapEstimator):
         bins = np.searchsorted(self._market.edges, prices * (1.0 + 1e-12), "right") - 1
         return np.clip(bins, 0, len(self._market.centres))
 
-    def weights(self) -> FloatArray:
-        """Return what each class's entries weigh, by source, life and leverage, on a sum of 1.
-
-        Returns
-        -------
-        ndarray of float64, shape (2, n_lives, n_leverages)
-            Source 0 is volume, 1 rises of open interest.
-        """
-        weights_now(tuple(self._book), tuple(self._plan))
-        params = self.params
-        found = self._plan.weights.reshape(_SOURCES, params.n_lives, params.n_leverages)
-        return np.asarray(found / found.sum())
-
-    def _issue(self, at: Ns) -> Issue:
-        """As `forecast`, without what rests on the prior."""
-        *issued, _, _ = issue(at, *self._work)
-        result: Issue = tuple(issued)
-        return result
-
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        market, book = super()._arrays(), self._book._asdict()
-        assert not market.keys() & book.keys()
-        return market | book | ({} if self._ensemble is None else self._ensemble.arrays)
+        return super()._arrays() | self._ensemble.arrays
 
 
 def plan_of(params: LevMixParams, tiers: TierTable, n_grid: int) -> Plan:

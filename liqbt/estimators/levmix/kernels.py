@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from liqbt.estimators.emission.kernels import Scratch, emitted, n_bins
+from liqbt.estimators.emission.kernels import Issued, Scratch, emit, ended, full, n_bins
 from liqbt.estimators.kernels import (
     BAR,
     HOT,
@@ -573,17 +573,13 @@ def take_single(book: Book, plan: Plan, event: Any) -> None:
             book.forced[held].short_coins += event.p1
 
 
-@njit(cache=True, _nrt=False)
-def fold(events: Events, *arrays: Any) -> int:
-    """Fold events into the state; returns the first row whose date has no usable tiers, or -1.
-
-    `arrays` are those of the `Market`, the `Book` and the `Plan`, as three plain tuples.
-    """
-    market, book, plan = Market(*arrays[0]), Book(*arrays[1]), Plan(*arrays[2])
+@njit(**HOT)
+def fold(events: Events, first: int, stop: int, market: Market, book: Book, plan: Plan) -> int:
+    """Fold events `[first, stop)`; returns the first row whose date has no usable tiers, or -1."""
     head, price_kind = market.head[0], market.rules[0].price_kind
     edges, trades, near = market.edges, book.entries, head.mark_bin
     low, high = math.inf, -math.inf  # the edges of `near`, once a trade was booked there
-    for row in range(len(events)):
+    for row in range(first, stop):
         event = events[row]
         kind = event.kind
         if kind == TRADE:
@@ -616,8 +612,8 @@ def fold(events: Events, *arrays: Any) -> int:
                 return row
             if book.ledger[0].settled_known != before:
                 low, high = math.inf, -math.inf
-    if len(events) > 0:
-        head.latest_known = events[len(events) - 1].ts_known
+    if stop > first:
+        head.latest_known = events[stop - 1].ts_known
     return -1
 
 
@@ -710,7 +706,7 @@ def fill_rows(
         share = plan.rules[0].freshness_share if total > 0.0 else 1.0
         of_book = (1.0 - share) * open_coins / total if total > 0.0 else 0.0
         of_fresh = share * open_coins / fresh if fresh > 0.0 else 0.0
-        within, on_prior, start, tail = 0.0, 0.0, 0, 0
+        within, on_prior, start, tail, filled = 0.0, 0.0, 0, 0, 0
         for j in range(margin):
             i = head.mark_bin + sign * (j + 1)
             held = 0.0
@@ -728,8 +724,10 @@ def fill_rows(
             if 0 <= i < len(market.centres):
                 usd = 1.0 if plan.inverse else market.centres[i]
                 row[j] = (held * of_book + outward[j] * of_fresh) * usd
+                filled = j + 1 if row[j] > 0.0 else filled
             if held > 0.0 and on_prior <= 0.5 * within:
                 start = min(j + 1, n)
+        ended(market, side, filled, scratch)
         if side == LONGS:
             from_long = start * rules.step
         else:
@@ -737,23 +735,31 @@ def fill_rows(
     return from_long, from_short
 
 
-@njit(cache=True)
-def issue(
-    at: int, *arrays: Any
-) -> tuple[float, int, npt.NDArray[np.float32], float, float, float, float, float]:
-    """Return σ, what `emitted` says of the books, and from where each side rests on the prior.
+@njit(cache=True, _nrt=False)
+def run(events: Events, cuts: IntArray, at: IntArray, first: int, *arrays: Any) -> int:
+    """Take in events and write the forecasts at the times from `first` on, while there is room.
 
-    σ is NaN where no forecast can be issued. `arrays` are as in `fold`, and those of the `Scratch`.
+    As `oi_flow.kernels.run`; each forecast says from where each side rests on the prior.
     """
     market, book, plan = Market(*arrays[0]), Book(*arrays[1]), Plan(*arrays[2])
-    scratch = Scratch(*arrays[3])
-    sigma = sigma_1d(market, at)
-    if math.isnan(sigma) or book.ledger[0].settled_known < 0:
-        return math.nan, 0, np.empty((2, 0), dtype=np.float32), 0.0, 0.0, 0.0, 0.0, 0.0
-    n = n_bins(market, sigma)
-    from_long, from_short = fill_rows(market, book, plan, at, sigma, n, scratch)
-    found, density, asymmetry, long, short = emitted(market, at, sigma, n, scratch)
-    return sigma, found, density, asymmetry, long, short, from_long, from_short
+    scratch, issued = Scratch(*arrays[3]), Issued(*arrays[4])
+    done = cuts[first - 1] if first > 0 else 0
+    for i in range(first, len(at) + 1):
+        stop = cuts[i] if i < len(at) else len(events)
+        row = fold(events, done, stop, market, book, plan)
+        if row >= 0:
+            return int(-1 - row)
+        done = stop
+        if i == len(at):
+            break
+        sigma = sigma_1d(market, at[i])
+        if not math.isnan(sigma) and book.ledger[0].settled_known >= 0:
+            n = n_bins(market, sigma)
+            prior_from = fill_rows(market, book, plan, at[i], sigma, n, scratch)
+            emit(market, at[i], sigma, n, scratch, issued, plan.inverse, prior_from)
+        if full(scratch, issued):
+            return i + 1
+    return len(at) + 1
 
 
 @njit(cache=True)
