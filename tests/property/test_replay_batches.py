@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 
 from liqbt import replay as loop
 from liqbt.errors import EstimatorError
+from liqbt.estimators.levmix import LevMix
 from liqbt.estimators.oi_flow import OIFlow
 from liqbt.forecasts import Forecasts, forecast_bytes, joined_clusters
 from liqbt.replay import copied, replay, replay_many
 from liqbt.tape.values import trusted_tape
 from liqbt.types import MINUTE_NS, Instrument
 
-MADE = (OIFlow,)
+MADE = (OIFlow, LevMix)
 
 
 def made(make, kind):
-    return make(*small_config(kind, make, sigma_min_coverage=0.01))
+    as_one = {"intervals": False} if make is LevMix else {}
+    return make(*small_config(kind, make, sigma_min_coverage=0.01, **as_one))
 
 
 def times_of(tape, every):
