@@ -49,7 +49,7 @@ BAD = {"window": "1d", "shar": 1}
 BARS = {"events": {"bar": "v/B"}}
 FULL = {
     "events": {"mark": "v/B", "open_interest": "v/B"},
-    "margin": {"flat_rate": 0.01, "max_leverage": 100},
+    "margin": {"flat_rate": 0.009, "max_leverage": 100},
 }
 MINE = """
 from dataclasses import dataclass

@@ -406,14 +406,26 @@ def emitted(
     The number of clusters in `scratch.clusters`, the densities, the asymmetry, and the evidence:
     observed USD of longs and of shorts.
     """
+    all_ended(market, n, scratch)
+    found = find_clusters(market, sigma, n, scratch, scratch.clusters)
+    long, short = observed(market, at)
+    return found, density_of(market, n, scratch), asymmetry(market, n, scratch), long, short
+
+
+@njit(**HOT)
+def all_ended(market: Market, n: int, scratch: Scratch) -> None:
+    """Find where both rows end, of which `n` bins are within reach (see `ended`)."""
     far = n + market.rules[0].half_width + 1
     for side in range(2):
         ended(market, side, support(scratch.rows[side], far), scratch)
-    found = find_clusters(market, sigma, n, scratch, scratch.clusters)
-    long, short = observed(market, at)
+
+
+@njit(cache=True)
+def density_of(market: Market, n: int, scratch: Scratch) -> npt.NDArray[np.float32]:
+    """Return the rows as a forecast gives them, by side (see `coarsened`)."""
     density = np.empty((2, n_entries(market, n)), dtype=np.float32)
     coarsened(market, n, scratch, density.reshape(-1))
-    return found, density, asymmetry(market, n, scratch), long, short
+    return density
 
 
 @njit(**HOT)

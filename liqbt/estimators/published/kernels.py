@@ -14,9 +14,10 @@ from numba import njit
 
 from liqbt.estimators.emission.kernels import (
     Scratch,
+    all_ended,
     asymmetry,
     band_starts,
-    coarsened,
+    density_of,
     density_rank,
     emptied_rows,
     n_bins,
@@ -103,7 +104,8 @@ def issue_published(
     if shorts < len(levels):
         rank_side(market, sigma, n, scratch, shorts, len(levels))
     long, short = observed(market, at)
-    balance = asymmetry(market, n, scratch.rows)
+    all_ended(market, n, scratch)
+    balance = asymmetry(market, n, scratch)
     if abs(balance) < _DUST:
         balance = 0.0
-    return sigma, len(levels), coarsened(market, n, scratch.rows), balance, long, short
+    return sigma, len(levels), density_of(market, n, scratch), balance, long, short
