@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 
 from liqbt.estimators.baselines import Uniform, VolumeProfile
 from liqbt.estimators.config import MapParams, MarketSpec
-from liqbt.estimators.emission.kernels import asymmetry, coarsened, n_bins, support
+from liqbt.estimators.emission import scratch_arrays
+from liqbt.estimators.emission.kernels import asymmetry, density_of, n_bins, support
 from liqbt.estimators.kernels import locate, total_of
 from liqbt.estimators.state import market_arrays
 from liqbt.types import HOUR_NS, Kind, Side
@@ -55,13 +56,19 @@ def test_support_ends_after_the_last_bin_that_is_not_empty(row, data):
     assert support(np.array(row), n) == expected
 
 
+def scratch_of(rows):
+    """Return work arrays that hold two rows, whole."""
+    scratch = scratch_arrays(MapParams())
+    return scratch._replace(rows=rows, stops=np.full(2, rows.shape[1]))
+
+
 @given(ROWS, st.integers(1, 80))
 def test_asymmetry_is_that_of_the_twin(row, bins):
     rows = np.array([row, row[::-1]]) * np.array([[1.0], [3.0]])
     market = market_arrays(MapParams(), MarketSpec(symbol="X"))
     market.rules["asymmetry_bins"] = bins
     expected = naive.asymmetry(*rows.tolist(), bins)
-    assert asymmetry(market, len(row), rows) == pytest.approx(expected, abs=1e-12)
+    assert asymmetry(market, len(row), scratch_of(rows)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.floats(0.011, 2.9), st.floats(0, 0.5))
@@ -79,7 +86,7 @@ def test_rows_reach_far_enough_in_whole_entries(fine, coarse, reach, sigma):
     assert n * 0.01 >= wanted - 1e-9
     assert n <= max(fine, math.ceil(wanted / 0.01) + coarse)
     rows = np.arange(2.0 * n).reshape(2, n)
-    out = coarsened(market, n, rows)
+    out = density_of(market, n, scratch_of(rows))
     entries = chosen.grid(1.0).outward_edges(out.shape[1])
     assert entries[-1] == n
     for side in range(2):

@@ -727,7 +727,7 @@ def test_too_few_episodes_are_said_with_how_many_are_needed(try_rows, few):
     assert all("at least 30 on 20 days are needed" in reason for reason in reasons.values())
     # what rests on a feed, or a twin, that is not there says so
     assert "no liquidation is fed" in unseen["location"]
-    assert "there is no beyond_swing_ratio" in unseen["placement"]
+    assert "no liquidation is fed" in unseen["placement"]
     assert "no liquidation is fed" in unseen["chain"]
     assert "no depth is fed" in unseen["wall"]
 
