@@ -164,7 +164,8 @@ def _frozen(feed: Feed) -> Iterator[Finding]:
     place = int(np.argmax(lengths))
     rest = len(same) - int(lengths[place])
     share = (int(same.sum()) - int(lengths[place])) / rest if rest else 1.0
-    if len(same) * share ** int(lengths[place]) < _CHANCE:
+    tenth = int(np.sort(lengths)[-10]) if len(lengths) >= 10 else 0  # quiet hours come in clusters
+    if len(same) * share ** int(lengths[place]) < _CHANCE and lengths[place] > 3 * tenth:
         first = int(starts[place])
         last = first + int(lengths[place])
         yield Finding(

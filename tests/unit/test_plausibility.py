@@ -276,6 +276,10 @@ def test_a_feed_that_stands_still_is_named():
     assert checks(mark(with_value(PRICE, slice(9, 40), PRICE[9])))["frozen_feed"].count == 31
     seldom = COINS[np.arange(N) // 20 * 20]  # what never moves more often than so
     assert "frozen_feed" not in checks(mark(), interest(seldom))
+    quiet = COINS.copy()  # moves always, but for quiet hours that come again and again
+    for first in range(100, N - 60, 150):
+        quiet[first : first + 20 + first % 29] = quiet[first]
+    assert "frozen_feed" not in checks(mark(), interest(quiet))
 
 
 def test_what_was_received_long_after_it_happened_is_named():
