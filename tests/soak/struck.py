@@ -13,7 +13,6 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from unittest import mock
 
@@ -23,7 +22,6 @@ from fetch_resume import contents
 from liqbt.gate import reproduce
 from liqbt.report.pages import run as report_page
 from liqbt.study import store, written
-from liqbt.study.fetch import fetch_archive
 from liqbt.study.plan import prepare
 from soak.faulty import Disk, counted, full
 from soak.kills import ended, spawn
@@ -174,20 +172,6 @@ def fetch_full(n: int, seed: int, folder: Path) -> Iterator[Row]:
     rng = random.Random(seed)
     files = archive.month_archive(["AAAUSDT"], 4, seed=3)
     with archive.serving(files) as server:
-
-        def fetched(log: Path) -> str:
-            fetch_archive(
-                "binance-um",
-                log,
-                symbols=["AAAUSDT"],
-                types=["metrics", "markPriceKlines:5m"],
-                first=date(2024, 1, 1),
-                last=date(2024, 1, 4),
-                base=server.base,
-                jobs=1,
-            )
-            return contents(log)
-
         words = [
             "fetch",
             "binance-um",
@@ -206,7 +190,8 @@ def fetch_full(n: int, seed: int, folder: Path) -> Iterator[Row]:
             "--jobs",
             "1",
         ]
-        wanted = fetched(folder / "whole")
+        assert call(*words, "--log", folder / "whole").code == 0
+        wanted = contents(folder / "whole")
         disk = Disk(0, full)
         with counted(disk):
             assert call(*words, "--log", folder / "counted").code == 0
