@@ -276,9 +276,9 @@ def power(n: int, seed: int, folder: Path) -> Iterator[Row]:
     rng = random.Random(seed)
     run_inputs(folder)
     search = folder / "s.yaml"
-    vary = "{symbols.SIM.estimator.sigma_window: [12h, 2d]}"
+    vary = "{symbols.SIM.estimator.prominence: [0.2, 0.4]}"
     search.write_text(f"name: s\nexperiment: x.yaml\nvary: {vary}\n")
-    (folder / "w.yaml").write_text("name: w\ndays: 24\nwarmup_days: 3\nmagnet: 1.0\n")
+    (folder / "w.yaml").write_text("name: w\ndays: 60\nwarmup_days: 3\nmagnet: 1.0\n")
     words: list[object] = ["search", search, "--results"]
     whole = folder / "whole"
     said = call(*words, whole)
