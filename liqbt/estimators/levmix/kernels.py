@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from liqbt.estimators.emission.kernels import Issued, Scratch, emit, ended, full, n_bins
+from liqbt.estimators.emission.kernels import (
+    Issued,
+    Scratch,
+    emit,
+    ended,
+    full,
+    n_bins,
+    support,
+)
 from liqbt.estimators.kernels import (
     BAR,
     HOT,
@@ -658,26 +666,73 @@ def fill_fresh(
     side: int,
     half_life: float,
     out: FloatArray,
-) -> float:
-    """Set the freshness kernel of one side, outward; returns its sum.
+) -> tuple[int, float]:
+    """Set the freshness kernel of one side, outward; returns how far it goes, and its sum.
 
     A bin refills with the time since the price was there last, and counts less with distance, by e
-    for every σ of a day. Beyond `out` and a few σ there is none.
+    for every σ of a day. Beyond `out`, the grid and a few σ there is none.
     """
-    head, step = market.head[0], market.rules[0].step
+    here, step = market.head[0].mark_bin, market.rules[0].step
+    room = here if side == LONGS else len(visited) - 1 - here
+    stop = min(min(int(FARTHEST_SIGMA * sigma / step), len(out)), room)
     sign, total, per_ns = 2 * side - 1, 0.0, math.log(2.0) / half_life
     weight, falls = math.exp(-0.5 * step / sigma), math.exp(-step / sigma)
-    last = min(int(FARTHEST_SIGMA * sigma / step), len(out))
-    for j in range(last):
-        i = head.mark_bin + sign * (j + 1)
-        out[j] = 0.0
-        if 0 <= i < len(visited):
-            out[j] = (1.0 - math.exp(-(at - visited[i]) * per_ns)) * weight
-            total += out[j]
+    for j in range(stop):
+        i = here + sign * (j + 1)
+        out[j] = (1.0 - math.exp(-(at - visited[i]) * per_ns)) * weight
+        total += out[j]
         weight *= falls
-    for j in range(last, len(out)):
-        out[j] = 0.0
-    return total
+    return stop, total
+
+
+@njit(**HOT)
+def fill_outward(
+    coins: FloatArray, here: int, side: int, bounds: IntArray, out: FloatArray
+) -> tuple[int, int]:
+    """Set `out` to what a row of the grid holds of one side, outward from the mark's bin.
+
+    Returns from where on it holds any, within the bounds, and from where on none: beyond that `out`
+    is not touched.
+    """
+    first, last = bounds[side, LOW], bounds[side, HIGH]
+    start = first - here - 1 if side == SHORTS else here - 1 - last
+    stop = last - here if side == SHORTS else here - first
+    start = min(max(start, 0), len(out))
+    stop = min(max(stop, start), len(out))
+    lowest = here + 1 + start if side == SHORTS else here - stop
+    held, into = coins[lowest : lowest + stop - start], out[start:stop]
+    out[:start] = 0.0
+    if side == SHORTS:
+        for i in range(len(into)):
+            into[i] = held[i]
+    else:
+        for i in range(len(into)):
+            into[len(into) - 1 - i] = held[i]
+    return start, stop
+
+
+@njit(**RARE)
+def prior_from(
+    coins: FloatArray, alone: FloatArray, start: int, stop: int, sums: FloatArray
+) -> int:
+    """Return from where on a side rests on the prior, both rows outward: in bins.
+
+    That is beyond the last bin with coins of which at most half rest on the prior within the octave
+    of distance up to it.
+    """
+    of_all, of_alone, all_held, alone_held = sums[0], sums[1], 0.0, 0.0
+    of_all[: start + 1] = 0.0
+    of_alone[: start + 1] = 0.0
+    for j in range(start, stop):
+        all_held += coins[j]
+        alone_held += alone[j]
+        of_all[j + 1] = all_held
+        of_alone[j + 1] = alone_held
+    for j in range(stop - 1, start - 1, -1):
+        within = of_all[j + 1] - of_all[j // 2]
+        if coins[j] > 0.0 and of_alone[j + 1] - of_alone[j // 2] <= 0.5 * within:
+            return j + 1
+    return 0
 
 
 @njit(**RARE)
@@ -689,50 +744,43 @@ def fill_rows(
     Each side sums to open interest, what lies beyond reach included; to one coin where none is
     known. A side without survivors is the freshness kernel.
     """
-    head, rules = market.head[0], market.rules[0]
+    head, rules, from_prior = market.head[0], market.rules[0], (0.0, 0.0)
     weigh(book, plan)
     elapsed = float(at - book.ledger[0].settled_known)
     open_coins = head.open_interest_coins if head.n_open_interest > 0 else 1.0
-    margin, from_long, from_short = n + rules.half_width + 1, 0.0, 0.0
+    here, margin = head.mark_bin, n + rules.half_width + 1
     for side in range(2):
-        mix, alone = scratch.mix, plan.beyond[0]
-        outward, row, sign = plan.beyond[1], scratch.rows[side], 2 * side - 1
+        mix, alone, outward = scratch.mix, plan.beyond[0], plan.beyond[1]
+        row = scratch.rows[side, :margin]
         survivors(book, plan, side, elapsed, mix, alone)
-        first, last = book.bounds[side, LOW], book.bounds[side, HIGH]
-        total = total_of(mix[first : last + 1])
-        fresh = fill_fresh(
-            market, book.visited, at, sigma, side, plan.rules[0].freshness_ns, outward[:margin]
+        total = total_of(mix[book.bounds[side, LOW] : book.bounds[side, HIGH] + 1])
+        fill_outward(alone, here, side, book.bounds, outward[:margin])
+        start, stop = fill_outward(mix, here, side, book.bounds, row)
+        reach = min(prior_from(row, outward, start, stop, scratch.heights), n) * rules.step
+        from_prior = (reach, from_prior[1]) if side == LONGS else (from_prior[0], reach)
+        half_life = plan.rules[0].freshness_ns
+        near, fresh = fill_fresh(
+            market, book.visited, at, sigma, side, half_life, outward[:margin]
         )
         share = plan.rules[0].freshness_share if total > 0.0 else 1.0
         of_book = (1.0 - share) * open_coins / total if total > 0.0 else 0.0
         of_fresh = share * open_coins / fresh if fresh > 0.0 else 0.0
-        within, on_prior, start, tail, filled = 0.0, 0.0, 0, 0, 0
-        for j in range(margin):
-            i = head.mark_bin + sign * (j + 1)
-            held = 0.0
-            if first <= i <= last:
-                held = mix[i]
-                within += held
-                on_prior += alone[i]
-            while tail < j // 2:  # the window is the octave of distance up to this bin
-                tail += 1
-                k = head.mark_bin + sign * tail
-                if first <= k <= last:
-                    within -= mix[k]
-                    on_prior -= alone[k]
-            row[j] = 0.0
-            if 0 <= i < len(market.centres):
-                usd = 1.0 if plan.inverse else market.centres[i]
-                row[j] = (held * of_book + outward[j] * of_fresh) * usd
-                filled = j + 1 if row[j] > 0.0 else filled
-            if held > 0.0 and on_prior <= 0.5 * within:
-                start = min(j + 1, n)
-        ended(market, side, filled, scratch)
-        if side == LONGS:
-            from_long = start * rules.step
-        else:
-            from_short = start * rules.step
-    return from_long, from_short
+        for j in range(start, stop):
+            row[j] *= of_book
+        row[stop:near] = 0.0
+        for j in range(near):
+            row[j] += outward[j] * of_fresh
+        stop = max(stop, near)
+        if not plan.inverse:
+            prices = market.centres[here + 1 :] if side == SHORTS else market.centres[here - stop :]
+            if side == SHORTS:
+                for j in range(stop):
+                    row[j] *= prices[j]
+            else:
+                for j in range(stop):
+                    row[stop - 1 - j] *= prices[j]
+        ended(market, side, support(row, stop), scratch)
+    return from_prior
 
 
 @njit(cache=True, _nrt=False)
