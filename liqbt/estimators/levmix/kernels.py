@@ -639,10 +639,12 @@ def survivors(
     for i in range(len(out)):
         out[i] = 0.0
         rest[i] = 0.0
-    worth = prior_exposure(book, plan)
+    worth, left = prior_exposure(book, plan), 0.0
     for j in range(book.coins.shape[1]):
         life = j // n_leverages % n_lives
-        factor = plan.weights[j] * book.scale[life] * 0.5 ** (elapsed / plan.lives_ns[life])
+        if j % n_leverages == 0:
+            left = 0.5 ** (elapsed / plan.lives_ns[life])
+        factor = plan.weights[j] * book.scale[life] * left
         low, high = max(first, book.spans[side, j, LOW]), min(last, book.spans[side, j, HIGH])
         if low > high:
             continue
@@ -677,58 +679,65 @@ def fill_fresh(
     stop = min(min(int(FARTHEST_SIGMA * sigma / step), len(out)), room)
     sign, total, per_ns = 2 * side - 1, 0.0, math.log(2.0) / half_life
     weight, falls = math.exp(-0.5 * step / sigma), math.exp(-step / sigma)
+    seen, refilled = at, 0.0
     for j in range(stop):
         i = here + sign * (j + 1)
-        out[j] = (1.0 - math.exp(-(at - visited[i]) * per_ns)) * weight
+        if visited[i] != seen:  # bins that were passed at once share the dear part
+            seen = visited[i]
+            refilled = 1.0 - math.exp(-(at - seen) * per_ns)
+        out[j] = refilled * weight
         total += out[j]
         weight *= falls
     return stop, total
 
 
 @njit(**HOT)
-def fill_outward(
-    coins: FloatArray, here: int, side: int, bounds: IntArray, out: FloatArray
-) -> tuple[int, int]:
-    """Set `out` to what a row of the grid holds of one side, outward from the mark's bin.
+def turn(row: FloatArray, side: int, out: FloatArray) -> None:
+    """Set `out` to bins of the grid in their order outward: that of longs is the other way round."""
+    if side == SHORTS:
+        for i in range(len(out)):
+            out[i] = row[i]
+    else:
+        for i in range(len(out)):
+            out[len(out) - 1 - i] = row[i]
 
-    Returns from where on it holds any, within the bounds, and from where on none: beyond that `out`
-    is not touched.
+
+@njit(**RARE)
+def fill_outward(
+    coins: FloatArray, bounds: IntArray, here: int, side: int, out: FloatArray
+) -> tuple[int, int]:
+    """Set `out` to what a row of the grid holds within the bounds of a side, outward from `here`.
+
+    Returns from where on it may hold any, and from where on none: beyond, `out` is not touched.
     """
     first, last = bounds[side, LOW], bounds[side, HIGH]
+    if first > last:
+        return 0, 0
     start = first - here - 1 if side == SHORTS else here - 1 - last
     stop = last - here if side == SHORTS else here - first
     start = min(max(start, 0), len(out))
     stop = min(max(stop, start), len(out))
     lowest = here + 1 + start if side == SHORTS else here - stop
-    held, into = coins[lowest : lowest + stop - start], out[start:stop]
     out[:start] = 0.0
-    if side == SHORTS:
-        for i in range(len(into)):
-            into[i] = held[i]
-    else:
-        for i in range(len(into)):
-            into[len(into) - 1 - i] = held[i]
+    turn(coins[lowest : lowest + stop - start], side, out[start:stop])
     return start, stop
 
 
 @njit(**RARE)
-def prior_from(
-    coins: FloatArray, alone: FloatArray, start: int, stop: int, sums: FloatArray
-) -> int:
+def prior_from(coins: FloatArray, alone: FloatArray, sums: FloatArray) -> int:
     """Return from where on a side rests on the prior, both rows outward: in bins.
 
     That is beyond the last bin with coins of which at most half rest on the prior within the octave
     of distance up to it.
     """
     of_all, of_alone, all_held, alone_held = sums[0], sums[1], 0.0, 0.0
-    of_all[: start + 1] = 0.0
-    of_alone[: start + 1] = 0.0
-    for j in range(start, stop):
+    of_all[0] = of_alone[0] = 0.0
+    for j in range(len(coins)):
         all_held += coins[j]
         alone_held += alone[j]
         of_all[j + 1] = all_held
         of_alone[j + 1] = alone_held
-    for j in range(stop - 1, start - 1, -1):
+    for j in range(len(coins) - 1, -1, -1):
         within = of_all[j + 1] - of_all[j // 2]
         if coins[j] > 0.0 and of_alone[j + 1] - of_alone[j // 2] <= 0.5 * within:
             return j + 1
@@ -744,43 +753,41 @@ def fill_rows(
     Each side sums to open interest, what lies beyond reach included; to one coin where none is
     known. A side without survivors is the freshness kernel.
     """
-    head, rules, from_prior = market.head[0], market.rules[0], (0.0, 0.0)
+    head, rules, from_long, from_short = market.head[0], market.rules[0], 0.0, 0.0
     weigh(book, plan)
     elapsed = float(at - book.ledger[0].settled_known)
     open_coins = head.open_interest_coins if head.n_open_interest > 0 else 1.0
     here, margin = head.mark_bin, n + rules.half_width + 1
     for side in range(2):
-        mix, alone, outward = scratch.mix, plan.beyond[0], plan.beyond[1]
-        row = scratch.rows[side, :margin]
+        mix, alone, row = scratch.mix, plan.beyond[0], scratch.rows[side, :margin]
+        outward = plan.beyond[1, :margin]
         survivors(book, plan, side, elapsed, mix, alone)
         total = total_of(mix[book.bounds[side, LOW] : book.bounds[side, HIGH] + 1])
-        fill_outward(alone, here, side, book.bounds, outward[:margin])
-        start, stop = fill_outward(mix, here, side, book.bounds, row)
-        reach = min(prior_from(row, outward, start, stop, scratch.heights), n) * rules.step
-        from_prior = (reach, from_prior[1]) if side == LONGS else (from_prior[0], reach)
+        fill_outward(alone, book.bounds, here, side, outward)
+        start, stop = fill_outward(mix, book.bounds, here, side, row)
+        known = min(prior_from(row[:stop], outward[:stop], scratch.heights), n)
+        if side == LONGS:
+            from_long = known * rules.step
+        else:
+            from_short = known * rules.step
         half_life = plan.rules[0].freshness_ns
-        near, fresh = fill_fresh(
-            market, book.visited, at, sigma, side, half_life, outward[:margin]
-        )
+        near, fresh = fill_fresh(market, book.visited, at, sigma, side, half_life, outward)
         share = plan.rules[0].freshness_share if total > 0.0 else 1.0
         of_book = (1.0 - share) * open_coins / total if total > 0.0 else 0.0
         of_fresh = share * open_coins / fresh if fresh > 0.0 else 0.0
+        far = max(stop, near)
+        row[stop:far] = 0.0
         for j in range(start, stop):
             row[j] *= of_book
-        row[stop:near] = 0.0
         for j in range(near):
             row[j] += outward[j] * of_fresh
-        stop = max(stop, near)
         if not plan.inverse:
-            prices = market.centres[here + 1 :] if side == SHORTS else market.centres[here - stop :]
-            if side == SHORTS:
-                for j in range(stop):
-                    row[j] *= prices[j]
-            else:
-                for j in range(stop):
-                    row[stop - 1 - j] *= prices[j]
-        ended(market, side, support(row, stop), scratch)
-    return from_prior
+            lowest = here + 1 if side == SHORTS else here - far
+            turn(market.centres[lowest : lowest + far], side, outward[:far])
+            for j in range(far):
+                row[j] *= outward[j]
+        ended(market, side, support(row, far), scratch)
+    return from_long, from_short
 
 
 @njit(cache=True, _nrt=False)
