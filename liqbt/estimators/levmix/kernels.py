@@ -691,36 +691,27 @@ def fill_fresh(
     return stop, total
 
 
-@njit(**HOT)
-def turn(row: FloatArray, side: int, out: FloatArray) -> None:
-    """Set `out` to bins of the grid in their order outward: that of longs is the other way round."""
-    if side == SHORTS:
-        for i in range(len(out)):
-            out[i] = row[i]
-    else:
-        for i in range(len(out)):
-            out[len(out) - 1 - i] = row[i]
-
-
 @njit(**RARE)
 def fill_outward(
     coins: FloatArray, bounds: IntArray, here: int, side: int, out: FloatArray
-) -> tuple[int, int]:
+) -> int:
     """Set `out` to what a row of the grid holds within the bounds of a side, outward from `here`.
 
-    Returns from where on it may hold any, and from where on none: beyond, `out` is not touched.
+    Returns from where on there is none: beyond, `out` is not touched.
     """
     first, last = bounds[side, LOW], bounds[side, HIGH]
     if first > last:
-        return 0, 0
+        return 0
     start = first - here - 1 if side == SHORTS else here - 1 - last
     stop = last - here if side == SHORTS else here - first
     start = min(max(start, 0), len(out))
     stop = min(max(stop, start), len(out))
     lowest = here + 1 + start if side == SHORTS else here - stop
     out[:start] = 0.0
-    turn(coins[lowest : lowest + stop - start], side, out[start:stop])
-    return start, stop
+    held, into = coins[lowest : lowest + stop - start], out[start:stop]
+    for j in range(len(into)):
+        into[j] = held[j] if side == SHORTS else held[len(held) - 1 - j]
+    return stop
 
 
 @njit(**RARE)
@@ -764,7 +755,7 @@ def fill_rows(
         survivors(book, plan, side, elapsed, mix, alone)
         total = total_of(mix[book.bounds[side, LOW] : book.bounds[side, HIGH] + 1])
         fill_outward(alone, book.bounds, here, side, outward)
-        start, stop = fill_outward(mix, book.bounds, here, side, row)
+        stop = fill_outward(mix, book.bounds, here, side, row)
         known = min(prior_from(row[:stop], outward[:stop], scratch.heights), n)
         if side == LONGS:
             from_long = known * rules.step
@@ -777,15 +768,14 @@ def fill_rows(
         of_fresh = share * open_coins / fresh if fresh > 0.0 else 0.0
         far = max(stop, near)
         row[stop:far] = 0.0
-        for j in range(start, stop):
-            row[j] *= of_book
-        for j in range(near):
-            row[j] += outward[j] * of_fresh
+        outward[near:far] = 0.0
+        for j in range(far):
+            row[j] = row[j] * of_book + outward[j] * of_fresh
         if not plan.inverse:
             lowest = here + 1 if side == SHORTS else here - far
-            turn(market.centres[lowest : lowest + far], side, outward[:far])
-            for j in range(far):
-                row[j] *= outward[j]
+            prices = market.centres[lowest : lowest + far]
+            for j in range(len(prices)):
+                row[j] *= prices[j] if side == SHORTS else prices[len(prices) - 1 - j]
         ended(market, side, support(row, far), scratch)
     return from_long, from_short
 
