@@ -721,16 +721,17 @@ def prior_from(coins: FloatArray, alone: FloatArray, sums: FloatArray) -> int:
     That is beyond the last bin with coins of which at most half rest on the prior within the octave
     of distance up to it.
     """
-    of_all, of_alone, all_held, alone_held = sums[0], sums[1], 0.0, 0.0
-    of_all[0] = of_alone[0] = 0.0
-    for j in range(len(coins)):
+    n = len(coins)
+    beyond, alone_beyond, all_held, alone_held = sums[0], sums[1], 0.0, 0.0
+    beyond[n] = alone_beyond[n] = 0.0
+    for j in range(n - 1, -1, -1):  # from outside: what is far is little, and lost in what is near
         all_held += coins[j]
         alone_held += alone[j]
-        of_all[j + 1] = all_held
-        of_alone[j + 1] = alone_held
-    for j in range(len(coins) - 1, -1, -1):
-        within = of_all[j + 1] - of_all[j // 2]
-        if coins[j] > 0.0 and of_alone[j + 1] - of_alone[j // 2] <= 0.5 * within:
+        beyond[j] = all_held
+        alone_beyond[j] = alone_held
+    for j in range(n - 1, -1, -1):
+        within = beyond[j // 2] - beyond[j + 1]
+        if coins[j] > 0.0 and alone_beyond[j // 2] - alone_beyond[j + 1] <= 0.5 * within:
             return j + 1
     return 0
 
