@@ -111,6 +111,7 @@ nightly: compiled
 	  --executor processes --minutes $(MINUTES) --seed $(SEED) --out build/nightly-$(SEED)
 	$(PYTHON) -m venv build/elsewhere && build/elsewhere/bin/pip install -q lifelines pycsep
 	$(BIN)/python -m research.oracles.compare build/elsewhere/bin/python
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m nightly tests
 	cd tests && ../$(BIN)/python -m soak --share 0.02
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
