@@ -24,6 +24,8 @@ from liqbt.study.pipeline import Twin, study
 from liqbt.study.plan import prepare
 from liqbt.study.run import run_plan
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MAP = """
 about: Columns timestamp_ms, coins, usd.
 time: {column: timestamp_ms, unit: ms}
