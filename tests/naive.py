@@ -1104,11 +1104,61 @@ class LevMixTwin:
                 self.flow, self.rise, self.placed = {}, 0.0, e["ts_known"]
         self.oi = e["ts_event"], coins
 
+    def worth(self):
+        if self.days <= 0:
+            return 0.0
+        mean = math.fsum(self.exposure.values()) / len(self.classes)
+        return self.rules["prior_days"] * mean / self.days
+
+    def usd(self, at, sigma, bins, share, half_life):
+        """USD of longs and of shorts by bin outward from the mark's, 1 the nearest."""
+        out = []
+        for side, sign in ((0, -1), (1, 1)):
+            held = self.held(at, side)
+            fresh = {}
+            for d in range(1, min(bins, math.floor(6 * sigma / self.step)) + 1):
+                i = self.bin(self.mark) + sign * d
+                if -self.half <= i < self.half:
+                    left = (
+                        0.0
+                        if i not in self.visited
+                        else 0.5 ** ((at - self.visited[i]) / half_life)
+                    )
+                    fresh[i] = (1 - left) * math.exp(-(d - 0.5) * self.step / sigma)
+            book, kernel = math.fsum(held.values()), math.fsum(fresh.values())
+            of_fresh, coins = share if book > 0 else 1.0, self.oi[1] if self.oi else 1.0
+            out.append([0.0] * (bins + 1))
+            for d in range(1, bins + 1):
+                i = self.bin(self.mark) + sign * d
+                each = of_fresh * fresh.get(i, 0.0) / kernel if kernel > 0 else 0.0
+                each += (1 - of_fresh) * held.get(i, 0.0) / book if book > 0 else 0.0
+                out[-1][d] = coins * each * self.anchor * math.exp((i + 0.5) * self.step)
+        return out
+
+    def held(self, at, side, *, alone=False):
+        """Weighed coins of a side by bin; alone: of classes that rest on the prior."""
+        out, weights, worth = {}, self.weights(), self.worth()
+        for (of, c, i), coins in self.coins.items():
+            if of == side and not (alone and worth > 0 and self.exposure[c] >= worth):
+                left = 0.5 ** ((at - self.settled) / self.lives_ns[c[1]])
+                out[i] = out.get(i, 0.0) + weights[c] * coins * left
+        return out
+
+    def prior_from(self, at, side, bins, half=0.5):
+        """Beyond how many bins a side rests on the prior: more than half of each octave does."""
+        held, alone, found = self.held(at, side), self.held(at, side, alone=True), 0
+        for d in range(1, bins + 1):
+            octave = [
+                self.bin(self.mark) + (2 * side - 1) * k for k in range((d - 1) // 2 + 1, d + 1)
+            ]
+            within = math.fsum(held.get(i, 0.0) for i in octave)
+            on_prior = math.fsum(alone.get(i, 0.0) for i in octave)
+            if held.get(octave[-1], 0.0) > 0 and on_prior <= half * within:
+                found = d
+        return found
+
     def weights(self):
-        worth = 0.0
-        if self.days > 0:
-            mean = math.fsum(self.exposure.values()) / len(self.classes)
-            worth = self.rules["prior_days"] * mean / self.days
+        worth = self.worth()
         could = math.fsum(self.prior[c] * self.exposure[c] for c in self.classes)
         liquidated = math.fsum(self.credit.values())
         if not (liquidated > 0 and could > 0 and worth > 0):

@@ -692,9 +692,7 @@ def fill_fresh(
 
 
 @njit(**RARE)
-def fill_outward(
-    coins: FloatArray, bounds: IntArray, here: int, side: int, out: FloatArray
-) -> int:
+def fill_outward(coins: FloatArray, bounds: IntArray, here: int, side: int, out: FloatArray) -> int:
     """Set `out` to what a row of the grid holds within the bounds of a side, outward from `here`.
 
     Returns from where on there is none: beyond, `out` is not touched.
