@@ -171,7 +171,8 @@ class Plan(NamedTuple):
     weights : ndarray of float64, shape (n_classes,)
         Work space: the weights as they are now.
     beyond : ndarray of float64, shape (2, n_grid)
-        Work space: what rests on the prior alone; of one side, over the grid, then outward.
+        Work space, of one side: what rests on the prior alone, over the grid; outward the same,
+        then the freshness kernel.
     """
 
     rules: npt.NDArray[Any]
@@ -709,12 +710,12 @@ def fill_outward(coins: FloatArray, bounds: IntArray, here: int, side: int, out:
     held, into = coins[lowest : lowest + stop - start], out[start:stop]
     for j in range(len(into)):
         into[j] = held[j] if side == SHORTS else held[len(held) - 1 - j]
-    return stop
+    return int(stop)
 
 
 @njit(**RARE)
-def prior_from(coins: FloatArray, alone: FloatArray, sums: FloatArray) -> int:
-    """Return from where on a side rests on the prior, both rows outward: in bins.
+def learnt_until(coins: FloatArray, alone: FloatArray, sums: FloatArray) -> int:
+    """Return how many bins of a side there are before it rests on the prior, both rows outward.
 
     That is beyond the last bin with coins of which at most half rest on the prior within the octave
     of distance up to it.
@@ -755,11 +756,11 @@ def fill_rows(
         total = total_of(mix[book.bounds[side, LOW] : book.bounds[side, HIGH] + 1])
         fill_outward(alone, book.bounds, here, side, outward)
         stop = fill_outward(mix, book.bounds, here, side, row)
-        known = min(prior_from(row[:stop], outward[:stop], scratch.heights), n)
+        learnt = min(learnt_until(row[:stop], outward[:stop], scratch.heights), n)
         if side == LONGS:
-            from_long = known * rules.step
+            from_long = learnt * rules.step
         else:
-            from_short = known * rules.step
+            from_short = learnt * rules.step
         half_life = plan.rules[0].freshness_ns
         near, fresh = fill_fresh(market, book.visited, at, sigma, side, half_life, outward)
         share = plan.rules[0].freshness_share if total > 0.0 else 1.0
