@@ -1144,17 +1144,20 @@ class LevMixTwin:
                 out[i] = out.get(i, 0.0) + weights[c] * coins * left
         return out
 
-    def prior_from(self, at, side, bins, half=0.5):
-        """Beyond how many bins a side rests on the prior: more than half of each octave does."""
-        held, alone, found = self.held(at, side), self.held(at, side, alone=True), 0
+    def prior_from(self, at, side, bins):
+        """Beyond how many bins a side rests on the prior: more than half of each octave does.
+
+        One of several where a last bit decides.
+        """
+        held, alone, found = self.held(at, side), self.held(at, side, alone=True), [0, 0]
+        here, sign = self.bin(self.mark), 2 * side - 1
         for d in range(1, bins + 1):
-            octave = [
-                self.bin(self.mark) + (2 * side - 1) * k for k in range((d - 1) // 2 + 1, d + 1)
-            ]
+            octave = [here + sign * k for k in range((d - 1) // 2 + 1, d + 1)]
             within = math.fsum(held.get(i, 0.0) for i in octave)
             on_prior = math.fsum(alone.get(i, 0.0) for i in octave)
-            if held.get(octave[-1], 0.0) > 0 and on_prior <= half * within:
-                found = d
+            for k, half in enumerate((0.5 - 1e-9, 0.5 + 1e-9)):
+                if held.get(octave[-1], 0.0) > 0 and on_prior <= half * within:
+                    found[k] = d
         return found
 
     def weights(self):

@@ -9,11 +9,11 @@ import naive
 import numpy as np
 import pytest
 from estimator_events import NAMES, START, STEP, TIERS, event, of, tapes
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.estimators.levmix import LevMix, plan_of
-from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, SECOND_NS, Kind
+from liqbt.types import HOUR_NS, MINUTE_NS, SECOND_NS, Kind
 
 WORDS = NAMES | {
     Kind.LIQUIDATION: "liquidation",
@@ -100,10 +100,11 @@ def twin_of(params, market, n_slots):
     )
 
 
-@given(forced_tapes())
-def test_books_and_what_was_learnt_are_those_of_the_twin(case):
+@given(forced_tapes(), st.integers(1, 40_000), st.floats(0.11, 0.29), st.sampled_from([1.0, 0.1]))
+def test_books_what_was_learnt_and_the_map_are_those_of_the_twin(case, later, reach, days):
     kind, tape = case
-    params, market = small(kind)
+    changes = {"sigma_min_coverage": 0.01, "reach": reach, "prior_days": days, "intervals": False}
+    params, market = small(kind, **changes)
     estimator = LevMix(params, market)
     estimator.update(tape)
     state = estimator.state()
@@ -136,33 +137,28 @@ def test_books_and_what_was_learnt_are_those_of_the_twin(case):
         low, high = state["bounds"][side]
         bins = np.arange(60)
         assert not state["coins"][side][:, (bins < low) | (bins > high)].any()
+    at = int(tape["ts_known"][-1]) + later * SECOND_NS
+    forecast = estimator.forecast(at)
+    if forecast is not None:
+        assert_map_of(twin, forecast, params, at)
 
 
-@given(forced_tapes(), st.integers(1, 40_000), st.floats(0.11, 0.29), st.sampled_from([1.0, 0.1]))
-def test_a_map_and_what_of_it_rests_on_the_prior_are_those_of_the_twin(case, later, reach, days):
-    kind, tape = case
-    params, market = small(kind, sigma_min_coverage=0.01, reach=reach, prior_days=days)
-    estimator = LevMix(params, market)
-    estimator.update(tape)
-    when = int(tape["ts_known"][-1]) + later * SECOND_NS
-    forecast = estimator.forecast(when)
-    assume(forecast is not None)
-    twin = twin_of(params, market, DAY_NS // params.credit_every)
-    for row in rows_of(tape):
-        twin.event(row)
-    held = [math.fsum(twin.held(when, side).values()) for side in range(2)]
-    assume(not any(0.0 < each < 1e-200 for each in held))  # one over it is no number
+def assert_map_of(twin, forecast, params, at):
+    """A forecast is the twin's map of what it holds at a time, and says what rests on the prior."""
+    held = [math.fsum(twin.held(at, side).values()) for side in range(2)]
+    if any(0.0 < each < 1e-200 for each in held):  # one over it is no number
+        return
     fine, coarse, entries = params.fine_bins, params.coarse, forecast.density_usd.shape[1]
     n = fine + coarse * (entries - fine)
     bins = n + (params.smoothing_bins + 1) // 2
     share, half_life = params.freshness_share, params.freshness_half_life
-    usd = np.array(twin.usd(when, forecast.sigma_1d, bins, share, half_life))[:, 1 : n + 1]
+    usd = np.array(twin.usd(at, forecast.sigma_1d, bins, share, half_life))[:, 1 : n + 1]
     sums = usd[:, fine:].reshape(2, -1, coarse).sum(axis=2)
     expected = np.hstack([usd[:, :fine], sums])
     least = max(1e-6 * usd.max(), 1e-37)  # of a float32
     np.testing.assert_allclose(forecast.density_usd, expected, rtol=1e-6, atol=least)
     for side, found in enumerate((forecast.prior_from_long, forecast.prior_from_short)):
-        about = {twin.prior_from(when, side, bins, half) for half in (0.5 - 1e-9, 0.5 + 1e-9)}
+        about = twin.prior_from(at, side, bins)
         assert round(found / STEP) in {min(each, n) for each in about}
 
 
