@@ -195,7 +195,7 @@ def _substeps(
             x = 0.0
         # a jump is as large as it was drawn, wherever it leans: it is not the market's own doing
         drawn = record.lean[sub] if acting and r.direction > 0.0 else 0.0
-        if abs(move - drawn) > RUNAWAY or abs(x) >= limit:
+        if not (abs(move - drawn) <= RUNAWAY and abs(x) < limit):  # nor is NaN a price
             book.desk[0].stopped_at = sub + 1
             return math.nan
         ticks = ticks_of(x, r)
