@@ -331,6 +331,15 @@ def test_the_true_map_is_the_notional_of_the_open_positions(seed):
     np.testing.assert_allclose(row, expected_map(twin, rules, path[-1]), rtol=1e-5)
 
 
+def test_a_move_that_is_no_number_ends_the_path():
+    script, rules, tiers = market(3)
+    at = next(k for k in (5, 6) if k + 1 != rules["warmup_steps"] * rules["substeps"])
+    script["noise"][at] = math.nan
+    failed, _, record = compiled(script, rules, tiers)
+    assert failed == at + 1
+    assert np.isfinite(record.price[:failed]).all()
+
+
 def expected_map(twin, rules, price):
     expected, mark = np.zeros((2, 5)), twin.bin_of(price)
     for p in twin.positions:
