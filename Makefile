@@ -25,21 +25,29 @@ endif
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+CORE   := $(VENV)/.core
 READY  := $(VENV)/.ready
+# modules are compiled when they are first imported: most of what is installed never is
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: demo compiled test quick check lint types layers docs bench lock clean setup gate baselines soak nightly vendor site
 .DEFAULT_GOAL := test
 
 setup: $(READY)
 
-$(READY): requirements.lock pyproject.toml
+# what liqbt itself needs; the extras, and what develops it, come on top of it when they are asked for
+$(CORE): requirements-core.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "liqbt needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (say: make PYTHON=python3.12)")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements-core.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY)
+$(READY): $(CORE) requirements.lock
+	$(PIP) --require-hashes -r requirements.lock
+	@touch $@
+
+demo: $(CORE)
 	$(BIN)/liqbt demo
 
 # each worker would compile every kernel that it needs: two processes share them out
@@ -103,11 +111,14 @@ nightly: compiled
 	  --executor processes --minutes $(MINUTES) --seed $(SEED) --out build/nightly-$(SEED)
 	$(PYTHON) -m venv build/elsewhere && build/elsewhere/bin/pip install -q lifelines pycsep
 	$(BIN)/python -m research.oracles.compare build/elsewhere/bin/python
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m nightly tests
 	cd tests && ../$(BIN)/python -m soak --share 0.02
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock: $(READY)
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras --output-file requirements.lock pyproject.toml
+	$(PIP) uv
+	$(COMPILE) --all-extras --output-file requirements.lock pyproject.toml
+	echo setuptools | $(COMPILE) --constraint requirements.lock --output-file requirements-core.lock pyproject.toml -
 
 VENDORED := liqbt/report/pages/vendor/uplot
 said = $$(sed -n 's/^ "$(1)": "\(.*\)",$$/\1/p' VENDORED.json)

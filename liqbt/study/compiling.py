@@ -7,6 +7,7 @@ a simulated market takes: half of it the simulator alone.
 from __future__ import annotations
 
 import atexit
+import gc
 import math
 import os
 import subprocess
@@ -82,6 +83,7 @@ def random_walk() -> Tape:
 
 def main(alone: bool) -> None:
     """Compile, by simulating, replaying and scoring small markets, and by nothing else."""
+    gc.disable()  # an eighth of the time, for a quarter of a gigabyte until this process ends
     if not alone:
         with compiled_meanwhile():
             simulate(World(name="small", days=3, warmup_days=2), seed=1)

@@ -35,6 +35,7 @@ def test_forecasts_that_know_the_next_day_are_found_against_every_model():
             assert rows[f"first_side_{name}"].ci_low > 0.05
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("world", ["gbm", "momentum"])
 def test_nothing_is_found_where_nothing_acts(world):
     """Three markets each: a gross failure would show, a wrong size would not (liqbt validate)."""

@@ -16,6 +16,8 @@ from liqbt.cli import cli
 from liqbt.cli.formatting import progress
 from liqbt.errors import EstimatorError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 HEAVY = {"pandas", "numba", "scipy", "statsmodels", "arch", "matplotlib", "pyarrow", "numpy"}
 
 

@@ -32,6 +32,8 @@ from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS, MINUTE_NS, Instrument, Kind, Score
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
 name: small

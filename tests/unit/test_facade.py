@@ -10,6 +10,8 @@ import pytest
 
 import liqbt
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

@@ -35,6 +35,8 @@ from liqbt.study.store import KEY, key_of
 from liqbt.study.written import json_text, sealed
 from liqbt.types import DAY_NS, HOUR_NS, Score
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: w\ndays: 22\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
 name: gated

@@ -17,6 +17,8 @@ from liqbt.search.grid import load_grid, run_grid
 from liqbt.study import executors
 from liqbt.study.executors import executor_of, going_on, in_processes, on_dask, serially
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 BASE = """
 name: small

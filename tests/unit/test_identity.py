@@ -15,6 +15,8 @@ import pytest
 
 from liqbt.study import identity
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 PACKAGE = Path(identity.__file__).resolve().parent.parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 BARE = lru_cache(maxsize=None)(identity.bare_source)

@@ -26,6 +26,8 @@ from liqbt.study.plan import prepare
 from liqbt.study.run import run_plan
 from liqbt.study.tables import run_parquet
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MAP = """
 about: Columns timestamp_ms, coins, usd.
 time: {column: timestamp_ms, unit: ms}

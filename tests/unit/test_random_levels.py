@@ -158,6 +158,7 @@ def test_what_is_kept_is_believed_for_the_same_code_and_data_alone(tmp_path, mon
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.data
 def test_random_levels_on_real_candles_are_decided(data_root, tmp_path):
     """What they show is the gate's to say; here: that it is computed, and small."""

@@ -34,6 +34,8 @@ from liqbt.study.run import run_experiment
 from liqbt.study.unseal import register_experiment, unseal_experiment
 from liqbt.types import DAY_NS, HOUR_NS, Kind
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 20\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
 name: small

@@ -18,6 +18,8 @@ from liqbt.report.pages.run import write_report
 from liqbt.report.tables import score_tables
 from liqbt.types import CLUSTER_DTYPE, Forecast, Score, Side, VerdictWord
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 HOSTILE = '<script>alert("x")</script>$\\frac{1}{|`*_[a](b)'
 
@@ -86,6 +88,7 @@ def markdown(folder: Path) -> str:
     return (folder / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.drawn
 def test_same_run_same_bytes(run: FakeRun, folder: Path, tmp_path: Path) -> None:
     written(run, tmp_path)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*.*"))
@@ -95,6 +98,7 @@ def test_same_run_same_bytes(run: FakeRun, folder: Path, tmp_path: Path) -> None
         assert (folder / file).read_bytes() == (tmp_path / file).read_bytes(), file
 
 
+@pytest.mark.drawn
 def test_user_settings_do_not_reach_the_figures(small: FakeRun, tmp_path: Path) -> None:
     import matplotlib as mpl
 
@@ -160,6 +164,7 @@ def hostile_run() -> FakeRun:
     return replace(run, manifest=manifest, verdicts=verdicts, sensitivities=sensitivities)
 
 
+@pytest.mark.drawn
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     run = hostile_run()
     page, text = written(run, tmp_path)
@@ -173,6 +178,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert "[a](b)" not in re.sub(r"`[^`]*`", "", outside_code)
 
 
+@pytest.mark.drawn
 def test_names_without_glyphs_and_control_characters(tmp_path: Path) -> None:
     symbol = "币安\n\x1b[31m🚀" + "ok" * 150
     page, _ = written(make_run((symbol,), n=30), tmp_path)
@@ -195,6 +201,7 @@ def without(forecast: Forecast, side: Side) -> Forecast:
         ((Side.LONG, Side.SHORT), ["no cluster above", "no cluster below"]),
     ],
 )
+@pytest.mark.drawn
 def test_a_side_without_clusters(
     small: FakeRun, tmp_path: Path, sides: tuple[Side, ...], words: list[str]
 ) -> None:
@@ -234,6 +241,7 @@ def emptied(run: FakeRun) -> FakeRun:
     )
 
 
+@pytest.mark.drawn
 def test_zero_episodes(small: FakeRun, tmp_path: Path) -> None:
     page, text = written(emptied(small), tmp_path)
     words = page.words()
@@ -244,6 +252,7 @@ def test_zero_episodes(small: FakeRun, tmp_path: Path) -> None:
         assert not re.search(r"\bnan\b|\bNone\b|\binf\b", found)
 
 
+@pytest.mark.drawn
 def test_no_forecast_at_all(small: FakeRun, tmp_path: Path) -> None:
     run = emptied(replace(small, maps={"BTCUSDT": []}))
     page, _ = written(run, tmp_path)
@@ -251,6 +260,7 @@ def test_no_forecast_at_all(small: FakeRun, tmp_path: Path) -> None:
     assert "there is no map" in page.words()
 
 
+@pytest.mark.drawn
 def test_run_without_scores_or_bands(small: FakeRun, tmp_path: Path) -> None:
     bare = replace(small, scores=(), bands=(), flow=(), verdicts=(), sensitivities=())
     page, _ = written(bare, tmp_path)

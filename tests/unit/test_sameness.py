@@ -30,6 +30,9 @@ FED_ALIKE = {
 the same properties in its own tests (`test_estimators_census`)."""
 
 
+NIGHTLY = {"eth-2025-12", "okx-2026-03-04"}
+
+
 @pytest.fixture(scope="module")
 def home(root, tmp_path_factory) -> Path:
     """The experiments, with a short world for the demo."""
@@ -49,10 +52,14 @@ def test_no_shipped_experiment_is_forgotten(root):
     assert set(FED_ALIKE.values()) <= set(EXPERIMENTS)
 
 
+def marked(name: str) -> object:
+    """All need real data but the demo; two of those that have fellows are tried every night."""
+    marks = [] if name == "demo" else [pytest.mark.data]
+    return pytest.param(name, marks=[*marks, pytest.mark.nightly] if name in NIGHTLY else marks)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [n if n == "demo" else pytest.param(n, marks=pytest.mark.data) for n in EXPERIMENTS]
-)
+@pytest.mark.parametrize("name", [marked(name) for name in EXPERIMENTS])
 def test_a_shipped_experiment_is_the_same_however_it_is_run(name, home, request, monkeypatch):
     if name != "demo":
         monkeypatch.setenv("LIQBT_DATA", str(request.getfixturevalue("data_root")))

@@ -49,6 +49,8 @@ from liqbt.types import (
     VerdictWord,
 )
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 EXPERIMENT = """
 name: small

@@ -34,6 +34,8 @@ from liqbt.study.store import read_manifest
 from liqbt.study.unseal import trials as trials_before
 from liqbt.types import DAY_NS
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n"
 BASE = """
 name: small

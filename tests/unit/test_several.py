@@ -32,6 +32,8 @@ from liqbt.study.store import Run, key_of, load_run
 from liqbt.study.tables import _compared
 from liqbt.types import DAY_NS
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 OWN = """
 from dataclasses import replace
 
