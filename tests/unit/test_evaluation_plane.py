@@ -353,6 +353,20 @@ def test_one_null_without_skill_is_enough_against_it():
     assert reading_verdicts([reading(0.9, 0.1, horizon="4h")], withheld=None) == ()
 
 
+def test_an_interval_excludes_by_its_own_error_whether_or_not_others_are_known():
+    row = reading(0.9, 0.1, se=0.005)
+    none = reading(0.9, 0.0, se=0.005).skill["mirror"]
+    vague = reading(0.9, 0.1, se=0.005, agree=False).skill["brownian"]
+    found = reading_verdicts(
+        [replace(row, skill={**row.skill, "mirror": none, "brownian": vague})], withheld=None
+    )
+    assert found[0].word == VerdictWord.REFUTED
+    assert "excluded by skill_nearest_over_mirror" in found[0].reason
+    none = reading(0.9, 0.0, se=0.005, agree=False).skill["mirror"]
+    found = reading_verdicts([replace(row, skill={**row.skill, "mirror": none})], withheld=None)
+    assert found[0].word == VerdictWord.INCONCLUSIVE
+
+
 def test_bad_input_is_one_sentence():
     market = random_market(0, days=12)
     rng = np.random.default_rng(0)

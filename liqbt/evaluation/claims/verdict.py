@@ -260,9 +260,9 @@ def _decide(
     tail = f"({interval}; power against {smallest}: {power:.0%})"
     reached = low > claim.least_bound or (claim.target is not None and low >= 0.0)
     enough = agree and reached and value >= claim.least_value
-    excluded = _excluded(claim, bounds[1], conditions)
+    excluded = _excluded(claim, bounds[1], detail, conditions)
     met = enough and unmet is None
-    if agree and excluded is not None and not (met and claim.target is not None):
+    if excluded is not None and not (met and claim.target is not None):
         return VerdictWord.REFUTED, f"of this map, {excluded} {tail}"
     if met:
         return VerdictWord.SUPPORTED, f"{claim.pass_rule}: met {tail}"
@@ -285,20 +285,23 @@ def _decide(
     )
 
 
-def _excluded(claim: Claim, high: float, conditions: Sequence[ScoreDetail]) -> str | None:
+def _excluded(
+    claim: Claim, high: float, detail: ScoreDetail, conditions: Sequence[ScoreDetail]
+) -> str | None:
     """Return, in words, what an upper bound excludes, or None.
 
     A claim with a target is refuted where the target is excluded, or the smallest effect over any
     null, and its pass rule, which asks for no such effect, is not met; another where its smallest
-    effect is excluded.
+    effect is excluded. Only an interval excludes on whose error HAC and bootstrap agree, whatever
+    the other intervals are.
     """
     smallest = effect_words(claim, claim.smallest_effect)
     if claim.target is None:
-        excluded = high < claim.smallest_effect
+        excluded = detail.estimate.agree and high < claim.smallest_effect
         return f"an effect of {smallest} or more is excluded" if excluded else None
-    if high < 0.0:
+    if detail.estimate.agree and high < 0.0:
         return f"the target of {claim.target:.0%} is excluded"
-    for row in (one.score for one in conditions):
+    for row in (one.score for one in conditions if one.estimate.agree):
         if row.ci_high - row.null < claim.smallest_effect:
             ends = " to ".join(effect_words(claim, x - row.null) for x in (row.ci_low, row.ci_high))
             return f"an effect of {smallest} or more is excluded by {row.statistic}, {ends}"
