@@ -149,7 +149,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
         middle.set_title("A run, without its report")
         right.set_title("A run of one symbol")
         for axes in (left, middle, right):
-            axes.legend()
+            if axes.get_lines():
+                axes.legend()
         path.write_bytes(as_svg(figure))
 
 
