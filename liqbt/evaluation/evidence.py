@@ -22,7 +22,7 @@ before it, of the rows that are scored and of `training`, which is learnt from a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -57,6 +57,7 @@ from liqbt.evaluation.hours import RETURNS_NS, Hours, hours_over, market_hours
 from liqbt.evaluation.inference.days import stream
 from liqbt.evaluation.inference.estimates import POOLED
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, current_levels, unit_levels
+from liqbt.evaluation.nulls.levels import covariates
 from liqbt.evaluation.nulls.placebo import (
     Placebo,
     PlaceboConfig,
@@ -70,13 +71,15 @@ from liqbt.evaluation.walls import WalledClusters, walled_clusters
 from liqbt.learn.models import (
     MAP_COVARIATES,
     LandmarkPredictions,
+    VisitModels,
     VisitPredictions,
     calibrate_landmarks,
+    fit_visits,
     predict_landmarks,
     predict_visits,
 )
 from liqbt.learn.walk import ModelOptions
-from liqbt.types import DAY_NS, FloatArray, Mask, Ns
+from liqbt.types import DAY_NS, FloatArray, IntArray, Mask, Ns
 
 Table: TypeAlias = npt.NDArray[Any]
 
@@ -90,6 +93,10 @@ OF_EVERY: Final = ("structures", "twin", "readings")
 """What a statistic needs of every market; of the rest it needs some market's."""
 AT_PRIMARY: Final = ("touches", "crossings", "readings")
 """What there is at the primary horizon alone."""
+_LARGE: Final = ("bins", "contrast", "episodes", "placebo", "readings")
+"""Tables of one market and horizon, by the first and the last part of their keys."""
+_AT_ONCE: Final = 512
+"""Forecasts whose clusters are looked at together."""
 _OF_ONE_PATH: Final = 10.0
 """Episodes that begin on one side in a day share one path: about so many count as one."""
 
@@ -243,6 +250,8 @@ def observe_market(market: MarketInput, config: EvaluationConfig) -> Observed:
 
 def joined(parts: Sequence[Observed]) -> Observed:
     """Return what was observed of markets apart, numbered in this order."""
+    if len(parts) == 1:
+        return parts[0]
     return Observed(
         symbols=tuple(symbol for part in parts for symbol in part.symbols),
         outcomes=numbered([part.outcomes for part in parts]),
@@ -471,6 +480,11 @@ class Evidence:
         self._made.update(made)
         return self
 
+    def let_go(self, horizon_ns: Ns) -> None:
+        """Hold the large tables of one horizon no longer: who asks again has them made again."""
+        for key in [key for key in self._made if key[0] in _LARGE and key[-1] == horizon_ns]:
+            del self._made[key]
+
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """Return what was made under a key, which is made when it is first asked for."""
         if key not in self._made:
@@ -536,52 +550,59 @@ class Evidence:
         Market by market, forecast by forecast, cluster by cluster. p is p̂ tilted by what the
         density rank and the asymmetry of earlier episodes taught, final by the last refit.
         """
-        rows = numbered([self.current_of(i) for i in range(len(self.markets))])
-        out = np.zeros(len(rows), CHANCE_DTYPE)
-        for name in ("symbol", "at", "distance_sigma"):
-            out[name] = rows[name]
-        out["p"] = out["p_placebo"] = np.nan
+        models, parts = self.visit_models, [np.zeros(0, CHANCE_DTYPE)]
+        for i in range(len(self.markets)):
+            for rows in self.current_of(i):
+                found = chances_of(rows, models, self.config)
+                found["symbol"] = i
+                parts.append(found)
+        return np.concatenate(parts)
+
+    @cached_property
+    def visit_models(self) -> VisitModels | None:
+        """What all markets together taught of clusters; None where 24 h is not scored."""
         if PRIMARY_NS not in self.config.horizons_ns:
-            return out
+            return None
         roles = [(TRAINING, i) for i in range(len(self.training))]
         roles += [(SCORED, i) for i in range(len(self.markets))]
-        asked = self._asked(rows)
-        based = rows[asked]
-        issued = predict_visits(
-            based,
-            ModelOptions(
-                ridge=_OF_ONE_PATH * self.config.ridge,
-                ridge_constant=_OF_ONE_PATH * ModelOptions().ridge_constant,
-            ),
-            training=np.concatenate([self._born(role, i) for role, i in roles]),
-            models={"map": MAP_COVARIATES},
+        options = ModelOptions(
+            ridge=_OF_ONE_PATH * self.config.ridge,
+            ridge_constant=_OF_ONE_PATH * ModelOptions().ridge_constant,
         )
-        taught = issued.n_trained > 0
-        use = np.flatnonzero(asked)[taught]
-        out["p"][use] = issued.p["map"][taught]
-        out["p_placebo"][use] = based["brownian"][taught]
-        return out
+        training = np.concatenate([self._born(role, i) for role, i in roles])
+        at = [self.asked_of(i) for i in range(len(self.markets))]
+        asked = np.concatenate([training["at"], *at])
+        return fit_visits(training, options, asked=asked, models={"map": MAP_COVARIATES})
 
-    def _asked(self, rows: Table) -> Mask:
-        far = rows["distance_sigma"]
-        return np.asarray((far > 0.0) & (far >= self.config.floor) & (far <= self.config.ceiling))
+    def asked_of(self, number: int) -> IntArray:
+        """Return at which refits of models clusters of a market are asked about."""
+        market = self.markets[number]
 
-    def current_of(self, number: int) -> Table:
-        """Return every cluster of every forecast of one market, VISIT_DTYPE, as number 0.
+        def make() -> IntArray:
+            at = [asked_at(rows, self.config) for rows in self.current_of(number)]
+            return np.unique(np.concatenate([np.zeros(0, np.int64), *at]))
+
+        found: IntArray = self.once(("asked", market.symbol), make)
+        return found
+
+    def current_of(self, number: int) -> Iterator[Table]:
+        """Yield every cluster of every forecast of one market, VISIT_DTYPE, as number 0, by parts.
 
         `brownian` is p̂ at the distances that are scored.
         """
         market = self.markets[number]
-
-        def make() -> Table:
-            rows = current_levels([market], self.config)
+        if not len(market.forecasts):
+            return
+        if PRIMARY_NS not in self.config.horizons_ns:
+            known = covariates(market.anchors or anchors_of(market.forecasts), market.path)
+        else:
+            known = self._placebo_model(number, PRIMARY_NS).known
+        for first in range(0, len(market.forecasts), _AT_ONCE):
+            rows = current_levels(market, self.config, known, first, _AT_ONCE)
             if PRIMARY_NS in self.config.horizons_ns:
-                asked = self._asked(rows)
+                asked = _asked(rows, self.config)
                 rows[asked] = self._from_placebo(rows[asked], number)
-            return rows
-
-        found: Table = self.once(("current", market.symbol), make)
-        return found
+            yield rows
 
     def born_of(self, role: str, number: int) -> Table:
         """Return `levels_of` clusters of one market with p̂ in the place of `brownian`."""
@@ -781,6 +802,44 @@ class Evidence:
 
         found: ForcedModels | None = self.once(("forced_models", market), make)
         return found
+
+
+def chances_of(rows: Table, models: VisitModels | None, config: EvaluationConfig) -> Table:
+    """Return P(visit) of clusters of one market, CHANCE_DTYPE, as number 0.
+
+    Parameters
+    ----------
+    rows : ndarray of VISIT_DTYPE
+        From `Evidence.current_of`.
+    models : VisitModels or None
+        `Evidence.visit_models` of all markets.
+    config : EvaluationConfig
+        The protocol.
+    """
+    out = np.zeros(len(rows), CHANCE_DTYPE)
+    out["at"], out["distance_sigma"] = rows["at"], rows["distance_sigma"]
+    out["p"] = out["p_placebo"] = np.nan
+    if models is None:
+        return out
+    asked = _asked(rows, config)
+    based = rows[asked]
+    issued = models.issue(based)
+    taught = issued.n_trained > 0
+    use = np.flatnonzero(asked)[taught]
+    out["p"][use] = issued.p["map"][taught]
+    out["p_placebo"][use] = based["brownian"][taught]
+    return out
+
+
+def asked_at(rows: Table, config: EvaluationConfig) -> IntArray:
+    """Return the refits of models that are asked about clusters, rows of VISIT_DTYPE."""
+    week = ModelOptions().refit_ns
+    return np.unique(rows["at"][_asked(rows, config)] // week * week)
+
+
+def _asked(rows: Table, config: EvaluationConfig) -> Mask:
+    far = rows["distance_sigma"]
+    return np.asarray((far > 0.0) & (far >= config.floor) & (far <= config.ceiling))
 
 
 def landmark_tables(

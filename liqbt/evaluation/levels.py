@@ -176,36 +176,37 @@ def cluster_levels(
     return np.concatenate(parts)
 
 
-def current_levels(markets: Sequence[MarketInput], config: EvaluationConfig) -> npt.NDArray[Any]:
-    """Return every cluster of every forecast as a level, market by market, as they were issued.
+def current_levels(
+    market: MarketInput, config: EvaluationConfig, known: FloatArray, first: int = 0, most: int = 1
+) -> npt.NDArray[Any]:
+    """Return every cluster of some forecasts of a market as a level, as they were issued.
 
     What befell them is not looked at: none is `scored`, so that none can teach.
 
     Parameters
     ----------
-    markets : sequence of MarketInput
+    market : MarketInput
         Forecasts and prices.
     config : EvaluationConfig
         Latency and distance bands.
+    known : ndarray of float64
+        The `covariates` of the market's anchors.
+    first, most : int
+        From which forecast on, and of how many.
 
     Returns
     -------
     ndarray of VISIT_DTYPE
         Also those that cannot be asked about, such as where the mark is inside the cluster.
     """
-    parts = [np.zeros(0, VISIT_DTYPE)]
-    for i, market in enumerate(markets):
-        if not len(market.forecasts):
-            continue
-        flat = flatten(market.symbol, market.forecasts)
-        rows = np.zeros(len(flat.clusters), VISIT_DTYPE)
-        rows["symbol"], rows["forecast"], rows["at"] = i, flat.owner, flat.at[flat.owner]
-        rows["side"] = flat.clusters["side"]
-        rows["density_rank"] = flat.clusters["density_rank"]
-        rows["distance_sigma"] = flat.distance_sigma(PRIMARY_NS)
-        rows["band"] = _bands_of(rows, config)
-        parts.append(_with_known(rows, market, config))
-    return np.concatenate(parts)
+    flat = flatten(market.symbol, market.forecasts[first : first + most])
+    rows = np.zeros(len(flat.clusters), VISIT_DTYPE)
+    rows["forecast"], rows["at"] = first + flat.owner, flat.at[flat.owner]
+    rows["side"] = flat.clusters["side"]
+    rows["density_rank"] = flat.clusters["density_rank"]
+    rows["distance_sigma"] = flat.distance_sigma(PRIMARY_NS)
+    rows["band"] = _bands_of(rows, config)
+    return _with_known(rows, market, config, known)
 
 
 def _bands_of(rows: npt.NDArray[Any], config: EvaluationConfig) -> npt.NDArray[Any]:
@@ -215,7 +216,10 @@ def _bands_of(rows: npt.NDArray[Any], config: EvaluationConfig) -> npt.NDArray[A
 
 
 def _with_known(
-    rows: npt.NDArray[Any], market: MarketInput, config: EvaluationConfig
+    rows: npt.NDArray[Any],
+    market: MarketInput,
+    config: EvaluationConfig,
+    known: FloatArray | None = None,
 ) -> npt.NDArray[Any]:
     """Return a market's levels with what was known of the market when they were issued."""
     if not len(rows):
@@ -225,9 +229,9 @@ def _with_known(
     toward = -rows["side"].astype(np.float64)  # longs are forced below, where the price falls
     asymmetry = np.array([f.asymmetry for f in market.forecasts], np.float64)
     rows["asymmetry"] = -toward * asymmetry[rows["forecast"]]
-    known = covariates(anchors, market.path)[here]
+    table = covariates(anchors, market.path) if known is None else known
     for name in _KNOWN:
-        values = known[:, LEVEL_COVARIATES.index(name)]
+        values = table[here, LEVEL_COVARIATES.index(name)]
         rows[name] = values * toward if name in _TOWARD else values
     rate = np.nan if market.funding is None else funding_at(market.funding, rows["at"])
     rows["funding"] = -toward * rate

@@ -8,7 +8,7 @@ market at a time, wherever it runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, overload
@@ -28,6 +28,7 @@ from liqbt.evaluation.evidence import (
     Evidence,
     Observed,
     Table,
+    asked_at,
 )
 from liqbt.evaluation.statistic import Cell, Statistic
 from liqbt.types import Forecast, Ns
@@ -35,7 +36,7 @@ from liqbt.types import Forecast, Ns
 OF_ALL: Final = frozenset({"landmarks", "models", "levels"})
 """What is learnt of all markets together: statistics that need it wait for all of them."""
 _KEPT: Final = frozenset(
-    {"observed", "levels of", "day sums", "has", "days", "current", "born", "bets"}
+    {"observed", "levels of", "day sums", "has", "days", "asked", "born", "bets"}
 )
 """What is kept of a market, by the first words of its keys in `Evidence.held`."""
 
@@ -82,19 +83,13 @@ def summed(evidence: Evidence, statistics: Sequence[Statistic]) -> Evidence:
     Evidence
         It gives the day sums that the whole gives, and what `joined` evidence is learnt from.
     """
-    kept: dict[Any, Any] = {}
-    seen = [(SCORED, market, evidence.observed) for market in evidence.markets]
-    if evidence.trained is not None:
-        seen += [(TRAINING, market, evidence.trained) for market in evidence.training]
-    for role, market, observed in seen:
-        kept["observed", role, market.symbol] = replace(observed, outcomes=_begun(observed))
-        if PRIMARY_NS in evidence.config.horizons_ns:
-            for kind in LEVELS:
+    only_begun(evidence)
+    if PRIMARY_NS in evidence.config.horizons_ns:
+        for role, markets in ((SCORED, evidence.markets), (TRAINING, evidence.training)):
+            for kind in LEVELS if markets else ():
                 evidence.levels_of(kind, role, 0)
-            evidence.born_of(role, 0)
     _sum(evidence, statistics)
     evidence.issued_days(0)
-    evidence.current_of(0)
     _refuse_learnt(evidence)
     light = replace(
         evidence,
@@ -102,7 +97,44 @@ def summed(evidence: Evidence, statistics: Sequence[Statistic]) -> Evidence:
         training=[_light(market) for market in evidence.training],
         shared={},
     )
-    return light.holding({k: v for k, v in evidence.held.items() if k[0] in _KEPT} | kept)
+    return light.holding({k: v for k, v in evidence.held.items() if k[0] in _KEPT})
+
+
+def only_begun(evidence: Evidence) -> None:
+    """Let go of the clusters of one market that begin no episode: nothing is counted of them."""
+    for name, role, markets in (
+        ("observed", SCORED, evidence.markets),
+        ("trained", TRAINING, evidence.training),
+    ):
+        for market in markets:
+            key, seen = ("observed", role, market.symbol), getattr(evidence, name)
+            if key not in evidence.held:
+                evidence.holding({key: replace(seen, outcomes=_begun(seen))})
+                del vars(evidence)[name]  # it is made of what is held, when it is asked for next
+
+
+def current(evidence: Evidence) -> Iterator[Table]:
+    """Yield the clusters of one market as levels, and hold what models of all need of it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of one market, forecasts held.
+
+    Yields
+    ------
+    ndarray of VISIT_DTYPE
+        `Evidence.current_of`, to be kept elsewhere: it holds them no more.
+    """
+    refits = [np.zeros(0, np.int64)]
+    for rows in evidence.current_of(0):
+        refits.append(asked_at(rows, evidence.config))
+        yield rows
+    evidence.holding({("asked", evidence.symbols[0]): np.unique(np.concatenate(refits))})
+    if PRIMARY_NS in evidence.config.horizons_ns:
+        for role, markets in ((SCORED, evidence.markets), (TRAINING, evidence.training)):
+            for number in range(len(markets)):
+                evidence.born_of(role, number)
 
 
 def together(parts: Sequence[Evidence]) -> Evidence:
@@ -134,12 +166,14 @@ def _begun(seen: Observed) -> Table:
 
 
 def _sum(evidence: Evidence, statistics: Sequence[Statistic]) -> None:
-    """Make the day sums of one market, and find out what there is of it."""
+    """Make the day sums of one market, and find out what there is of it, horizon by horizon."""
     counted = {one.id: one for one in (*STATISTICS, *statistics)}
-    for one in statistics:
-        own = (one.horizon_ns,) if one.horizon_ns else evidence.config.horizons_ns
-        for horizon_ns in own:
-            if OF_ALL.isdisjoint(one.needs) and _may_be_scored(evidence, one, horizon_ns):
+    alone = [one for one in statistics if OF_ALL.isdisjoint(one.needs)]
+    other = [one.horizon_ns for one in alone if one.horizon_ns]
+    for horizon_ns in dict.fromkeys((*evidence.config.horizons_ns, *other)):
+        for one in alone:
+            own = (one.horizon_ns,) if one.horizon_ns else evidence.config.horizons_ns
+            if horizon_ns in own and _may_be_scored(evidence, one, horizon_ns):
                 needed = [one, *([counted[one.requires.statistic]] if one.requires else [])]
                 for each in needed:
                     for side in each.sides:
@@ -147,6 +181,7 @@ def _sum(evidence: Evidence, statistics: Sequence[Statistic]) -> None:
                         if each.day_sums is not None:
                             make = partial(each.day_sums, evidence, cell)
                             evidence.once(sums_key(evidence, each, cell), make)
+        evidence.let_go(horizon_ns)
 
 
 def _may_be_scored(evidence: Evidence, statistic: Statistic, horizon_ns: Ns) -> bool:

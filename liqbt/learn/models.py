@@ -29,7 +29,16 @@ import numpy.typing as npt
 
 from liqbt.errors import ConfigError, DataError
 from liqbt.learn.logit import fit_tilt, signed_design, tilt, two_class_design
-from liqbt.learn.walk import ModelOptions, Predictions, predict_classes, training_set, walk_forward
+from liqbt.learn.walk import (
+    Fit,
+    ModelOptions,
+    Predictions,
+    fit_classes,
+    issue_classes,
+    predict_classes,
+    training_set,
+    walk_forward,
+)
 from liqbt.types import FloatArray, IntArray
 
 Table: TypeAlias = npt.NDArray[Any]
@@ -266,6 +275,98 @@ def _columns(rows: Table, names: tuple[str, ...]) -> FloatArray:
     return columns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitModels:
+    """Models of visits as they were fitted, refit by refit.
+
+    Attributes
+    ----------
+    covariates : mapping of str to tuple of str
+        By model. All start from the rows' `brownian`.
+    fits : mapping of str to list of Fit
+        By model.
+    options : ModelOptions
+        How they learn.
+    """
+
+    covariates: Mapping[str, tuple[str, ...]]
+    fits: Mapping[str, list[Fit]]
+    options: ModelOptions
+
+    def issue(self, rows: Table) -> VisitPredictions:
+        """Return what is issued for levels, whose refits were asked for: row by row."""
+        base, q = _visit_base(rows)
+        p, n_trained = {}, np.zeros(len(rows), np.int64)
+        for name, used in self.covariates.items():
+            found = issue_classes(
+                self.fits[name],
+                at=rows["at"],
+                covariates=[_stacked(rows, used)],
+                design=two_class_design,
+                offset=base,
+                options=self.options,
+            )
+            n_trained = found.n_trained
+            # the base to the bit: rounding must not pass for a forecast of its own
+            issued = np.where(n_trained > 0, found.p[:, 0], q)
+            p[name] = np.clip(issued, _LEAST_VISIT, 1.0 - _LEAST_VISIT)
+        return VisitPredictions(p=p, n_trained=n_trained)
+
+
+def _visit_base(rows: Table) -> tuple[FloatArray, FloatArray]:
+    q = np.clip(rows["brownian"], _LEAST_VISIT, 1.0 - _LEAST_VISIT)
+    return np.log(np.column_stack([q, 1.0 - q])), q
+
+
+def _stacked(rows: Table, names: tuple[str, ...]) -> FloatArray:
+    return np.column_stack([rows[one] for one in names])
+
+
+def fit_visits(
+    training: Table,
+    options: ModelOptions,
+    *,
+    asked: IntArray,
+    models: Mapping[str, tuple[str, ...]] = VISIT_MODELS,
+) -> VisitModels:
+    """Fit every model at every refit that is asked for.
+
+    Parameters
+    ----------
+    training : structured ndarray, shape (n,)
+        Levels of one horizon and kind, all symbols together, with the fields of
+        `evaluation.visits.VISIT_DTYPE`; each is learnt from when it has matured.
+    options : ModelOptions
+        How they learn.
+    asked : ndarray of int64
+        Issue of whatever will be asked about.
+    models : mapping of str to tuple of str
+        Their covariates.
+
+    Raises
+    ------
+    DataError
+        If an outcome would be known at its own issue.
+    """
+    base, _ = _visit_base(training)
+    visited = training["visited"].astype(np.float64)
+    fits = {
+        name: fit_classes(
+            asked=asked,
+            at=training["at"],
+            matured_ns=training["matured_ns"],
+            known=training["scored"],
+            target=np.column_stack([visited, 1.0 - visited]),
+            covariates=[_stacked(training, used)],
+            design=two_class_design,
+            offset=base,
+            options=options,
+        )
+        for name, used in models.items()
+    }
+    return VisitModels(covariates=models, fits=fits, options=options)
+
+
 def predict_visits(
     rows: Table,
     options: ModelOptions,
@@ -273,42 +374,23 @@ def predict_visits(
     training: Table | None = None,
     models: Mapping[str, tuple[str, ...]] = VISIT_MODELS,
 ) -> VisitPredictions:
-    """Issue the probabilities of every model for every level.
+    """Issue the probabilities of every model for every level, which are learnt from, too.
 
     Parameters
     ----------
     rows : structured ndarray, shape (n,)
-        Levels of one horizon and kind, all symbols together, with the fields of
-        `evaluation.visits.VISIT_DTYPE`.
+        As the training set of `fit_visits`.
     options : ModelOptions
         How they learn.
     training : structured ndarray, optional
         Levels issued before: they are learnt from, each when it has matured, and not scored.
     models : mapping of str to tuple of str
-        Their covariates. All start from the rows' `brownian`.
+        Their covariates.
 
     Raises
     ------
     DataError
         If an outcome would be known at its own issue.
     """
-    table, first = _with_training(rows, training)
-    q = np.clip(table["brownian"], _LEAST_VISIT, 1.0 - _LEAST_VISIT)
-    visited = table["visited"].astype(np.float64)
-    p, n_trained = {}, np.zeros(len(table), np.int64)
-    for name, used in models.items():
-        found = predict_classes(
-            at=table["at"],
-            matured_ns=table["matured_ns"],
-            known=table["scored"],
-            target=np.column_stack([visited, 1.0 - visited]),
-            covariates=[np.column_stack([table[one] for one in used])],
-            design=two_class_design,
-            offset=np.log(np.column_stack([q, 1.0 - q])),
-            options=options,
-        )
-        n_trained = found.n_trained
-        # the base to the bit: rounding must not pass for a forecast of its own
-        issued = np.where(n_trained > 0, found.p[:, 0], q)
-        p[name] = np.clip(issued, _LEAST_VISIT, 1.0 - _LEAST_VISIT)[first:]
-    return VisitPredictions(p=p, n_trained=n_trained[first:])
+    table, _ = _with_training(rows, training)
+    return fit_visits(table, options, asked=table["at"], models=models).issue(rows)

@@ -196,6 +196,121 @@ class Predictions:
         return Predictions(p=self.p[n:], tilt=self.tilt[n:], n_trained=self.n_trained[n:])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """What was learnt at one refit.
+
+    Attributes
+    ----------
+    fitted_ns : int
+        When.
+    n_trained : int
+        On how many matured outcomes; 0 while they are too few: the base is issued.
+    frequencies : ndarray of float64, shape (c,)
+        Log of those of what had matured, half an outcome of each kind added (Krichevsky and
+        Trofimov 1981).
+    scales : tuple of (ndarray, ndarray)
+        What is taken from each covariate, and what it is divided by.
+    beta : ndarray of float64, shape (k,)
+        Coefficients.
+    """
+
+    fitted_ns: Ns
+    n_trained: int
+    frequencies: FloatArray
+    scales: tuple[tuple[FloatArray, FloatArray], ...]
+    beta: FloatArray
+
+
+def fit_classes(
+    *,
+    asked: IntArray,
+    at: IntArray,
+    matured_ns: IntArray,
+    known: npt.NDArray[np.bool_],
+    target: FloatArray,
+    covariates: Sequence[FloatArray],
+    design: Callable[..., FloatArray],
+    offset: FloatArray | None,
+    options: ModelOptions,
+) -> list[Fit]:
+    """Fit a multinomial logit at every refit that is asked for, on what had matured by then.
+
+    Parameters
+    ----------
+    asked : ndarray of int64
+        Issue of whatever will be asked about: it says which refits are made.
+    at, matured_ns, known
+        See `training_set`.
+    target, covariates, design, offset, options
+        See `predict_classes`; of the rows that may train.
+    """
+    rows = training_set(at, matured_ns, known)
+    precision = np.concatenate(
+        [[*[options.ridge] * v.shape[1], options.ridge_constant] for v in covariates]
+    )
+    beta, fits = np.zeros(len(precision)), []
+    for split in walk_forward(
+        matured_ns[rows], asked, refit_ns=options.refit_ns, embargo_ns=options.embargo_ns
+    ):
+        ripe, n = rows[split.training], split.n_trained
+        frequencies, last = _frequencies(target[ripe]), len(covariates) - 1
+        scales = tuple(_scale(v[ripe], i == last) for i, v in enumerate(covariates))
+        taught = n >= options.least_trained
+        if taught:
+            z = design(*(_scaled(v[ripe], *scales[i]) for i, v in enumerate(covariates)))
+            base = np.tile(frequencies, (n, 1)) if offset is None else offset[ripe]
+            beta = fit_multinomial(z, target[ripe], base, precision, beta)
+        fits.append(
+            Fit(
+                fitted_ns=split.fitted_ns,
+                n_trained=n if taught else 0,
+                frequencies=frequencies,
+                scales=scales,
+                beta=beta,
+            )
+        )
+    return fits
+
+
+def issue_classes(
+    fits: Sequence[Fit],
+    *,
+    at: IntArray,
+    covariates: Sequence[FloatArray],
+    design: Callable[..., FloatArray],
+    offset: FloatArray | None,
+    options: ModelOptions,
+) -> Predictions:
+    """Return what fits issue at rows, each by its last refit: a row's do not depend on others.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        At every refit that the rows ask for.
+    at, covariates, design, offset, options
+        See `predict_classes`; of the rows.
+    """
+    moments = np.array([fit.fitted_ns for fit in fits], np.int64)
+    place = np.searchsorted(moments, at // options.refit_ns * options.refit_ns, "right") - 1
+    n_classes = len(fits[0].frequencies) if fits else 2
+    p, tilt = np.full((len(at), n_classes), np.nan), np.zeros((len(at), n_classes))
+    n_trained = np.zeros(len(at), np.int64)
+    order = np.argsort(place, kind="stable")
+    chosen, starts = np.unique(place[order], return_index=True)
+    stops = np.append(starts, len(at))[1:]
+    for i, start, stop in zip(chosen.tolist(), starts, stops, strict=True):
+        fit, here = fits[i], order[start:stop]
+        base = np.tile(fit.frequencies, (len(here), 1)) if offset is None else offset[here]
+        if fit.n_trained:
+            z = design(*(_scaled(v[here], *fit.scales[k]) for k, v in enumerate(covariates)))
+            # not `@`: a sum of a row must not depend on how many rows there are
+            tilt[here] = np.einsum("ncj,j->nc", z, fit.beta)
+            n_trained[here] = fit.n_trained
+        p[here] = class_probabilities(tilt[here][:, :, None], base, np.ones(1))
+    return Predictions(p=np.clip(p, _LEAST, 1.0), tilt=tilt, n_trained=n_trained)
+
+
 def predict_classes(
     *,
     at: IntArray,
@@ -224,8 +339,7 @@ def predict_classes(
     design : callable
         From the scaled covariates to the design, shape (n, c, k): see `logit.signed_design`.
     offset : ndarray of float64, shape (n, c), or None
-        Log of base probabilities. None: of the frequencies of what had matured, half an outcome of
-        each kind added (Krichevsky and Trofimov 1981).
+        Log of base probabilities. None: `Fit.frequencies`.
     options : ModelOptions
         Schedule and prior.
 
@@ -234,41 +348,37 @@ def predict_classes(
     DataError
         If an outcome would be known at its own issue.
     """
-    rows = training_set(at, matured_ns, known)
-    precision = np.concatenate(
-        [[*[options.ridge] * v.shape[1], options.ridge_constant] for v in covariates]
+    fits = fit_classes(
+        asked=at,
+        at=at,
+        matured_ns=matured_ns,
+        known=known,
+        target=target,
+        covariates=covariates,
+        design=design,
+        offset=offset,
+        options=options,
     )
-    p, tilt = np.full(target.shape, np.nan), np.zeros(target.shape)
-    n_trained, beta = np.zeros(len(at), np.int64), np.zeros(len(precision))
-    for split in walk_forward(
-        matured_ns[rows], at, refit_ns=options.refit_ns, embargo_ns=options.embargo_ns
-    ):
-        ripe, here, n = rows[split.training], split.scored, split.n_trained
-        base = _frequencies(target[ripe], len(at)) if offset is None else offset
-        if n >= options.least_trained:
-            place = np.concatenate([ripe, here])
-            last = len(covariates) - 1
-            z = design(*(_scaled(v[place], n, i == last) for i, v in enumerate(covariates)))
-            beta = fit_multinomial(z[:n], target[ripe], base[ripe], precision, beta)
-            # not `@`: a sum of a row must not depend on how many rows there are
-            tilt[here] = np.einsum("ncj,j->nc", z[n:], beta)
-            n_trained[here] = n
-        p[here] = class_probabilities(tilt[here][:, :, None], base[here], np.ones(1))
-    return Predictions(p=np.clip(p, _LEAST, 1.0), tilt=tilt, n_trained=n_trained)
+    return issue_classes(
+        fits, at=at, covariates=covariates, design=design, offset=offset, options=options
+    )
 
 
-def _frequencies(target: FloatArray, n: int) -> FloatArray:
-    """Return the log of smoothed frequencies, one row for each row that is issued."""
+def _frequencies(target: FloatArray) -> FloatArray:
+    """Return the log of smoothed frequencies."""
     classes = target.shape[1]
-    share = (target.sum(axis=0) + 0.5) / (len(target) + 0.5 * classes)
-    return np.tile(np.log(share), (n, 1))
+    return np.asarray(np.log((target.sum(axis=0) + 0.5) / (len(target) + 0.5 * classes)))
 
 
-def _scaled(values: FloatArray, n: int, centred: bool) -> FloatArray:
-    """Return covariates in units of the first `n` rows, a constant behind them."""
-    if centred:
-        values = values - _known_mean(values[:n])
-    unit = np.sqrt(_known_mean(values[:n] ** 2))
+def _scale(values: FloatArray, centred: bool) -> tuple[FloatArray, FloatArray]:
+    """Return what is taken from each column, and what it is then divided by."""
+    mean = _known_mean(values) if centred else np.zeros(values.shape[1])
+    return mean, np.sqrt(_known_mean((values - mean) ** 2))
+
+
+def _scaled(values: FloatArray, mean: FloatArray, unit: FloatArray) -> FloatArray:
+    """Return covariates in those units, a constant behind them."""
+    values = values - mean
     scaled = np.divide(values, unit, out=np.zeros_like(values), where=unit > 1e-12)
     scaled = np.clip(np.nan_to_num(scaled, nan=0.0), -_CLIP, _CLIP)
     return np.hstack([scaled, np.ones((len(values), 1))])

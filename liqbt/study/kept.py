@@ -23,7 +23,7 @@ from liqbt.evaluation.config import PRIMARY_NS, MarketInput
 from liqbt.evaluation.evaluate import scored
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.monitoring import market_bets
-from liqbt.evaluation.parts import LetGo, summed, together
+from liqbt.evaluation.parts import LetGo, current, only_begun, summed, together
 from liqbt.evaluation.statistic import Statistic
 from liqbt.forecasts import forecasts_digest
 from liqbt.log.disk import replace as replace_file
@@ -51,6 +51,8 @@ class KeptMarket(MarketStudy):
     ----------
     files : mapping of str to sequence of Path
         By file of the run: where its rows of this market are, estimator by estimator.
+    current : mapping of str to Path
+        By estimator: its clusters as levels, rows of VISIT_DTYPE (`Evidence.current_of`).
     digests : mapping of str to str
         By estimator: the digest of what was issued.
     variants : mapping of str to Evidence
@@ -66,6 +68,7 @@ class KeptMarket(MarketStudy):
     """
 
     files: Mapping[str, Sequence[Path]]
+    current: Mapping[str, Path]
     digests: Mapping[str, str]
     variants: Mapping[str, Evidence]
     beside: Mapping[str, MarketTwin]
@@ -107,7 +110,8 @@ class KeptMarkets(MarketStudies):
                 if len(self.tapes) > 1 and symbol not in str(error):
                     raise type(error)(f"market {symbol}: {error}") from error
                 raise
-            digests = {f: sha256_file(f) for files in found.files.values() for f in files}
+            own = [file for files in found.files.values() for file in files]
+            digests = {file: sha256_file(file) for file in (*own, *found.current.values())}
             data = pickle.dumps((found, digests), protocol=5)
             replace_file(path, hashlib.sha256(data).digest() + data)
         return found
@@ -116,13 +120,20 @@ class KeptMarkets(MarketStudies):
         with watched() as watch:
             market = super().__call__(symbol)
         number, files = list(self.tapes).index(symbol), dict[str, list[Path]]()
+        levels, truth = dict[str, Path](), None
         for n, (name, evidence) in enumerate(market.evidence.items()):
             for file, table in issued_tables(evidence, market.forecasts[name], number).items():
                 path = self.folder / f"{named}-{n}-{file}"
                 write_parts(path, [of_estimator(table, name)], compression="none")
                 files.setdefault(file, []).append(path)
-        for evidence in market.evidence.values() if self.recorded is not None else ():
-            market_bets(evidence, 0)  # what is told of a record needs its forecasts
+            if self.recorded is not None:
+                market_bets(evidence, 0)  # what is told of a record needs its forecasts
+            truth = truth or self._truth(evidence)
+            only_begun(evidence)
+            levels[name] = self.folder / f"{named}-{n}-levels"
+            with levels[name].open("wb") as rows:
+                for part in current(evidence):
+                    part.tofile(rows)
         experiment, tape = self.experiment, self.tapes[symbol]
         first = next(iter(market.evidence.values()))
         variants = sensitivity_variants(
@@ -140,9 +151,10 @@ class KeptMarkets(MarketStudies):
                 for name, twin in market.twins.items()
             },
             files=files,
+            current=levels,
             beside=market_twins(experiment, tape, market, since=self.since),
-            truth=self._truth(first),
-            variants={name: summed(one, CONDITIONAL) for name, one in variants.items()},
+            truth=truth,
+            variants={name: summed(variants.pop(name), CONDITIONAL) for name in [*variants]},
             evidence={name: summed(one, self.statistics) for name, one in market.evidence.items()},
             about=describe_market(experiment.symbols[symbol], tape, self.origin.log)
             | {"cascades_from": cascade_source(experiment.symbols[symbol].events)},

@@ -114,7 +114,7 @@ def _execute(
             scores=[score for one in done.evaluations.values() for score in one.scores],
             verdicts=verdicts(done.first.details, withheld=work.withheld),
             tables=run_tables(done, sensitivities) | twins | histories,
-            parquet=run_parquet(done, _files(markets), executor)
+            parquet=run_parquet(done, _files(markets), _current(markets), executor)
             | ({} if truth is None else {"truth_map.parquet": [truth.last_map]}),
             truth=None if truth is None else truth.figures,
             finish=finish,
@@ -129,6 +129,11 @@ def _files(markets: Sequence[KeptMarket]) -> dict[str, list[Path]]:
         for estimators in zip(*(market.files[file] for market in markets), strict=True):
             found.setdefault(file, []).extend(estimators)
     return found
+
+
+def _current(markets: Sequence[KeptMarket]) -> dict[str, list[Path]]:
+    """Return the files of clusters as levels, by estimator, in the order of the markets."""
+    return {name: [market.current[name] for market in markets] for name in markets[0].current}
 
 
 def _bars(work: Plan) -> set[str]:

@@ -16,12 +16,13 @@ import pyarrow as pa
 from liqbt.config.fields import duration_ns
 from liqbt.evaluation.claims.register import statistic_of
 from liqbt.evaluation.clusters import FACT_DTYPE, cluster_facts
-from liqbt.evaluation.config import PRIMARY_NS
+from liqbt.evaluation.config import PRIMARY_NS, EvaluationConfig
 from liqbt.evaluation.evaluate import Evaluation
-from liqbt.evaluation.evidence import LEVELS, Evidence
+from liqbt.evaluation.evidence import LEVELS, Evidence, chances_of
 from liqbt.evaluation.inference.days import DaySums, draw, stream
 from liqbt.evaluation.inference.estimates import POOLED, ScoreDetail
 from liqbt.evaluation.inference.markets import equivalent_markets
+from liqbt.evaluation.levels import VISIT_DTYPE
 from liqbt.evaluation.paired import (
     PairedDifference,
     can_be_paired,
@@ -30,7 +31,7 @@ from liqbt.evaluation.paired import (
 )
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.forecasts import joined_clusters, joined_intervals
-from liqbt.learn.models import VisitPredictions
+from liqbt.learn.models import VisitModels, VisitPredictions
 from liqbt.log.disk import read_parquet
 from liqbt.study.executors import Executor, serially
 from liqbt.study.pipeline import Study
@@ -164,7 +165,10 @@ def _ready(
 
 
 def run_parquet(
-    done: Study, kept: Mapping[str, Sequence[Path]] | None = None, executor: Executor = serially
+    done: Study,
+    kept: Mapping[str, Sequence[Path]] | None = None,
+    current: Mapping[str, Sequence[Path]] | None = None,
+    executor: Executor = serially,
 ) -> dict[str, Sequence[Part]]:
     """Return the tables of a run folder, by file name; a row says whose forecasts it is about.
 
@@ -175,6 +179,8 @@ def run_parquet(
     kept : mapping of str to sequence of Path, optional
         Files that hold what `issued_tables` gives of each estimator and market, where the study
         holds it no more.
+    current : mapping of str to sequence of Path, optional
+        Then, by estimator, its clusters as levels, a file a market (`Evidence.current_of`).
     executor : callable
         Where they are made, a task a market; it changes no byte.
     """
@@ -182,16 +188,17 @@ def run_parquet(
     for number, (name, evaluation) in enumerate(done.evaluations.items()):
         evidence = evaluation.evidence
         made, n = _learnt_tables(evidence), len(evidence.symbols)
-        if kept is None:
+        if kept is None or current is None:
             issued = [f for each in done.forecasts[name].values() for f in each]
-            chances = {symbol: _chances(evidence, i) for i, symbol in enumerate(evidence.symbols)}
+            found = evidence.chances
+            chances = {s: found[found["symbol"] == i] for i, s in enumerate(evidence.symbols)}
             made |= issued_tables(evidence, issued)
             made["clusters.parquet"] = clusters_table(issued, chances)
         else:
             files = kept["forecasts.parquet"][number * n : (number + 1) * n]
-            tables.setdefault("clusters.parquet", []).extend(
-                _kept_clusters(name, evidence, files, executor)
-            )
+            tasks = list(zip(evidence.symbols, files, current[name], strict=True))
+            beside = partial(_clusters_beside, name, evidence.visit_models, evidence.config)
+            tables.setdefault("clusters.parquet", []).extend(executor(beside, tasks))
         for file, table in made.items():
             tables.setdefault(file, []).append(of_estimator(table, name))
     first = done.first.evidence
@@ -277,21 +284,15 @@ def _learnt_tables(evidence: Evidence) -> dict[str, pa.Table]:
     return tables
 
 
-def _chances(evidence: Evidence, number: int) -> npt.NDArray[Any]:
-    return np.asarray(evidence.chances[evidence.chances["symbol"] == number])
-
-
-def _kept_clusters(
-    name: str, evidence: Evidence, files: Sequence[Path], executor: Executor
-) -> list[Part]:
-    """Return `clusters_table` of an estimator's markets, each in a file beside its forecasts."""
-    chances = [_chances(evidence, i) for i in range(len(files))]
-    tasks = list(zip(evidence.symbols, files, chances, strict=True))
-    return list(executor(partial(_clusters_beside, name), tasks))
-
-
-def _clusters_beside(name: str, task: tuple[str, Path, npt.NDArray[Any]]) -> Path:
-    symbol, file, chances = task
+def _clusters_beside(
+    name: str,
+    models: VisitModels | None,
+    config: EvaluationConfig,
+    task: tuple[str, Path, Path],
+) -> Path:
+    """Write `clusters_table` of an estimator's market beside the file of its forecasts."""
+    symbol, file, current = task
+    chances = chances_of(np.fromfile(current, VISIT_DTYPE), models, config)
     table = clusters_table(forecasts_of(read_parquet(file)), {symbol: chances})
     path = file.with_name(f"{file.name}-clusters")
     write_parts(path, [of_estimator(table, name)], compression="none")

@@ -1,9 +1,11 @@
-"""How cost grows: seconds a file as a log grows, and the peak memory of a run as symbols are added.
+"""How cost grows: seconds a file as a log grows, peak memory of a run by symbols and by years.
 
 python -m research.scaling.measure OUT --checkout after=. --checkout before=../older
 
 from the folder of a checkout. Every figure is of a process of its own, so that each checkout runs
-its own code; data are generated here. OUT gets `growth.json` and `growth.svg`.
+its own code; data are generated here, and ingested before. OUT gets `growth.json` and
+`growth.svg`: what is asked for with `--files`, `--symbols` or `--years` is measured again, the
+rest is as it was there.
 """
 
 from __future__ import annotations
@@ -43,6 +45,13 @@ at = []
 files = sorted(Path(sys.argv[1]).glob("*.csv"))
 ingest_files(sys.argv[2], files, sys.argv[3], stage=lambda *_: at.append(time.process_time()))
 print(json.dumps(at))
+"""
+PREPARE = """
+import sys
+from pathlib import Path
+from liqbt.study.plan import prepare
+prepare(Path(sys.argv[1]), Path(sys.argv[2]))
+print(0)
 """
 RUN = """
 import json, resource, sys
@@ -95,25 +104,25 @@ def ingest_growth(checkout: Path, folder: Path, files: int) -> list[float]:
     return [1000.0 * (b - a) for a, b in pairwise(at)]
 
 
-def run_memory(checkout: Path, folder: Path, symbols: int, days: int) -> tuple[float, float]:
+def run_memory(
+    checkout: Path, folder: Path, symbols: int, days: int, every: str = "30min"
+) -> tuple[float, float]:
     """Return the peak MB and the CPU seconds of a run of so many symbols."""
-    names = [f"C{i:03d}" for i in range(symbols)]
+    names = [f"C{i:03d}D{days}" for i in range(symbols)]
     for i, name in enumerate(names):
         if not (folder / f"{name}.csv").is_file():
             write(folder / f"{name}.csv", rows(i, days))
     market = "events: {mark: made/@, open_interest: made/@}, margin: {flat_rate: 0.004, "
     market += "max_leverage: 100}"
     markets = "".join(f"  {n}: {{{market.replace('@', n)}}}\n" for n in names)
-    path = folder / f"panel-{symbols}.yaml"
+    path = folder / f"panel-{symbols}-{days}.yaml"
     path.write_text(
-        f"name: panel-{symbols}\ndata:\n  root: .\n  sources:\n"
+        f"name: {path.stem}\ndata:\n  root: .\n  sources:\n"
         f"    - {{map: map.yaml, files: [{', '.join(f'{n}.csv' for n in names)}]}}\n"
-        f"symbols:\n{markets}schedule: {{every: 30min, warm_up: 5d}}\n"
+        f"symbols:\n{markets}schedule: {{every: {every}, warm_up: 5d}}\n"
     )
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        measured(RUN, checkout, path, place)  # ingests, and compiles what is not compiled
-        for run in Path(place, f"panel-{symbols}").iterdir():
-            run.rename(run.with_name(f"{run.name}-warm"))
+        measured(PREPARE, checkout, path, place)
         peak, seconds = measured(RUN, checkout, path, place)
     return peak, seconds
 
@@ -123,20 +132,25 @@ def draw(found: dict[str, Any], path: Path) -> None:
     from liqbt.report.figures.style import GREY, LONG, SHORT, as_svg, canvas, drawing
 
     with drawing():
-        figure = canvas(9.0, 3.4)
-        left, right = figure.subplots(1, 2)
+        figure = canvas(12.0, 3.4)
+        left, middle, right = figure.subplots(1, 3)
         for (name, curves), colour in zip(found.items(), (LONG, SHORT, GREY), strict=False):
-            held, size = curves["ingest_ms"], curves["files"] / len(curves["ingest_ms"])
-            left.plot(size * (np.arange(len(held)) + 0.5), held, color=colour, label=name)
-            symbols = [int(n) for n in curves["peak_mb"]]
-            peaks = [curves["peak_mb"][str(n)] for n in symbols]
-            right.plot(symbols, peaks, "o-", color=colour, label=name)
+            if "ingest_ms" in curves:
+                held, size = curves["ingest_ms"], curves["files"] / len(curves["ingest_ms"])
+                at = size * (np.arange(len(held)) + 0.5)
+                left.plot(at, held, color=colour, label=name)
+            for axes, key in ((middle, "peak_mb"), (right, "years_mb")):
+                peaks = {int(n): peak for n, peak in curves.get(key, {}).items()}
+                axes.plot(list(peaks), list(peaks.values()), "o-", color=colour, label=name)
         left.set(xlabel="commits in the log", ylabel="CPU ms a file (median)", ylim=(0, None))
         left.set_title("A daily file into a log")
-        right.set(xlabel="symbols", ylabel="peak memory of a run, MB", ylim=(0, None))
-        right.set_title("A run, without its report")
-        left.legend()
-        right.legend()
+        for axes, unit in ((middle, "symbols"), (right, "years of hourly forecasts")):
+            axes.set(xlabel=unit, ylabel="peak memory of a run, MB", ylim=(0, None))
+        middle.set_title("A run, without its report")
+        right.set_title("A run of one symbol")
+        for axes in (left, middle, right):
+            if axes.get_lines():
+                axes.legend()
         path.write_bytes(as_svg(figure))
 
 
@@ -145,32 +159,40 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--checkout", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--files", type=int, default=1600)
-    parser.add_argument("--symbols", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--days", type=int, default=60)
+    parser.add_argument("--files", type=int, default=1600, help="0: as they were")
+    parser.add_argument("--symbols", type=int, nargs="*", default=[1, 4, 16])
+    parser.add_argument("--days", type=int, default=60, help="of those symbols")
+    parser.add_argument("--years", type=int, nargs="*", default=[1, 2, 5])
     asked = parser.parse_args()
-    found: dict[str, Any] = {}
+    file = asked.out / "growth.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    asked.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "map.yaml").write_text(MAP)
         for text in asked.checkout or ["here=."]:
             name, _, where = text.partition("=")
-            checkout = Path(where).resolve()
-            ms = ingest_growth(checkout, folder, asked.files)
-            tenth = max(len(ms) // 10, 1)
-            print(
-                f"{name}: {len(ms)} files, first tenth {np.median(ms[:tenth]):.1f} ms a file, "
-                f"last {np.median(ms[-tenth:]):.1f} ms, all {sum(ms) / 1000:.1f} s CPU", flush=True
-            )  # fmt: skip
-            peaks = {}
-            for n in asked.symbols:
-                peak, seconds = run_memory(checkout, folder, n, asked.days)
-                peaks[str(n)] = round(peak)
-                print(f"{name}: {n} symbols, peak {peak:.0f} MB, {seconds:.1f} s CPU", flush=True)
-            sixteenths = [round(float(np.median(x)), 2) for x in np.array_split(ms, 16)]
-            found[name] = {"files": len(ms), "ingest_ms": sixteenths, "peak_mb": peaks}
-    asked.out.mkdir(parents=True, exist_ok=True)
-    (asked.out / "growth.json").write_text(json.dumps(found) + "\n")
+            checkout, curves = Path(where).resolve(), found.setdefault(name, {})
+            if asked.files:
+                ms = ingest_growth(checkout, folder, asked.files)
+                tenth = max(len(ms) // 10, 1)
+                print(
+                    f"{name}: {len(ms)} files, first tenth {np.median(ms[:tenth]):.1f} ms a file, "
+                    f"last {np.median(ms[-tenth:]):.1f} ms, all {sum(ms) / 1000:.1f} s CPU",
+                    flush=True,
+                )
+                sixteenths = [round(float(np.median(x)), 2) for x in np.array_split(ms, 16)]
+                curves |= {"files": len(ms), "ingest_ms": sixteenths}
+            for key, sizes in (("peak_mb", asked.symbols), ("years_mb", asked.years)):
+                peaks: dict[str, int] = {}
+                for n in sizes:
+                    one = (n, asked.days) if key == "peak_mb" else (1, 365 * n, "1h")
+                    peak, seconds = run_memory(checkout, folder, *one)
+                    peaks[str(n)] = round(peak)
+                    what = f"{one[0]} symbols, {one[1]} days"
+                    print(f"{name}: {what}, peak {peak:.0f} MB, {seconds:.1f} s CPU", flush=True)
+                curves |= {key: peaks} if peaks else {}
+            file.write_text(json.dumps(found) + "\n")
     draw(found, asked.out / "growth.svg")
 
 

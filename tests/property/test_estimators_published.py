@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from liqbt.errors import ConfigError
 from liqbt.estimators.published import PublishedLevels, PublishedMap
+from liqbt.estimators.published.kernels import lay
 from liqbt.types import CLUSTER_DTYPE, HOUR_NS
 
 STEP = 0.01
@@ -186,3 +187,22 @@ def test_more_rows_than_a_forecast_can_hold_are_refused():
     rows = [(1, a, b, 1.0) for a, b in pairwise(edges)]
     with pytest.raises(ConfigError, match=r"399 rows .* at one time; expected at most \d+"):
         issued(rows)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(5e-324, 90.0), (0.0, 90.0), (90.0, 1e308), (-1.0, math.inf)]
+)
+def test_edges_that_no_price_can_be_leave_no_array(low, high):
+    """Reading levels refuses them; the kernel wrote beyond its rows once, and the process died."""
+    row = np.full(40, 7.0)
+    ends = math.inf if low <= 0.0 else 1e12
+    lay(row[10:20], -ends, ends, 10.0)
+    assert (row[:10] == 7.0).all()
+    assert (row[20:] == 7.0).all()
+    levels = np.zeros(1, CLUSTER_DTYPE)
+    levels["side"], levels["low"], levels["high"], levels["notional_usd"] = 1, low, high, 10.0
+    published = PublishedLevels(at=np.array([at(SECOND)]), offsets=np.array([0, 1]), levels=levels)
+    estimator = PublishedMap(*config(), published)
+    estimator.update(ROWS)
+    forecast = estimator.forecast(at(SECOND))
+    assert forecast.clusters["low"][0] == low  # as published; whoever issues it is refused

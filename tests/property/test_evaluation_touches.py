@@ -87,6 +87,21 @@ def test_arrivals_like_the_naive_twin(walk):
     assert told == naive_arrivals(*walk, 0.5, 3.0)
 
 
+def test_arrivals_of_prices_that_cannot_be_are_refused():
+    """The kernel took them for bins once: it went on for ever, or the process died."""
+    end = np.arange(4)
+    path = [np.zeros(4), np.zeros(4), np.zeros(4), end, np.zeros(4, bool), end[:1], end[3:]]
+    for value in (math.nan, math.inf, -math.inf, 1e300, -9.3e18, 1e9):
+        for column in range(3):
+            bad = [part.copy() for part in path]
+            bad[column][2] = value
+            with pytest.raises(ValueError, match="too many bins"):
+                arrivals(*bad, np.zeros(1), np.ones(1), 0.5, 3.0, 1.0)
+        for mark, sigma, floor in ((value, 1.0, 0.5), (0.0, value, 0.5), (0.0, 1.0, value)):
+            found = arrivals(*path, np.array([mark]), np.array([sigma]), floor, 3.0, 1.0)
+            assert not len(found[0])
+
+
 @settings(max_examples=60, deadline=None)
 @given(walks(), st.integers(1, 6))
 def test_exits_and_stops_like_the_naive_twins(walk, width):

@@ -155,8 +155,8 @@ def structured(rows, dtype):
     return out
 
 
-def compiled(script, rules, tiers):
-    """Run the kernel on a mapping of plain lists."""
+def compiled(script, rules, tiers, **turned):
+    """Run the kernel on a mapping of plain lists, rules turned after the accounts are laid out."""
     cap, rate, amount, most = (np.array(column) for column in zip(*tiers, strict=True))
     fixed = np.zeros(1, dtype=RULES_DTYPE)
     for name in RULES_DTYPE.names:
@@ -188,6 +188,8 @@ def compiled(script, rules, tiers):
     book = empty_book(fixed, tiers, np.array(LEVERAGES), chance)
     rows = max(len(script["sigma"]) - rules["warmup_steps"], 1)
     record = empty_record(fixed, chance, rows, EDGES.size - 1)
+    for name, value in turned.items():
+        fixed[name] = value
     return run(chance, book, record, EDGES, bin_values(fixed[0]), 1), book, record
 
 
@@ -329,6 +331,22 @@ def test_the_true_map_is_the_notional_of_the_open_positions(seed):
     path, *_ = twin.run()
     row = record.snapshot[steps - 1 - rules["warmup_steps"]]
     np.testing.assert_allclose(row, expected_map(twin, rules, path[-1]), rtol=1e-5)
+
+
+def test_a_move_that_is_no_number_ends_the_path():
+    script, rules, tiers = market(3)
+    at = next(k for k in (5, 6) if k + 1 != rules["warmup_steps"] * rules["substeps"])
+    script["noise"][at] = math.nan
+    failed, _, record = compiled(script, rules, tiers)
+    assert failed == at + 1
+    assert np.isfinite(record.price[:failed]).all()
+
+
+@pytest.mark.parametrize("name", ["placement", "direction"])
+def test_accounts_that_were_laid_out_for_other_rules_are_refused(name):
+    problem = next(m for m in map(market, range(50)) if not m[1][name] > 0.0)
+    with pytest.raises(ValueError, match="laid out for other rules"):
+        compiled(*problem, **{name: 1.0})
 
 
 def expected_map(twin, rules, price):

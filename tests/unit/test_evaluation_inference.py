@@ -132,6 +132,14 @@ def test_a_record_longer_than_was_drawn_is_refused():
         DRAWS.ratios(2.0, days, days)
 
 
+def test_draws_that_are_no_uniforms_leave_no_array():
+    """No generator draws them; the kernel took them for days once, and the process died."""
+    place = np.array([[1e9, -1e30, np.nan, np.inf, -np.inf, 1.0]], np.float32)
+    total = np.arange(6.0)
+    found = bootstrap_ratios(place, np.zeros_like(place), 1.0, total, np.ones(6))
+    assert found[0] == pytest.approx((5 + 0 + 0 + 5 + 0 + 5) / 6)
+
+
 def test_bootstrap_ratios_like_arch():
     """The same draws through arch's own sampler give the same replications."""
     scores, born = sample(np.random.default_rng(5), n_days=60)

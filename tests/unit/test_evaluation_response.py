@@ -69,6 +69,14 @@ def test_ranks_are_taken_on_both_sides_of_one_landmark_and_band():
     assert (bins.distance_sigma <= 2.5).all()
 
 
+def test_ranks_do_not_depend_on_how_many_are_taken_at_once(monkeypatch):
+    bins = bins_of(*map_market(0, 30))
+    whole = rank_contrast(bins)
+    monkeypatch.setattr("liqbt.evaluation.bins._AT_ONCE", 2)
+    assert len(np.unique(bins.forecast * 64 + bins.band)) > 4
+    assert rank_contrast(bins).tobytes() == whole.tobytes()
+
+
 def test_visits_are_those_of_the_window():
     forecasts, path = map_market(2, 12)
     bins = bins_of(forecasts, path)

@@ -16,13 +16,15 @@ import pytest
 from liqbt.errors import EstimatorError, WorkerKilledError
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.evidence import Evidence
-from liqbt.evaluation.parts import summed
+from liqbt.evaluation.levels import VISIT_DTYPE
+from liqbt.evaluation.parts import _KEPT, summed
 from liqbt.study import pipeline
 from liqbt.study.executors import in_processes, serially
 from liqbt.study.kept import KeptMarkets
 from liqbt.study.pipeline import Twin, study
 from liqbt.study.plan import prepare
 from liqbt.study.run import run_plan
+from liqbt.study.tables import run_parquet
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -100,6 +102,33 @@ def test_markets_apart_score_what_all_of_them_together_do(plan, run):
     outcomes = run.outcomes()
     assert outcomes["symbol"].to_numpy().max() == 2
     assert run.outcomes(market="BB").num_rows == (outcomes["market"].to_numpy() == "BB").sum() > 0
+
+
+def test_clusters_of_markets_apart_have_the_chances_of_all_of_them_together(plan, run):
+    whole = study(plan.experiment, plan.tapes)
+    together = run_parquet(whole)["clusters.parquet"]
+    for name, table in zip(whole.evaluations, together, strict=True):
+        found = run.clusters(estimator=name)
+        for column in ("symbol", "at", "low", "p", "p_placebo"):
+            a, b = (one[column].combine_chunks() for one in (found, table))
+            np.testing.assert_array_equal(a.to_numpy(zero_copy_only=False), b.to_numpy(False))
+
+
+def test_what_is_kept_of_a_market_has_no_row_a_cluster_or_forecast(plan, tmp_path):
+    kept = KeptMarkets(
+        experiment=plan.experiment, tapes=plan.tapes, origin=plan.origin, folder=tmp_path
+    )("AA")
+    issued = len(kept.forecasts["first"])
+    beside = [each.evidence for each in kept.beside.values()]
+    for evidence in (*kept.evidence.values(), *kept.variants.values(), *beside):
+        born = evidence.observed.outcomes
+        assert (born["birth"] | born["densest_birth"]).all()
+        assert {key[0] for key in evidence.held} <= _KEPT
+        for key, made in evidence.held.items():
+            if isinstance(made, np.ndarray) and key[1] != "units":
+                assert len(made) <= max(born["birth"].sum(), issued)
+    clusters = np.fromfile(kept.current["first"], VISIT_DTYPE)
+    assert len(clusters) > 2 * len(kept.evidence["first"].observed.outcomes)
 
 
 def test_bytes_do_not_depend_on_where_markets_run(plan, path, run, tmp_path):

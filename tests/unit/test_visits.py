@@ -27,7 +27,7 @@ from liqbt.evaluation.evaluate import Evaluation, evaluate, scored
 from liqbt.evaluation.evidence import Evidence, observe
 from liqbt.evaluation.funding import Funding
 from liqbt.evaluation.levels import VISIT_DTYPE, cluster_levels, unit_levels
-from liqbt.learn.models import VISIT_MODELS, predict_visits
+from liqbt.learn.models import VISIT_MODELS, fit_visits, predict_visits
 from liqbt.learn.walk import ModelOptions
 from liqbt.study.pipeline import Study
 from liqbt.study.tables import run_parquet, run_tables
@@ -157,6 +157,18 @@ def test_what_comes_later_changes_nothing_that_was_issued():
     shorter = predict_visits(rows[:cut], OPTIONS)
     for name in VISIT_MODELS:
         np.testing.assert_array_equal(a.p[name][:cut], shorter.p[name])
+
+
+def test_what_is_issued_for_a_level_does_not_depend_on_the_others_that_are_asked_about():
+    rows = levels(4, n_days=40)
+    whole = predict_visits(rows, OPTIONS)
+    models = fit_visits(rows, OPTIONS, asked=rows["at"] // OPTIONS.refit_ns * OPTIONS.refit_ns)
+    for part in (slice(0, 5), slice(7, None, 3), slice(len(rows) - 1, None), slice(0, 0)):
+        found = models.issue(rows[part])
+        np.testing.assert_array_equal(found.n_trained, whole.n_trained[part])
+        for name in VISIT_MODELS:
+            assert found.p[name].tobytes() == whole.p[name][part].tobytes()
+    assert whole.n_trained[-1] > 100
 
 
 def test_an_outcome_that_is_known_at_its_own_issue_is_refused():

@@ -77,7 +77,7 @@ def n_bins(market: Market, sigma: float) -> int:
     """Return how many bins a forecast reaches: whole coarse entries, at most the grid."""
     rules = market.rules[0]
     reach = max(rules.reach, 3.0 * sigma * math.sqrt(7.0))
-    wanted = math.ceil(min(reach / rules.step, 2.0 * rules.half) - 1e-9)
+    wanted = math.ceil(min(max(0.0, reach / rules.step), 2.0 * rules.half) - 1e-9)  # 0 for NaN
     beyond = max(wanted - rules.fine_bins, 0)
     return int(rules.fine_bins + -(-beyond // rules.coarse) * rules.coarse)
 

@@ -39,18 +39,24 @@ def outward_bins(market: Market, price: float, row: int) -> float:
     """
     head, rules = market.head[0], market.rules[0]
     place = math.log(price / head.anchor) / rules.step + rules.half
-    edge = math.floor(place + 0.5)
+    edge = np.floor(place + 0.5)
     if abs(place - edge) < _SNAP:
-        place = float(edge)
+        place = edge
     return float(place - (head.mark_bin + 1.0) if row == 1 else head.mark_bin - place)
+
+
+@njit(**HOT)
+def within(place: float, n: float) -> float:
+    """Return a place, in bins, as `[0, n]` holds it; 0 for NaN. No index is made of any other."""
+    return float(min(max(0.0, place), n))
 
 
 @njit(**HOT)
 def lay(row: FloatArray, start: float, end: float, weight: float) -> None:
     """Add `weight` to `row` evenly over the bins of `[start, end)`; what leaves it is dropped."""
     each = weight / (end - start)
-    first = max(math.floor(start), 0)
-    for j in range(first, min(math.ceil(end), len(row))):
+    size = float(len(row))
+    for j in range(math.floor(within(start, size)), math.ceil(within(end, size))):
         row[j] += each * (min(end, j + 1.0) - max(start, float(j)))
 
 
@@ -71,8 +77,8 @@ def rank_side(market: Market, sigma: float, n: int, scratch: Scratch, k0: int, k
     for k in range(k0, k1):
         cluster = scratch.clusters[k]
         low, high = outward_bins(market, cluster.low, row), outward_bins(market, cluster.high, row)
-        first = min(max(math.floor(min(low, high)), 0), n - 1)
-        last = min(max(math.ceil(max(low, high)) - 1, first), n - 1)
+        first = math.floor(within(min(low, high), n - 1.0))
+        last = max(math.ceil(within(max(low, high), float(n))) - 1, first)
         cluster.density_rank = density_rank(y, n, first, last, scratch.starts)
 
 

@@ -191,7 +191,8 @@ def bootstrap_ratios(
     Parameters
     ----------
     place, renew : ndarray of float32, shape (reps, at least n)
-        Uniforms in [0, 1): where a block begins, and whether one does.
+        Uniforms in [0, 1): where a block begins, and whether one does. What is none is held at the
+        first or the last day.
     block : float
         Mean length of a block, in days.
     total, count : ndarray of float64, shape (n,)
@@ -203,7 +204,7 @@ def bootstrap_ratios(
         NaN where the days drawn hold nothing.
     """
     n = len(total)
-    chance = 1.0 / block
+    chance, last = 1.0 / block, n - 1.0
     out = np.empty(len(place))
     for rep in range(len(place)):
         sum_total = sum_count = 0.0
@@ -211,7 +212,8 @@ def bootstrap_ratios(
         for k in range(n):
             jump = int(k == 0 or renew[rep, k] <= chance)  # a choice, not a branch: it is a coin
             following = (day + 1) * int(day + 1 < n)
-            day = jump * int(place[rep, k] * np.float64(n)) + (1 - jump) * following
+            begun = int(min(max(0.0, place[rep, k] * np.float64(n)), last))
+            day = jump * begun + (1 - jump) * following
             sum_total += total[day]
             sum_count += count[day]
         out[rep] = sum_total / sum_count if sum_count > 0.0 else np.nan

@@ -16,6 +16,8 @@ from liqbt.types import FloatArray, IntArray, Mask
 
 HALF: int = 3
 """Half of the width of the triangular kernel over a density, less one, in bins."""
+MOST_CELLS: int = 1 << 22
+"""Bins between the lowest and the highest price, at most: no prices are so far apart."""
 
 
 @njit(cache=True)
@@ -76,10 +78,20 @@ def arrivals(
     entry, forecast, cell, direction, before_ns, last : ndarray, shape (k,)
         Where it was met, whose map stood, the bin, +1 upward or −1 downward, when the bin was met
         before (the path's first entry where it never was), and 1 where the price arrived.
+
+    Raises
+    ------
+    ValueError
+        If a price is NaN, a close lies outside all lows and highs, or they span `MOST_CELLS`.
     """
     n = len(close)
-    base = math.floor(low.min() / step) - 1
-    cells = math.floor(high.max() / step) + 2 - base
+    least, most = low.min(), high.max()
+    inside = least <= high.min() and least <= close.min()
+    inside = inside and low.max() <= most and close.max() <= most
+    if not (inside and step > 0.0 and most - least < MOST_CELLS * step):  # nor of NaN
+        raise ValueError("touches: closes outside lows and highs, or too many bins between them")
+    base = math.floor(least / step) - 1
+    cells = math.floor(most / step) + 2 - base
     armed = np.full(cells, -1, np.int64)
     toward = np.zeros(cells, np.int8)
     met = np.full(cells, end_ns[0], np.int64)
@@ -92,13 +104,15 @@ def arrivals(
     for i in range(n):
         while j < len(first) and first[j] <= i:
             for s in (1, -1):
-                mark = s * log_mark[j]
-                nearest = math.ceil((mark + floor * sigma[j]) / step)
-                farthest = math.floor((mark + ceiling * sigma[j]) / step)
-                for c in range(nearest, farthest + 1):
+                mark, begin = s * log_mark[j], float(base if s > 0 else -base - cells)
+                nearest = max(begin, (mark + floor * sigma[j]) / step)
+                farthest = max(begin - 1.0, (mark + ceiling * sigma[j]) / step)
+                end = begin + cells  # of the grid: as floats, for no integer holds every float
+                for c in range(
+                    math.ceil(min(nearest, end)), math.floor(min(farthest, end - 1)) + 1
+                ):
                     at = (c if s > 0 else -1 - c) - base
-                    if 0 <= at < cells:
-                        armed[at], toward[at] = j, s
+                    armed[at], toward[at] = j, s
             j += 1
         if i == 0:
             continue

@@ -195,7 +195,7 @@ def _substeps(
             x = 0.0
         # a jump is as large as it was drawn, wherever it leans: it is not the market's own doing
         drawn = record.lean[sub] if acting and r.direction > 0.0 else 0.0
-        if abs(move - drawn) > RUNAWAY or abs(x) >= limit:
+        if not (abs(move - drawn) <= RUNAWAY and abs(x) < limit):  # nor is NaN a price
             book.desk[0].stopped_at = sub + 1
             return math.nan
         ticks = ticks_of(x, r)
@@ -265,8 +265,17 @@ def run(
     -------
     int
         -1, or the path index at which the price left the grid or was moved too far.
+
+    Raises
+    ------
+    ValueError
+        If the accounts were laid out without something that the rules turn on.
     """
     r = book.fixed[0]
+    made = r.placement <= 0.0 or record.hours.size > 0
+    made = made and (r.direction <= 0.0 or record.lean.size > 0)
+    if not (made and (r.walls <= 0.0 or script.wall_draw.size > 0)):
+        raise ValueError("simulate: the accounts were laid out for other rules")
     _start(book, record, script)
     x, price, sigma = script.start, record.price[0], script.sigma
     for step in range(sigma.size):
