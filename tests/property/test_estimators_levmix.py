@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqbt.estimators.levmix import LevMix, plan_of
+from liqbt.estimators.levmix.kernels import learnt_until
 from liqbt.types import HOUR_NS, MINUTE_NS, SECOND_NS, Kind
 
 WORDS = NAMES | {
@@ -160,6 +161,17 @@ def assert_map_of(twin, forecast, params, at):
     for side, found in enumerate((forecast.prior_from_long, forecast.prior_from_short)):
         about = twin.prior_from(at, side, bins)
         assert round(found / STEP) in {min(each, n) for each in about}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=12))
+def test_a_side_rests_on_the_prior_beyond_the_last_octave_that_mostly_does_not(bins):
+    learnt, alone = (np.array([each[k] for each in bins], dtype=float) for k in range(2))
+    coins, expected = learnt + alone, 0
+    for d in range(1, len(bins) + 1):
+        octave = slice((d - 1) // 2, d)
+        if coins[d - 1] > 0.0 and alone[octave].sum() <= learnt[octave].sum():
+            expected = d
+    assert learnt_until.py_func(coins, alone, np.full((2, 14), math.nan)) == expected
 
 
 @given(forced_tapes(), st.data())
