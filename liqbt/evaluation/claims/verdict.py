@@ -292,8 +292,9 @@ def _excluded(
 
     A claim with a target is refuted where the target is excluded, or the smallest effect over any
     null, and its pass rule, which asks for no such effect, is not met; another where its smallest
-    effect is excluded. Only an interval excludes on whose error HAC and bootstrap agree, whatever
-    the other intervals are.
+    effect is excluded. Only an interval excludes on whose error HAC and bootstrap agree; where they
+    do not of all, only one that is not above its own null, so that the pass rule fails with it
+    whatever the others are.
     """
     smallest = effect_words(claim, claim.smallest_effect)
     if claim.target is None:
@@ -301,8 +302,11 @@ def _excluded(
         return f"an effect of {smallest} or more is excluded" if excluded else None
     if detail.estimate.agree and high < 0.0:
         return f"the target of {claim.target:.0%} is excluded"
-    for row in (one.score for one in conditions if one.estimate.agree):
-        if row.ci_high - row.null < claim.smallest_effect:
+    known = detail.estimate.agree and all(one.estimate.agree for one in conditions)
+    for one in conditions:
+        row = one.score
+        decides = known or (one.estimate.agree and row.ci_low <= row.null)
+        if decides and row.ci_high - row.null < claim.smallest_effect:
             ends = " to ".join(effect_words(claim, x - row.null) for x in (row.ci_low, row.ci_high))
             return f"an effect of {smallest} or more is excluded by {row.statistic}, {ends}"
     return None
