@@ -61,7 +61,7 @@ def replicate(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["points", "bars"])
+@pytest.mark.parametrize("kind", ["points", pytest.param("bars", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("horizon_ns", CONFIG.horizons_ns, ids=["4h", "24h"])
 @pytest.mark.parametrize("name", ["brownian", "mirror"])
 def test_the_interval_of_a_lift_covers_zero(kind, horizon_ns, name):
@@ -87,7 +87,7 @@ def test_a_null_of_the_time_watched_alone_fails_the_same_test():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["points", "bars"])
+@pytest.mark.parametrize("kind", ["points", pytest.param("bars", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("horizon_ns", CONFIG.horizons_ns, ids=["4h", "24h"])
 def test_two_barrier_probabilities_are_calibrated(kind, horizon_ns):
     landmarks = replicate(kind)[1]

@@ -155,6 +155,7 @@ def shows(source: str, names: dict[str, object]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_the_notebooks_run(tmp_path, monkeypatch, builder):
     """In a folder of their own, one after another: two read the run of the first."""
     monkeypatch.chdir(tmp_path)

@@ -228,6 +228,7 @@ def test_an_audit_tries_every_estimator_and_names_it(path, run, audit):
     assert [line.partition(": passed")[0] for line in lines] == ["plain, SIM", "flow, SIM"]
 
 
+@pytest.mark.nightly
 def test_an_audit_fails_where_the_second_estimator_cheats(tmp_path):
     path = write(tmp_path, "{flow: {use: oi_flow}, cheat: {use: 'own_several:Cheat'}}")
     found = audit_lookahead(path, tmp_path / "r", days=9, cuts=2)

@@ -552,6 +552,7 @@ def test_what_cannot_be_replicated_is_refused_in_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_real_batches_give_the_same_tallies_whole_or_in_parts_here_or_in_processes(tmp_path):
     """Short markets of two worlds and an oracle: catches gross failure, clears nothing."""
     from liqbt.validity.validate import validate
