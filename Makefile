@@ -22,6 +22,9 @@ ifneq (,$(shell grep -m1 -o avx2 /proc/cpuinfo 2>/dev/null))
 export OPENBLAS_CORETYPE ?= Haswell
 endif
 
+# an image that forbids byte code would have every program compile all that it imports
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -51,18 +54,18 @@ demo: $(CORE)
 	$(BIN)/liqbt demo
 
 # each worker would compile every kernel that it needs: two processes share them out
-compiled: $(READY)
+compiled: $(CORE)
 	@$(BIN)/python -m liqbt.study.compiling
 
-test: compiled
+test: $(READY) compiled
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 
-quick: compiled
+quick: $(READY) compiled
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 # two at a time; docs: what docstrings and decisions show
 check: $(READY)
-	@$(MAKE) --no-print-directory -j 2 types docs layers lint
+	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j 2) types docs layers lint
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -105,7 +108,7 @@ soak: $(READY)
 # the released claims' tests where they are false and where true, in markets of the night's own seed
 MINUTES ?= 60
 SEED ?= $(shell date -u +%Y%m%d)
-nightly: compiled
+nightly: $(READY) compiled
 	$(BIN)/liqbt validate --pinned
 	mkdir -p build && $(BIN)/liqbt validate --claims magnet,direction,chain --days 120 \
 	  --executor processes --minutes $(MINUTES) --seed $(SEED) --out build/nightly-$(SEED)

@@ -30,7 +30,7 @@ FED_ALIKE = {
 the same properties in its own tests (`test_estimators_census`)."""
 
 
-NIGHTLY = {"eth-2025-12", "okx-2026-03-04"}
+NIGHTLY = {"eth-2025-12", "hyperliquid-2025", "okx-2026-03-04"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_no_shipped_experiment_is_forgotten(root):
 
 
 def marked(name: str) -> object:
-    """All need real data but the demo; two of those that have fellows are tried every night."""
+    """All need real data but the demo; those that one other stands for are tried every night."""
     marks = [] if name == "demo" else [pytest.mark.data]
     return pytest.param(name, marks=[*marks, pytest.mark.nightly] if name in NIGHTLY else marks)
 
