@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -157,9 +157,7 @@ def _landmarks(
     watched = windows.censor == Censor.NONE
     rows = chosen[watched]
     first, stop = windows.first[watched], windows.stop[watched]
-    lowest, highest = window_extremes(
-        np.log(market.path.low), np.log(market.path.high), first, stop
-    )
+    lowest, highest = window_extremes(*log_path(market.path), first, stop)
     centre = flat.log_mark[rows]
     owner, index = _owned(flat, rows)
     levels, distance = _nearest(flat, index, owner, len(rows))
@@ -215,15 +213,24 @@ def _nearest(
     return levels, nearest
 
 
+LogPath: TypeAlias = tuple[FloatArray, FloatArray]
+"""Log lows and log highs of a path."""
+
+
+def log_path(path: PricePath) -> LogPath:
+    """Return the log lows and highs of a path."""
+    return np.log(path.low), np.log(path.high)
+
+
 def touches(
-    path: PricePath, marks: Landmarks, windows: IntArray, levels: FloatArray, distance: FloatArray
+    path: LogPath, marks: Landmarks, windows: IntArray, levels: FloatArray, distance: FloatArray
 ) -> IntArray:
     """Return when each window first touches each pair of levels.
 
     Parameters
     ----------
-    path : PricePath
-        The prices.
+    path : (ndarray of float64, ndarray of float64)
+        Log lows and highs of the market's prices (`log_path`).
     marks : Landmarks
         Of the same market.
     windows : ndarray of int64, shape (n,)
@@ -240,8 +247,7 @@ def touches(
     """
     n, k, _ = levels.shape
     found = first_passages(
-        np.log(path.low),
-        np.log(path.high),
+        *path,
         marks.first[windows],
         marks.stop[windows],
         np.arange(0, n * k + 1, k),

@@ -55,19 +55,20 @@ def near_masses(
         decay, reach = sides[0][i], sides[1][i]
         inside = math.log(mark[i] / anchor) / step - mark_bin[i]
         entries = (stop[i] - start[i]) // 2
-        for side in range(2):
+        for side in range(2 if reach > 0.0 else 0):
             first = inside if side == 0 else 1.0 - inside
             held = usd[start[i] + side * entries : start[i] + (side + 1) * entries]
-            total = 0.0
+            total, weight = 0.0, math.exp(-max(first * step, 0.0) / decay)
             for entry in range(entries):
                 near = (first + edges[entry]) * step
                 far = (first + edges[entry + 1]) * step
                 low, high = max(near, 0.0), min(far, reach)
                 if near >= reach:
                     break
+                beyond = math.exp(-max(high, 0.0) / decay)
                 if held[entry] > 0.0 and high > low:
-                    share = decay * (math.exp(-low / decay) - math.exp(-high / decay))
-                    total += held[entry] * (share / (far - near))
+                    total += held[entry] * (decay * (weight - beyond) / (far - near))
+                weight = beyond  # at the far edge, where the next entry begins
             out[i, side] = total
 
 

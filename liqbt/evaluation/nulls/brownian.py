@@ -28,6 +28,9 @@ _LEAST: Final = 1e-13
 """Least probability of *neither*: below it the difference from one is rounding."""
 _NODES: Final = 64
 _REACH: Final = 8.5
+_TERMS: Final = 4.5
+"""Images that are added for each w of s: term n is below exp(−2 n² w²/s²) of the first, and from
+n = 4.5 s/w on less than the last bit of the sum."""
 _ArrayLike = npt.ArrayLike
 
 
@@ -211,7 +214,7 @@ def _exit_up(place: FloatArray, width: FloatArray, scale: FloatArray) -> FloatAr
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = 1.0 / (scale * np.sqrt(2.0))
         reach = np.where(narrow | ~(scale > 0.0), 0.0, scale / width)
-        terms = int(np.ceil(6.0 * np.nanmax(reach, initial=0.0))) + 1
+        terms = int(np.ceil(_TERMS * np.nanmax(reach, initial=0.0))) + 1
         for n in range(terms):
             image = 2.0 * n * width
             result += erfc((width - place + image) * unit) - erfc((width + place + image) * unit)
