@@ -21,7 +21,7 @@ from liqbt.simulate.truth import Truth
 from liqbt.simulate.world import World
 from liqbt.study.replicate import Replication, replicate, world_experiment
 from liqbt.study.trials import TESTS, replicated, statistics_read
-from liqbt.types import DAY_NS, SECOND_NS, Forecast, VerdictWord
+from liqbt.types import DAY_NS, Forecast, VerdictWord
 
 RAN_AWAY: Final = "ran_away"
 """Kept in the place of the scores of a market whose price left the range of the true map."""
@@ -79,9 +79,6 @@ def replicated_batch(
         What is scored; those that replications leave out are left out.
     """
     experiment = world_experiment(world)
-    if claim is None and not world.feed.census_every_s:
-        # no effect is told from the true map
-        world = replace(world, truth_every_s=DAY_NS // SECOND_NS)
     scored = tuple(filter(replicated, statistics))
     done: list[Replication | None] = []
     for number in numbers:

@@ -34,10 +34,8 @@ from liqbt.study.clearing import (
     smallest_found,
 )
 from liqbt.study.executors import in_processes
-from liqbt.study.replicate import replicate, world_experiment
-from liqbt.study.replications import Batch, found_of, market_seed, replicated_batch
-from liqbt.study.trials import NUISANCE, TESTS, Where, places, statistics_read
-from liqbt.study.worlds import load_world
+from liqbt.study.replications import Batch, found_of
+from liqbt.study.trials import NUISANCE, TESTS, Where, places
 from liqbt.types import VerdictWord
 from liqbt.validity import campaign as campaigns
 from liqbt.validity.campaign import (
@@ -332,18 +330,6 @@ def fake_batch(work, folder, root):
         )  # fmt: skip
         out[claim] = replace(out[claim], value=float(value.sum()))
     return out, "share" if job.role == "power" else ""
-
-
-def test_where_no_effect_is_told_a_coarser_true_map_changes_no_score():
-    world = replace(load_world(WORLDS / "gbm.yaml"), days=30)
-    statistics = statistics_read((FIRST.id,))
-    (found,) = replicated_batch(world, [0], 0, statistics=statistics).markets
-    whole = replicate(world, world_experiment(world), market_seed(0, 0), None, statistics)
-    assert found.evaluation.details
-    assert repr(found.evaluation.details) == repr(whole.evaluation.details)
-    ((coarse,), (fine,)) = (found.truths, whole.truths)
-    assert (len(coarse.density_usd), len(fine.density_usd)) == (30, 720)
-    assert (coarse.density_usd == fine.density_usd[::24]).all()
 
 
 @pytest.fixture
