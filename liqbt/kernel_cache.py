@@ -4,7 +4,8 @@ numba looks at a kernel's own file only, and keeps a stale answer when a helper 
 another file changes. So its cache gets a folder whose name is a digest of every file of the package
 that imports numba and of what these import, as programs: a comment or a docstring in any of them,
 and whatever else changes in the package, leaves the folder as it is. (A comment in a kernel's own
-file compiles that file's kernels anew: numba looks at its bytes.)
+file compiles that file's kernels anew: numba looks at its bytes.) Programs take a while to read, so
+that a folder remembers which bytes it was named for.
 """
 
 from __future__ import annotations
@@ -57,13 +58,39 @@ def name_folder() -> None:
     """
     if not _is_own(os.environ.get(VARIABLE)):
         return
-    folder = kernel_folder()
+    known = f"of-{_bytes_digest()}"
+    folder = next(cache_folder().glob(f"{_PREFIX}*/{known}"), Path()).parent
+    named = folder.name.startswith(_PREFIX)
+    folder = folder if named else kernel_folder()
     os.environ[VARIABLE] = str(folder)
     with suppress(OSError):  # sharing and pruning are no needs; numba says where it cannot write
+        if named and _used(folder):
+            return
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         prune(folder.parent, _PREFIX)
         share(folder)
+        (folder / known).touch()
+
+
+def _bytes_digest(package: Path = _PACKAGE) -> str:
+    """Return a digest of where a package lies and of its files: of the same ones one folder."""
+    digest = hashlib.sha256(str(package).encode())
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _used(folder: Path) -> bool:
+    """Note that a folder and what it shares are used now; return whether all of it is there."""
+    os.utime(folder)
+    links = [link for link in folder.iterdir() if link.is_symlink()]
+    for link in links:
+        if not link.is_dir():
+            return False
+        os.utime(link)
+    return True
 
 
 def share(folder: Path, package: Path = _PACKAGE) -> None:

@@ -143,3 +143,24 @@ def test_copies_of_the_same_programs_compile_once_and_a_changed_constant_anew(co
     own = tmp_path / "own"  # and a user's is left alone
     assert run(copy, cache, code, NUMBA_CACHE_DIR=str(own)).split()[3:] == ["0", "0"]
     assert list(own.rglob("*.nbi"))
+
+
+def test_the_same_bytes_find_their_folder_unread_and_what_was_pruned_is_compiled_anew(
+    copy, tmp_path
+):
+    (copy / "kernel_cache.py").write_text((PACKAGE / "kernel_cache.py").read_text())
+    start = "from liqbt.kernel_cache import watch_for_numba\nwatch_for_numba()\n"
+    (copy / "__init__.py").write_text(start)
+    code = (
+        "from liqbt.tell.kernels import told as t; from liqbt.kernel_cache import _read; "
+        "print(t(3.0), sum(t.stats.cache_hits.values()), bool(_read.cache_info().misses))"
+    )
+    cache = tmp_path / "cache"
+    assert run(copy, cache, code).split() == ["4.0", "0", "True"]
+    assert run(copy, cache, code).split() == ["4.0", "1", "False"]
+    shutil.rmtree(cache / "liqbt" / "kernels")
+    assert run(copy, cache, code).split() == ["4.0", "0", "True"]
+    assert run(copy, cache, code).split() == ["4.0", "1", "False"]
+    told = copy / "tell" / "kernels.py"
+    told.write_text(told.read_text().replace("1.0", "2.0"))
+    assert run(copy, cache, code).split() == ["5.0", "0", "True"]
