@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, overload
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.types import CLUSTER_DTYPE, Clusters, DensityGrid, FloatArray, Forecast
+from liqbt.types import (
+    CLUSTER_DTYPE,
+    Clusters,
+    DensityGrid,
+    FloatArray,
+    Forecast,
+    IntArray,
+    Mask,
+)
 
 _SCALARS: Final = (
     "at",
@@ -81,6 +90,21 @@ class ForecastBatch:
             **dict(zip(_SCALARS, scalars, strict=True)),
         )
 
+    def kept(self, keep: Mask) -> ForecastBatch:
+        """Return some of the forecasts: their clusters close up, densities stay where they are."""
+        if keep.all():
+            return self
+        rows, sizes = self.rows[keep], _sizes(self.rows)
+        ends = np.cumsum(sizes[keep])
+        rows["clusters_start"], rows["clusters_stop"] = ends - sizes[keep], ends
+        begin, parts = self.rows["clusters_start"], []
+        first = np.flatnonzero(np.diff(keep, prepend=False) & keep)  # of each run of those kept
+        last = np.flatnonzero(np.diff(keep, append=False) & keep)
+        for i, j in zip(first.tolist(), last.tolist(), strict=True):
+            parts.append(self.clusters[begin[i] : begin[j] + sizes[j]])
+        joined = parts[0] if len(parts) == 1 else _joined(parts)
+        return replace(self, rows=rows, clusters=joined)
+
 
 class Forecasts(Sequence[Forecast]):
     """Forecasts in order, held as batches: a `Forecast` is made once, when it is asked for.
@@ -134,17 +158,106 @@ class Forecasts(Sequence[Forecast]):
         return made
 
 
+def column(forecasts: Sequence[Forecast], name: str) -> npt.NDArray[Any]:
+    """Return a scalar of every forecast, under its name in `Forecast`; see `ROW_DTYPE`."""
+    if isinstance(forecasts, Forecasts):
+        parts = [batch.rows[name] for batch in forecasts.batches]
+        return np.concatenate([np.zeros(0, ROW_DTYPE[name]), *parts])
+    return np.array([getattr(forecast, name) for forecast in forecasts], ROW_DTYPE[name])
+
+
+def symbols_of(forecasts: Sequence[Forecast]) -> set[str]:
+    """Return the markets that forecasts are of."""
+    held = forecasts.batches if isinstance(forecasts, Forecasts) else forecasts
+    return {each.symbol for each in held}
+
+
+def cluster_counts(forecasts: Sequence[Forecast]) -> IntArray:
+    """Return how many clusters each forecast has."""
+    if isinstance(forecasts, Forecasts):
+        parts = [_sizes(batch.rows) for batch in forecasts.batches]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+    return np.array([len(forecast.clusters) for forecast in forecasts], np.int64)
+
+
+def _sizes(rows: npt.NDArray[Any]) -> IntArray:
+    return np.asarray(rows["clusters_stop"] - rows["clusters_start"])
+
+
+def kept_forecasts(forecasts: Sequence[Forecast], keep: Mask) -> Sequence[Forecast]:
+    """Return those of the forecasts for which `keep` is set, held as they were."""
+    if not isinstance(forecasts, Forecasts):
+        return [forecast for forecast, kept in zip(forecasts, keep.tolist(), strict=True) if kept]
+    ends = np.cumsum([len(batch) for batch in forecasts.batches])[:-1]
+    parts = zip(forecasts.batches, np.split(keep, ends), strict=True) if len(keep) else ()
+    return Forecasts(batch.kept(part) for batch, part in parts if part.any())
+
+
+def restated(forecasts: Sequence[Forecast], scalars: npt.NDArray[Any]) -> Sequence[Forecast]:
+    """Return the forecasts with other scalars, held as they were.
+
+    Parameters
+    ----------
+    forecasts : sequence of Forecast
+        Those that have the scalars already stay what they are.
+    scalars : structured ndarray, shape (n,)
+        Its fields are some of those of `ROW_DTYPE`.
+    """
+    names = scalars.dtype.names or ()
+    if not isinstance(forecasts, Forecasts):
+        values = scalars.tolist()
+        return [
+            forecast
+            if all(a == b or (a != a and b != b) for a, b in zip(own, new, strict=True))
+            else replace(forecast, **dict(zip(names, new, strict=True)))
+            for forecast, new in zip(forecasts, values, strict=True)
+            for own in [[getattr(forecast, name) for name in names]]
+        ]
+    batches, first = [], 0
+    for batch in forecasts.batches:
+        rows = batch.rows.copy()
+        for name in names:
+            rows[name] = scalars[name][first : first + len(rows)]
+        batches.append(replace(batch, rows=rows))
+        first += len(rows)
+    return Forecasts(batches)
+
+
+class Drawn(NamedTuple):
+    """Densities of forecasts on one grid: of each `usd[start:stop]`, its longs, then its shorts."""
+
+    grid: DensityGrid
+    usd: npt.NDArray[np.float32]
+    start: IntArray
+    stop: IntArray
+
+
+def drawn(forecasts: Sequence[Forecast]) -> Iterator[Drawn]:
+    """Yield the densities of all forecasts, in order, those of one grid in flat arrays."""
+    if isinstance(forecasts, Forecasts):
+        for batch in forecasts.batches:
+            rows = batch.rows
+            places = (np.ascontiguousarray(rows[name]) for name in _PLACES[:2])
+            yield Drawn(batch.grid, batch.density_usd, *places)
+        return
+    for grid, alike in groupby(forecasts, key=lambda forecast: forecast.grid):
+        flat = [np.asarray(forecast.density_usd, np.float32).ravel() for forecast in alike]
+        stop = np.cumsum([len(part) for part in flat])
+        yield Drawn(grid, np.concatenate(flat), stop - [len(part) for part in flat], stop)
+
+
 def joined_clusters(forecasts: Sequence[Forecast]) -> Clusters:
     """Return the clusters of all forecasts, one after the other, read-only.
 
     Joining bytes is sixty times faster than `np.concatenate`, which compares the fields of each
     structured array anew.
     """
-    if isinstance(forecasts, Forecasts):
-        return np.frombuffer(
-            b"".join(b.clusters.tobytes() for b in forecasts.batches), dtype=CLUSTER_DTYPE
-        )
-    return np.frombuffer(b"".join(f.clusters.tobytes() for f in forecasts), dtype=CLUSTER_DTYPE)
+    held = forecasts.batches if isinstance(forecasts, Forecasts) else forecasts
+    return _joined([each.clusters for each in held])
+
+
+def _joined(parts: Iterable[Clusters]) -> Clusters:
+    return np.frombuffer(b"".join(part.tobytes() for part in parts), dtype=CLUSTER_DTYPE)
 
 
 def joined_intervals(forecasts: Sequence[Forecast]) -> FloatArray:

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -62,10 +63,15 @@ def registered(name: str) -> Callable[[_Class], _Class]:
 
 def registered_estimators() -> dict[str, Any]:
     """Return the class of every built-in estimator by its name: those of this package's modules."""
+    _import_modules()
+    return dict(sorted(_REGISTERED.items()))
+
+
+@cache
+def _import_modules() -> None:
     package = __name__.rpartition(".")[0]
     for module in pkgutil.iter_modules([str(Path(__file__).parent)], f"{package}."):
         importlib.import_module(module.name)
-    return dict(sorted(_REGISTERED.items()))
 
 
 class MarketEstimator:

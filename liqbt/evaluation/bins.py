@@ -16,6 +16,7 @@ from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.kernels.response import smooth_around
 from liqbt.evaluation.nulls.levels import Anchors, trends
 from liqbt.evaluation.path import Censor, PricePath, watch
+from liqbt.forecasts import column
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 _TRENDS_NS: Final = (12 * HOUR_NS, DAY_NS, 3 * DAY_NS)
@@ -70,11 +71,11 @@ class ResponseBins:
 def anchors_of(forecasts: Sequence[Forecast]) -> Anchors:
     """Return the times of issue of forecasts as anchors of the nulls."""
     return Anchors(
-        at=np.array([f.at for f in forecasts], np.int64),
-        mark_ts=np.array([f.mark_ts for f in forecasts], np.int64),
-        log_mark=np.log(np.array([f.mark for f in forecasts], np.float64)),
-        sigma_1d=np.array([f.sigma_1d for f in forecasts], np.float64),
-        open_interest_usd=np.array([f.open_interest_usd for f in forecasts], np.float64),
+        at=column(forecasts, "at"),
+        mark_ts=column(forecasts, "mark_ts"),
+        log_mark=np.log(column(forecasts, "mark")),
+        sigma_1d=column(forecasts, "sigma_1d"),
+        open_interest_usd=column(forecasts, "open_interest_usd"),
     )
 
 
@@ -132,7 +133,7 @@ def landmark_times(forecasts: Sequence[Forecast], horizon_ns: Ns) -> IntArray:
 
     At these times another map must be issued that is to stand beside this one.
     """
-    at = np.array([forecast.at for forecast in forecasts], np.int64)
+    at = column(forecasts, "at")
     return at[phase_rows(at, horizon_ns)] if len(at) else at
 
 

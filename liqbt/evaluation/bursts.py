@@ -25,6 +25,7 @@ from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.kernels.bursts import earliness, nearest_ahead
 from liqbt.evaluation.nulls.levels import Anchors
 from liqbt.evaluation.path import Censor, PricePath, watch
+from liqbt.forecasts import cluster_counts, column, joined_clusters
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, FloatArray, Forecast, IntArray, Ns
 
 PAST_NS: Final[tuple[Ns, ...]] = (
@@ -245,7 +246,7 @@ def next_levels(market: MarketInput, bursts: Bursts) -> NextLevels:
 
 def _standing(forecasts: Sequence[Forecast], at: IntArray) -> IntArray:
     """Return the index of the last forecast before each time; −1 where it is old, or none is."""
-    issued = np.array([f.at for f in forecasts], np.int64)
+    issued = column(forecasts, "at")
     place = np.searchsorted(issued, at, "left") - 1
     stale = at - issued[np.maximum(place, 0)] > _STALE_NS
     return np.where(stale, -1, place).astype(np.int64)
@@ -253,13 +254,10 @@ def _standing(forecasts: Sequence[Forecast], at: IntArray) -> IntArray:
 
 def near_edges(forecasts: Sequence[Forecast]) -> tuple[IntArray, IntArray, FloatArray]:
     """Return where each forecast's clusters begin, their sides, and log near edges."""
-    starts = np.concatenate([[0], np.cumsum([len(f.clusters) for f in forecasts])])
-    # field by field: to join records numpy would promote every field of every forecast
-    side, low, high = (
-        np.concatenate([f.clusters[name] for f in forecasts]) for name in ("side", "low", "high")
-    )
-    near = np.where(side > 0, high, low)
-    return starts.astype(np.int64), side.astype(np.int64), np.log(near)
+    starts = np.concatenate([[0], np.cumsum(cluster_counts(forecasts))])
+    clusters = joined_clusters(forecasts)
+    near = np.where(clusters["side"] > 0, clusters["high"], clusters["low"])
+    return starts, clusters["side"].astype(np.int64), np.log(near)
 
 
 def sooner_by_drift(distance: FloatArray) -> FloatArray:

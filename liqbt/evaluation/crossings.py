@@ -21,8 +21,10 @@ import numpy.typing as npt
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.kernels.crossings import crossed_bins, crossed_mass
 from liqbt.evaluation.kernels.nulls import window_extremes
+from liqbt.evaluation.near import density_rows, longest_density
 from liqbt.evaluation.path import Censor, PricePath, watch
-from liqbt.types import HOUR_NS, FloatArray, Forecast, IntArray, Ns
+from liqbt.forecasts import column, drawn, kept_forecasts
+from liqbt.types import HOUR_NS, DensityGrid, FloatArray, Forecast, IntArray, Ns
 
 CROSSING_DTYPE: Final = np.dtype(
     [
@@ -142,7 +144,7 @@ def crossing_table(market: MarketInput, forecasts: Sequence[Forecast]) -> npt.ND
     out["map_usd"] = _crossed(forecasts, hours.owner, hours, bins)
     out["twin_usd"] = np.nan
     if market.twin:
-        owner, fresh = _owner(np.array([f.at for f in market.twin], np.int64), hours.at)
+        owner, fresh = _owner(column(market.twin, "at"), hours.at)
         held = _crossed(market.twin, np.maximum(owner, 0), hours, bins)
         out["twin_usd"] = np.where(fresh[:, None], held, np.nan)
     _write_path(out, forecasts, hours, path)
@@ -157,7 +159,7 @@ def _owner(at: IntArray, hour: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_
 
 
 def _hours(forecasts: Sequence[Forecast], path: PricePath) -> _Hours:
-    issued = np.array([f.at for f in forecasts], np.int64)
+    issued = column(forecasts, "at")
     first = -(-int(issued[0]) // HOUR_NS)
     at = np.arange(first, int(path.end_ns[-1]) // HOUR_NS, dtype=np.int64) * HOUR_NS
     owner, fresh = _owner(issued, at)
@@ -206,24 +208,25 @@ def _crossed(
 ) -> FloatArray:
     """Return what maps hold in the bins that hours cross, (n, 2): see `crossed_mass`."""
     out = np.zeros((len(owner), 2))
-    grids = [forecasts[j].grid for j in owner.tolist()]
-    kinds = {grid: k for k, grid in enumerate(dict.fromkeys(grids))}
-    kind = np.array([kinds[grid] for grid in grids], np.int64)
+    kinds: dict[DensityGrid, int] = {}
+    of = [np.full(len(d.start), kinds.setdefault(d.grid, len(kinds))) for d in drawn(forecasts)]
+    kind = np.concatenate(of)[owner]
+    mark_bin = column(forecasts, "mark_bin")
     for grid, k in kinds.items():
         mine = np.flatnonzero(kind == k)
-        maps = [forecasts[j] for j in owner[mine].tolist()]
+        used, row = np.unique(owner[mine], return_inverse=True)
+        keep = np.zeros(len(forecasts), bool)
+        keep[used] = True
+        maps = kept_forecasts(forecasts, keep)
         anchor = float(np.log(grid.anchor))
-        inner = np.array([f.mark_bin for f in maps], np.float64)
+        inner = mark_bin[owner[mine]].astype(np.float64)
         mark = np.column_stack([inner, inner + 1.0])
         far = np.column_stack([hours.low[mine], hours.high[mine]])
         depth = float(np.abs((far - anchor) / grid.step - mark).max(initial=0.0))
-        longest = max((f.density_usd.shape[1] for f in maps), default=0)
+        longest = longest_density(maps)
         edges = grid.outward_edges(longest)
         n = min(int(np.searchsorted(edges, depth)) + 1, longest)
-        density = np.zeros((len(maps), 2, n), np.float32)
-        for row, forecast in zip(density, maps, strict=True):
-            held = forecast.density_usd[:, :n]
-            row[:, : held.shape[1]] = held
+        density = density_rows(maps, n)[row]
         part = bins.of(mine) if len(kinds) > 1 else bins
         ends = [(x - anchor) / grid.step for x in (part.inner, part.outer)]
         out[mine] = crossed_mass(density, edges[: n + 1], mark, (part.offset, *ends))
@@ -234,7 +237,7 @@ def _write_path(
     out: npt.NDArray[Any], forecasts: Sequence[Forecast], hours: _Hours, path: PricePath
 ) -> None:
     """Write the columns that know the path alone."""
-    sigma = np.array([f.sigma_1d for f in forecasts])[hours.owner]
+    sigma = column(forecasts, "sigma_1d")[hours.owner]
     hourly = (sigma / np.sqrt(24.0))[:, None]
     below, above = hours.start - hours.low, hours.high - hours.start
     reach = np.column_stack([below, above])

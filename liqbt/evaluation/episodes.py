@@ -14,7 +14,7 @@ import numpy.typing as npt
 from liqbt.errors import DataError
 from liqbt.evaluation.config import EvaluationConfig
 from liqbt.evaluation.kernels.passages import link_episodes
-from liqbt.forecasts import joined_clusters
+from liqbt.forecasts import cluster_counts, column, joined_clusters
 from liqbt.types import DAY_NS, Clusters, FloatArray, Forecast, IntArray, Ns
 
 
@@ -76,12 +76,11 @@ def flatten(symbol: str, forecasts: Sequence[Forecast]) -> MarketClusters:
     DataError
         Names the first forecast or cluster that cannot be right.
     """
-    at = np.array([f.at for f in forecasts], np.int64)
-    mark_ts = np.array([f.mark_ts for f in forecasts], np.int64)
-    mark = np.array([f.mark for f in forecasts], np.float64)
-    sigma = np.array([f.sigma_1d for f in forecasts], np.float64)
+    at, mark_ts, mark, sigma = (
+        column(forecasts, name) for name in ("at", "mark_ts", "mark", "sigma_1d")
+    )
     _check_forecasts(symbol, at, mark_ts, mark, sigma)
-    offsets = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(cluster_counts(forecasts))])
     owner = np.repeat(np.arange(len(at)), np.diff(offsets))
     clusters = joined_clusters(forecasts)
     _check_clusters(symbol, clusters, owner)

@@ -68,6 +68,7 @@ from liqbt.evaluation.outcomes import market_outcomes, market_windows
 from liqbt.evaluation.path import Censor
 from liqbt.evaluation.touches import Matched, touch_table
 from liqbt.evaluation.walls import WalledClusters, walled_clusters
+from liqbt.forecasts import column
 from liqbt.learn.models import (
     MAP_COVARIATES,
     LandmarkPredictions,
@@ -415,7 +416,7 @@ class Evidence:
         market = self.markets[number]
 
         def make() -> tuple[int, ...]:
-            days = {forecast.at // PRIMARY_NS for forecast in market.forecasts}
+            days = (column(market.forecasts, "at") // PRIMARY_NS).tolist()
             return (min(days), max(days)) if days else ()
 
         found: tuple[int, ...] = self.once(("days", market.symbol), make)
@@ -786,7 +787,8 @@ class Evidence:
             early = [
                 f for one in self.training if one.symbol == source.symbol for f in one.forecasts
             ]
-            return crossing_table(source, [*early, *source.forecasts])
+            issued = [*early, *source.forecasts] if early else source.forecasts
+            return crossing_table(source, issued)
 
         found: Table = self.once(("crossings", market), make)
         return found

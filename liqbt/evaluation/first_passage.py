@@ -70,12 +70,11 @@ def landmark_rows(at: IntArray, horizon_ns: Ns) -> IntArray:
     >>> landmark_rows(np.array([0, 5, 10, 12, 19, 25]), 10).tolist()
     [0, 2, 5]
     """
+    following = np.searchsorted(at, at + horizon_ns, "left").tolist()
     chosen = [0]
-    while True:
-        following = int(np.searchsorted(at, at[chosen[-1]] + horizon_ns, "left"))
-        if following >= len(at):
-            return np.array(chosen, np.int64)
-        chosen.append(following)
+    while (then := following[chosen[-1]]) < len(at):
+        chosen.append(then)
+    return np.array(chosen, np.int64)
 
 
 def market_first_sides(

@@ -29,6 +29,7 @@ from liqbt.evaluation.inference.slopes import slope_days
 from liqbt.evaluation.kernels.hours import decayed_returns, split_returns
 from liqbt.evaluation.near import beside_asymmetry, near_asymmetry, near_mass
 from liqbt.evaluation.path import PricePath
+from liqbt.forecasts import column
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 RETURNS_NS: Final[tuple[Ns, ...]] = (HOUR_NS, 4 * HOUR_NS)
@@ -102,7 +103,7 @@ def hours_over(
     horizon_ns : int
         The horizon.
     """
-    sigma = np.array([f.sigma_1d for f in market.forecasts], np.float64)
+    sigma = column(market.forecasts, "sigma_1d")
     parts = forward_returns(market.path, hours.at + config.latency_ns, sigma, horizon_ns)
     return replace(hours, diffusion=parts[:, :1], jumps=parts[:, 1:], horizons_ns=(horizon_ns,))
 
@@ -119,8 +120,7 @@ def market_hours(market: MarketInput, config: EvaluationConfig) -> Hours:
     """
     issued = market.forecasts
     anchors = market.anchors or anchors_of(issued)
-    at = np.array([f.at for f in issued], np.int64)
-    sigma = np.array([f.sigma_1d for f in issued], np.float64)
+    at, sigma = column(issued, "at"), column(issued, "sigma_1d")
     here = np.searchsorted(anchors.at, at)
     mass = near_mass(issued, issued)
     rates = market.funding

@@ -27,6 +27,7 @@ from liqbt.evaluation.funding import funding_at
 from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.nulls.levels import LEVEL_COVARIATES, Anchors, covariates, nominal_brownian
 from liqbt.evaluation.path import Censor, watch
+from liqbt.forecasts import column
 from liqbt.types import DAY_NS, FloatArray, Forecast, Side
 
 _KNOWN: Final = (
@@ -135,8 +136,8 @@ def _settle(rows: npt.NDArray[Any], market: MarketInput, config: EvaluationConfi
         np.log(path.low), np.log(path.high), windows.first, windows.stop
     )
     chosen = rows["forecast"]
-    centre = np.log(np.array([f.mark for f in market.forecasts], np.float64))[chosen]
-    sigma = np.array([f.sigma_1d for f in market.forecasts], np.float64)[chosen]
+    centre = np.log(column(market.forecasts, "mark"))[chosen]
+    sigma = column(market.forecasts, "sigma_1d")[chosen]
     distance = rows["distance_sigma"] * sigma * np.sqrt(PRIMARY_NS / DAY_NS)
     above, below = highest >= centre + distance, lowest <= centre - distance
     rows["scored"] = windows.censor == Censor.NONE
@@ -227,7 +228,7 @@ def _with_known(
     anchors: Anchors = market.anchors or anchors_of(market.forecasts)
     here = np.searchsorted(anchors.at, rows["at"])
     toward = -rows["side"].astype(np.float64)  # longs are forced below, where the price falls
-    asymmetry = np.array([f.asymmetry for f in market.forecasts], np.float64)
+    asymmetry = column(market.forecasts, "asymmetry")
     rows["asymmetry"] = -toward * asymmetry[rows["forecast"]]
     table = covariates(anchors, market.path) if known is None else known
     for name in _KNOWN:

@@ -8,13 +8,14 @@ day reaches, and tells nothing of where it goes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from liqbt.evaluation.kernels.near import near_masses
+from liqbt.evaluation.kernels.near import near_masses, padded
+from liqbt.forecasts import column, drawn, kept_forecasts
 from liqbt.types import FloatArray, Forecast
 
 DECAY_SIGMA: Final = 0.5
@@ -43,14 +44,36 @@ def near_mass(forecasts: Sequence[Forecast], maps: Sequence[Forecast]) -> FloatA
     ndarray of float64, shape (n, 2)
         Weighted USD below and above.
     """
+    if len(forecasts) != len(maps):
+        raise ValueError(f"near_mass: found {len(maps)} maps for {len(forecasts)} forecasts")
     out = np.zeros((len(forecasts), 2))
-    for i, (forecast, held) in enumerate(zip(forecasts, maps, strict=True)):
-        grid, sigma = held.grid, forecast.sigma_1d
-        inside = math.log(forecast.mark / grid.anchor) / grid.step - held.mark_bin
-        edges = grid.outward_edges(held.density_usd.shape[1])
-        decay, reach = DECAY_SIGMA * sigma, REACH_SIGMA * sigma
-        out[i] = near_masses(held.density_usd, edges, inside, grid.step, decay, reach)
+    mark, sigma = column(forecasts, "mark"), column(forecasts, "sigma_1d")
+    mark_bin, first = column(maps, "mark_bin"), 0
+    for grid, usd, start, stop in drawn(maps):
+        mine = slice(first, first := first + len(start))
+        edges = grid.outward_edges(int((stop - start).max(initial=0)) // 2)
+        weighed = (DECAY_SIGMA * sigma[mine], REACH_SIGMA * sigma[mine])
+        price = (mark[mine], mark_bin[mine])
+        near_masses(usd, start, stop, edges, (grid.anchor, grid.step), *price, weighed, out[mine])
     return out
+
+
+def density_rows(forecasts: Sequence[Forecast], entries: int) -> npt.NDArray[np.float32]:
+    """Return the densities of forecasts as rows of so many entries, (n, 2, entries).
+
+    Longer ones are cut there, shorter ones are 0 beyond their end.
+    """
+    out, first = np.zeros((len(forecasts), 2, entries), np.float32), 0
+    for _, usd, start, stop in drawn(forecasts):
+        padded(usd, start, stop, out[first : first + len(start)])
+        first += len(start)
+    return out
+
+
+def longest_density(forecasts: Sequence[Forecast]) -> int:
+    """Return how many entries the longest density of forecasts has on a side."""
+    sizes = [int((stop - start).max(initial=0)) for _, _, start, stop in drawn(forecasts)]
+    return max(sizes, default=0) // 2
 
 
 def near_asymmetry(mass: FloatArray) -> FloatArray:
@@ -71,15 +94,18 @@ def near_asymmetry(mass: FloatArray) -> FloatArray:
 def beside_asymmetry(forecasts: Sequence[Forecast], others: Sequence[Forecast]) -> FloatArray:
     """Return another map's near asymmetry about the marks of forecasts, by time of issue.
 
+    Parameters
+    ----------
+    forecasts, others : sequence of Forecast
+        Both in order of issue.
+
     Returns
     -------
     ndarray of float64, shape (n,)
         NaN where the other map was not issued.
     """
-    found = {other.at: other for other in others}
-    out = np.full(len(forecasts), np.nan)
-    rows = [i for i, forecast in enumerate(forecasts) if forecast.at in found]
-    out[rows] = near_asymmetry(
-        near_mass([forecasts[i] for i in rows], [found[forecasts[i].at] for i in rows])
-    )
+    at, other = column(forecasts, "at"), column(others, "at")
+    out, mine = np.full(len(forecasts), np.nan), np.isin(at, other)
+    beside = kept_forecasts(others, np.isin(other, at))
+    out[mine] = near_asymmetry(near_mass(kept_forecasts(forecasts, mine), beside))
     return out

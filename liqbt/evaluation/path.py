@@ -199,7 +199,7 @@ def _select(events: Events, kind: Kind, start: Ns | None, end: Ns | None) -> npt
         keep &= begins >= start
     if end is not None:
         keep &= np.where(rows["span_s"] == 0, rows["ts_event"] < end, rows["ts_event"] <= end)
-    rows = rows[keep]
+    rows = rows if keep.all() else rows[keep]
     if not len(rows):
         raise DataError(f"price path: no {kind.name.lower()} event in the period asked for")
     codes = np.unique(rows["instrument"])
@@ -208,7 +208,10 @@ def _select(events: Events, kind: Kind, start: Ns | None, end: Ns | None) -> npt
             f"price path: {kind.name.lower()} events of {len(codes)} instruments "
             f"(codes {codes[:5].tolist()}); expected one"
         )
-    return np.asarray(rows[np.lexsort((rows["ts_known"], rows["ts_event"]))])
+    at, known = rows["ts_event"], rows["ts_known"]
+    if ((at[1:] > at[:-1]) | ((at[1:] == at[:-1]) & (known[1:] >= known[:-1]))).all():
+        return np.asarray(rows)
+    return np.asarray(rows[np.lexsort((known, at))])
 
 
 def _last_known(rows: npt.NDArray[Any], span: IntArray) -> tuple[npt.NDArray[Any], IntArray]:

@@ -45,6 +45,8 @@ from liqbt.evaluation.kernels.touches import (
     first_exits,
     stopped_out,
 )
+from liqbt.evaluation.near import density_rows, longest_density
+from liqbt.forecasts import column, drawn
 from liqbt.types import DAY_NS, HOUR_NS, MINUTE_NS, FloatArray, IntArray, Mask, Ns
 
 COARSEST_NS: Final[Ns] = 15 * MINUTE_NS
@@ -177,9 +179,8 @@ def touch_table(market: MarketInput, config: EvaluationConfig) -> npt.NDArray[An
     low, high, close = (np.log(p) - origin for p in (path.low, path.high, path.close))
     broken = np.zeros(len(path), np.bool_)
     broken[1:] = path.start_ns[1:] - path.end_ns[:-1] >= path.max_gap_ns
-    at = np.array([f.at for f in forecasts], np.int64)
-    mark = np.log(np.array([f.mark for f in forecasts])) - origin
-    sigma = np.array([f.sigma_1d for f in forecasts])
+    at, sigma = column(forecasts, "at"), column(forecasts, "sigma_1d")
+    mark = np.log(column(forecasts, "mark")) - origin
     first = np.searchsorted(path.start_ns, at + config.latency_ns)
     until = at + max(config.horizons_ns)
     entry, forecast, cell, direction, before, arrived = arrivals(
@@ -222,19 +223,18 @@ def _densities(
 ) -> tuple[FloatArray, FloatArray]:
     """Return densities of the bins with these centres, each in the map that stood there."""
     forecasts = market.forecasts
-    entries = max(f.density_usd.shape[1] for f in forecasts)
-    density = np.zeros((len(forecasts), 2, entries), np.float32)
-    for j, f in enumerate(forecasts):
-        density[j, :, : f.density_usd.shape[1]] = f.density_usd
-    step = np.array([f.grid.step for f in forecasts])
-    anchor = np.log(np.array([f.grid.anchor for f in forecasts])) - origin
-    mark_bin = np.array([f.mark_bin for f in forecasts], np.int64)
+    density = density_rows(forecasts, longest_density(forecasts))
+    grids = [(part.grid, len(part.start)) for part in drawn(forecasts)]
+    sizes = [n for _, n in grids]
+    step = np.repeat([grid.step for grid, _ in grids], sizes)
+    anchor = np.log(np.repeat([grid.anchor for grid, _ in grids], sizes)) - origin
+    mark_bin = column(forecasts, "mark_bin")
     own = np.floor((centre - anchor[forecast]) / step[forecast]).astype(np.int64)
     out = np.where(direction > 0, own - mark_bin[forecast], mark_bin[forecast] - own) - 1
-    sigma = np.array([f.sigma_1d for f in forecasts])
+    sigma = column(forecasts, "sigma_1d")
     reach = np.maximum((REACH * sigma / step).astype(np.int64), 1)
-    fine = np.array([f.grid.fine_bins for f in forecasts], np.int64)
-    coarse = np.array([f.grid.coarse for f in forecasts], np.int64)
+    fine = np.repeat([grid.fine_bins for grid, _ in grids], sizes)
+    coarse = np.repeat([grid.coarse for grid, _ in grids], sizes)
     found = densities_met(density, fine, coarse, forecast, out, direction, reach)
     return found[0], found[1]
 

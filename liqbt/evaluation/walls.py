@@ -19,6 +19,7 @@ from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.kernels.walls import band_rows
 from liqbt.evaluation.nulls.levels import trends
 from liqbt.evaluation.path import Censor, watch
+from liqbt.forecasts import joined_clusters
 from liqbt.types import DAY_NS, HOUR_NS, FloatArray, IntArray, Ns
 
 WINDOW_NS: Final[Ns] = 4 * HOUR_NS
@@ -98,7 +99,7 @@ def walled_clusters(market: MarketInput, config: EvaluationConfig) -> WalledClus
         starts,
         side,
         near,
-        np.concatenate([f.clusters["density_rank"] for f in market.forecasts]),
+        joined_clusters(market.forecasts)["density_rank"],
         BEHIND,
     )
     lowest, highest = window_extremes(

@@ -27,6 +27,7 @@ from liqbt.evaluation.inference.estimates import ScoreDetail
 from liqbt.evaluation.parts import OF_ALL, together
 from liqbt.evaluation.path import PricePath, price_path
 from liqbt.evaluation.statistic import Statistic
+from liqbt.forecasts import column, kept_forecasts, symbols_of
 from liqbt.replay import copied, replay, replay_many, require_density, schedule
 from liqbt.study.estimators import (
     build_competing_maps,
@@ -362,7 +363,7 @@ def _twin(
         return Twin(forecasts={}, reason=str(error))
     for symbol, forecasts in issued.items():
         start = scored_from(experiment, symbol, tapes[symbol])
-        if not any(forecast.at >= start for forecast in forecasts):
+        if not (column(forecasts, "at") >= start).any():
             reason = f"the twin of {name} issued no forecast of {symbol}"
             return Twin(forecasts={}, reason=reason)
     return Twin(forecasts=issued)
@@ -569,7 +570,8 @@ def scored_from(experiment: Experiment, symbol: str, tape: Tape) -> Ns:
     all wait for what any of them needs, so that they are compared on the same days.
     """
     kinds = needed_kinds(experiment, symbol)
-    firsts = [int(tape.of(kind)["ts_known"][0]) for kind in kinds if len(tape.of(kind))]
+    of, known = tape.events["kind"], tape.events["ts_known"]
+    firsts = [int(known[(of == kind).argmax()]) for kind in kinds if (of == kind).any()]
     return max(firsts) + experiment.schedule.warm_up
 
 
@@ -628,7 +630,7 @@ def market_input(
         What its price-only twin issued.
     """
     start = scored_from(experiment, symbol, tape)
-    foreign = {f.symbol for f in forecasts} - {symbol}
+    foreign = symbols_of(forecasts) - {symbol}
     if foreign:
         raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
     require_density(forecasts)
@@ -647,7 +649,7 @@ def market_input(
     path, funding, cascades, forced, depth = made[symbol]
     return MarketInput(
         symbol=symbol,
-        forecasts=[f for f in forecasts if f.at >= start],
+        forecasts=kept_forecasts(forecasts, column(forecasts, "at") >= start),
         path=path,
         anchors=anchors_of(forecasts),
         twin=None if twin is None else believed(experiment, symbol, twin, tape, name),

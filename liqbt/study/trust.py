@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ from liqbt.config.fields import duration_ns, format_duration
 from liqbt.errors import DataError
 from liqbt.estimators.config import MapParams
 from liqbt.estimators.state import Reading, market_readings
+from liqbt.forecasts import column, kept_forecasts, restated
 from liqbt.study.estimator_config import params_of
 from liqbt.study.estimators import market_spec
 from liqbt.study.schema import Experiment
@@ -96,8 +96,8 @@ def sigma_rule(experiment: Experiment, symbol: str, name: str, tape: Tape) -> Ma
 
 def believed(
     experiment: Experiment, symbol: str, forecasts: Sequence[Forecast], tape: Tape, name: str = ""
-) -> list[Forecast]:
-    """Return an estimator's maps with the tape's mark, σ and open interest.
+) -> Sequence[Forecast]:
+    """Return an estimator's maps with the tape's mark, σ and open interest, held as they were.
 
     Where the tape gives no σ there is no forecast.
 
@@ -115,25 +115,25 @@ def believed(
         estimator, market and time, with both numbers.
     """
     rule = sigma_rule(experiment, symbol, name, tape)
-    at = np.array([f.at for f in forecasts], np.int64)
+    at = column(forecasts, "at")
     readings = market_readings(tape.events, at, rule, market_spec(experiment, symbol))
-    issued = [
-        (_checked(forecast, reading, name or next(iter(experiment.estimators))), reading)
-        for forecast, reading in zip(forecasts, map(Reading._make, readings.tolist()), strict=True)
-        if math.isfinite(reading.sigma_1d)
-    ]
-    return [
-        forecast if _alike(forecast, reading) else replace(forecast, **reading._asdict())
-        for forecast, reading in issued
-    ]
+    told = np.isfinite(readings["sigma_1d"])
+    issued, readings = kept_forecasts(forecasts, told), readings[told]
+    mark, sigma = column(issued, "mark"), column(issued, "sigma_1d")
+    apart = np.abs(np.log(mark / readings["mark"])) / readings["sigma_1d"]
+    other = np.abs(sigma / readings["sigma_1d"] - 1.0)
+    for i in np.flatnonzero(~((apart <= MARK_TOLERANCE) & (other <= SIGMA_TOLERANCE))).tolist():
+        reading = Reading._make(readings[i].tolist())
+        _check(issued[i], reading, name or next(iter(experiment.estimators)))
+    return restated(issued, readings)
 
 
-def _checked(forecast: Forecast, reading: Reading, name: str) -> Forecast:
+def _check(forecast: Forecast, reading: Reading, name: str) -> None:
     """Refuse a forecast whose mark or σ is not the tape's."""
     apart = abs(math.log(forecast.mark / reading.mark)) / reading.sigma_1d
     other = abs(forecast.sigma_1d / reading.sigma_1d - 1.0)
     if apart <= MARK_TOLERANCE and other <= SIGMA_TOLERANCE:
-        return forecast
+        return
     moment = np.datetime64(forecast.at, "ns").astype("datetime64[s]")
     if not apart <= MARK_TOLERANCE:
         said = (
@@ -146,8 +146,3 @@ def _checked(forecast: Forecast, reading: Reading, name: str) -> Forecast:
             f"{other:.0%} apart; expected within {SIGMA_TOLERANCE:.0%}"
         )
     raise DataError(f"estimator {name}, asked for {moment}Z of {forecast.symbol}, issued {said}")
-
-
-def _alike(forecast: Forecast, reading: Reading) -> bool:
-    own = (forecast.mark, forecast.mark_ts, forecast.sigma_1d, forecast.open_interest_usd)
-    return all(a == b or (a != a and b != b) for a, b in zip(own, reading, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from estimator_events import small_config, tapes
@@ -12,7 +14,18 @@ from liqbt import replay as loop
 from liqbt.errors import EstimatorError
 from liqbt.estimators.levmix import LevMix
 from liqbt.estimators.oi_flow import OIFlow
-from liqbt.forecasts import Forecasts, forecast_bytes, joined_clusters
+from liqbt.evaluation.near import beside_asymmetry, density_rows, longest_density, near_mass
+from liqbt.forecasts import (
+    ROW_DTYPE,
+    Forecasts,
+    cluster_counts,
+    column,
+    forecast_bytes,
+    joined_clusters,
+    kept_forecasts,
+    restated,
+    symbols_of,
+)
 from liqbt.replay import copied, replay, replay_many
 from liqbt.tape.values import trusted_tape
 from liqbt.types import MINUTE_NS, Instrument
@@ -129,6 +142,45 @@ def test_batches_are_checked_as_single_forecasts_are():
 
         with pytest.raises(EstimatorError, match=said):
             replay(tape, made_of(Wrong, kind), times)
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_what_is_read_of_batches_is_what_is_read_of_their_forecasts(data):
+    tape = trusted_tape(_walk().copy(), (Instrument("x", "X"),))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "_AT_ONCE", 4)
+        issued = replay(tape, made_of(OIFlow, 3), times_of(tape.events, 20 * MINUTE_NS))
+    keep = np.array([data.draw(st.booleans()) for _ in issued])
+    wanted = [f for f, kept in zip(issued, keep, strict=True) if kept]
+    held = kept_forecasts(issued, keep)
+    assert isinstance(held, Forecasts)
+    told = np.zeros(len(held), [("mark", "<f8"), ("mark_ts", "<i8")])
+    told["mark"], told["mark_ts"] = np.linspace(90.0, 110.0, len(held)), 5
+    told[::2] = [(f.mark, f.mark_ts) for f in wanted[::2]]
+    changed = restated(wanted, told)
+    assert all(a is b for a, b in zip(changed[::2], wanted[::2], strict=True))
+    for batched, single in ((held, wanted), (restated(held, told), changed)):
+        assert [*map(forecast_bytes, batched)] == [*map(forecast_bytes, single)]
+        assert joined_clusters(batched).tobytes() == joined_clusters(single).tobytes()
+        assert symbols_of(batched) == symbols_of(single)
+        longest = longest_density(single)
+        assert longest_density(batched) == longest
+        for read in (
+            *(partial(column, name=name) for name in ROW_DTYPE.names[:12]),
+            cluster_counts,
+            partial(density_rows, entries=longest // 2),
+            partial(density_rows, entries=longest + 3),
+            lambda each: near_mass(each, each),
+            lambda each: beside_asymmetry(each, issued),
+            lambda each: beside_asymmetry(issued, each),
+        ):
+            assert read(batched).tobytes() == read(single).tobytes()
+    rows = density_rows(wanted, longest_density(wanted))
+    for row, forecast in zip(rows, wanted, strict=True):
+        n = forecast.density_usd.shape[1]
+        assert (row[:, :n] == forecast.density_usd).all()
+        assert not row[:, n:].any()
 
 
 def test_forecasts_are_a_sequence_whose_items_are_made_once():

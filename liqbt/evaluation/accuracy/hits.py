@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, touches
+from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, LogPath, log_path, touches
 from liqbt.evaluation.nulls.brownian import touch_probability, two_barrier_probabilities
 from liqbt.evaluation.path import PricePath
 from liqbt.types import FloatArray, IntArray, Ns
@@ -131,15 +131,15 @@ def market_readings(
         Which of them are held against each other as other times: windows that do not overlap. By
         default all.
     """
-    everyone = np.arange(len(marks))
+    everyone, logs = np.arange(len(marks)), log_path(path)
     distance = marks.distance
-    touched = touches(path, marks, everyone, marks.levels[:, None], distance[:, None])[:, 0]
+    touched = touches(logs, marks, everyone, marks.levels[:, None], distance[:, None])[:, 0]
     own = _hits(touched, distance, marks.call, marks.move)
     flipped = 2.0 * marks.log_mark[:, None] - marks.levels[:, ::-1]
-    back = touches(path, marks, everyone, flipped[:, None], distance[:, None, ::-1])[:, 0]
+    back = touches(logs, marks, everyone, flipped[:, None], distance[:, None, ::-1])[:, 0]
     mirror = _hits(back, distance[:, ::-1], -marks.call, marks.move)
     scored = _scored(marks, own["either_side"][0] > 0)
-    others = _over_others(path, marks, own, scored, [everyone] if apart is None else apart)
+    others = _over_others(logs, marks, own, scored, [everyone] if apart is None else apart)
     brownian = _brownian(path.spacing_ns, marks)
     absent = np.full(len(marks), np.nan)
     result = {}
@@ -186,7 +186,7 @@ def _distance_of(name: str, marks: Landmarks) -> FloatArray:
 
 
 def _over_others(
-    path: PricePath,
+    path: LogPath,
     marks: Landmarks,
     own: dict[str, _Bounds],
     scored: dict[str, npt.NDArray[np.bool_]],
@@ -216,7 +216,7 @@ def _over_others(
 
 
 def _cross_hits(
-    path: PricePath, marks: Landmarks, phase: IntArray, scored: dict[str, npt.NDArray[np.bool_]]
+    path: LogPath, marks: Landmarks, phase: IntArray, scored: dict[str, npt.NDArray[np.bool_]]
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Return, of some landmarks, in how many windows each call hits, and how many hit in each.
 

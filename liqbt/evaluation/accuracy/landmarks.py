@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from liqbt.evaluation.first_passage import landmark_rows
 from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.kernels.passages import first_passages
 from liqbt.evaluation.path import Censor, PricePath, watch
+from liqbt.forecasts import column
 from liqbt.types import DAY_NS, FloatArray, IntArray, Ns
 
 NEVER: Final = np.iinfo(np.int64).max
@@ -91,7 +92,7 @@ class Landmarks:
 
 def scored_span_ns(market: MarketInput) -> Ns:
     """Return how long the prices go on after the first forecast; 0 where there is none."""
-    first = min((forecast.at for forecast in market.forecasts), default=None)
+    first = min(column(market.forecasts, "at").tolist(), default=None)
     return 0 if first is None else max(0, int(market.path.end_ns[-1]) - first)
 
 
@@ -156,9 +157,7 @@ def _landmarks(
     watched = windows.censor == Censor.NONE
     rows = chosen[watched]
     first, stop = windows.first[watched], windows.stop[watched]
-    lowest, highest = window_extremes(
-        np.log(market.path.low), np.log(market.path.high), first, stop
-    )
+    lowest, highest = window_extremes(*log_path(market.path), first, stop)
     centre = flat.log_mark[rows]
     owner, index = _owned(flat, rows)
     levels, distance = _nearest(flat, index, owner, len(rows))
@@ -167,7 +166,7 @@ def _landmarks(
     short = flat.clusters["side"][index] < 0
     touched = np.where(short, highest[owner] >= near, lowest[owner] <= near)
     sigma = flat.sigma_1d[rows]
-    asymmetry = np.array([market.forecasts[row].asymmetry for row in rows], np.float64)
+    asymmetry = column(market.forecasts, "asymmetry")[rows]
     return Landmarks(
         horizon_ns=horizon_ns,
         at=flat.at[rows],
@@ -205,24 +204,33 @@ def _nearest(
     """Return log near edges and distances of the nearest cluster on each side, NaN for none."""
     side = np.where(flat.clusters["side"][index] < 0, 0, 1)
     distance = np.maximum(flat.distance[index], 0.0)
-    order = np.lexsort((distance, side, owner))
-    place = 2 * owner[order] + side[order]
-    leads = order[np.diff(place, prepend=-1) > 0]
+    place, least = 2 * owner + side, np.full(2 * n, np.inf)
+    np.minimum.at(least, place, distance)
+    leads = np.flatnonzero(distance == least[place])[::-1]  # of equals the first is written last
     levels, nearest = np.full((n, 2), np.nan), np.full((n, 2), np.nan)
-    levels[owner[leads], side[leads]] = flat.levels[index[leads], 0]
-    nearest[owner[leads], side[leads]] = distance[leads]
+    levels.ravel()[place[leads]] = flat.levels[index[leads], 0]
+    nearest.ravel()[place[leads]] = distance[leads]
     return levels, nearest
 
 
+LogPath: TypeAlias = tuple[FloatArray, FloatArray]
+"""Log lows and log highs of a path."""
+
+
+def log_path(path: PricePath) -> LogPath:
+    """Return the log lows and highs of a path."""
+    return np.log(path.low), np.log(path.high)
+
+
 def touches(
-    path: PricePath, marks: Landmarks, windows: IntArray, levels: FloatArray, distance: FloatArray
+    path: LogPath, marks: Landmarks, windows: IntArray, levels: FloatArray, distance: FloatArray
 ) -> IntArray:
     """Return when each window first touches each pair of levels.
 
     Parameters
     ----------
-    path : PricePath
-        The prices.
+    path : (ndarray of float64, ndarray of float64)
+        Log lows and highs of the market's prices (`log_path`).
     marks : Landmarks
         Of the same market.
     windows : ndarray of int64, shape (n,)
@@ -239,8 +247,7 @@ def touches(
     """
     n, k, _ = levels.shape
     found = first_passages(
-        np.log(path.low),
-        np.log(path.high),
+        *path,
         marks.first[windows],
         marks.stop[windows],
         np.arange(0, n * k + 1, k),

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from liqbt.evaluation.accuracy.hits import READINGS, Reading
-from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, touches
+from liqbt.evaluation.accuracy.landmarks import NEVER, Landmarks, log_path, touches
 from liqbt.evaluation.accuracy.levels import real_levels
 from liqbt.evaluation.claims.accuracy import NULLS, STATISTICS, rate_of, skill_of
 from liqbt.evaluation.inference.days import Draws, day_sums
@@ -272,7 +272,7 @@ def _first_side(
     rows = np.flatnonzero(marks.call)
     away = distance * marks.sigma_h[rows]
     levels = marks.log_mark[rows, None] + away[:, None] * np.array([1.0, -1.0])
-    touched = touches(path, marks, rows, levels[:, None], np.ones(2))[:, 0]
+    touched = touches(log_path(path), marks, rows, levels[:, None], np.ones(2))[:, 0]
     up, down = touched[:, 0], touched[:, 1]
     some = np.minimum(up, down) < NEVER
     along = np.sign(down.astype(np.float64) - up) * marks.call[rows]

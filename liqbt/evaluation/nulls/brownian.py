@@ -9,6 +9,7 @@ Known bias: an error of the volatility, a drift, and volatility that moves toget
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,9 @@ _LEAST: Final = 1e-13
 """Least probability of *neither*: below it the difference from one is rounding."""
 _NODES: Final = 64
 _REACH: Final = 8.5
+_TERMS: Final = 4.5
+"""Images that are added for each w of s: term n is below exp(−2 n² w²/s²) of the first, and from
+n = 4.5 s/w on less than the last bit of the sum."""
 _ArrayLike = npt.ArrayLike
 
 
@@ -131,6 +135,13 @@ def touch_probability(
     return np.asarray(np.where(missing, np.nan, np.clip(result, 0.0, 1.0)))
 
 
+@cache
+def _gauss_legendre() -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights on [−1, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return nodes, weights
+
+
 def two_barrier_probabilities(
     *,
     up: _ArrayLike,
@@ -169,7 +180,7 @@ def two_barrier_probabilities(
     u, d, s, e, shift = np.broadcast_arrays(
         np.asarray(up, np.float64), np.asarray(down, np.float64), start, end, shift
     )
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    nodes, weights = _gauss_legendre()
     low, high = np.maximum(-d, -_REACH * s), np.minimum(u, _REACH * s)
     half = 0.5 * (high - low)
     x = (0.5 * (high + low))[..., None] + half[..., None] * nodes
@@ -194,15 +205,16 @@ def _exit_up(place: FloatArray, width: FloatArray, scale: FloatArray) -> FloatAr
 
     Series of images, Borodin and Salminen (2002), Handbook of Brownian Motion, part II, 3.0.4
     (its time integral): Σ_n [erfc((w − x + 2nw)/(s√2)) − erfc((w + x + 2nw)/(s√2))], n ≥ 0, where
-    s = σ√time. Where s > 30 w the gambler's ruin x/w is exact to double precision.
+    s = σ√time. Where s > 3 w the gambler's ruin x/w is exact to double precision: in the series of
+    sines beside it (there, 3.0.6) the first term is below 2 exp(−π²s²/2w²) < 2e-19 of it.
     """
     place, width, scale = np.broadcast_arrays(place, width, scale)
     result = np.zeros(place.shape)
-    narrow = scale > 30.0 * width
+    narrow = scale > 3.0 * width
     with np.errstate(divide="ignore", invalid="ignore"):
         unit = 1.0 / (scale * np.sqrt(2.0))
         reach = np.where(narrow | ~(scale > 0.0), 0.0, scale / width)
-        terms = int(np.ceil(6.0 * np.nanmax(reach, initial=0.0))) + 1
+        terms = int(np.ceil(_TERMS * np.nanmax(reach, initial=0.0))) + 1
         for n in range(terms):
             image = 2.0 * n * width
             result += erfc((width - place + image) * unit) - erfc((width + place + image) * unit)
