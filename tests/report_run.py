@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 
 from liqbt.types import (
     CLUSTER_DTYPE,
@@ -87,19 +89,18 @@ def _peaks(density: np.ndarray) -> list[tuple[int, int]]:
     """Bands of fine bins around the local maxima of a row, `[first, last)`."""
     kernel = np.array([1, 2, 3, 4, 3, 2, 1]) / 16.0
     smooth = np.convolve(density, kernel, mode="same")
-    floor = smooth.max() * 0.1
+    inner = smooth[4:-4]
+    top = (inner > smooth.max() * 0.1) & (inner == sliding_window_view(smooth, 9).max(axis=1))
     bands: list[tuple[int, int]] = []
-    for i in range(4, len(smooth) - 4):
-        window = smooth[i - 4 : i + 5]
-        if smooth[i] > floor and smooth[i] == window.max():
-            lo = i
-            while lo > 1 and smooth[lo - 1] > smooth[i] * 0.6:
-                lo -= 1
-            hi = i + 1
-            while hi < len(smooth) and smooth[hi] > smooth[i] * 0.6:
-                hi += 1
-            if not bands or lo >= bands[-1][1]:
-                bands.append((lo, hi))
+    for i in np.flatnonzero(top) + 4:
+        lo = i
+        while lo > 1 and smooth[lo - 1] > smooth[i] * 0.6:
+            lo -= 1
+        hi = i + 1
+        while hi < len(smooth) and smooth[hi] > smooth[i] * 0.6:
+            hi += 1
+        if not bands or lo >= bands[-1][1]:
+            bands.append((lo, hi))
     return bands
 
 
@@ -118,6 +119,7 @@ def _clusters(rows: np.ndarray, grid: DensityGrid, mark_bin: int) -> np.ndarray:
     return clusters
 
 
+@cache
 def make_market(
     symbol: str, n: int, seed: int, price0: float
 ) -> tuple[list[Forecast], dict[str, np.ndarray]]:
@@ -165,13 +167,11 @@ def make_market(
                 open_interest_usd=4e9,
             )
         )
-    low = np.minimum(close, np.roll(close, 1))
-    return forecasts, {
-        "ts": ts,
-        "low": low,
-        "high": np.maximum(close, np.roll(close, 1)),
-        "close": close,
-    }
+    low, high = (f(close, np.roll(close, 1)) for f in (np.minimum, np.maximum))
+    path = {"ts": ts, "low": low, "high": high, "close": close}
+    for values in path.values():
+        values.setflags(write=False)  # one market for all tests that ask for it
+    return forecasts, path
 
 
 def make_outcomes(
@@ -395,8 +395,8 @@ def make_run(
             for s in scores
             if s.symbol == "pooled" and s.side == "both" and s.statistic == "mirror_lift"
         ),
-        "maps": {s: market[0] for s, market in markets.items()},
+        "maps": {s: list(market[0]) for s, market in markets.items()},
         "table": make_outcomes(markets),
-        "paths": {s: market[1] for s, market in markets.items()},
+        "paths": {s: dict(market[1]) for s, market in markets.items()},
     }
     return FakeRun(**{**fields, **changes})

@@ -196,7 +196,6 @@ def test_bad_rows_are_quarantined_or_refuse_the_file(monkeypatch, capsys, tmp_pa
     assert "price" in kept.read_text()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_run_line_report_and_audit(monkeypatch, capsys, tmp_path):
     (tmp_path / "world.yaml").write_text("name: w\ndays: 16\nwarmup_days: 5\nmagnet: 1.0\n")
     (tmp_path / "x.yaml").write_text(

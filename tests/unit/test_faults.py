@@ -40,7 +40,7 @@ def test_nothing_is_lost(name, tmp_path):
     ("name", "tries", "rows"),
     [
         ("absent", 1, 1),
-        ("estimators", 1, 2),
+        pytest.param("estimators", 1, 2, marks=pytest.mark.nightly),
         ("interrupted", 4, 2),
         ("killed", 4, 2),
         ("at_once", 2, 2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -26,23 +27,28 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_its_readme_and_its_workflow_run_as_they_are_written(tmp_path):
+@pytest.mark.usefixtures("undrawn")
+def test_its_readme_and_its_workflow_run_as_they_are_written(tmp_path, monkeypatch, capsys):
+    """Commands of liqbt in this process, others in a shell's."""
     folder = tmp_path / "mymaps"
     new_project(folder)
+    monkeypatch.chdir(folder)
     world = folder / "world.yaml"
     world.write_text(world.read_text().replace("days: 45", "days: 36"))  # for speed
     readme = (folder / "README.md").read_text()
     commands = re.findall(r"^    (liqbt .*?)(?:  +#.*)?$", readme, flags=re.MULTILINE)
     assert len(commands) == 3
-    for command in commands:
-        done = shell(command, folder)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
     steps = yaml.safe_load((folder / ".github/workflows/liqbt.yml").read_text())["jobs"]["check"]
     ran = [step["run"] for step in steps["steps"] if "run" in step]
     assert ran[0] == "pip install -r requirements.txt"
-    for command in ran[1:]:
-        done = shell(command, folder)
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    for command in (*commands, *ran[1:]):
+        name, *arguments = shlex.split(command)
+        if name == "liqbt":
+            code, out, errors = call(monkeypatch, capsys, *arguments)
+            assert code == 0, f"{command}: {out}{errors}"
+        else:
+            done = shell(command, folder)
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     assert (folder / "check.xml").is_file()
     mine = folder / "mymap.py"  # levels on the wrong side of the price
     mine.write_text(mine.read_text().replace("1 + side / leverage", "1 + side / leverage / 3"))

@@ -119,6 +119,7 @@ def test_the_estimator_of_ones_own_runs_as_written(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_the_first_hour_runs_as_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     own_csv(tmp_path / "mine.csv")

@@ -13,6 +13,8 @@ from shell import call
 from liqbt.evaluation.accuracy.hits import READINGS
 from liqbt.report.pages.plane import write_plane_page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):

@@ -12,6 +12,8 @@ from liqbt.report.pages.run import write_report
 from liqbt.report.tables import brier_table, score_tables
 from liqbt.types import Score
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 BINS = tuple(
     {
         "probability": name,

@@ -25,6 +25,8 @@ from liqbt.study.store import load_run
 from liqbt.study.worlds import load_world
 from liqbt.types import DAY_NS
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 24\nwarmup_days: 5\nmagnet: 2.0\n"
 EXPERIMENT = """
 name: small

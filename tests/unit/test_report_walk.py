@@ -20,6 +20,8 @@ from liqbt.study.run import run_experiment
 from liqbt.study.store import load_run
 from liqbt.study.written import MANIFEST, json_text, sealed
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = "name: small\ndays: 24\nwarmup_days: 5\nmagnet: 2.0\n"
 EXPERIMENT = """
 name: small

@@ -203,6 +203,7 @@ def test_a_search_compares_the_estimator_that_it_varies(tmp_path):
         load_search(search(tmp_path, two))
 
 
+@pytest.mark.nightly
 def test_a_search_runs_on_an_experiment_of_two(tmp_path):
     path = write(tmp_path)
     (tmp_path / "w.yaml").write_text("name: w\ndays: 45\nwarmup_days: 5\nmagnet: 1.0\n")
@@ -218,7 +219,14 @@ def test_a_search_runs_on_an_experiment_of_two(tmp_path):
     assert (len(plain) > 100, len(flow) > 100, len(other)) == (True, True, 0)
 
 
-@pytest.mark.parametrize("audit", [audit_lookahead, audit_chunks, audit_order])
+@pytest.mark.parametrize(
+    "audit",
+    [
+        audit_lookahead,
+        pytest.param(audit_chunks, marks=pytest.mark.nightly),
+        pytest.param(audit_order, marks=pytest.mark.nightly),
+    ],
+)
 def test_an_audit_tries_every_estimator_and_names_it(path, run, audit):
     few = {audit_lookahead: {"cuts": 2}, audit_chunks: {"splits": 1, "processes": 1}}.get(audit, {})
     found = audit(path, path.parent / "r", days=9, **few)

@@ -79,7 +79,7 @@ def test_levels_and_their_probabilities_are_issued_and_pass():
     assert audit().passed
 
 
-@pytest.mark.parametrize("early_ns", [DAY_NS, 2 * DAY_NS])
+@pytest.mark.parametrize("early_ns", [DAY_NS, pytest.param(2 * DAY_NS, marks=pytest.mark.nightly)])
 def test_a_model_that_trains_on_what_has_not_matured_is_caught(monkeypatch, early_ns):
     honest = evidence.predict_visits
 
