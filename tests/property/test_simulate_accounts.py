@@ -112,7 +112,7 @@ def test_accounts_close_and_feeds_agree(seed):
     check(seed)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_accounts_close_in_two_hundred_worlds():
     assert sum(check(seed) for seed in range(200)) > 180
 

@@ -20,7 +20,7 @@ from liqbt.evaluation.inference.estimates import estimate
 from liqbt.evaluation.lifts import scored_births
 from liqbt.types import DAY_NS, HOUR_NS, Forecast
 
-REPLICATIONS = 200
+REPLICATIONS = 100
 MISTAKEN = 60
 """Of the planted mistake: about half of its intervals miss zero."""
 DAYS = 45

@@ -15,7 +15,7 @@ _SKILLS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_skill_without_information_spreads_as_its_scores_say():
     """120 markets: the standard error of a ratio of spreads is 6.5 %; nine statistics and more."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}

@@ -19,16 +19,19 @@ from liqbt.estimators.base import registered_estimators
 from liqbt.forecasts import forecast_bytes, forecasts_digest
 from liqbt.log.store import EventLog
 from liqbt.log.tables import event_table
+from liqbt.replay import replay
+from liqbt.simulate.market import simulate
 from liqbt.study import store
 from liqbt.study.estimators import build_estimator
 from liqbt.study.events import simulate_world
-from liqbt.study.pipeline import scored_from
+from liqbt.study.pipeline import forecast_times, scored_from
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import MarketConfig, demo_experiment, load_experiment, with_estimator
 from liqbt.study.store import load_run, run_lock
 from liqbt.study.summary import describe_market, log_info
+from liqbt.study.worlds import load_world
 from liqbt.study.written import is_intact, verify_run
-from liqbt.tape.build import build_tape
+from liqbt.tape.build import build_tape, tape_from_tables
 from liqbt.tape.values import Selection, tape_from_events
 from liqbt.types import DAY_NS, MINUTE_NS, Instrument, Kind, Score
 
@@ -354,16 +357,25 @@ def test_the_embedded_demo_is_the_shipped_one(root):
     assert demo_experiment().read_bytes() == (root / "experiments/demo.yaml").read_bytes()
 
 
-# censuses are not among this world's events; of the rivals, who are alike, one runs whole
-RUN_WHOLE = {"fresh_kernel"} | {
+# censuses are not among this world's events; of the rivals, who are alike, one is tried
+NAMED = {"fresh_kernel"} | {
     name
     for name, kind in registered_estimators().items()
     if Kind.POSITION not in kind.needs and ".rivals." not in kind.__module__
 }
 
 
-@pytest.mark.parametrize("name", sorted(RUN_WHOLE))
-def test_every_named_estimator_can_be_built_and_run(home, name, tmp_path):
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_every_named_estimator_can_be_built_and_replayed(home, name):
+    experiment = with_estimator(load_experiment(home / "small.yaml"), name)
+    tables = simulate(load_world(home / "world.yaml"), seed=3).tables
+    tape = tape_from_tables(tables, Selection(kinds=dict(experiment.symbols["SIM"].events)))
+    times = forecast_times(experiment, tape)
+    assert len(replay(tape, build_estimator(experiment, "SIM"), times)) > 100
+
+
+@pytest.mark.parametrize("name", ["fresh_kernel", "levmix", "time_shift"])
+def test_a_named_estimator_runs(home, name, tmp_path):
     text = EXPERIMENT + f"estimator: {{name: {name}, shift_days: 1}}\n"
     (tmp_path / "world.yaml").write_text(WORLD)
     (tmp_path / "small.yaml").write_text(text.replace("name: small", f"name: {name}", 1))

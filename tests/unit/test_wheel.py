@@ -33,22 +33,41 @@ def refactored(root: Path, folder: Path) -> Path:
     return folder
 
 
+def built(source: Path, folder: Path) -> Path:
+    """Build a wheel, install it into a folder of its own, and return that."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    install = [*pip, "install", "--no-deps", "--no-compile", "--target", folder / "site", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    return folder / "site"
+
+
 @pytest.mark.slow
+def test_a_wheel_holds_every_file_of_the_package(root, tmp_path):
+    source = tmp_path / "source"
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        source.mkdir(exist_ok=True)
+        shutil.copy(root / name, source / name)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(root / "liqbt", source / "liqbt", ignore=ignored)
+    found = built(source, tmp_path) / "liqbt"
+    names = {path.relative_to(found) for path in found.rglob("*") if path.is_file()}
+    expected = (path for path in (source / "liqbt").rglob("*") if path.is_file())
+    assert names == {path.relative_to(source / "liqbt") for path in expected}
+
+
+@pytest.mark.nightly
 def test_a_wheel_of_refactored_code_in_an_empty_folder_passes_the_regression_check(root, tmp_path):
     """With its own data and worlds every row of the baseline, and the verdicts of its document.
 
     The document is one that clears two tests; this code, which is new, replicates what it pins.
     """
-    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty = tmp_path / "empty"
     (tmp_path / "source").mkdir()
     empty.mkdir()
-    source = refactored(root, tmp_path / "source")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, source]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    install = [*pip, "install", "--no-deps", "--target", site, wheel]
-    subprocess.run(install, check=True, capture_output=True)
+    site = built(refactored(root, tmp_path / "source"), tmp_path)
     shutil.copy(root / "experiments" / "demo.yaml", empty / "demo.yaml")
     dropped = ("LIQBT_DATA", "NUMBA_CACHE_DIR")
     env = {key: value for key, value in os.environ.items() if key not in dropped}
