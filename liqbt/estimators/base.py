@@ -234,6 +234,7 @@ class BatchEstimator(MarketEstimator, ABC):
             parts = [self._read(part) for part in np.split(events, cuts)]
             read = read_only(np.concatenate(parts))
             cuts = np.cumsum([len(part) for part in parts[:-1]], dtype=np.int64)
+        cuts, at = np.ascontiguousarray(cuts), np.ascontiguousarray(at)  # as kernels are compiled
         done = 0
         while True:
             done = self._run(read, cuts, at, done)

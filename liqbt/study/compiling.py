@@ -14,11 +14,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from liqbt.kernel_cache import is_cold
+from liqbt.kernel_cache import VARIABLE, is_cold
 from liqbt.simulate.market import simulate
 from liqbt.simulate.world import World
 from liqbt.study.pipeline import study
@@ -82,12 +83,20 @@ def random_walk() -> Tape:
 
 
 def main(alone: bool) -> None:
-    """Compile, by simulating, replaying and scoring small markets, and by nothing else."""
+    """Compile, by simulating, replaying and scoring small markets, and by nothing else.
+
+    Where that has been done, it is not done again.
+    """
+    done = Path(os.environ[VARIABLE]) / "compiled"
+    if not alone and done.exists() and not is_cold(SIMULATOR):
+        return
     gc.disable()  # an eighth of the time, for a quarter of a gigabyte until this process ends
     if not alone:
         with compiled_meanwhile():
             simulate(World(name="small", days=3, warmup_days=2), seed=1)
     study(load_experiment(demo_experiment()), {"SIM": random_walk()})
+    if not alone:
+        done.touch()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ STRENGTH = {"magnet": 3.0, "ratio": 3.0, "absolute": 3.0, "fuel": 0.05, "impact"
             "stops": 0.05, "direction": 0.9, "placement": 0.7, "acceleration": 2.0,
             "reversal": 3.0, "walls": 1.0}  # fmt: skip
 EDGES = np.array([0, 1, 2, 3, 13, 23], dtype=np.int64)
+EDGES.setflags(write=False)  # as a grid's are: the kernel is compiled for one or the other
 
 
 def eighths(chance, most, least=0):

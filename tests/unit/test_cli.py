@@ -226,7 +226,8 @@ def test_run_line_report_and_audit(monkeypatch, capsys, tmp_path):
     assert code == 2
     code, _, err = call(monkeypatch, capsys, "line", run, "--at", "yesterday")
     assert (code, "not a time" in err) == (2, True)
-    arguments = ("audit", "lookahead", tmp_path / "x.yaml", "--results", results, "--cuts", "3")
+    arguments = ("audit", "lookahead", tmp_path / "x.yaml", "--results", results)
+    arguments += ("--cuts", "3", "--days", "8")
     code, out, _ = call(monkeypatch, capsys, *arguments, "--json")
     assert code == 0
     assert json.loads(out)["passed"] is True

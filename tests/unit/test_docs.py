@@ -47,6 +47,7 @@ def site(builder, tmp_path_factory):
     return builder.build(tmp_path_factory.mktemp("site"))
 
 
+@pytest.mark.nightly
 def test_links_of_the_built_site_lead_somewhere_and_nothing_is_fetched(site):
     """Beside what the builder warns of, which ends it: every address in the HTML."""
     pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}

@@ -80,7 +80,7 @@ def test_a_hostile_name_runs_no_script(chrome, pages, name):
     assert chrome.evaluate(made) == 0
 
 
-@pytest.mark.parametrize("name", [*NAMES, "report"])
+@pytest.mark.parametrize("name", [*NAMES, pytest.param("report", marks=pytest.mark.nightly)])
 def test_paper_cuts_nothing(chrome, pages, name):
     """Within an A4's margins no box is wider than the page or than what holds it, folds open."""
     chrome.call("Emulation.setEmulatedMedia", media="print")

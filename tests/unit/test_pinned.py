@@ -311,6 +311,7 @@ def test_the_shipped_document_pins_every_world():
     assert sum(batch["cheat"] for batch in kept["batches"]) == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_report_shows_what_the_gate_said(results):
     from report_run import make_run
 

@@ -34,7 +34,11 @@ def test_its_readme_and_its_workflow_run_as_they_are_written(tmp_path, monkeypat
     new_project(folder)
     monkeypatch.chdir(folder)
     world = folder / "world.yaml"
-    world.write_text(world.read_text().replace("days: 45", "days: 36"))  # for speed
+    world.write_text(world.read_text().replace("days: 45", "days: 30"))  # for speed
+    experiment = folder / "experiment.yaml"
+    text = experiment.read_text()
+    assert "{every: 1h, warm_up: 14d}" in text
+    experiment.write_text(text.replace("every: 1h", "every: 4h"))
     readme = (folder / "README.md").read_text()
     commands = re.findall(r"^    (liqbt .*?)(?:  +#.*)?$", readme, flags=re.MULTILINE)
     assert len(commands) == 3

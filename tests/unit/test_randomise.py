@@ -139,6 +139,7 @@ def drift(rows: list[Randomised]) -> Randomised:
     return next(row for row in rows if row.statistic == "near_drift")
 
 
+@pytest.mark.nightly
 def test_positions_that_tell_the_price_are_told_from_those_that_do_not(folder):
     experiment = experiment_of(folder)
     informed = drift(histories(experiment, told_tape(True), 39))

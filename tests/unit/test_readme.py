@@ -115,7 +115,7 @@ def test_the_estimator_of_ones_own_runs_as_written(tmp_path):
         varied = build_estimator(parse_experiment(other, path), "XYZ")
         assert forecasts_digest(replay(tape, varied, times)) != forecasts_digest(issued["mine"])
     for audit in (audit_lookahead, audit_checkpoint):
-        assert audit(path, results=tmp_path / "r", estimator="mine", days=8).passed
+        assert audit(path, results=tmp_path / "r", estimator="mine", days=7).passed
 
 
 @pytest.mark.slow

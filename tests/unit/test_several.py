@@ -229,7 +229,7 @@ def test_a_search_runs_on_an_experiment_of_two(tmp_path):
 )
 def test_an_audit_tries_every_estimator_and_names_it(path, run, audit):
     few = {audit_lookahead: {"cuts": 2}, audit_chunks: {"splits": 1, "processes": 1}}.get(audit, {})
-    found = audit(path, path.parent / "r", days=9, **few)
+    found = audit(path, path.parent / "r", days=7, **few)
     assert found.passed
     assert [each["estimator"] for each in found.details] == ["plain", "flow"]
     lines = found.sentence.splitlines()

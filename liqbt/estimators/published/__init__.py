@@ -16,6 +16,7 @@ from liqbt.estimators.base import MapEstimator
 from liqbt.estimators.config import MapParams, MarketSpec
 from liqbt.estimators.emission import NO_ISSUE, Issue
 from liqbt.estimators.published.kernels import issue_published
+from liqbt.estimators.state import read_only
 from liqbt.types import Clusters, IntArray, Ns
 
 __all__ = ["PublishedLevels", "PublishedMap"]
@@ -82,5 +83,5 @@ class PublishedMap(MapEstimator):
         levels = self.published.issued(at)
         if not len(levels):
             return NO_ISSUE
-        issue: Issue = issue_published(self._market, at, self._emission.scratch, levels)
+        issue: Issue = issue_published(self._market, at, self._emission.scratch, read_only(levels))
         return issue
