@@ -69,6 +69,13 @@ def powered(found: Campaign) -> dict[str, Gate]:
     return {gate.claim: gate for gate in gates}
 
 
+def test_claims_of_one_planted_world_are_true_in_the_same_others():
+    for name, trial in TRIALS.items():
+        for other, its in TRIALS.items():
+            if other != name and (trial.world or name) == (its.world or other):
+                assert {*trial.also_true} - {other} == {*its.also_true} - {name}, (name, other)
+
+
 def test_sixteen_cells_of_a_thousand_expect_twenty_five_and_let_thirty_nine_pass():
     """The binomial tail beyond 39 of 1,000 is below .05/16, and that beyond 38 is not."""
     limit, few = limits(1000, 16, 0.025)

@@ -98,7 +98,7 @@ TRIAL: Final = Trial(
     effects=("densest_twin_lift", "densest_mirror_lift"),
     beside=CLAIM.also_above,
     world="magnet",
-    also_true=("magnet",),
+    also_true=("magnet", "asymmetry"),  # a drift by the ratio raises visits, too: decision 0072
     oracle=False,
 )
 """Forecasts that know which way the price goes, and draw the same clusters, are about calls: this
