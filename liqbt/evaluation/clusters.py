@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from liqbt.evaluation.kernels.standing import followed, standing
+from liqbt.evaluation.kernels.clusters import followed, stand_out
 from liqbt.forecasts import joined_clusters
 from liqbt.types import Forecast
 
@@ -81,5 +81,5 @@ def _stand(
         found = np.full((int(mine.sum()), 2), np.nan)
         density = forecast.density_usd[row] / np.diff(edges)
         bands = np.column_stack([near, far]) - _TIE
-        standing(density.astype(np.float64), outward, bands, found)
+        stand_out(density.astype(np.float64), outward, bands, found)
         out["prominence"][mine], out["significance"][mine] = found.T

@@ -20,7 +20,7 @@ def _middle(values: FloatArray) -> float:
 
 
 @njit(cache=True)
-def standing(density: FloatArray, outward: FloatArray, bands: FloatArray, out: FloatArray) -> None:
+def stand_out(density: FloatArray, outward: FloatArray, bands: FloatArray, out: FloatArray) -> None:
     """Set prominence and significance of the clusters of one side: see `cluster_facts`.
 
     Parameters
