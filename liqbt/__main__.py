@@ -16,6 +16,7 @@ def main() -> None:
     gc.set_threshold(100_000, 20, 100)
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # read once, when NumPy is first imported
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         from liqbt.cli import main as command_line
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from liqbt.evaluation.bins import rank_contrast
-from liqbt.evaluation.claims.magnet import beside_trends, response_days
+from liqbt.evaluation.bins import Dose, response_blocks
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.evaluate import evaluate
 from liqbt.evaluation.evidence import Evidence, Observed
@@ -226,10 +225,15 @@ def evidence_with(symbols, at, config, *, models=None, levels=None, episodes=Non
     return evidence
 
 
+def response_bins(forecasts, path, config, *, horizon_ns):
+    """All pairs of bins of a market at once."""
+    (bins,) = response_blocks(forecasts, path, config, horizon_ns=horizon_ns, at_once=10**6)
+    return bins
+
+
 def paired_response(markets, draws, covariates=()):
     """β across the mark of markets together; `covariates`: other maps of each, map by map."""
     parts = [
-        response_days(bins, rank_contrast(bins), beside_trends(bins, [*map(rank_contrast, maps)]))
-        for bins, *maps in zip(markets, *covariates, strict=True)
+        Dose(bins, *maps).days(maps=True) for bins, *maps in zip(markets, *covariates, strict=True)
     ]
     return estimate(pooled(parts), markets[0].horizon_ns, draws)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from scipy.special import ndtr
 
 from liqbt.errors import DataError
-from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.first_passage import landmark_rows
+from liqbt.evaluation.inference.days import DaySums
+from liqbt.evaluation.inference.slopes import DayFactors
 from liqbt.evaluation.kernels.nulls import window_extremes
 from liqbt.evaluation.kernels.response import smooth_around
 from liqbt.evaluation.nulls.levels import Anchors, trends
@@ -21,8 +24,8 @@ from liqbt.types import DAY_NS, HOUR_NS, FloatArray, Forecast, IntArray, Ns
 
 _TRENDS_NS: Final = (12 * HOUR_NS, DAY_NS, 3 * DAY_NS)
 
-_AT_ONCE: Final = 4096
-"""Bands of landmarks whose bins are ranked together."""
+_AT_ONCE: Final = 128
+"""Landmarks whose pairs are held together: a year has a million pairs of a day's horizon."""
 PHASES: Final = 6
 """Landmarks begin at so many times of a horizon, a sixth of it apart: what they tell is averaged
 over them, since the hour at which one begins is no free choice."""
@@ -30,14 +33,17 @@ over them, since the hour at which one begins is no free choice."""
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResponseBins:
-    """Pairs of bins at one distance, of one market and horizon; column 0 is below, 1 above.
+    """Pairs of bins at one distance, of some landmarks of one market and horizon.
+
+    Column 0 is below the mark, 1 above.
 
     Attributes
     ----------
     horizon_ns : int
         Horizon.
     n_landmarks : int
-        Windows that were watched through, in one of the phases: so many do not overlap.
+        Of the market's windows, those that were watched through in one of the phases: so many do
+        not overlap.
     forecast : ndarray of int64, shape (n,)
         Index of the landmark's forecast.
     at : ndarray of int64, shape (n,)
@@ -157,39 +163,31 @@ def beside_bins(
         mark and grid; at a landmark at which it was not issued it is nowhere, and zero.
     smoothing : int
         Width of the triangular kernel, in bins of the other map, odd.
-
-    Raises
-    ------
-    DataError
-        If it was issued at other times than the landmarks alone.
     """
-    issued = {other.at: other for other in others}
+    issued = {time: i for i, time in enumerate(column(others, "at").tolist())} if others else {}
     density = np.zeros_like(bins.density)
     chosen, starts, counts = np.unique(bins.forecast, return_index=True, return_counts=True)
-    if len(issued) and len(chosen) and not any(forecasts[i].at in issued for i in chosen):
-        raise DataError(
-            f"dose-response: another map was issued at {len(issued)} times, none of them one of "
-            f"the {len(chosen)} landmarks of this one; expected it there"
-        )
     for landmark, start, count in zip(chosen, starts, counts, strict=True):
         rows = slice(start, start + count)
         forecast = forecasts[landmark]
-        other = issued.get(forecast.at)
-        if other is not None:
+        number = issued.get(forecast.at)
+        if number is not None:
+            other = others[number]
             place = bins.distance[rows] / other.grid.step
             density[rows] = _density_at(other, forecast.mark, place, smoothing).T
     return replace(bins, density=density)
 
 
-def response_bins(
+def response_blocks(
     forecasts: Sequence[Forecast],
     path: PricePath,
     config: EvaluationConfig,
     *,
     horizon_ns: Ns,
     smoothing: int = 7,
-) -> ResponseBins:
-    """Return the pairs of bins of one market at the landmarks of all phases of a horizon.
+    at_once: int = _AT_ONCE,
+) -> Iterator[ResponseBins]:
+    """Yield the pairs of bins of one market at the landmarks of all phases of a horizon.
 
     Parameters
     ----------
@@ -203,6 +201,8 @@ def response_bins(
         Horizon; landmarks of one phase are as far apart.
     smoothing : int
         Width of the triangular kernel over the density, in bins, odd.
+    at_once : int
+        Landmarks of a block; one block at least, in which there may be none.
 
     Raises
     ------
@@ -221,28 +221,30 @@ def response_bins(
     )
     watched = np.flatnonzero(windows.censor == Censor.NONE)
     known = trends(anchors, path, _TRENDS_NS)
-    parts = [
-        _pairs(forecasts[chosen[i]], (lowest[i], highest[i]), config, horizon_ns, smoothing)
-        for i in watched
-    ]
-    forecast = np.repeat(chosen[watched], [len(part[0]) for part in parts])
-    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    if not joined:
-        joined = [np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2))]
-    distance, ratio, density, visited = joined
-    band = np.searchsorted(np.asarray(config.bands), ratio, "right")
-    return ResponseBins(
-        horizon_ns=horizon_ns,
-        n_landmarks=math.ceil(apart * len(watched)),
-        forecast=forecast,
-        at=anchors.at[forecast],
-        distance=distance,
-        distance_sigma=ratio,
-        band=np.minimum(band, len(config.bands) - 1).astype(np.int64),
-        density=density,
-        visited=visited,
-        trend=known[forecast],
-    )
+    for k in range(0, max(len(watched), 1), at_once):
+        rows = watched[k : k + at_once]
+        parts = [
+            _pairs(forecasts[chosen[i]], (lowest[i], highest[i]), config, horizon_ns, smoothing)
+            for i in rows
+        ]
+        forecast = np.repeat(chosen[rows], [len(part[0]) for part in parts])
+        joined = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        if not joined:
+            joined = [np.zeros(0), np.zeros(0), np.zeros((0, 2)), np.zeros((0, 2))]
+        distance, ratio, density, visited = joined
+        band = np.searchsorted(np.asarray(config.bands), ratio, "right")
+        yield ResponseBins(
+            horizon_ns=horizon_ns,
+            n_landmarks=math.ceil(apart * len(watched)),
+            forecast=forecast,
+            at=anchors.at[forecast],
+            distance=distance,
+            distance_sigma=ratio,
+            band=np.minimum(band, len(config.bands) - 1).astype(np.int64),
+            density=density,
+            visited=visited,
+            trend=known[forecast],
+        )
 
 
 def _pairs(
@@ -293,15 +295,105 @@ def rank_contrast(bins: ResponseBins) -> FloatArray:
     ndarray of float64, shape (n,)
         In (−1, 1); 0 where both densities are equal.
     """
-    begins = np.flatnonzero(np.diff(bins.forecast * 64 + bins.band, prepend=-1))
-    sizes = np.diff(np.append(begins, len(bins.band)))
-    out = np.empty(len(bins.band))
-    for k in range(0, len(begins), _AT_ONCE):  # sorting takes many times what is sorted
-        here = sizes[k : k + _AT_ONCE]
-        group, rows = (
-            np.repeat(np.arange(len(here)), here),
-            slice(begins[k], begins[k] + here.sum()),
-        )
-        ranks = within_ranks(np.concatenate([group, group]), bins.density[rows].T.ravel())
-        out[rows] = ranks[len(group) :] - ranks[: len(group)]
-    return out
+    group = np.cumsum(np.diff(bins.forecast * 64 + bins.band, prepend=-1) != 0)
+    ranks = within_ranks(np.concatenate([group, group]), bins.density.T.ravel())
+    return ranks[len(group) :] - ranks[: len(group)]
+
+
+def drift_response(distance: FloatArray) -> FloatArray:
+    """Return what a small drift adds to P(visit above) − P(visit below), for each σ_h of it.
+
+    A Brownian motion that drifts by μ reaches d with probability Φ(μ − d) + exp(2μd) Φ(−d − μ)
+    (Borodin and Salminen 2002, Handbook of Brownian motion, 2.1.1.4); the derivative of the
+    difference of both sides at μ = 0 is 4 d Φ(−d).
+
+    Parameters
+    ----------
+    distance : ndarray of float64, shape (n,)
+        In σ_h, 0 or more.
+
+    Examples
+    --------
+    >>> drift_response(np.array([0.0, 0.75, 2.5])).round(3).tolist()
+    [0.0, 0.68, 0.062]
+    """
+    return np.asarray(4.0 * distance * ndtr(-distance))
+
+
+class Dose:
+    """How visits answer to density across the mark: what a market's pairs of bins say by day.
+
+    Attributes
+    ----------
+    n_landmarks : int
+        Of the market's windows (see `ResponseBins`).
+    """
+
+    n_landmarks: int
+
+    def __init__(self, first: ResponseBins, *others: ResponseBins) -> None:
+        self.n_landmarks, self._trends = first.n_landmarks, 1 + first.trend.shape[1]
+        self._factors = DayFactors(2 + self._trends + len(others))
+        self.add(first, *others)
+
+    def add(self, bins: ResponseBins, *others: ResponseBins) -> None:
+        """Take in pairs of bins, and the same ones with the densities of other maps."""
+        drift = drift_response(bins.distance_sigma)[:, None]
+        columns = [rank_contrast(bins), bins.visited[:, 1] - bins.visited[:, 0], drift]
+        columns += [bins.trend * drift, *map(rank_contrast, others)]
+        self._factors.add(bins.at, np.column_stack(columns))
+
+    def days(self, *, trends: bool = True, maps: bool = False) -> DaySums:
+        """Return what each day adds to the slope of visits on the dose.
+
+        Parameters
+        ----------
+        trends : bool
+            Whether what drifts do to the pairs stands beside it (see `drift_response`).
+        maps : bool
+            Whether the other maps' contrasts do.
+        """
+        beside = range(2, 2 + self._trends) if trends else range(0)
+        other = range(2 + self._trends, self._factors.width) if maps else range(0)
+        return self._factors.slope([*beside, *other], n_units=self.n_landmarks)
+
+
+def market_dose(
+    source: MarketInput,
+    config: EvaluationConfig,
+    others: Collection[Sequence[Forecast]],
+    *,
+    horizon_ns: Ns,
+) -> Dose:
+    """Return the dose of one market at a horizon.
+
+    Parameters
+    ----------
+    source : MarketInput
+        Forecasts and prices.
+    config : EvaluationConfig
+        Latency, distances and bands.
+    others : collection of sequence of Forecast
+        Maps that stand beside it, issued at the landmarks.
+    horizon_ns : int
+        Horizon.
+
+    Raises
+    ------
+    DataError
+        If there is no forecast, or another map was issued at other times than the landmarks alone.
+    """
+    forecasts = source.forecasts
+    times = landmark_times(forecasts, horizon_ns)
+    for other in others:
+        if len(other) and len(times) and not np.isin(column(other, "at"), times).any():
+            raise DataError(
+                f"dose-response: another map was issued at {len(other)} times, none of them one of "
+                f"the {len(times)} landmarks of this one; expected it there"
+            )
+    blocks = response_blocks(forecasts, source.path, config, horizon_ns=horizon_ns)
+    parts = ((bins, *(beside_bins(bins, forecasts, other) for other in others)) for bins in blocks)
+    dose = Dose(*next(parts))
+    for part in parts:
+        dose.add(*part)
+    return dose

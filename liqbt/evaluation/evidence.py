@@ -33,13 +33,7 @@ import numpy.typing as npt
 from liqbt.errors import ConfigError, DataError
 from liqbt.evaluation.accuracy.hits import Reading, market_readings
 from liqbt.evaluation.accuracy.landmarks import every_landmark, phases, scored_span_ns
-from liqbt.evaluation.bins import (
-    ResponseBins,
-    anchors_of,
-    beside_bins,
-    rank_contrast,
-    response_bins,
-)
+from liqbt.evaluation.bins import Dose, anchors_of, market_dose
 from liqbt.evaluation.bursts import (
     Bursts,
     NextLevels,
@@ -89,12 +83,12 @@ LEVELS: Final = ("units", "clusters")
 
 SCORED: Final = "scored"
 TRAINING: Final = "training"
-_AT_EVERY_HORIZON: Final = ("episodes", "placebo", "landmarks", "bins", "hours")
+_AT_EVERY_HORIZON: Final = ("episodes", "placebo", "landmarks", "dose", "hours")
 OF_EVERY: Final = ("structures", "twin", "readings")
 """What a statistic needs of every market; of the rest it needs some market's."""
 AT_PRIMARY: Final = ("touches", "crossings", "readings")
 """What there is at the primary horizon alone."""
-_LARGE: Final = ("bins", "contrast", "episodes", "placebo", "readings")
+_LARGE: Final = ("episodes", "placebo", "readings")
 """Tables of one market and horizon, by the first and the last part of their keys."""
 _AT_ONCE: Final = 512
 """Forecasts whose clusters are looked at together."""
@@ -428,7 +422,7 @@ class Evidence:
         Parameters
         ----------
         need : str
-            `episodes`, `placebo`, `landmarks`, `bins`, `hours`: at every horizon. `models` (of
+            `episodes`, `placebo`, `landmarks`, `dose`, `hours`: at every horizon. `models` (of
             landmarks), `levels`, `readings` (of a hit): at the primary one. `structures`, `twin`:
             maps that stand beside the market's own. `stated`: probabilities that somebody stated,
             for episodes of the horizon. `bursts`, `burst_hours`, `depth`: forced flow, and depth,
@@ -690,14 +684,17 @@ class Evidence:
         )
         return other
 
-    def bins(self, market: int, horizon_ns: Ns) -> ResponseBins:
-        """Return the pairs of bins of one market and horizon."""
+    def dose(self, market: int, horizon_ns: Ns, *, maps: bool = False) -> Dose:
+        """Return how visits of one market and horizon answer to its map.
+
+        With `maps` its other maps can stand beside it: those were issued at the landmarks of the
+        primary horizon.
+        """
         source = self.markets[market]
-        found: ResponseBins = self.once(
-            ("bins", market, horizon_ns),
-            lambda: response_bins(
-                source.forecasts, source.path, self.config, horizon_ns=horizon_ns
-            ),
+        others = source.competing_maps.values() if maps else ()
+        found: Dose = self.once(
+            ("dose", market, horizon_ns, maps),
+            lambda: market_dose(source, self.config, others, horizon_ns=horizon_ns),
         )
         return found
 
@@ -758,22 +755,6 @@ class Evidence:
         """Return touches of one market beside their placebos, matched once for each name."""
         found: Matched = self.once(("matched", market, name), lambda: match(self.touches(market)))
         return found
-
-    def contrast(self, market: int, horizon_ns: Ns) -> FloatArray:
-        """Return the rank contrasts of `bins`: how much denser the map is above than below."""
-        found: FloatArray = self.once(
-            ("contrast", market, horizon_ns),
-            lambda: rank_contrast(self.bins(market, horizon_ns)),
-        )
-        return found
-
-    def contrasts_beside(self, market: int, horizon_ns: Ns) -> list[FloatArray]:
-        """Return the rank contrasts that a market's other maps have in the same pairs of bins."""
-        source, bins = self.markets[market], self.bins(market, horizon_ns)
-        return [
-            rank_contrast(beside_bins(bins, source.forecasts, others))
-            for others in source.competing_maps.values()
-        ]
 
     def crossings(self, market: int) -> Table:
         """Return the hours of one market with what each map and the path say of them.

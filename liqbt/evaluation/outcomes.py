@@ -27,7 +27,10 @@ from liqbt.evaluation.episodes import MarketClusters, densest, eligible, episode
 from liqbt.evaluation.kernels.passages import first_passages
 from liqbt.evaluation.nulls.brownian import touch_probability
 from liqbt.evaluation.path import Censor, PricePath, Windows, watch
-from liqbt.types import FloatArray, IntArray, Ns
+from liqbt.types import FloatArray, IntArray, Mask, Ns
+
+_AT_ONCE: Final = 1 << 15
+"""Rows whose Brownian probability is computed together: it takes a dozen numbers a row."""
 
 OUTCOME_DTYPE: Final = np.dtype(
     [
@@ -135,28 +138,33 @@ def market_outcomes(
         By horizon, then forecast, then cluster.
     """
     touched = _passages(flat, market.path, windows[max(windows)])
-    parts = [
-        _horizon_rows(flat, market.path, windows[h], touched, h, config) for h in config.horizons_ns
-    ]
-    rows = np.concatenate(parts)
+    counts = {h: eligible(flat, config, horizon_ns=h) for h in config.horizons_ns}
+    ends = np.cumsum([0, *(int(np.count_nonzero(each | flat.inside)) for each in counts.values())])
+    rows = np.zeros(ends[-1], OUTCOME_DTYPE)
     rows["symbol"] = symbol
+    for (h, each), first, end in zip(counts.items(), ends, ends[1:], strict=False):
+        _write_horizon(
+            rows[first:end], flat, market.path, windows[h], touched, each, config, horizon_ns=h
+        )
     return rows
 
 
-def _horizon_rows(
+def _write_horizon(
+    rows: npt.NDArray[Any],
     flat: MarketClusters,
     path: PricePath,
     windows: Windows,
     touched: IntArray,
-    horizon_ns: Ns,
+    counts: Mask,
     config: EvaluationConfig,
-) -> npt.NDArray[Any]:
-    counts = eligible(flat, config, horizon_ns=horizon_ns)
+    *,
+    horizon_ns: Ns,
+) -> None:
+    """Fill in the rows of one horizon."""
     episode, birth = episodes(flat, counts, config, horizon_ns=horizon_ns)
     _, densest_birth = episodes(flat, densest(flat, counts), config, horizon_ns=horizon_ns)
     keep = np.flatnonzero(counts | flat.inside)
     owner = flat.owner[keep]
-    rows = np.zeros(len(keep), OUTCOME_DTYPE)
     rows["forecast"] = owner
     rows["cluster"] = keep - flat.offsets[owner]
     rows["horizon_ns"] = horizon_ns
@@ -175,8 +183,9 @@ def _horizon_rows(
     rows["exposed_start_ns"] = windows.exposed_start_ns[owner]
     rows["exposed_end_ns"] = windows.exposed_end_ns[owner]
     _write_visits(rows, path, windows.stop[owner], touched[keep])
-    rows["brownian"] = window_brownian(rows, flat, path, rows["distance"])
-    return rows
+    for i in range(0, len(rows), _AT_ONCE):
+        here = rows[i : i + _AT_ONCE]
+        here["brownian"] = window_brownian(here, flat, path, here["distance"])
 
 
 def _write_visits(

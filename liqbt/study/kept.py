@@ -32,9 +32,9 @@ from liqbt.study.events import Origin
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
 from liqbt.study.schema import Experiment
-from liqbt.study.store import write_parts
+from liqbt.study.store import write_streamed
 from liqbt.study.summary import describe_market
-from liqbt.study.tables import issued_tables, of_estimator
+from liqbt.study.tables import clusters_table, issued_tables, of_estimator
 from liqbt.study.twin import MarketTwin, market_twins
 from liqbt.tape.values import Tape
 from liqbt.types import Kind
@@ -122,9 +122,12 @@ class KeptMarkets(MarketStudies):
         number, files = list(self.tapes).index(symbol), dict[str, list[Path]]()
         levels, truth = dict[str, Path](), None
         for n, (name, evidence) in enumerate(market.evidence.items()):
-            for file, table in issued_tables(evidence, market.forecasts[name], number).items():
+            issued = market.forecasts[name]
+            tables = issued_tables(evidence, issued, number)
+            tables["clusters.parquet"] = iter([clusters_table(issued)])
+            for file, parts in tables.items():
                 path = self.folder / f"{named}-{n}-{file}"
-                write_parts(path, [of_estimator(table, name)], compression="none")
+                write_streamed(path, (of_estimator(part, name) for part in parts))
                 files.setdefault(file, []).append(path)
             if self.recorded is not None:
                 market_bets(evidence, 0)  # what is told of a record needs its forecasts

@@ -31,9 +31,10 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -61,6 +62,8 @@ from liqbt.study.written import (
 )
 from liqbt.types import CLUSTER_DTYPE, DensityGrid, Forecast, Score, Verdict, VerdictWord
 
+GROUP: Final = 4096
+"""Rows of a table that are written, and read, together."""
 _FLOATS: Final = (
     "mark",
     "sigma_1d",
@@ -88,6 +91,19 @@ def structured_table(
 
 def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
     """Return forecasts as a table: scalars, two density lists, a list of clusters."""
+    return pa.concat_tables(forecast_tables(forecasts)).combine_chunks()
+
+
+def forecast_tables(forecasts: Sequence[Forecast]) -> Iterator[pa.Table]:
+    """Yield `forecast_table` a group of rows at a time, all of one schema; at least one."""
+    stated = [name for name in _STATED if not all(math.isnan(getattr(f, name)) for f in forecasts)]
+    if len(forecasts) and all(f.notional_interval is not None for f in forecasts):
+        stated += _ENDS
+    for i in range(0, max(len(forecasts), 1), GROUP):
+        yield _forecast_rows(forecasts[i : i + GROUP], stated)
+
+
+def _forecast_rows(forecasts: Sequence[Forecast], stated: Collection[str]) -> pa.Table:
     clusters = joined_clusters(forecasts)
     ends = np.cumsum([0, *(len(f.clusters) for f in forecasts)], dtype=np.int32)
     struct = pa.StructArray.from_arrays(
@@ -102,9 +118,8 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
     for name in _FLOATS:
         columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.float64())
     for name in _STATED:
-        stated = np.array([getattr(f, name) for f in forecasts], np.float64)
-        if not np.isnan(stated).all():
-            columns[name] = pa.array(stated, pa.float64())
+        if name in stated:
+            columns[name] = pa.array([getattr(f, name) for f in forecasts], pa.float64())
     for name in ("anchor", "step"):
         columns[name] = pa.array([getattr(f.grid, name) for f in forecasts], pa.float64())
     for name in ("fine_bins", "coarse"):
@@ -114,7 +129,7 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
         values = np.concatenate([f.density_usd[row] for f in forecasts] or [np.empty(0, "<f4")])
         columns[name] = pa.ListArray.from_arrays(widths, values)
     columns["clusters"] = pa.ListArray.from_arrays(ends, struct)
-    if forecasts and all(f.notional_interval is not None for f in forecasts):
+    if set(_ENDS) <= set(stated):
         for name, side in zip(_ENDS, joined_intervals(forecasts).T, strict=True):
             columns[name] = pa.ListArray.from_arrays(ends, np.ascontiguousarray(side))
     return pa.table(columns)
@@ -194,7 +209,6 @@ def key_of(score: Score) -> Key:
 SUMS: Final = ("total", "count", "size", "null", "hits")
 """The lists of `days.parquet`, by the names of `DaySums`: an entry a day; null for none."""
 
-_GROUP: Final = 4096
 Part: TypeAlias = pa.Table | Path
 """A part of a table, or a file that holds one."""
 Rows: TypeAlias = tuple[Mapping[str, Any], ...]
@@ -386,7 +400,16 @@ def _read_table(
     return table if holding is None else table.filter(pc.equal(table[holding[0]], holding[1]))
 
 
-def write_parts(path: Path, parts: Sequence[Part], compression: str = "zstd") -> None:
+def write_streamed(path: Path, tables: Iterable[pa.Table]) -> None:
+    """Write tables of one schema, at least one, as one Parquet file for the time being."""
+    tables = iter(tables)
+    table = next(tables)
+    with pq.ParquetWriter(path, table.schema, compression="none", use_dictionary=False) as writer:
+        for each in chain([table], tables):
+            writer.write_table(each, row_group_size=GROUP)
+
+
+def write_parts(path: Path, parts: Sequence[Part]) -> None:
     """Write the parts of a table as one Parquet file, one group of rows at a time.
 
     A column that some of them lack is null there.
@@ -394,18 +417,19 @@ def write_parts(path: Path, parts: Sequence[Part], compression: str = "zstd") ->
     schema = pa.unify_schemas([_schema(part) for part in parts], promote_options="default")
     words = [field.name for field in schema if pa.types.is_string(field.type)]
     # numbers hardly repeat: a dictionary costs time and space
-    with pq.ParquetWriter(path, schema, compression=compression, use_dictionary=words) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=words) as writer:
         for part in parts:
-            for table in [part] if isinstance(part, pa.Table) else _groups(part):
+            for table in [part] if isinstance(part, pa.Table) else row_groups(part):
                 whole = pa.concat_tables([schema.empty_table(), table], promote_options="default")
-                writer.write_table(whole, row_group_size=_GROUP)
+                writer.write_table(whole, row_group_size=GROUP)
 
 
 def _schema(part: Part) -> pa.Schema:
     return part.schema if isinstance(part, pa.Table) else pq.read_schema(part)
 
 
-def _groups(path: Path) -> Iterator[pa.Table]:
+def row_groups(path: Path) -> Iterator[pa.Table]:
+    """Yield a Parquet file's rows, a group at a time."""
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for i in range(file.num_row_groups):
             yield file.read_row_groups([i], use_threads=False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from itertools import groupby
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,19 @@ from liqbt.evaluation.paired import (
 from liqbt.evaluation.probability import corp, reliability
 from liqbt.forecasts import joined_clusters, joined_intervals
 from liqbt.learn.models import VisitModels, VisitPredictions
-from liqbt.log.disk import read_parquet
 from liqbt.study.executors import Executor, serially
 from liqbt.study.pipeline import Study
 from liqbt.study.store import (
+    GROUP,
     KEY,
     SUMS,
     Key,
     Part,
-    forecast_table,
-    forecasts_of,
+    forecast_tables,
     key_of,
+    row_groups,
     structured_table,
-    write_parts,
+    write_streamed,
 )
 from liqbt.types import CLUSTER_DTYPE, FloatArray, Forecast, Side
 
@@ -177,8 +177,8 @@ def run_parquet(
     done : Study
         The study, scored.
     kept : mapping of str to sequence of Path, optional
-        Files that hold what `issued_tables` gives of each estimator and market, where the study
-        holds it no more.
+        Files that hold what `issued_tables` and `clusters_table` give of each estimator and market,
+        where the study holds it no more.
     current : mapping of str to sequence of Path, optional
         Then, by estimator, its clusters as levels, a file a market (`Evidence.current_of`).
     executor : callable
@@ -189,16 +189,20 @@ def run_parquet(
         evidence = evaluation.evidence
         made, n = _learnt_tables(evidence), len(evidence.symbols)
         if kept is None or current is None:
-            issued = [f for each in done.forecasts[name].values() for f in each]
-            found = evidence.chances
-            chances = {s: found[found["symbol"] == i] for i, s in enumerate(evidence.symbols)}
-            made |= issued_tables(evidence, issued)
-            made["clusters.parquet"] = clusters_table(issued, chances)
+            issued, found = done.forecasts[name], evidence.chances
+            every = [f for each in issued.values() for f in each]
+            for file, parts in issued_tables(evidence, every).items():
+                made[file] = pa.concat_tables(parts)
+            stated = [
+                _stated([clusters_table(issued[s])], found[found["symbol"] == i])
+                for i, s in enumerate(evidence.symbols)
+            ]
+            made["clusters.parquet"] = pa.concat_tables(chain.from_iterable(stated))
         else:
-            files = kept["forecasts.parquet"][number * n : (number + 1) * n]
-            tasks = list(zip(evidence.symbols, files, current[name], strict=True))
-            beside = partial(_clusters_beside, name, evidence.visit_models, evidence.config)
-            tables.setdefault("clusters.parquet", []).extend(executor(beside, tasks))
+            mine = slice(number * n, (number + 1) * n)
+            tasks = list(zip(kept["clusters.parquet"][mine], current[name], strict=True))
+            work = partial(_clusters_stated, evidence.visit_models, evidence.config)
+            tables["clusters.parquet"][mine] = executor(work, tasks)
         for file, table in made.items():
             tables.setdefault(file, []).append(of_estimator(table, name))
     first = done.first.evidence
@@ -245,8 +249,8 @@ def _funding_table(evidence: Evidence) -> dict[str, Sequence[Part]]:
 
 def issued_tables(
     evidence: Evidence, issued: Sequence[Forecast], first: int = 0
-) -> dict[str, pa.Table]:
-    """Return what an estimator issued, and what befell it, by file name.
+) -> dict[str, Iterator[pa.Table]]:
+    """Return what an estimator issued, and what befell it, by file name, some rows at a time.
 
     Parameters
     ----------
@@ -257,15 +261,16 @@ def issued_tables(
     first : int
         The number of the first market among all.
     """
-    rows = evidence.observed.outcomes
-    names = np.array(evidence.symbols)[rows["symbol"]]
-    if first:
-        rows = rows.copy()
-        rows["symbol"] += first
-    return {
-        "forecasts.parquet": forecast_table(issued),
-        "outcomes.parquet": structured_table(rows, {"market": names}),
-    }
+
+    def befell() -> Iterator[pa.Table]:
+        outcomes, names = evidence.observed.outcomes, np.array(evidence.symbols)
+        for i in range(0, max(len(outcomes), 1), GROUP):
+            rows = outcomes[i : i + GROUP].copy()
+            market = names[rows["symbol"]]
+            rows["symbol"] += first
+            yield structured_table(rows, {"market": market})
+
+    return {"forecasts.parquet": forecast_tables(issued), "outcomes.parquet": befell()}
 
 
 def _learnt_tables(evidence: Evidence) -> dict[str, pa.Table]:
@@ -284,34 +289,40 @@ def _learnt_tables(evidence: Evidence) -> dict[str, pa.Table]:
     return tables
 
 
-def _clusters_beside(
-    name: str,
-    models: VisitModels | None,
-    config: EvaluationConfig,
-    task: tuple[str, Path, Path],
+def _clusters_stated(
+    models: VisitModels | None, config: EvaluationConfig, task: tuple[Path, Path]
 ) -> Path:
-    """Write `clusters_table` of an estimator's market beside the file of its forecasts."""
-    symbol, file, current = task
+    """Write an estimator's `clusters_table` of a market beside that file, with its P(visit)."""
+    file, current = task
     chances = chances_of(np.fromfile(current, VISIT_DTYPE), models, config)
-    table = clusters_table(forecasts_of(read_parquet(file)), {symbol: chances})
-    path = file.with_name(f"{file.name}-clusters")
-    write_parts(path, [of_estimator(table, name)], compression="none")
+    path = file.with_name(f"{file.name}-stated")
+    write_streamed(path, _stated(row_groups(file), chances))
     return path
 
 
-def clusters_table(
-    issued: Sequence[Forecast], chances_of: Mapping[str, npt.NDArray[Any]]
-) -> pa.Table:
-    """Return a row for each cluster of each forecast, with its P(visit) where one was issued.
+def _stated(parts: Iterable[pa.Table], chances: npt.NDArray[Any]) -> Iterator[pa.Table]:
+    """Yield parts of one market's `clusters_table`, in order, with what was issued for them."""
+    at, first = np.unique(chances["at"]), 0
+    for part in parts:
+        here = np.isin(part["at"].to_numpy(), at)
+        rows = chances[first : first + int(here.sum())]
+        first += len(rows)
+        for name in ("p", "p_placebo"):
+            values = np.full(len(here), np.nan)
+            values[here] = rows[name]
+            part = part.set_column(part.column_names.index(name), name, pa.array(values))
+        yield part
+
+
+def clusters_table(issued: Sequence[Forecast]) -> pa.Table:
+    """Return a row for each cluster of each forecast, its P(visit) still missing (NaN).
 
     Besides what the map says of them (`FACT_DTYPE`) and how sure their notional is.
 
     Parameters
     ----------
     issued : sequence of Forecast
-        Of all markets, each in order of issue.
-    chances_of : mapping of str to ndarray of CHANCE_DTYPE
-        By market: the rows of all clusters of those forecasts of which it holds any.
+        Of one market, in order of issue.
     """
     rows = joined_clusters(issued)
     owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
@@ -319,24 +330,17 @@ def clusters_table(
         np.array([getattr(f, name) for f in issued], kind)[owner]
         for name, kind in (("at", np.int64), ("mark", np.float64), ("sigma_1d", np.float64))
     )
-    symbol = np.array([f.symbol for f in issued], object)[owner]
     near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
-    chances = np.full((2, len(rows)), np.nan)
-    for name, mine in chances_of.items():
-        here = (symbol == name) & np.isin(at, mine["at"])
-        chances[:, here] = mine["p"], mine["p_placebo"]
-    by_market = [list(several) for _, several in groupby(issued, lambda f: f.symbol)]
-    facts = np.concatenate([np.zeros(0, FACT_DTYPE), *(cluster_facts(m) for m in by_market)])
-    ends = joined_intervals(issued)
+    facts, ends = cluster_facts(issued), joined_intervals(issued)
     columns = {
-        "symbol": pa.array(symbol.tolist(), pa.string()),
+        "symbol": pa.array([f.symbol for f in issued], pa.string()).take(pa.array(owner)),
         "at": at,
         "mark": mark,
         **{name: np.ascontiguousarray(rows[name]) for name in CLUSTER_DTYPE.names or ()},
         "distance": near / mark - 1.0,
         "distance_sigma": np.log(near / mark) / sigma,
-        "p": chances[0],
-        "p_placebo": chances[1],
+        "p": np.full(len(rows), np.nan),
+        "p_placebo": np.full(len(rows), np.nan),
         **{name: np.ascontiguousarray(facts[name]) for name in FACT_DTYPE.names or ()},
         "notional_low_usd": ends[:, 0],
         "notional_high_usd": ends[:, 1],

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from liqbt.evaluation.bins import ResponseBins, beside_bins
+from liqbt.evaluation.bins import ResponseBins, beside_bins, response_blocks
 from liqbt.evaluation.claims.register import CLAIMS, statistic_of
 from liqbt.evaluation.claims.verdict import find_score
 from liqbt.evaluation.config import PRIMARY_NS
@@ -71,10 +71,9 @@ def market_twins(
             continue
         tapes, issued = {symbol: tape}, twin.forecasts
         evidence = observed(experiment, tapes, issued, since=since, name=name, shared=mine.shared)
-        bins, beside = _pairs(mine, evidence)
-        alike = map_correlation(bins, beside)
+        alike, landmarks = _alike(mine, evidence)
         reason = "" if math.isfinite(alike) else "one of the two maps is flat, or missing"
-        row = _row(name, symbol, alike, bins.n_landmarks, reason)
+        row = _row(name, symbol, alike, landmarks, reason)
         found[name] = MarketTwin(row=row, evidence=summed(evidence, _decisive()))
     return found
 
@@ -93,10 +92,10 @@ def twin_tables(done: Study, markets: Sequence[Mapping[str, MarketTwin]]) -> dic
     -------
     dict
         `twin`: a row for each estimator and market, with `correlation`, that of the two maps'
-        densities at the landmarks of 24 h (`map_correlation`), over `landmarks` of them; where a
-        twin cannot be had `reason` says why, else it is empty. `twin_scores`: a row for each
-        estimator, market and statistic that decides a claim: `value`, the `twin`'s, and their
-        paired `difference` with its interval, NaN where either has no value. A statistic that
+        densities at the landmarks of 24 h (the mean of `map_correlations`), over `landmarks` of
+        them; where a twin cannot be had `reason` says why, else it is empty. `twin_scores`: a row
+        for each estimator, market and statistic that decides a claim: `value`, the `twin`'s, and
+        their paired `difference` with its interval, NaN where either has no value. A statistic that
         stands beside the twin already (`needs`) has none: beside itself a twin tells nothing.
     """
     maps: Rows = []
@@ -134,16 +133,18 @@ def _row(
     }
 
 
-def _pairs(mine: Evidence, twin: Evidence) -> tuple[ResponseBins, ResponseBins]:
-    bins = mine.bins(0, PRIMARY_NS)
-    issued = mine.markets[0].forecasts
-    at = {issued[i].at for i in np.unique(bins.forecast)}
-    others = [forecast for forecast in twin.markets[0].forecasts if forecast.at in at]
-    return bins, beside_bins(bins, issued, others)
+def _alike(mine: Evidence, twin: Evidence) -> tuple[float, int]:
+    """Return how alike both maps are near the mark, and over how many landmarks."""
+    source, others = mine.markets[0], twin.markets[0].forecasts
+    blocks = response_blocks(source.forecasts, source.path, mine.config, horizon_ns=PRIMARY_NS)
+    found: list[float] = []
+    for bins in blocks:
+        found += map_correlations(bins, beside_bins(bins, source.forecasts, others))
+    return float(np.mean(found)) if found else math.nan, bins.n_landmarks
 
 
-def map_correlation(one: ResponseBins, other: ResponseBins) -> float:
-    """Return how alike two maps are near the mark: the mean over landmarks of a correlation.
+def map_correlations(one: ResponseBins, other: ResponseBins) -> list[float]:
+    """Return how alike two maps are near the mark: a correlation for each landmark.
 
     Of the smoothed densities of a landmark's bins on both sides, at the distances at which a
     cluster is eligible. So neither a map's total nor how it changes over time counts.
@@ -155,14 +156,13 @@ def map_correlation(one: ResponseBins, other: ResponseBins) -> float:
 
     Returns
     -------
-    float
-        Pearson's; NaN where no landmark has two maps that vary.
+    list of float
+        Pearson's, of the landmarks that have two maps that vary.
     """
     starts = np.flatnonzero(np.diff(one.forecast, prepend=-1))
     parts = (np.split(bins.density, starts[1:]) for bins in (one, other))
     found = [_correlation(a.ravel(), b.ravel()) for a, b in zip(*parts, strict=True)]
-    held = [each for each in found if math.isfinite(each)]
-    return float(np.mean(held)) if held else math.nan
+    return [each for each in found if math.isfinite(each)]
 
 
 def _correlation(a: FloatArray, b: FloatArray) -> float:

@@ -12,8 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from liqbt.evaluation.bins import ResponseBins, anchors_of, rank_contrast, response_bins
-from liqbt.evaluation.claims.magnet import drift_response
+from liqbt.evaluation.bins import (
+    ResponseBins,
+    anchors_of,
+    drift_response,
+    rank_contrast,
+    response_blocks,
+)
 from liqbt.evaluation.claims.register import CLAIMS
 from liqbt.evaluation.inference.days import DaySums, Draws, draw
 from liqbt.evaluation.inference.estimates import Estimate, estimate
@@ -88,7 +93,9 @@ def made(name: str, magnet: float, number: int) -> Case:
     forecasts = replay(tape, build_estimator(experiment, "SIM"), daily)
     one = market_input(experiment, "SIM", forecasts, tape)
     config = protocol(experiment.evaluation)
-    bins = response_bins(one.forecasts, one.path, config, horizon_ns=DAY_NS)
+    (bins,) = response_blocks(
+        one.forecasts, one.path, config, horizon_ns=DAY_NS, at_once=len(one.forecasts)
+    )
     known = trends(anchors_of(one.forecasts), one.path, [h * HOUR_NS for h in HOURS])
     return Case(bins=bins, trend=known[bins.forecast])
 

@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
         for symbol, path in made.paths.items()
     ]
     issued = [f for maps in made.maps.values() for f in maps]
-    clusters = clusters_table(issued, {})
+    clusters = clusters_table(issued)
     names = pa.array([""] * clusters.num_rows, pa.string())
     run = write_run(
         tmp_path_factory.mktemp("results") / "made" / made.manifest["run_id"],

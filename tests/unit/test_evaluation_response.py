@@ -8,15 +8,23 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from evaluation_world import START, STEP_S, map_market, paired_response
+from evaluation_world import START, STEP_S, map_market, paired_response, response_bins
 from evaluation_world import map_forecast as forecast
 from scipy.stats import norm
 
 from liqbt.errors import DataError
 from liqbt.estimators.nulls import reflect
-from liqbt.evaluation.bins import anchors_of, outward_density, rank_contrast, response_bins
-from liqbt.evaluation.claims.magnet import drift_response, response_days
-from liqbt.evaluation.config import EvaluationConfig
+from liqbt.evaluation.bins import (
+    Dose,
+    anchors_of,
+    beside_bins,
+    drift_response,
+    market_dose,
+    outward_density,
+    rank_contrast,
+    response_blocks,
+)
+from liqbt.evaluation.config import EvaluationConfig, MarketInput
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.nulls.placebo import (
     PlaceboConfig,
@@ -69,12 +77,30 @@ def test_ranks_are_taken_on_both_sides_of_one_landmark_and_band():
     assert (bins.distance_sigma <= 2.5).all()
 
 
-def test_ranks_do_not_depend_on_how_many_are_taken_at_once(monkeypatch):
-    bins = bins_of(*map_market(0, 30))
-    whole = rank_contrast(bins)
-    monkeypatch.setattr("liqbt.evaluation.bins._AT_ONCE", 2)
-    assert len(np.unique(bins.forecast * 64 + bins.band)) > 4
-    assert rank_contrast(bins).tobytes() == whole.tobytes()
+def test_a_dose_does_not_depend_on_how_many_landmarks_are_held_at_once():
+    forecasts, path = map_market(0, 30)
+    turned = [dataclasses.replace(f, density_usd=f.density_usd[:, ::-1] ** 2) for f in forecasts]
+    bins = bins_of(forecasts, path)
+    whole = Dose(bins, beside_bins(bins, forecasts, turned))
+    blocks = list(response_blocks(forecasts, path, CONFIG, horizon_ns=DAY_NS, at_once=7))
+    assert len(blocks) == 5
+    parts = [(block, beside_bins(block, forecasts, turned)) for block in blocks]
+    ranks = np.concatenate([rank_contrast(block) for block in blocks])
+    assert ranks.tobytes() == rank_contrast(bins).tobytes()
+    dose = Dose(*parts[2])
+    for k in (4, 0, 1, 3):  # in any order, before the first day and after the last one
+        dose.add(*parts[k])
+    for asked in ({}, {"trends": False}, {"maps": True}):
+        found, expected = dose.days(**asked), whole.days(**asked)
+        assert (found.first_day, found.freedom) == (expected.first_day, expected.freedom)
+        np.testing.assert_allclose(found.total, expected.total, rtol=1e-10, atol=1e-13)
+        np.testing.assert_allclose(found.count, expected.count, rtol=1e-10, atol=1e-13)
+    market = MarketInput(symbol="A", forecasts=forecasts, path=path)
+    made = market_dose(market, CONFIG, [turned], horizon_ns=DAY_NS).days(maps=True)
+    np.testing.assert_allclose(made.total, whole.days(maps=True).total, rtol=1e-10, atol=1e-13)
+    late = [dataclasses.replace(f, at=f.at + DAY_NS // 24) for f in turned]
+    with pytest.raises(DataError, match="issued at 30 times, none of them one of the 30 landmarks"):
+        market_dose(market, CONFIG, [late], horizon_ns=DAY_NS)
 
 
 def test_visits_are_those_of_the_window():
@@ -106,7 +132,7 @@ def test_slope_and_error_like_statsmodels():
     assert found.value == pytest.approx(fit.params[0], rel=1e-9)
     assert found.hac_se == pytest.approx(fit.bse[0] * math.sqrt(90 / (90 - 5)), rel=1e-6)
     assert found.n_episodes == found.n_days == 90
-    raw = response_days(bins, rank_contrast(bins), None).ratio
+    raw = Dose(bins).days(trends=False).ratio
     assert raw == pytest.approx(
         sm.OLS(bins.visited[:, 1] - bins.visited[:, 0], x[:, 0]).fit().params[0]
     )

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluation_world import paired_response
+from evaluation_world import paired_response, response_bins
 
 from liqbt.audit.lookahead import lookahead
 from liqbt.errors import ConfigError
 from liqbt.estimators.base import _REGISTERED
 from liqbt.estimators.oi_flow import OIFlow
 from liqbt.estimators.structural import Swings
-from liqbt.evaluation.bins import beside_bins, landmark_times, rank_contrast, response_bins
+from liqbt.evaluation.bins import beside_bins, landmark_times, rank_contrast
 from liqbt.evaluation.config import MarketInput
 from liqbt.evaluation.inference.days import draw
 from liqbt.evaluation.nulls import placebo

@@ -29,7 +29,7 @@ from liqbt.study.randomise import (
 )
 from liqbt.study.run import run_experiment
 from liqbt.study.schema import Experiment, configuration_identity, parse_experiment
-from liqbt.study.twin import map_correlation, market_twins, twin_tables
+from liqbt.study.twin import map_correlations, market_twins, twin_tables
 from liqbt.tape.values import Tape, tape_from_events
 from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, Instrument, Kind, VerdictWord
 
@@ -315,14 +315,14 @@ def test_the_correlation_of_two_maps_is_within_a_landmark():
         trend=np.zeros((n * each, 3)),
     )
     scaled = replace(bins, density=density * (10.0**forecast)[:, None])
-    assert map_correlation(bins, scaled) == pytest.approx(1.0)
+    assert map_correlations(bins, scaled) == pytest.approx([1.0] * n)
     other = replace(bins, density=rng.random((n * each, 2)))
     want = [
         np.corrcoef(density[forecast == i].ravel(), other.density[forecast == i].ravel())[0, 1]
         for i in range(n)
     ]
-    assert map_correlation(bins, other) == pytest.approx(np.mean(want))
-    assert math.isnan(map_correlation(bins, replace(bins, density=density * 0.0)))
+    assert map_correlations(bins, other) == pytest.approx(want)
+    assert not map_correlations(bins, replace(bins, density=density * 0.0))
 
 
 def test_histories_of_a_run_stand_in_its_tables_and_in_its_identity_only_where_asked(

@@ -21,13 +21,8 @@ does to the pair at distance d (`drift_response`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
-from scipy.special import ndtr
-
-from liqbt.evaluation.bins import ResponseBins
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
 from liqbt.evaluation.claims.scale import CausalScale
 from liqbt.evaluation.claims.visit import (
@@ -43,7 +38,6 @@ from liqbt.evaluation.config import PRIMARY_NS
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.hours import drift_days
 from liqbt.evaluation.inference.days import DaySums, day_sums
-from liqbt.evaluation.inference.slopes import slope_days
 from liqbt.evaluation.lifts import SUBSETS
 from liqbt.evaluation.statistic import (
     POINTS,
@@ -54,7 +48,7 @@ from liqbt.evaluation.statistic import (
     Statistic,
     Summed,
 )
-from liqbt.types import HOUR_NS, FloatArray, Ns
+from liqbt.types import HOUR_NS, Ns
 
 CLAIM: Final = Claim(
     id="magnet",
@@ -116,52 +110,14 @@ DOSE: Final = Group(
 )
 
 
-def response_days(bins: ResponseBins, contrast: FloatArray, controls: FloatArray | None) -> DaySums:
-    """Return what each day adds to the slope of the dose in one market: β of the pairs of bins."""
-    y = bins.visited[:, 1] - bins.visited[:, 0]
-    return slope_days(bins.at, contrast, y, controls, n_units=bins.n_landmarks)
+def _dose(*, trends: bool = True, maps: bool = False) -> Summed:
+    """Return the day sums of the dose, beside what is named."""
 
+    def summed(evidence: Evidence, cell: Cell) -> DaySums:
+        dose = evidence.dose(cell.market, cell.horizon_ns, maps=maps)
+        return dose.days(trends=trends, maps=maps)
 
-def beside_trends(bins: ResponseBins, others: Sequence[FloatArray] = ()) -> FloatArray:
-    """Return the controls of the dose: what drifts do to the pairs, and other maps' contrasts."""
-    drift = drift_response(bins.distance_sigma)[:, None]
-    return np.column_stack([drift, bins.trend * drift, *(other[:, None] for other in others)])
-
-
-def drift_response(distance: FloatArray) -> FloatArray:
-    """Return what a small drift adds to P(visit above) − P(visit below), for each σ_h of it.
-
-    A Brownian motion that drifts by μ reaches d with probability Φ(μ − d) + exp(2μd) Φ(−d − μ)
-    (Borodin and Salminen 2002, Handbook of Brownian motion, 2.1.1.4); the derivative of the
-    difference of both sides at μ = 0 is 4 d Φ(−d).
-
-    Parameters
-    ----------
-    distance : ndarray of float64, shape (n,)
-        In σ_h, 0 or more.
-
-    Examples
-    --------
-    >>> drift_response(np.array([0.0, 0.75, 2.5])).round(3).tolist()
-    [0.0, 0.68, 0.062]
-    """
-    return np.asarray(4.0 * distance * ndtr(-distance))
-
-
-def _dose(evidence: Evidence, cell: Cell) -> DaySums:
-    bins = evidence.bins(cell.market, cell.horizon_ns)
-    return response_days(bins, evidence.contrast(cell.market, cell.horizon_ns), beside_trends(bins))
-
-
-def _dose_raw(evidence: Evidence, cell: Cell) -> DaySums:
-    bins = evidence.bins(cell.market, cell.horizon_ns)
-    return response_days(bins, evidence.contrast(cell.market, cell.horizon_ns), None)
-
-
-def _dose_beside_structures(evidence: Evidence, cell: Cell) -> DaySums:
-    bins = evidence.bins(cell.market, cell.horizon_ns)
-    controls = beside_trends(bins, evidence.contrasts_beside(cell.market, cell.horizon_ns))
-    return response_days(bins, evidence.contrast(cell.market, cell.horizon_ns), controls)
+    return summed
 
 
 def _drift(*, trends: bool = True, twin: bool = False, structures: bool = False) -> Summed:
@@ -313,8 +269,8 @@ STATISTICS: Final = (
         column="Alone",
         unit=POINTS,
         null="both sides alike",
-        day_sums=_dose_raw,
-        needs=("bins",),
+        day_sums=_dose(trends=False),
+        needs=("dose",),
         group=DOSE,
         tolerance=0.005,
     ),
@@ -330,8 +286,8 @@ STATISTICS: Final = (
             "given trends, visits differ by {value}."
         ),
         wrong_sign=0.02,
-        day_sums=_dose,
-        needs=("bins",),
+        day_sums=_dose(),
+        needs=("dose",),
         group=DOSE,
         tolerance=0.005,
     ),
@@ -342,8 +298,8 @@ STATISTICS: Final = (
         column="Beside trends and chart structures",
         unit=POINTS,
         null="both sides alike, given trends and chart structures",
-        day_sums=_dose_beside_structures,
-        needs=("bins", "structures"),
+        day_sums=_dose(maps=True),
+        needs=("dose", "structures"),
         horizon_ns=PRIMARY_NS,
         group=DOSE,
         tolerance=0.005,

@@ -20,8 +20,8 @@ from typing import Final
 
 import numpy as np
 
+from liqbt.evaluation.bins import drift_response
 from liqbt.evaluation.claims.claim import Claim, ClaimStatus, Trial
-from liqbt.evaluation.claims.magnet import drift_response
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.evaluation.inference.slopes import slope_days
