@@ -110,7 +110,7 @@ MINUTES ?= 60
 SEED ?= $(shell date -u +%Y%m%d)
 nightly: $(READY) compiled
 	$(BIN)/liqbt validate --pinned
-	mkdir -p build && $(BIN)/liqbt validate --claims magnet,direction,chain --days 120 \
+	mkdir -p build && $(BIN)/liqbt validate --claims magnet,direction,chain,accuracy_85 --days 120 \
 	  --executor processes --minutes $(MINUTES) --seed $(SEED) --out build/nightly-$(SEED)
 	$(PYTHON) -m venv build/elsewhere && build/elsewhere/bin/pip install -q lifelines pycsep
 	$(BIN)/python -m research.oracles.compare build/elsewhere/bin/python

@@ -52,7 +52,8 @@ class Cell:
     markets : int
         That were replicated.
     replications : int
-        Of these, the ones in which the claim could be tested, or whose price ran away.
+        Of these, the ones in which the claim could be tested, or whose price ran away; 0 where it
+        could be tested in none.
     rejections : int
         Of these, how often the verdict was *supported*; one that ran away counts as found, so that
         dropping it can flatter nothing.
@@ -298,22 +299,16 @@ def _earned(claim: Claim, cells: Sequence[Cell]) -> tuple[tuple[int, ...], str]:
     lacking: dict[int, str] = {}
     for place in places(claim, lengths or LENGTHS):
         cell = held.get(place)
-        markets = cell.markets if cell else 0
-        said = ""
+        markets, tried = (cell.markets, cell.replications) if cell else (0, 0)
+        where = f"markets of {place.days} days of {place.world}, where it is false"
         if markets < place.needed:
-            said = (
-                f"{markets} of {place.needed} markets of {place.days} days of {place.world}, where "
-                "it is false, have been drawn"
-            )
-        if said:
-            every = place.where == Where.PLANTED
-            for days in (lengths or LENGTHS) if every else (place.days,):
-                lacking.setdefault(days, said)
-    for days in lengths:  # where a feed is lacking everywhere, no size was shown
-        here = [c.replications for c in cells if c.days == days and c.where != Where.PLANTED]
-        if max(here, default=0) < LEAST_MARKETS:
-            most = max(here, default=0)
-            said = f"it could be tested in {most} markets of {days} days at most, where it is false"
+            said = f"{markets} of {place.needed} {where}, have been drawn"
+        elif tried < LEAST_MARKETS:  # its feed is lacking there, and so is a size
+            said = f"it could be tested in {tried} of {markets} {where}"
+        else:
+            continue
+        every = place.where == Where.PLANTED
+        for days in (lengths or LENGTHS) if every else (place.days,):
             lacking.setdefault(days, said)
     earned = tuple(days for days in lengths if days not in lacking)
     return earned, next(iter(lacking.values()), "")

@@ -63,6 +63,7 @@ def _together(tallies: Iterable[Tally]) -> Tally:
 
 def _row(claim: Claim, place: Place, tally: Tally) -> dict[str, Any]:
     mean, spread = mean_of(tally.valued, tally.value, tally.value2)
+    lost = tally.ran_away if tally.tested else 0  # where no feed is, none would have found it
     return {
         "claim": claim.id,
         "statistic": claim.statistic,
@@ -70,12 +71,12 @@ def _row(claim: Claim, place: Place, tally: Tally) -> dict[str, Any]:
         "world": place.world,
         "days": place.days,
         "markets": tally.markets,
-        "replications": tally.tested + tally.ran_away,
-        "rejections": tally.found + tally.ran_away,
+        "replications": tally.tested + lost,
+        "rejections": tally.found + lost,
         "ran_away": tally.ran_away,
         "refuted": tally.refuted,
         "suspect": tally.suspect,
-        "above": tally.above + tally.ran_away,
+        "above": tally.above + lost,
         "opposite": tally.opposite,
         "mean": mean,
         "spread": spread,

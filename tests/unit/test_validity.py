@@ -183,17 +183,22 @@ def test_a_test_that_never_finds_anything_is_conservative_not_within():
     assert words == {"conservative"}
 
 
-def test_a_claim_that_can_be_tested_nowhere_clears_nothing_and_in_some_worlds_does():
+def test_a_claim_is_cleared_by_no_cell_in_which_it_could_not_be_tested():
+    """Nor blocked by one: a price that ran away counts as found where others could be tested."""
     found = sized()
-    found.cells["size/gbm/0/120"].tallies[FIRST.id] = tally(1000, 0, tested=0)
+    held = found.cells["size/gbm/0/120"].tallies
+    held[FIRST.id] = tally(1000, 0, tested=30)
     assert gates_of(found)[FIRST.id].word == TestWord.CLEARED
-    for place in places(FIRST, (120,)):
-        if place.where != Where.PLANTED:
-            held = found.cells[f"size/{place.world}/0/120"].tallies
-            held[FIRST.id] = tally(place.needed, 0, tested=12)
+    held[FIRST.id] = tally(1000, 0, tested=29)
     gate = gates_of(found)[FIRST.id]
     assert gate.word == TestWord.TOO_FEW
-    assert "it could be tested in 12 markets of 120 days at most" in gate.reason
+    assert gate.reason == (
+        "it could be tested in 29 of 1000 markets of 120 days of gbm, where it is false"
+    )
+    held[FIRST.id] = replace(tally(1000, 0, tested=0), ran_away=3)
+    mine = next(c for c in size_cells(found) if (c.claim, c.world) == (FIRST.id, "gbm"))
+    assert (mine.markets, mine.replications, mine.rejections, mine.ran_away) == (1000, 0, 0, 3)
+    assert gates_of(found)[FIRST.id].word == TestWord.TOO_FEW
 
 
 def test_power_is_stated_against_the_effect_not_the_setting():
