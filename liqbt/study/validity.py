@@ -259,6 +259,8 @@ def _withheld(
 def terms_of(claim: Claim) -> dict[str, Any]:
     """Return what a claim's test asks, as far as a campaign's counts depend on it."""
     terms = {key: getattr(claim, key) for key in _TERMS}
+    if claim.refuted_over is not None:
+        terms["refuted_over"] = claim.refuted_over
     return {key: list(held) if isinstance(held, tuple) else held for key, held in terms.items()}
 
 

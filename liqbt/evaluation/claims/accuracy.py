@@ -73,6 +73,22 @@ def nulls_of(reading: str) -> tuple[str, ...]:
     return ("brownian",) if reading == "first_side_decided" else tuple(NULLS)
 
 
+def refuting(reading: str) -> tuple[str, ...]:
+    """Return the skills whose interval can refute the claim under a reading.
+
+    Where volatility wanders or jumps, Brownian motion visits levels more often than prices do that
+    know nothing of them, and other times less often; the mirror image does as they do (decision
+    0074). Of the side that is touched first Brownian motion says the same whatever volatility does.
+
+    Examples
+    --------
+    >>> refuting("either_side"), refuting("first_side_decided")
+    (('skill_either_side_over_mirror',), ('skill_first_side_decided_over_brownian',))
+    """
+    nulls = nulls_of(reading)
+    return (skill_of(reading, "mirror" if "mirror" in nulls else nulls[0]),)
+
+
 CLAIM: Final = Claim(
     id="accuracy_85",
     words="85 %: a backtest estimate, not audited live results.",
@@ -89,6 +105,7 @@ CLAIM: Final = Claim(
     number="10",
     status=ClaimStatus.TESTABLE,
     target=0.85,
+    refuted_over=refuting("either_side"),
 )
 
 
@@ -108,7 +125,12 @@ reading is about visits (`liqbt.evaluation.accuracy.oracle` has what knows of th
 def claim_of(reading: str, nulls: tuple[str, ...]) -> Claim:
     """Return the claim under one reading, with the nulls that this reading has as conditions."""
     conditions = tuple(skill_of(reading, null) for null in nulls)
-    return replace(CLAIM, statistic=rate_of(reading), also_above=conditions)
+    return replace(
+        CLAIM,
+        statistic=rate_of(reading),
+        also_above=conditions,
+        refuted_over=tuple(name for name in refuting(reading) if name in conditions),
+    )
 
 
 READING_CLAIMS: Final = tuple(claim_of(reading, nulls_of(reading)) for reading in READINGS)

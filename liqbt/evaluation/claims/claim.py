@@ -76,6 +76,10 @@ class Claim:
         Whether this version decides it.
     target : float or None
         What the statistic itself is held against, in the place of its null; None: its null.
+    refuted_over : tuple of str, optional
+        Of a claim with a target, those of `also_above` that can refute it; all by default. A null
+        that is too high where nothing is there asks more of what supports, and refutes what is
+        true.
     absent : str
         Why it cannot be tested where its statistic has no row, in words; empty: that there is none.
     """
@@ -105,6 +109,7 @@ class Claim:
     primary: bool = False
     status: ClaimStatus = ClaimStatus.NOT_YET
     target: float | None = None
+    refuted_over: tuple[str, ...] | None = None
     absent: str = ""
 
     @property

@@ -290,11 +290,11 @@ def _excluded(
 ) -> str | None:
     """Return, in words, what an upper bound excludes, or None.
 
-    A claim with a target is refuted where the target is excluded, or the smallest effect over any
-    null, and its pass rule, which asks for no such effect, is not met; another where its smallest
-    effect is excluded. Only an interval excludes on whose error HAC and bootstrap agree; where they
-    do not of all, only one that is not above its own null, so that the pass rule fails with it
-    whatever the others are.
+    A claim with a target is refuted where the target is excluded, or the smallest effect over a
+    null that can refute it, and its pass rule, which asks for no such effect, is not met; another
+    where its smallest effect is excluded. Only an interval excludes on whose error HAC and
+    bootstrap agree; where they do not of all, only one that is not above its own null, so that the
+    pass rule fails with it whatever the others are.
     """
     smallest = effect_words(claim, claim.smallest_effect)
     if claim.target is None:
@@ -305,6 +305,8 @@ def _excluded(
     known = detail.estimate.agree and all(one.estimate.agree for one in conditions)
     for one in conditions:
         row = one.score
+        if claim.refuted_over is not None and row.statistic not in claim.refuted_over:
+            continue
         decides = known or (one.estimate.agree and row.ci_low <= row.null)
         if decides and row.ci_high - row.null < claim.smallest_effect:
             ends = " to ".join(effect_words(claim, x - row.null) for x in (row.ci_low, row.ci_high))
