@@ -353,6 +353,23 @@ def test_one_null_without_skill_is_enough_against_it():
     assert reading_verdicts([reading(0.9, 0.1, horizon="4h")], withheld=None) == ()
 
 
+def test_a_null_that_is_too_high_where_nothing_is_there_does_not_refute():
+    """Brownian motion visits levels more often than prices whose volatility wanders."""
+    row = reading(0.9, 0.1, se=0.005)
+    low = reading(0.9, -0.04, se=0.005).skill["brownian"]
+    for null, word in (
+        ("brownian", VerdictWord.INCONCLUSIVE),
+        ("other_times", VerdictWord.INCONCLUSIVE),
+        ("mirror", VerdictWord.REFUTED),
+    ):
+        named = replace(low, score=replace(low.score, statistic=f"skill_nearest_over_{null}"))
+        found = reading_verdicts([replace(row, skill={**row.skill, null: named})], withheld=None)
+        assert found[0].word == word, null
+        assert not found[0].skill_shown
+    alone = replace(row, skill={"brownian": low})
+    assert reading_verdicts([alone], withheld=None)[0].word != VerdictWord.REFUTED
+
+
 def test_an_interval_excludes_by_its_own_error_whether_or_not_others_are_known():
     row = reading(0.9, 0.1, se=0.005)
     none = reading(0.9, 0.0, se=0.005).skill["mirror"]
