@@ -256,7 +256,10 @@ def _decide(
     power = power_at(room, mde, alpha=claim.alpha)
     detectable = claim.scale.of(mde + claim.least_bound)
     smallest = show(claim.smallest_effect)
-    interval = f"95 % interval {show(bounds[0])} to {show(bounds[1])}, {row.n_episodes} episodes"
+    ends = (show(end) for end in bounds)
+    if claim.target is not None:
+        ends = (f"{100.0 * end:.1f} %" for end in (row.ci_low, row.ci_high))
+    interval = f"95 % interval {' to '.join(ends)}, {row.n_episodes} episodes"
     tail = f"({interval}; power against {smallest}: {power:.0%})"
     reached = low > claim.least_bound or (claim.target is not None and low >= 0.0)
     enough = agree and reached and value >= claim.least_value
