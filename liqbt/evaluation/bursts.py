@@ -265,7 +265,7 @@ def sooner_by_drift(distance: FloatArray) -> FloatArray:
 
     A small drift of μ σ over the window adds 4 d_u Φ(−d_u) √u μ to the difference of the
     probabilities that two levels at distance d are touched by the share u of it, d_u = d/√u (see
-    `drift_response` of the magnet claim); its integral over u is
+    `drift_response` of `bins`); its integral over u is
     4 d [(1 + d²) Φ(−d) − d φ(d)].
 
     Parameters

@@ -7,7 +7,7 @@ that only those are made that the chosen statistics need:
 - *landmarks*: windows that do not overlap (`FIRST_SIDE_DTYPE`), with calibrated probabilities, and
   those of the primary horizon with their covariates and models (`LANDMARK_DTYPE`);
 - *levels*: units and clusters (`VISIT_DTYPE`), with the probability that they are visited;
-- *bins*: one distance on both sides of the mark, with the map's density and what was visited;
+- *dose*: how visits at one distance on both sides of the mark answer to density, by day (`Dose`);
 - *hours*: every forecast, with its near asymmetry and the return after it (`Hours`);
 - *bursts*: moments at which positions were forced, and moments at which none were, with what led
   to them and what followed (`Bursts`), and the next cluster ahead of each (`NextLevels`);
@@ -684,16 +684,16 @@ class Evidence:
         )
         return other
 
-    def dose(self, market: int, horizon_ns: Ns, *, maps: bool = False) -> Dose:
+    def dose(self, market: int, horizon_ns: Ns) -> Dose:
         """Return how visits of one market and horizon answer to its map.
 
-        With `maps` its other maps can stand beside it: those were issued at the landmarks of the
-        primary horizon.
+        Its other maps can stand beside it where they were issued: at the landmarks of the primary
+        horizon.
         """
         source = self.markets[market]
-        others = source.competing_maps.values() if maps else ()
+        others = source.competing_maps.values() if horizon_ns == PRIMARY_NS else ()
         found: Dose = self.once(
-            ("dose", market, horizon_ns, maps),
+            ("dose", market, horizon_ns),
             lambda: market_dose(source, self.config, others, horizon_ns=horizon_ns),
         )
         return found

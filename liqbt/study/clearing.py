@@ -52,8 +52,8 @@ class Cell:
     markets : int
         That were replicated.
     replications : int
-        Of these, the ones in which the claim could be tested, or whose price ran away; 0 where it
-        could be tested in none.
+        Of these, the ones in which the claim could be tested; where that is `LEAST_MARKETS` or
+        more, also those whose price ran away.
     rejections : int
         Of these, how often the verdict was *supported*; one that ran away counts as found, so that
         dropping it can flatter nothing.
@@ -100,8 +100,15 @@ class Cell:
     n_episodes: float
 
     @property
+    def tested(self) -> int:
+        """In how many markets the claim could be tested."""
+        return max(self.replications - self.ran_away, 0)
+
+    @property
     def word(self) -> str:
-        """`above` (it blocks), `conservative` or `within`."""
+        """`above` (it blocks), `conservative`, `within`, or `untested`."""
+        if not self.replications:
+            return "untested"
         if self.rejections > self.limit:
             return "above"
         return "conservative" if self.rejections < self.few else "within"
@@ -299,7 +306,7 @@ def _earned(claim: Claim, cells: Sequence[Cell]) -> tuple[tuple[int, ...], str]:
     lacking: dict[int, str] = {}
     for place in places(claim, lengths or LENGTHS):
         cell = held.get(place)
-        markets, tried = (cell.markets, cell.replications) if cell else (0, 0)
+        markets, tried = (cell.markets, cell.tested) if cell else (0, 0)
         where = f"markets of {place.days} days of {place.world}, where it is false"
         if markets < place.needed:
             said = f"{markets} of {place.needed} {where}, have been drawn"

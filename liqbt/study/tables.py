@@ -301,17 +301,27 @@ def _clusters_stated(
 
 
 def _stated(parts: Iterable[pa.Table], chances: npt.NDArray[Any]) -> Iterator[pa.Table]:
-    """Yield parts of one market's `clusters_table`, in order, with what was issued for them."""
+    """Yield parts of one market's `clusters_table`, in order, with what was issued for them.
+
+    Raises
+    ------
+    ValueError
+        If they are not the clusters that it was issued for.
+    """
     at, first = np.unique(chances["at"]), 0
     for part in parts:
         here = np.isin(part["at"].to_numpy(), at)
         rows = chances[first : first + int(here.sum())]
         first += len(rows)
+        if len(rows) != np.count_nonzero(here):
+            raise ValueError("clusters: there are more of them than were looked at")
         for name in ("p", "p_placebo"):
             values = np.full(len(here), np.nan)
             values[here] = rows[name]
             part = part.set_column(part.column_names.index(name), name, pa.array(values))
         yield part
+    if first != len(chances):
+        raise ValueError("clusters: more of them were looked at than there are")
 
 
 def clusters_table(issued: Sequence[Forecast]) -> pa.Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from liqbt.evaluation.claims.claim import Claim
-from liqbt.study.clearing import Cell, Seen, with_limits
+from liqbt.study.clearing import LEAST_MARKETS, Cell, Seen, with_limits
 from liqbt.study.trials import NUISANCE, TESTS, Place, Where, places
 from liqbt.validity.campaign import Campaign
 from liqbt.validity.jobs import job_of
@@ -63,7 +63,8 @@ def _together(tallies: Iterable[Tally]) -> Tally:
 
 def _row(claim: Claim, place: Place, tally: Tally) -> dict[str, Any]:
     mean, spread = mean_of(tally.valued, tally.value, tally.value2)
-    lost = tally.ran_away if tally.tested else 0  # where no feed is, none would have found it
+    # where the feed is not, none would have found it
+    lost = tally.ran_away if tally.tested >= LEAST_MARKETS else 0
     return {
         "claim": claim.id,
         "statistic": claim.statistic,

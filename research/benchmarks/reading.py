@@ -103,7 +103,7 @@ def write(folder: Path, name: str, rows: int, symbols: int) -> list[Path]:
 def done(python: str, code: str, *words: object) -> Any:
     """Return what a program prints."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
-    env["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command line has it
+    env.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as the command line does
     made = subprocess.run(
         [python, "-c", code, *map(str, words)], env=env, check=True, stdout=subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""Which null of a hit rate holds zero where nothing is there, and how often each refutes what is.
+"""Which null of a hit rate holds zero where nothing is there, and how often each excludes an effect.
 
     python -m research.eighty_five.nulls [--markets 30]
 
@@ -50,8 +50,8 @@ def main() -> None:
             claim = replace(CLAIM, statistic=skill_of("either_side", null))
             rows = [find_score(claim, one.evaluation.details) for one in found if one is not None]
             scores = [row.score for row in rows if row is not None]
-            values = 100.0 * np.array([row.value for row in scores])
-            low = sum(row.ci_high < CLAIM.smallest_effect for row in scores)
+            values = 100.0 * np.array([row.value - row.null for row in scores])
+            low = sum(row.ci_high - row.null < CLAIM.smallest_effect for row in scores)
             error = 2.0 * values.std(ddof=1) / np.sqrt(len(values))
             cells.append(f"{values.mean():+.1f} ± {error:.1f}; {low} of {len(scores)}")
         print(f"| {name}{f' {strength:g}' if strength else ''} | {' | '.join(cells)} |", flush=True)

@@ -83,7 +83,7 @@ def write(path: Path, lines: list[str]) -> None:
 def measured(code: str, checkout: Path, *words: object) -> Any:
     """Return what a program prints that runs on the code of a checkout."""
     env = {**os.environ, "PYTHONPATH": str(checkout), "OPENBLAS_NUM_THREADS": "1"}
-    env["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command line has it
+    env.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as the command line does
     env.pop("LIQBT_DATA", None)
     made = subprocess.run(
         [sys.executable, "-c", code, *map(str, words)],

@@ -195,9 +195,15 @@ def test_a_claim_is_cleared_by_no_cell_in_which_it_could_not_be_tested():
     assert gate.reason == (
         "it could be tested in 29 of 1000 markets of 120 days of gbm, where it is false"
     )
+    held[FIRST.id] = replace(tally(1000, 0, tested=28), ran_away=2)
+    assert gates_of(found)[FIRST.id].word == TestWord.TOO_FEW
+    held[FIRST.id] = replace(tally(1000, 0, tested=1), ran_away=3)
+    mine = next(c for c in size_cells(found) if (c.claim, c.world) == (FIRST.id, "gbm"))
+    assert (mine.markets, mine.replications, mine.rejections, mine.ran_away) == (1000, 1, 0, 3)
+    assert mine.word == "within"
     held[FIRST.id] = replace(tally(1000, 0, tested=0), ran_away=3)
     mine = next(c for c in size_cells(found) if (c.claim, c.world) == (FIRST.id, "gbm"))
-    assert (mine.markets, mine.replications, mine.rejections, mine.ran_away) == (1000, 0, 0, 3)
+    assert mine.word == "untested"
     assert gates_of(found)[FIRST.id].word == TestWord.TOO_FEW
 
 

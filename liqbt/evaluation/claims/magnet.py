@@ -114,8 +114,7 @@ def _dose(*, trends: bool = True, maps: bool = False) -> Summed:
     """Return the day sums of the dose, beside what is named."""
 
     def summed(evidence: Evidence, cell: Cell) -> DaySums:
-        dose = evidence.dose(cell.market, cell.horizon_ns, maps=maps)
-        return dose.days(trends=trends, maps=maps)
+        return evidence.dose(cell.market, cell.horizon_ns).days(trends=trends, maps=maps)
 
     return summed
 

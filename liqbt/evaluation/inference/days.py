@@ -36,7 +36,8 @@ class DaySums:
     n_units : int
         Independent units, as reported; by default the sum of `count`.
     size : ndarray of float64, shape (n,), optional
-        Sum of |score|: what is smaller than 1e-12 of it is rounding. By default |total|.
+        Sum of |score|, or a bound of it: what is smaller than 1e-12 of it is rounding. By default
+        |total|.
     null : ndarray of float64, shape (n,), optional
         What no information adds to `total`; None where it adds nothing.
     hits : ndarray of float64, shape (n,), optional
