@@ -1,4 +1,4 @@
-"""Which null of a hit rate holds zero where nothing is there, and how often each excludes an effect.
+"""Which null of a hit rate holds zero where nothing is there, and what each excludes.
 
     python -m research.eighty_five.nulls [--markets 30]
 
