@@ -277,7 +277,8 @@ def _gate(claim: Claim, cells: Sequence[Cell], seen: Sequence[Seen]) -> Gate:
     asked = claim.id not in TRIALS or TRIALS[claim.id].oracle
     above = [cell for cell in mine if cell.word == "above"]
     earned, lacking = _earned(claim, mine)
-    word, reason = TestWord.CLEARED, f"its size holds in all {len(mine)} cells where it is false"
+    whole = [cell for cell in mine if cell.days in earned]
+    word, reason = TestWord.CLEARED, f"its size holds in all {len(whole)} cells where it is false"
     if above:
         worst = max(above, key=lambda cell: cell.rejections / cell.replications)
         word = TestWord.BLOCKED
@@ -374,8 +375,9 @@ def _with_power(gate: Gate, points: Sequence[PowerPoint]) -> Gate:
 def _at_what(points: Sequence[PowerPoint]) -> str:
     """Say from which effect on a test finds it four times in five, at each length."""
     parts = []
-    for days in sorted({p.days for p in points}):
-        mine = [p for p in points if p.days == days]
+    enough = [p for p in points if p.replications >= LEAST_MARKETS]
+    for days in sorted({p.days for p in enough}):
+        mine = [p for p in enough if p.days == days]
         found = smallest_found(mine)
         said = (
             "at no effect that was tried"
