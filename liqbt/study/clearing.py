@@ -418,7 +418,8 @@ def effect_said(point: PowerPoint) -> str:
 def smallest_found(points: Sequence[PowerPoint], power: float = ASKED) -> float | None:
     """Return the smallest effect that is found with `power`, between the points by straight lines.
 
-    None where no strength that was tried reaches it: the test is underpowered at that length.
+    None where no strength that was tried in `LEAST_MARKETS` reaches it: the test is underpowered at
+    that length, or was not tried enough.
 
     Parameters
     ----------
@@ -428,7 +429,8 @@ def smallest_found(points: Sequence[PowerPoint], power: float = ASKED) -> float 
         Asked for.
     """
     before: tuple[float, float] = (0.0, 0.0)
-    for point in sorted(points, key=lambda p: p.strength):
+    enough = [point for point in points if point.replications >= LEAST_MARKETS]
+    for point in sorted(enough, key=lambda p: p.strength):
         if point.power >= power:
             if point.power == before[1]:
                 return point.effect

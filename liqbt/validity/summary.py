@@ -10,6 +10,7 @@ from typing import Any, Final
 from liqbt.registry.ledger import run_identity
 from liqbt.simulate.world import World
 from liqbt.study.clearing import (
+    LEAST_MARKETS,
     PowerPoint,
     effect_unit,
     gates_with_power,
@@ -55,7 +56,8 @@ def gate_document(campaign: Campaign, *, levels: Mapping[str, Any]) -> dict[str,
     cells, seen, points = size_cells(campaign), oracle_seen(campaign), power_points(campaign)
     groups: dict[tuple[str, str, int], list[PowerPoint]] = {}
     for point in points:
-        groups.setdefault((point.claim, point.statistic, point.days), []).append(point)
+        if point.replications >= LEAST_MARKETS:
+            groups.setdefault((point.claim, point.statistic, point.days), []).append(point)
     smallest = [
         {
             "claim": claim,
