@@ -700,16 +700,16 @@ def over(statistic: str, value: float, half: float, **more):
     ("skills", "word", "says"),
     [
         # the rule asks for more than nothing over every null, not for two points
-        ((over("skill_nearest_over_brownian", 0.0115, 0.0065),), VerdictWord.SUPPORTED, "met"),
-        ((over("skill_nearest_over_brownian", 0.00, 0.01),), VerdictWord.REFUTED, "-1 points to 1"),
-        # one null whose errors disagree excludes nothing
+        ((over("skill_nearest_over_mirror", 0.0115, 0.0065),), VerdictWord.SUPPORTED, "met"),
+        ((over("skill_nearest_over_mirror", 0.00, 0.01),), VerdictWord.REFUTED, "-1 points to 1"),
+        # a null whose errors disagree excludes nothing
         (
-            (over("skill_nearest_over_brownian", 0.0, 0.01, agree=False),),
+            (over("skill_nearest_over_mirror", 0.0, 0.01, agree=False),),
             VerdictWord.INCONCLUSIVE,
             "do not agree",
         ),
         (
-            (over("skill_nearest_over_brownian", np.nan, np.nan),),
+            (over("skill_nearest_over_mirror", np.nan, np.nan),),
             VerdictWord.NOT_TESTABLE,
             "no interval",
         ),
@@ -717,10 +717,21 @@ def over(statistic: str, value: float, half: float, **more):
 )
 def test_a_claim_with_a_target(skills, word, says):
     rate = detail(statistic="hit_rate_nearest", value=0.90, half=0.02, mde=0.03)
-    mirror = over("skill_nearest_over_mirror", 0.012, 0.006)
-    for others in ([*skills, mirror], [mirror, *skills]):
+    walk = over("skill_nearest_over_brownian", 0.012, 0.006)
+    for others in ([*skills, walk], [walk, *skills]):
         found = verdict(EIGHTY_FIVE, rate, withheld=None, others=others)
         assert (found.word, says in found.reason) == (word, True), found.reason
+
+
+def test_of_nulls_that_a_claim_with_a_target_names_one_alone_refutes():
+    rate = detail(statistic="hit_rate_nearest", value=0.90, half=0.02, mde=0.03)
+    low, high = (over(f"skill_nearest_over_{n}", 0.0, 0.01) for n in ("brownian", "mirror"))
+    shown = [over(f"skill_nearest_over_{n}", 0.016, 0.006) for n in ("mirror", "brownian")]
+    words = [
+        verdict(EIGHTY_FIVE, rate, withheld=None, others=pair).word
+        for pair in ([low, shown[0]], [high, shown[1]])
+    ]
+    assert words == [VerdictWord.INCONCLUSIVE, VerdictWord.REFUTED]
 
 
 def test_units_born_after_the_last_row_are_drawn_for(evaluation):
