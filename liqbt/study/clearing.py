@@ -277,10 +277,20 @@ def _gate(claim: Claim, cells: Sequence[Cell], seen: Sequence[Seen]) -> Gate:
     asked = claim.id not in TRIALS or TRIALS[claim.id].oracle
     above = [cell for cell in mine if cell.word == "above"]
     earned, lacking = _earned(claim, mine)
+    # where another claim is true one length alone is tried: what is found there is of every length
+    if not any(cell.where == Where.PLANTED for cell in above):
+        earned = tuple(days for days in earned if all(cell.days != days for cell in above))
     whole = [cell for cell in mine if cell.days in earned]
     word, reason = TestWord.CLEARED, f"its size holds in all {len(whole)} cells where it is false"
-    if above:
-        worst = max(above, key=lambda cell: cell.rejections / cell.replications)
+    worst = max(above, key=lambda cell: cell.rejections / cell.replications, default=None)
+    if worst is not None and earned and all(cell.days not in earned for cell in above):
+        reason = (
+            f"{reason}; not over {worst.days} days: in {worst.world} it found something in "
+            f"{worst.rejections} of {worst.replications} markets, {worst.ran_away} of them since "
+            "the price ran away"
+        )
+        worst = None
+    if worst is not None:
         word = TestWord.BLOCKED
         reason = (
             f"in {worst.world} it found something in {worst.rejections} of {worst.replications} "

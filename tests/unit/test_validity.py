@@ -183,6 +183,24 @@ def test_a_test_that_never_finds_anything_is_conservative_not_within():
     assert words == {"conservative"}
 
 
+def test_a_size_that_does_not_hold_blocks_the_length_that_it_was_tried_at():
+    found = sized()
+    for days, finds in ((120, 20), (365, 40)):
+        for place in places(FIRST, (120, 365)):
+            if place.days == days and place.where != Where.PLANTED:
+                name = f"size/{place.world}/0/{days}"
+                kept = found.cells.setdefault(
+                    name, replace(found.cells["size/gbm/0/120"], tallies={})
+                )
+                kept.tallies[FIRST.id] = tally(place.needed, finds if place.world == "gbm" else 0)
+    gate = gates_of(found)[FIRST.id]
+    assert (gate.word, gate.days) == (TestWord.CLEARED, (120,))
+    assert "not over 365 days: in gbm it found something in 40 of 300 markets, 0" in gate.reason
+    found.cells["size/gbm/0/120"].tallies[FIRST.id] = tally(1000, 60)
+    gate = gates_of(found)[FIRST.id]
+    assert gate.word == TestWord.BLOCKED
+
+
 def test_a_claim_is_cleared_by_no_cell_in_which_it_could_not_be_tested():
     """Nor blocked by one: a price that ran away counts as found where others could be tested."""
     found = sized()
