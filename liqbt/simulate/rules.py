@@ -16,8 +16,8 @@ OVERSAMPLE: Final = 1.5
 """Candidate pairs per pair wanted at the level: as far as low open interest can raise entries."""
 BIN_STEP: Final = 5e-4
 """Width of a bin of the true map in log price, as the estimators' grid."""
-HALF_BINS: Final = 8000
-"""The grid reaches ±4 in log price, a factor of 55."""
+HALF_BINS: Final = 16000
+"""The grid reaches ±8 in log price, a factor of 2,981."""
 EXIT_EVERY_S: Final = 300
 """Exits are matched so often, where steps are finer."""
 SWEEP_HALF_LIFE_S: Final = 1800

@@ -35,6 +35,10 @@ PLANTED: Final = {claim: trial.strengths for claim, trial in TRIALS.items()}
 NULLS: Final = tuple(dict.fromkeys(world for trial in TRIALS.values() for world in trial.nulls))
 """Worlds in which something is planted that is no claim's."""
 
+SHOWN: Final = {"depth_every_s": 3600, "depth_decoys": 0.3}
+"""What a market publishes whose world's file has no depth, with walls that hold nothing, so that
+*wall* is tested where it is false. No price and no other feed is drawn otherwise for it."""
+
 WORLDS_TRIED: Final = (*NUISANCE, *NULLS, *PLANTED)
 """All names that a campaign may be asked for: worlds, and claims that are made true."""
 
@@ -194,7 +198,7 @@ def planted_keys(world: World, claim: str, strength: float) -> dict[str, float]:
 
 
 def world_of(job: Job, folder: Path) -> World:
-    """Return the world of a job: its file in `folder`, at the job's length and strength.
+    """Return the world of a job: its file in `folder`, with the job's length, strength and depth.
 
     Raises
     ------
@@ -205,10 +209,11 @@ def world_of(job: Job, folder: Path) -> World:
 
 
 def changes_of(job: Job, folder: Path) -> dict[str, Any]:
-    """Return the keys of a job's world in place of those in its file: length and strength."""
+    """Return the keys of a job's world in place of those in its file: length, strength, depth."""
     world = load_world(folder / f"{job.file}.yaml")
     planted = planted_keys(world, job.world, job.strength) if job.role == "power" else {}
-    return {"days": job.days, **planted}
+    shown = {} if world.feed.depth_every_s else SHOWN
+    return {"days": job.days, **shown, **planted}
 
 
 def cell_identity(job: Job, folder: Path) -> str:

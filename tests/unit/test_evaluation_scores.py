@@ -702,9 +702,20 @@ def over(statistic: str, value: float, half: float, **more):
         # the rule asks for more than nothing over every null, not for two points
         ((over("skill_nearest_over_mirror", 0.0115, 0.0065),), VerdictWord.SUPPORTED, "met"),
         ((over("skill_nearest_over_mirror", 0.00, 0.01),), VerdictWord.REFUTED, "-1 points to 1"),
-        # a null whose errors disagree excludes nothing
+        # a null whose errors disagree excludes what lies half as far away again
         (
-            (over("skill_nearest_over_mirror", 0.0, 0.01, agree=False),),
+            (over("skill_nearest_over_mirror", 0.0, 0.0132, agree=False),),
+            VerdictWord.REFUTED,
+            "-1.3 points to 2 points",
+        ),
+        (
+            (over("skill_nearest_over_mirror", 0.0, 0.0134, agree=False),),
+            VerdictWord.INCONCLUSIVE,
+            "do not agree",
+        ),
+        # and nothing at all where the rule might have been met
+        (
+            (over("skill_nearest_over_mirror", 0.006, 0.005, agree=False),),
             VerdictWord.INCONCLUSIVE,
             "do not agree",
         ),

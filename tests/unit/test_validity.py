@@ -23,6 +23,7 @@ from liqbt.evaluation.claims.claim import Claim
 from liqbt.evaluation.claims.register import TRIALS, statistic_of
 from liqbt.evaluation.inference.estimates import POOLED, Estimate
 from liqbt.evaluation.statistic import detail
+from liqbt.simulate.market import simulate
 from liqbt.study import replications
 from liqbt.study.clearing import (
     Gate,
@@ -36,7 +37,8 @@ from liqbt.study.clearing import (
 from liqbt.study.executors import in_processes
 from liqbt.study.replications import Batch, found_of
 from liqbt.study.trials import NUISANCE, TESTS, Where, places
-from liqbt.types import VerdictWord
+from liqbt.study.worlds import load_world
+from liqbt.types import Kind, VerdictWord
 from liqbt.validity import campaign as campaigns
 from liqbt.validity.campaign import (
     CAMPAIGN,
@@ -50,7 +52,7 @@ from liqbt.validity.campaign import (
 )
 from liqbt.validity.candles import absent
 from liqbt.validity.cells import oracle_seen, size_cells
-from liqbt.validity.jobs import BATCH, PLANTED, Job, campaign_jobs, claims_of, one_batch
+from liqbt.validity.jobs import BATCH, PLANTED, SHOWN, Job, campaign_jobs, claims_of, one_batch
 from liqbt.validity.power import power_points
 from liqbt.validity.summary import describe_document, gate_document
 from liqbt.validity.tallies import Tally, claim_tally, tally_of_row
@@ -613,6 +615,16 @@ def test_planted_worlds_are_those_of_their_files_at_another_strength():
     assert (world.days, world.mechanisms.magnet) == (60, 0.5)
     free = world_of(replace(job, role="size", world="gbm", strength=0.0), WORLDS)
     assert free.mechanisms == type(free.mechanisms)()
+    assert world.feed == free.feed == replace(load_world(WORLDS / "gbm.yaml"), **SHOWN).feed
+    walls = world_of(replace(job, world="wall", strength=1.0), WORLDS)
+    assert (walls.feed.depth_every_s, walls.feed.depth_decoys) == (3600, 0.0)
+
+
+def test_depth_changes_neither_the_price_nor_another_feed():
+    world = replace(load_world(WORLDS / "jumps.yaml"), days=30)
+    plain, shown = (simulate(w, seed=5).tables for w in (world, replace(world, **SHOWN)))
+    assert shown.keys() - plain.keys() == {Kind.DEPTH}
+    assert all(shown[kind].equals(plain[kind]) for kind in plain)
 
 
 def test_a_claim_may_be_planted_in_a_world_of_another_name(monkeypatch):

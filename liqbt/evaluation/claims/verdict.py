@@ -35,7 +35,7 @@ from scipy.special import ndtr, ndtri
 
 from liqbt.evaluation.claims.claim import Claim, effect_words
 from liqbt.evaluation.claims.register import CLAIMS, STATISTICS
-from liqbt.evaluation.inference.estimates import MDE_FACTOR, ScoreDetail
+from liqbt.evaluation.inference.estimates import AGREEMENT_FACTOR, MDE_FACTOR, ScoreDetail
 from liqbt.evaluation.inference.multiple import holm
 from liqbt.types import Verdict, VerdictWord
 
@@ -295,26 +295,35 @@ def _excluded(
 
     A claim with a target is refuted where the target is excluded, or the smallest effect over a
     null that can refute it, and its pass rule, which asks for no such effect, is not met; another
-    where its smallest effect is excluded. Only an interval excludes on whose error HAC and
-    bootstrap agree; where they do not of all, only one that is not above its own null, so that the
+    where its smallest effect is excluded. Where HAC and bootstrap do not agree, nothing is excluded
+    but for a claim with a target: there by an interval that is wider by the factor up to which they
+    would have agreed, and if it is of a null, only of one that the score is not above, so that the
     pass rule fails with it whatever the others are.
     """
     smallest = effect_words(claim, claim.smallest_effect)
     if claim.target is None:
         excluded = detail.estimate.agree and high < claim.smallest_effect
         return f"an effect of {smallest} or more is excluded" if excluded else None
-    if detail.estimate.agree and high < 0.0:
+    if _highest(detail) < claim.target:
         return f"the target of {claim.target:.0%} is excluded"
     known = detail.estimate.agree and all(one.estimate.agree for one in conditions)
     for one in conditions:
         row = one.score
         if claim.refuted_over is not None and row.statistic not in claim.refuted_over:
             continue
-        decides = known or (one.estimate.agree and row.ci_low <= row.null)
-        if decides and row.ci_high - row.null < claim.smallest_effect:
-            ends = " to ".join(effect_words(claim, x - row.null) for x in (row.ci_low, row.ci_high))
+        decides = known or row.ci_low <= row.null
+        if decides and _highest(one) - row.null < claim.smallest_effect:
+            bounds = (row.ci_low, _highest(one))
+            ends = " to ".join(effect_words(claim, x - row.null) for x in bounds)
             return f"an effect of {smallest} or more is excluded by {row.statistic}, {ends}"
     return None
+
+
+def _highest(detail: ScoreDetail) -> float:
+    """Return the upper bound, as far away again as HAC and bootstrap may differ where they do."""
+    row = detail.score
+    wider = 1.0 if detail.estimate.agree else AGREEMENT_FACTOR
+    return row.value + wider * (row.ci_high - row.value)
 
 
 def verdicts(details: Sequence[ScoreDetail], *, withheld: Mapping[str, str]) -> tuple[Verdict, ...]:
