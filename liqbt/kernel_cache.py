@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.abc import MetaPathFinder
@@ -58,7 +58,8 @@ def name_folder() -> None:
     """
     if not _is_own(os.environ.get(VARIABLE)):
         return
-    known = f"of-{_bytes_digest()}"
+    lies = hashlib.sha256(str(_PACKAGE).encode()).hexdigest()[:16]
+    known = f"of-{lies}-{bytes_digest(_PACKAGE.rglob('*.py'))}"
     folder = next(cache_folder().glob(f"{_PREFIX}*/{known}"), Path()).parent
     named = folder.name.startswith(_PREFIX)
     folder = folder if named else kernel_folder()
@@ -73,11 +74,11 @@ def name_folder() -> None:
         (folder / known).touch()
 
 
-def _bytes_digest(package: Path = _PACKAGE) -> str:
-    """Return a digest of where a package lies and of its files: of the same ones one folder."""
-    digest = hashlib.sha256(str(package).encode())
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+def bytes_digest(files: Iterable[Path]) -> str:
+    """Return a digest of files of the package: of their names in it and of each byte."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+from liqbt.kernel_cache import bytes_digest, cache_folder
 from liqbt.registry.ledger import run_identity
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -181,20 +182,7 @@ def _closure_digest(roots: tuple[str, ...], apart: frozenset[str]) -> str:
 def _sources_digest() -> str:
     """Return a digest of the package's files, each byte of them."""
     data = (_PACKAGE / "data").glob("*.csv")
-    return _files_digest([*sorted(_PACKAGE.rglob("*.py")), *sorted(data)])
-
-
-def _files_digest(files: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
-def cache_folder() -> Path:
-    """Return the folder of what can be made again and belongs to no folder of runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liqbt"
+    return bytes_digest([*_PACKAGE.rglob("*.py"), *data])
 
 
 def read_cached(path: Path) -> dict[str, Any]:
@@ -224,7 +212,7 @@ def report_digest() -> str:
     curves = _PACKAGE / "study" / "curves.py"
     found = sorted([*(_PACKAGE / "report").rglob("*"), *claims, curves])
     files = [path for path in found if path.suffix in {".py", ".j2", ".css", ".js"}]
-    place = cache_folder() / f"report-{_files_digest(files)}.json"
+    place = cache_folder() / f"report-{bytes_digest(files)}.json"
     known = read_cached(place)
     if "report" not in known:
         digest = hashlib.sha256()

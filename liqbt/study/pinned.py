@@ -22,11 +22,11 @@ from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from liqbt.errors import LiqbtError
+from liqbt.kernel_cache import cache_folder
 from liqbt.registry.ledger import run_identity
 from liqbt.study.identity import (
     APART,
     REPLICATION,
-    cache_folder,
     code_digest,
     installed_digest,
     read_cached,
