@@ -706,11 +706,35 @@ def occurrences(rows: list[dict]) -> list[int]:
     return out
 
 
-def tape(files: list[list[dict]], one_value: set[int]) -> list[dict]:
-    """All rows of all files in canonical order, each event once.
+def unlike(one: dict, other: dict) -> bool:
+    """Whether two payloads say something else; what is unknown contradicts nothing."""
+    pairs = zip(one["payload"], other["payload"], strict=True)
+    return any(abs(a - b) > 1e-6 * max(abs(a), abs(b)) for a, b in pairs)
+
+
+def halves(one: dict, other: dict) -> bool:
+    """Whether two rows of a bucket's liquidations are its longs and its shorts."""
+    (long, short), (other_long, other_short) = one["payload"], other["payload"]
+    return (long == 0 and other_short == 0) or (short == 0 and other_long == 0)
+
+
+def says_more(before: dict, row: dict, totals: int) -> bool:
+    """Whether a row of a kind with one value adds to the row before it about the same thing."""
+    other = unlike(before, row)
+    fuller = any(a != a and b == b for a, b in zip(before["payload"], row["payload"], strict=True))
+    if row["seq"] < 0:
+        return other or fuller
+    if other or before["side"] != row["side"]:
+        return row["kind"] == totals and halves(before, row)
+    return fuller
+
+
+def tape(files: list[list[dict]], one_value: set[int], totals: int = 6) -> list[dict]:
+    """All rows of all files in canonical order, each event once, with the revisions.
 
     Of the kinds in `one_value` nothing happens twice: rows without a number that are alike in one
-    file are one event there, and twins of any other kind.
+    file are one event there, and twins of any other kind. A value that becomes known later than
+    another of the same instant is an event where it differs.
     """
     numbered = []
     for rows in files:
@@ -722,17 +746,22 @@ def tape(files: list[list[dict]], one_value: set[int]) -> list[dict]:
         times = (row["ts_known"], row["ts_event"], row["kind"], row["venue"], row["symbol"])
         return (*times, row["seq"], row["side"], row["span_s"], bits, row["occurrence"])
 
-    out, seen = [], set()
+    out, seen = [], {}
     for row in sorted(numbered, key=place):
+        about = (row["kind"], row["venue"], row["symbol"])
         if row["seq"] >= 0:
-            identity = (row["kind"], row["venue"], row["symbol"], "id", row["seq"])
+            about = (*about, "id", row["seq"])
         elif row["kind"] in one_value:
-            identity = same_event_key(row)
+            about = (*about, row["ts_event"], row["side"], row["span_s"])
         else:
-            identity = (*same_event_key(row), row["occurrence"])
-        if identity not in seen:
-            seen.add(identity)
+            about = (*same_event_key(row), row["occurrence"])
+        before = seen.get(about)
+        once = before is None
+        if not once and row["kind"] in one_value:
+            once = says_more(before, row, totals)
+        if once:
             out.append(row)
+        seen[about] = row
     return out
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -67,9 +67,25 @@ def replace(path: Path, data: bytes | memoryview) -> None:
     if isinstance(path, ObjectPath):
         path.put(data)
         return
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of `path` in the end; after an error nothing of it is left.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
     temporary = path.with_name(path.name + TEMPORARY)
     try:
-        write_synced(temporary, data)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -137,6 +153,13 @@ def read_parquet(
             return file.read(columns=columns, use_threads=False)
         groups = [i for i in range(file.num_row_groups) if _may_hold(file, i, *holding)]
         return file.read_row_groups(groups, columns=columns, use_threads=False)
+
+
+def parquet_parts(file: BinaryIO, rows: int) -> Iterator[pa.Table]:
+    """Yield a Parquet file some `rows` at a time; see `read_parquet` for threads and errors."""
+    with pq.ParquetFile(file, pre_buffer=False) as opened:
+        for batch in opened.iter_batches(rows, use_threads=False):
+            yield pa.Table.from_batches([batch])
 
 
 def _may_hold(file: Any, group: int, name: str, value: str) -> bool:

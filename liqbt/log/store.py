@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -36,9 +36,12 @@ from liqbt.log.objects import as_it_is, place_of
 from liqbt.log.one_value import Revisions
 from liqbt.log.places import LOCK, QUARANTINE, SEGMENTS, leftovers, strangers
 from liqbt.log.schema import event_schema, name_codes
-from liqbt.log.tables import instruments_of, load, logical_hash
+from liqbt.log.tables import instruments_of, load, load_parts, logical_hash
 from liqbt.log.writer import Writer
 from liqbt.types import Instrument, IntArray, Kind
+
+_PART: Final = 1 << 18
+"""Rows of a segment that are decoded at once."""
 
 
 def verify(root: Path) -> list[str]:
@@ -390,16 +393,17 @@ class EventLog:
     def tables(
         self, kind: Kind, instruments: Collection[Instrument] | None = None
     ) -> Iterator[pa.Table]:
-        """Yield the committed tables of `kind` one by one, as `read` joins them."""
+        """Yield the committed events of `kind` in tables of bounded size, as `read` joins them."""
         wanted = None if instruments is None else set(instruments)
         for commit in self.standing():
             for segment in commit.segments:
-                if segment.kind != kind:
+                if segment.kind != kind or not (wanted is None or wanted & {*segment.instruments}):
                     continue
-                if wanted is None or wanted.issuperset(segment.instruments):
-                    yield load(self.path / SEGMENTS, segment)
-                elif wanted.intersection(segment.instruments):
-                    yield _filtered(load(self.path / SEGMENTS, segment), wanted)
+                for table in load_parts(self.path / SEGMENTS, segment, _PART):
+                    if wanted is None or wanted.issuperset(segment.instruments):
+                        yield table
+                    else:
+                        yield _filtered(table, wanted)
 
     def verify(self) -> list[str]:
         """Read everything again and return one sentence on each thing wrong; change nothing.

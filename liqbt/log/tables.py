@@ -6,9 +6,11 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
+from os import SEEK_END
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,8 @@ import pyarrow.parquet as pq
 
 from liqbt.errors import DataError, LogError
 from liqbt.log.commits import Segment
-from liqbt.log.disk import read_parquet, sha256
-from liqbt.log.objects import as_it_is
+from liqbt.log.disk import parquet_parts, sha256
+from liqbt.log.objects import ObjectPath, as_it_is
 from liqbt.log.order import distinct, lexicographic_order, number_repeats
 from liqbt.log.schema import (
     NAME_COLUMNS,
@@ -287,27 +289,56 @@ def load(folder: Path, segment: Segment) -> pa.Table:
     LogError
         The file is missing, unreadable, altered, or does not hold what its commit says.
     """
+    return pa.concat_tables(load_parts(folder, segment, _ROW_GROUP))
+
+
+def load_parts(folder: Path, segment: Segment, rows: int) -> Iterator[pa.Table]:
+    """Yield a segment some `rows` at a time, after every byte was held against its commit.
+
+    A segment in an object store is held as it is while it is read, compressed.
+
+    Raises
+    ------
+    LogError
+        As `load`; what the rows themselves say is found out as they come.
+    """
     path = folder / segment.file
     try:
-        data = path.read_bytes()
+        file = BytesIO(path.read_bytes()) if isinstance(path, ObjectPath) else path.open("rb")
+        with file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.seek(0, SEEK_END)
+            if as_it_is(folder) is folder or digest == segment.file_sha256:
+                _refuse_other_bytes(path, segment, size, digest)
+                yield from _parts(path, file, segment, rows)
+                return
     except OSError as error:
-        raise LogError(f"segment {path} cannot be read: {error.strerror}") from None
-    if as_it_is(folder) is not folder and sha256(data) != segment.file_sha256:
-        return load(as_it_is(folder), segment)  # the copy is of another log of this name
-    if len(data) != segment.size:
-        raise LogError(f"segment {path} has {len(data)} bytes, its commit says {segment.size}")
-    if sha256(data) != segment.file_sha256:
+        raise LogError(f"segment {path} cannot be read: {error.strerror or error}") from None
+    yield from load_parts(as_it_is(folder), segment, rows)  # the copy is of another log
+
+
+def _refuse_other_bytes(path: Path, segment: Segment, size: int, digest: str) -> None:
+    if size != segment.size:
+        raise LogError(f"segment {path} has {size} bytes, its commit says {segment.size}")
+    if digest != segment.file_sha256:
         raise LogError(f"segment {path} is damaged: its SHA-256 is not the committed one")
+
+
+def _parts(path: Path, file: BinaryIO, segment: Segment, rows: int) -> Iterator[pa.Table]:
+    schema = event_schema(segment.kind)
+    found, last = 0, None
     try:
-        table = read_parquet(data).cast(event_schema(segment.kind))
+        for part in parquet_parts(file, rows):
+            table = part.cast(schema)
+            known = table["ts_known"].to_numpy()
+            if (known[1:] < known[:-1]).any() or (last is not None and known[0] < last):
+                raise LogError(f"segment {path} is out of order: ts_known falls")
+            found, last = found + len(known), known[-1]
+            yield table.replace_schema_metadata(schema.metadata)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise LogError(f"segment {path} is not a table of {segment.kind.name}: {error}") from None
-    if table.num_rows != segment.rows:
-        raise LogError(f"segment {path} has {table.num_rows} rows, its commit says {segment.rows}")
-    known = table["ts_known"].to_numpy()
-    if (known[1:] < known[:-1]).any():
-        raise LogError(f"segment {path} is out of order: ts_known falls")
-    return table.replace_schema_metadata(event_schema(segment.kind).metadata)
+    if found != segment.rows:
+        raise LogError(f"segment {path} has {found} rows, its commit says {segment.rows}")
 
 
 def instruments_of(table: pa.Table) -> tuple[Instrument, ...]:
@@ -316,28 +347,6 @@ def instruments_of(table: pa.Table) -> tuple[Instrument, ...]:
     symbols, symbol = name_codes(table["symbol"])
     pairs = distinct(venue * max(len(symbols), 1) + symbol)
     return tuple(Instrument(venues[p // len(symbols)], symbols[p % len(symbols)]) for p in pairs)
-
-
-def split_by_instrument(table: pa.Table) -> list[tuple[Instrument, pa.Table]]:
-    """Return the rows of each instrument of an event table, in their order."""
-    instruments = instruments_of(table)
-    if len(instruments) == 1:
-        return [(instruments[0], table)]
-    venues, venue = name_codes(table["venue"])
-    symbols, symbol = name_codes(table["symbol"])
-    code = venue * len(symbols) + symbol
-    order = np.argsort(code, kind="stable")
-    ends = np.searchsorted(
-        code[order],
-        [venues.index(v) * len(symbols) + symbols.index(s) for v, s in instruments],
-        side="right",
-    )
-    sorted_rows = table.take(pa.array(order))
-    starts = [0, *ends[:-1].tolist()]
-    return [
-        (instrument, sorted_rows.slice(start, end - start))
-        for instrument, start, end in zip(instruments, starts, ends.tolist(), strict=True)
-    ]
 
 
 def _range(table: pa.Table, name: str) -> tuple[int, int]:

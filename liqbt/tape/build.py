@@ -6,31 +6,36 @@ import contextlib
 import fcntl
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_values
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from liqbt.errors import DataError
-from liqbt.log.disk import TEMPORARY, replace
-from liqbt.log.one_value import ONE_VALUE, first_clash, standing_rows
+from liqbt.log.disk import TEMPORARY, replace, replacing
+from liqbt.log.one_value import ONE_VALUE, Clash, first_clash, standing_rows
 from liqbt.log.order import distinct, lexicographic_order, same_as_previous
-from liqbt.log.schema import Columns, event_schema, order_keys, table_columns
+from liqbt.log.schema import Columns, Names, order_keys
 from liqbt.log.store import EventLog
-from liqbt.log.tables import split_by_instrument
 from liqbt.plausibility.interest import believed, next_to_nothing
-from liqbt.tape.values import Masked, Outliers, Selection, Tape, record_digest, trusted_tape
+from liqbt.tape.parts import Rows, Runs
+from liqbt.tape.values import (
+    Masked,
+    Outliers,
+    Selection,
+    Tape,
+    record_digest,
+    record_hash,
+    trusted_tape,
+)
 from liqbt.types import EVENT_DTYPE, PAYLOAD, Events, Instrument, IntArray, Kind
 
-_Read: TypeAlias = Callable[[Kind, Sequence[Instrument]], pa.Table]
 _VERSION: Final = 3
-_TOGETHER: Final = 8_000_000
-"""Selections of so many rows are read together; some 70 bytes each are held."""
 _READ_WHOLE: Final = 256 << 20
 """Files up to this many bytes are hashed when they are opened (a third of a second at most)."""
 
@@ -65,26 +70,37 @@ def load_cached(folder: Path, key: str) -> Tape | None:
         return None
 
 
-def store_cached(folder: Path, key: str, tape: Tape) -> None:
-    """Keep `tape` under `key`; a reader finds all of it or nothing.
+def store_cached(
+    folder: Path,
+    key: str,
+    parts: Iterable[Events],
+    instruments: tuple[Instrument, ...],
+    masked: Sequence[Masked] = (),
+) -> None:
+    """Keep a tape, given in parts, under `key`; a reader finds all of it or nothing.
 
     Raises
     ------
     DataError
         The folder cannot be written.
     """
-    meta: dict[str, Any] = {
-        "key": key,
-        "digest": tape.digest,
-        "size": tape.events.nbytes,
-        "instruments": [list(i) for i in tape.instruments],
-        "masked": [[*m.instrument, m.nothing, m.alone, m.waited, m.tiny] for m in tape.masked],
-    }
-    sealed = json.dumps({**meta, "self": _self_digest(meta)}).encode()
+    digest, size = record_hash(instruments), 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
-            replace(folder / f"{key}.events", tape.events.view(np.uint8).data)
+            with replacing(folder / f"{key}.events") as file:
+                for part in parts:
+                    data = np.ascontiguousarray(part).view(np.uint8).data
+                    digest.update(data)
+                    size += file.write(data)
+            meta: dict[str, Any] = {
+                "key": key,
+                "digest": digest.hexdigest(),
+                "size": size,
+                "instruments": [list(i) for i in instruments],
+                "masked": [[*m.instrument, m.nothing, m.alone, m.waited, m.tiny] for m in masked],
+            }
+            sealed = json.dumps({**meta, "self": _self_digest(meta)}).encode()
             replace(folder / f"{key}.json", sealed)
     except OSError as error:
         raise DataError(f"cannot write the tape cache {folder}: {error.strerror}") from error
@@ -160,78 +176,58 @@ def build_tapes(
 ) -> dict[str, Tape]:
     """Return the tape of each selection, as `build_tape` returns one.
 
-    A segment that holds events of several is read once for as many of them as fit into memory.
+    A segment that holds events of several is read once for all of them.
     """
     digest = log.digest if cache_dir else ""
+    keys = {name: cache_key(digest, s, outliers) for name, s in selections.items()}
     found: dict[str, Tape] = {}
-    for name, selection in selections.items():
-        cached = cache_dir and load_cached(cache_dir, cache_key(digest, selection, outliers))
+    for name in selections:
+        cached = cache_dir and load_cached(cache_dir, keys[name])
         if cached:
             found[name] = cached
-    for names in _groups(log, {n: s for n, s in selections.items() if n not in found}):
-        shared = _Shared(log, [selections[name] for name in names])
-        for name in names:
-            tape = _built(log, selections[name], outliers, shared.read)
-            if cache_dir is not None:
-                key = cache_key(digest, selections[name], outliers)
-                store_cached(cache_dir, key, tape)
-                tape = load_cached(cache_dir, key) or tape
-            found[name] = tape
+    left = {name: s for name, s in selections.items() if name not in found}
+    with contextlib.closing(Runs(cache_dir)) as runs:
+        masked = _put_all(runs, log, left, cache_dir, outliers)
+        for name, selection in left.items():
+            told = masked[name]
+            if told and outliers == "refuse":
+                raise DataError(f"{_where(log)} what cannot be right: {told[0].text()}")
+            _require_some(runs.rows(name), selection, _where(log))
+            if cache_dir is None:
+                tape = trusted_tape(runs.collected(name), selection.instruments)
+                found[name] = replace_values(tape, masked=tuple(told))
+            else:
+                parts = runs.merged(name)
+                store_cached(cache_dir, keys[name], parts, selection.instruments, told)
+                found[name] = _just_cached(cache_dir, keys[name])
     return {name: found[name] for name in selections}
 
 
-def _groups(log: EventLog, selections: Mapping[str, Selection]) -> Iterator[list[str]]:
-    """Yield the names of selections that are read together, in their order."""
-    if len(selections) < 2:
-        yield from ([name] for name in selections)
-        return
-    rows: Counter[tuple[Kind, Instrument]] = Counter()
-    for commit in log.standing():
-        for segment in commit.segments:
-            for instrument in segment.instruments:
-                rows[segment.kind, instrument] += segment.rows // len(segment.instruments)
-    group: list[str] = []
-    held = 0
-    for name, selection in selections.items():
-        mine = sum(rows[kind, i] for kind, named in selection.kinds.items() for i in named)
-        if group and held + mine > _TOGETHER:
-            yield group
-            group, held = [], 0
-        group.append(name)
-        held += mine
-    yield group
+def _just_cached(folder: Path, key: str) -> Tape:
+    tape = load_cached(folder, key)
+    if tape is None:
+        raise DataError(f"the tape cache {folder} does not hold what was just written to it")
+    return tape
 
 
-class _Shared:
-    """The tables of a log that several selections read: each segment is decoded once."""
-
-    def __init__(self, log: EventLog, selections: Sequence[Selection]) -> None:
-        self._log = log
-        self._left = Counter(
-            (kind, Instrument(*i))
-            for s in selections
-            for kind, named in s.kinds.items()
-            for i in named
-        )
-        self._parts: dict[Kind, dict[Instrument, list[pa.Table]]] = {}
-
-    def read(self, kind: Kind, instruments: Sequence[Instrument]) -> pa.Table:
-        """Return what `EventLog.read` does, in another order; what nobody waits for goes."""
-        if kind not in self._parts:
-            wanted = [i for k, i in self._left if k == kind]
-            held = self._parts[kind] = {i: [] for i in wanted}
-            for table in self._log.tables(kind, wanted):
-                for instrument, part in split_by_instrument(table):
-                    held[instrument].append(part)
-        parts = []
-        for instrument in instruments:
-            parts += self._parts[kind][instrument]
-            self._left[kind, instrument] -= 1
-            if not self._left[kind, instrument]:
-                del self._parts[kind][instrument]
-        if not parts:
-            return event_schema(kind).empty_table()
-        return pa.concat_tables(parts).unify_dictionaries()
+def _put_all(
+    runs: Runs,
+    log: EventLog,
+    selections: Mapping[str, Selection],
+    folder: Path | None,
+    outliers: Outliers,
+) -> dict[str, list[Masked]]:
+    """Put in order what each selection takes; return what was not believed of it."""
+    masked: dict[str, list[Masked]] = {name: [] for name in selections}
+    for kind, of_kind in _kinds(selections):
+        instruments = _instruments(kind, of_kind)
+        with contextlib.closing(Rows(instruments, folder)) as rows:
+            for table in log.tables(kind, instruments):
+                rows.add(table)
+            for name, selection in of_kind.items():
+                _require_all(kind, rows, selection, _where(log), partial(_held_by, log))
+                masked[name] += _put_kind(runs, name, kind, rows, selection, log, outliers)
+    return masked
 
 
 def tape_from_tables(tables: Mapping[Kind, pa.Table], selection: Selection) -> Tape:
@@ -254,44 +250,61 @@ def tape_from_tables(tables: Mapping[Kind, pa.Table], selection: Selection) -> T
         pairs = tables[kind].select(["venue", "symbol"]).to_pylist() if kind in tables else []
         return sorted({str(Instrument(**pair)) for pair in pairs})
 
-    parts = []
-    for kind in sorted(selection.kinds):
-        columns, names = table_columns(tables.get(kind, event_schema(kind).empty_table()))
-        codes = _codes(selection)
-        of_kind = {i: codes[i] for i in selection.kinds[kind]}
-        wanted = _instrument_codes(columns, names, of_kind) >= 0
-        chosen = {name: values[wanted] for name, values in columns.items()}
-        _require_all(kind, chosen, names, selection, "a set of tables has", has)
-        parts.append(_of_columns(kind, chosen, names, selection))
-    return trusted_tape(_joined(parts, selection, "a set of tables has"), selection.instruments)
+    where = "a set of tables has"
+    runs = Runs(None)
+    for kind, of_kind in _kinds({"": selection}):
+        rows = Rows(_instruments(kind, of_kind), None)
+        if kind in tables:
+            rows.add(tables[kind])
+        _require_all(kind, rows, selection, where, has)
+        for part in rows.parts(selection.kinds[kind]):
+            runs.put("", *_run(kind, part, rows.names, selection))
+    _require_some(runs.rows(""), selection, where)
+    return trusted_tape(runs.collected(""), selection.instruments)
 
 
-def _built(log: EventLog, selection: Selection, outliers: Outliers, read: _Read) -> Tape:
-    events, masked = _records(log, selection, outliers, read)
-    return replace_values(trusted_tape(events, selection.instruments), masked=masked)
+def _kinds(selections: Mapping[str, Selection]) -> Iterator[tuple[Kind, dict[str, Selection]]]:
+    """Yield each kind that is selected, in their order, with the selections that hold it."""
+    for kind in sorted({kind for selection in selections.values() for kind in selection.kinds}):
+        yield kind, {name: s for name, s in selections.items() if kind in s.kinds}
 
 
-def _records(
-    log: EventLog, selection: Selection, outliers: Outliers, read: _Read
-) -> tuple[Events, tuple[Masked, ...]]:
-    def has(kind: Kind) -> list[str]:
-        return [str(i) for i in log.info().instruments.get(kind, ())]
+def _instruments(kind: Kind, selections: Mapping[str, Selection]) -> list[Instrument]:
+    return sorted({Instrument(*i) for s in selections.values() for i in s.kinds[kind]})
 
-    where = f"the log {log.path} has"
-    parts = []
+
+def _where(log: EventLog) -> str:
+    return f"the log {log.path} has"
+
+
+def _held_by(log: EventLog, kind: Kind) -> list[str]:
+    return [str(i) for i in log.info().instruments.get(kind, ())]
+
+
+def _put_kind(
+    runs: Runs,
+    name: str,
+    kind: Kind,
+    rows: Rows,
+    selection: Selection,
+    log: EventLog,
+    outliers: Outliers,
+) -> list[Masked]:
+    """Put in order what a selection takes of one kind; return what was not believed of it."""
     masked: list[Masked] = []
-    for kind in sorted(selection.kinds):
-        columns, names = table_columns(read(kind, selection.kinds[kind]))
-        _require_all(kind, columns, names, selection, where, has)
-        columns = _known_before(columns, selection.end_ns)
-        _refuse_clash(log, kind, columns, names)
-        if kind == Kind.OPEN_INTEREST and outliers != "keep":
-            columns, found = _believed(columns, names, selection.start_ns)
+    clashes = []
+    interest = kind == Kind.OPEN_INTEREST  # believed row after row, so that none may be missing
+    for part in rows.parts(selection.kinds[kind], whole=interest):
+        columns = _known_before(part, selection.end_ns)
+        clash = kind in ONE_VALUE and first_clash(kind, columns, rows.names, "last_known")
+        if clash:
+            clashes.append(clash)
+        if interest and outliers != "keep":
+            columns, found = _believed(columns, rows.names, selection.start_ns)
             masked += found
-        parts.append(_of_columns(kind, columns, names, selection))
-    if masked and outliers == "refuse":
-        raise DataError(f"{where} what cannot be right: {masked[0].text()}")
-    return _joined(parts, selection, where), tuple(masked)
+        runs.put(name, *_run(kind, columns, rows.names, selection))
+    _refuse(log, clashes)
+    return masked
 
 
 def _known_before(
@@ -347,89 +360,59 @@ def _believed(
     return {name: values[keep & stands] for name, values in out.items()}, found
 
 
-def _refuse_clash(
-    log: EventLog, kind: Kind, columns: Columns, names: Mapping[str, list[str]]
-) -> None:
+def _refuse(log: EventLog, clashes: Sequence[Clash]) -> None:
     """Refuse a log, written before such rows were, that contradicts itself."""
-    if kind not in ONE_VALUE:
+    if not clashes:
         return
-    clash = first_clash(kind, columns, names, "last_known")
-    if clash is not None:
-        raise DataError(
-            f"the log {log.path}: {clash.what()} has two values, both known at one time: "
-            f"{clash.both()}; take one of the files back (`liqbt log withdraw LOG FILE "
-            "--reason ...`)"
-        )
+    first = min(clashes, key=lambda c: (c.ts_event, c.seq < 0, c.instrument, c.seq))
+    clash = replace_values(first, count=sum(c.count for c in clashes))
+    raise DataError(
+        f"the log {log.path}: {clash.what()} has two values, both known at one time: "
+        f"{clash.both()}; take one of the files back (`liqbt log withdraw LOG FILE "
+        "--reason ...`)"
+    )
 
 
-def _codes(selection: Selection) -> dict[Instrument, int]:
-    return {instrument: i for i, instrument in enumerate(selection.instruments)}
-
-
-def _joined(parts: list[Events], selection: Selection, where: str) -> Events:
-    if not any(len(p) for p in parts):
+def _require_some(rows: int, selection: Selection, where: str) -> None:
+    if not rows:
         raise DataError(
             f"{where} no selected event known in "
             f"[{_iso(selection.start_ns)}, {_iso(selection.end_ns)})"
         )
-    if len(parts) == 1:
-        return parts[0]
-    records = np.concatenate(parts)
-    parts.clear()
-    # each kind is in canonical order, and the sort is stable: three keys settle the rest
-    return records[lexicographic_order([records[n] for n in ("ts_known", "ts_event", "kind")])]
 
 
 def _require_all(
-    kind: Kind,
-    columns: Columns,
-    names: Mapping[str, list[str]],
-    selection: Selection,
-    where: str,
-    has: Callable[[Kind], list[str]],
+    kind: Kind, rows: Rows, selection: Selection, where: str, has: Callable[[Kind], list[str]]
 ) -> None:
-    codes = _codes(selection)
-    found = set(distinct(_instrument_codes(columns, names, codes)))
     for wanted in selection.kinds[kind]:
-        if codes[wanted] not in found:
+        if not rows.found(wanted):
             raise DataError(f"{where} no {kind.name.lower()} of {wanted}: it has {has(kind)}")
 
 
-def _of_columns(
-    kind: Kind, columns: Columns, names: Mapping[str, list[str]], selection: Selection
-) -> Events:
-    instrument = _instrument_codes(columns, names, _codes(selection))
+def _run(
+    kind: Kind, columns: Columns, names: Names, selection: Selection
+) -> tuple[Events, IntArray]:
+    """Return the records of a part in canonical order, each event once, and their numbers."""
     order = lexicographic_order(order_keys(kind, columns))
-    order = order[_first_of_each(kind, columns, instrument, order)]
+    order = order[_first_of_each(kind, columns, order)]
     known = columns["ts_known"][order]
     first, last = 0, len(order)
     if selection.start_ns is not None:
         first = int(np.searchsorted(known, selection.start_ns, side="left"))
     if selection.end_ns is not None:
         last = int(np.searchsorted(known, selection.end_ns, side="left"))
-    return _pack(kind, columns, instrument, order[first:last])
+    order = order[first:last]
+    return _pack(kind, columns, names, selection, order), columns["seq"][order]
 
 
-def _instrument_codes(
-    columns: Columns, names: Mapping[str, list[str]], codes: Mapping[Instrument, int]
-) -> IntArray:
-    table = np.full((len(names["venue"]), len(names["symbol"])), -1, dtype=np.int64)
-    for i, venue in enumerate(names["venue"]):
-        for j, symbol in enumerate(names["symbol"]):
-            table[i, j] = codes.get(Instrument(venue, symbol), -1)
-    picked: IntArray = table[columns["venue"], columns["symbol"]]
-    return picked
-
-
-def _first_of_each(
-    kind: Kind, columns: Columns, instrument: IntArray, order: IntArray
-) -> npt.NDArray[np.bool_]:
+def _first_of_each(kind: Kind, columns: Columns, order: IntArray) -> npt.NDArray[np.bool_]:
     """Return which places of `order` hold the first record of their event."""
     if kind in ONE_VALUE:
         stands: npt.NDArray[np.bool_] = standing_rows(kind, columns)[0][order]
         return stands
     keep = np.ones(len(order), dtype=bool)
     numbered = columns["seq"][order] >= 0
+    instrument = columns["venue"]
     plain = [columns["ts_event"], instrument, columns["side"], columns["span_s"]]
     plain += [columns[name].view(np.uint64) for name in PAYLOAD[kind]]
     plain.append(columns["occurrence"])
@@ -444,15 +427,20 @@ def _first_of_each(
     return keep
 
 
-def _pack(kind: Kind, columns: Columns, instrument: IntArray, rows: IntArray) -> Events:
+def _pack(
+    kind: Kind, columns: Columns, names: Names, selection: Selection, rows: IntArray
+) -> Events:
+    places = {instrument: i for i, instrument in enumerate(selection.instruments)}
+    held = map(Instrument, names["venue"], names["symbol"])
+    code = np.array([places.get(instrument, 0) for instrument in held], dtype=np.uint16)
     records = np.zeros(len(rows), dtype=EVENT_DTYPE)
     for name in ("ts_known", "ts_event", "side", "span_s"):
         records[name] = columns[name][rows]
     records["kind"] = kind
-    records["instrument"] = instrument[rows]
+    records["instrument"] = code[columns["venue"][rows]]
     for i in range(5):
-        names = PAYLOAD[kind]
-        records[f"p{i}"] = columns[names[i]][rows] if i < len(names) else np.nan
+        payload = PAYLOAD[kind]
+        records[f"p{i}"] = columns[payload[i]][rows] if i < len(payload) else np.nan
     return records
 
 

@@ -205,11 +205,16 @@ def trusted_tape(events: Events, instruments: tuple[Instrument, ...]) -> Tape:
 
 def record_digest(events: Events, instruments: Sequence[Instrument]) -> str:
     """Return the identity of a tape: SHA-256 of instruments and records."""
-    names = json.dumps([list(i) for i in instruments], separators=(",", ":"))
-    digest = hashlib.sha256(f"{EVENT_DTYPE.descr}{names}".encode())
+    digest = record_hash(instruments)
     for start in range(0, len(events), _CHUNK):
         digest.update(np.ascontiguousarray(events[start : start + _CHUNK]).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def record_hash(instruments: Sequence[Instrument]) -> hashlib._Hash:
+    """Return the SHA-256 of a tape of no records, which those to come are fed to."""
+    names = json.dumps([list(i) for i in instruments], separators=(",", ":"))
+    return hashlib.sha256(f"{EVENT_DTYPE.descr}{names}".encode())
 
 
 def _check_order(events: Events) -> None:

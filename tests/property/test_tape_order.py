@@ -12,16 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tape_rows import T, select, tables
 
 from liqbt.log.one_value import ONE_VALUE
 from liqbt.log.order import lexicographic_order, number_repeats
 from liqbt.log.store import EventLog
-from liqbt.log.tables import event_table
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection
-from liqbt.types import PAYLOAD, Instrument, Kind
+from liqbt.types import Kind
 
-T = 1_700_000_000_000_000_000
 SPANS = {Kind.BAR: (60, 3600), Kind.LIQUIDATION_TOTAL: (60,), Kind.FUNDING: (0, 60)}
 
 
@@ -52,21 +51,6 @@ def rows(draw: st.DrawFn) -> dict:
     }
 
 
-def tables(file: list[dict]) -> list:
-    out = []
-    for kind in sorted({r["kind"] for r in file}, reverse=True):
-        mine = [r for r in file if r["kind"] == kind]
-        columns = {
-            name: np.array([r[name] for r in mine])
-            for name in ("ts_known", "ts_event", "seq", "side", "span_s")
-        }
-        columns |= {name: [r[name] for r in mine] for name in ("venue", "symbol")}
-        for i, name in enumerate(PAYLOAD[Kind(kind)]):
-            columns[name] = np.array([r["payload"][i] for r in mine])
-        out.append((Kind(kind), event_table(Kind(kind), columns)))
-    return out
-
-
 def build(files: list[list], selection: Selection, *, again: bool = False):
     with tempfile.TemporaryDirectory() as folder, mock.patch("os.fsync"):  # only for speed
         log = EventLog.create(Path(folder) / "log")
@@ -76,18 +60,6 @@ def build(files: list[list], selection: Selection, *, again: bool = False):
             log.append(files[0], {"file_sha256": "0"})
             log.append(files[0], {"file_sha256": "under another name"})
         return build_tape(log, selection)
-
-
-def select(everything: list[dict]) -> Selection:
-    kinds = sorted({r["kind"] for r in everything})
-    return Selection(
-        kinds={
-            Kind(k): tuple(
-                {Instrument(r["venue"], r["symbol"]) for r in everything if r["kind"] == k}
-            )
-            for k in kinds
-        }
-    )
 
 
 @st.composite

@@ -207,7 +207,7 @@ def test_an_experiment_in_memory_is_run_as_its_file_would_be(tmp_path, monkeypat
 def test_events_are_those_of_the_tape_beside_the_run(folder, tmp_path):
     rows = events(mark(0, 100.0), open_interest(60, 5.0), mark(300, 101.0))
     tape = tape_from_events(rows, [Instrument("v", "XYZ")])
-    store_cached(tmp_path / ".cache" / "tapes" / "0", "key", tape)
+    store_cached(tmp_path / ".cache" / "tapes" / "0", "key", [tape.events], tape.instruments)
     manifest = {"symbols": {"XYZ": {}}, "hashes": {"tape": {"XYZ": tape.digest}}}
     run = replace(load_run(folder), path=tmp_path / "memory" / "0", manifest=manifest)
     found = liqbt.Result(run).events

@@ -294,7 +294,7 @@ def test_the_tape_cache_removes_what_killed_writers_left(tmp_path):
     (tmp_path / "old.events.tmp").write_bytes(b"half")
     (tmp_path / "old.events.99.tmp").write_bytes(b"half")
     key = cache_key("0" * 64, Selection(kinds={Kind.MARK: (Instrument("v", "A"),)}))
-    store_cached(tmp_path, key, _tape())
+    store_cached(tmp_path, key, [_tape().events], _tape().instruments)
     assert not list(tmp_path.glob("*.tmp"))
     cached = load_cached(tmp_path, key)
     assert cached is not None

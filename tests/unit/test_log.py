@@ -23,8 +23,9 @@ from liqbt.log import writer as writer_module
 from liqbt.log.check import Standing
 from liqbt.log.commits import Commit, Segment, commit_bytes, head_bytes, inspect_chain, seal
 from liqbt.log.disk import read_parquet, sha256
+from liqbt.log.schema import event_schema
 from liqbt.log.store import EventLog
-from liqbt.log.tables import event_table
+from liqbt.log.tables import encode, event_table, load, load_parts
 from liqbt.types import Instrument, Kind
 
 T = 1_700_000_000_000_000_000
@@ -303,6 +304,24 @@ def test_a_forged_segment_is_found(damaged):
         damaged.read(Kind.TRADE)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 19, 20, 21])
+def test_a_segment_in_parts_is_the_segment(log, rows):
+    segment = log.append([(Kind.TRADE, trades())], source()).segments[0]
+    parts = list(load_parts(log.path / "segments", segment, rows))
+    assert [len(part) for part in parts] == [rows] * (20 // rows) + [20 % rows] * (20 % rows > 0)
+    assert pa.concat_tables(parts).equals(load(log.path / "segments", segment))
+    assert all(part.schema.equals(event_schema(Kind.TRADE), True) for part in parts)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 99])
+def test_a_segment_out_of_order_is_found_within_parts_and_between(tmp_path, rows):
+    table = pa.concat_tables([trades(3, start=T + S), trades(3)]).unify_dictionaries()
+    segment, data = encode(Kind.TRADE, table)
+    (tmp_path / segment.file).write_bytes(data)
+    with pytest.raises(LogError, match="out of order: ts_known falls"):
+        list(load_parts(tmp_path, segment, rows))
+
+
 def test_every_flipped_byte_of_a_commit_is_found(damaged):
     rng = np.random.default_rng(3)
     for path in [damaged.path / "log.json", damaged.path / "commits" / "00000003.json"]:
@@ -487,7 +506,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from liqbt.log.tables import event_table
+from liqbt.log.tables import encode, event_table, load, load_parts
 from liqbt.log.store import EventLog
 from liqbt.types import Kind
 log = EventLog.open_or_create(Path(sys.argv[1]))

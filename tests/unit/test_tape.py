@@ -312,8 +312,10 @@ def test_a_damaged_cache_is_built_again(cached, suffix, harm):
     assert not list(folder.glob("*.tmp"))
 
 
-def test_a_cache_that_cannot_be_written_is_named(cached, tmp_path):
+@pytest.mark.parametrize("held", [10**9, 1])
+def test_a_cache_that_cannot_be_written_is_named(cached, tmp_path, monkeypatch, held):
     log, _ = cached
+    monkeypatch.setattr("liqbt.tape.parts.HELD", held)
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cannot write the tape cache"):
         build_tape(log, TRADES, tmp_path / "file" / "cache")
@@ -365,12 +367,12 @@ def test_tapes_read_together_are_those_read_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(
         EventLog, "tables", lambda log, *of: (passes.append(of[0]), tables(log, *of))[1]
     )
-    for rows, most in ((10**9, 2), (1, 5)):
-        monkeypatch.setattr("liqbt.tape.build._TOGETHER", rows)
+    for rows in (10**9, 4, 1):
+        monkeypatch.setattr("liqbt.tape.parts.HELD", rows)
         passes.clear()
         together = build_tapes(log, asked, tmp_path / f"cache-{rows}")
         assert list(together) == list(asked)
         assert {n: t.digest for n, t in together.items()} == {n: t.digest for n, t in alone.items()}
-        assert len(passes) == most
+        assert passes == [Kind.TRADE, Kind.MARK]
     with pytest.raises(DataError, match="no trade of v/XRP"):
         build_tapes(log, {**asked, "x": Selection(kinds={Kind.TRADE: (Instrument("v", "XRP"),)})})
