@@ -1,17 +1,20 @@
-"""Anonymous memory of a replay of very many events: stored and mapped, or drawn window by window.
+"""Anonymous memory of very many events: a tape built, stored and mapped, or drawn window by window.
 
 python -m research.scaling.tape --stored 10 --drawn 100
+python -m research.scaling.tape --stored --drawn --built 2 5 10 --checkout after=. before=../older
 
 In millions of events. A stored tape is written to a file, mapped as a run maps its own, and
 replayed with a forecast an hour, each dropped after it was counted. A drawn one is never stored: an
-estimator is handed one window of a million events after the other. What is told is the most that
-the process held that no file backs, sampled fifty times a second; a file's own pages can be taken
-back.
+estimator is handed one window of a million events after the other. A built one is made of a log of
+ten files, each of which says a hundredth of the one before it again, in a process of its own that
+runs a checkout's code. What is told is the most that the process held that no file backs, sampled
+while it worked; a file's own pages can be taken back.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import threading
 import time
@@ -21,13 +24,37 @@ from pathlib import Path
 import numpy as np
 
 from liqbt.bench.tape import DAYS, synthetic_tape
+from liqbt.log.store import EventLog
+from liqbt.log.tables import event_table
 from liqbt.replay import Checkpoint, replay_from
 from liqbt.study.estimators import default_estimator
 from liqbt.tape.values import trusted_tape
-from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, Events, Instrument
+from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, Events, Instrument, Kind
+from research.scaling.measure import measured
 from research.scaling.year import megabytes
 
 WINDOW = 1_000_000
+BUILD = """
+import json, sys, threading, time
+from pathlib import Path
+from liqbt.log.store import EventLog
+from liqbt.tape.build import build_tape
+from liqbt.tape.values import Selection
+log, most, done = EventLog.open(sys.argv[1]), [0], threading.Event()
+def held():
+    said = Path("/proc/self/status").read_text()
+    return int(said.partition("RssAnon:")[2].split()[0]) / 1024
+def watch():
+    while not done.wait(0.005):
+        most[0] = max(most[0], held())
+before = held()
+threading.Thread(target=watch, daemon=True).start()
+begun = time.process_time()
+tape = build_tape(log, Selection(kinds=log.info().instruments), Path(sys.argv[2]))
+seconds = time.process_time() - begun
+done.set()
+print(json.dumps([most[0] - before, seconds, tape.digest]))
+"""
 
 
 def windows(millions: int) -> Iterator[Events]:
@@ -70,11 +97,50 @@ def drawn(millions: int) -> int:
     return n
 
 
+def write_log(path: Path, kind: Kind, rows: int) -> None:
+    """Write numbered trades or marks of 90 days, in ten files."""
+    log, tenth = EventLog.create(path), rows // 10
+    for file in range(10):
+        place = np.arange(max(file * tenth - tenth // 100, 0), (file + 1) * tenth)
+        at = 1_735_689_600_000_000_000 + place * (90 * DAY_NS // rows)
+        price = 100.0 + np.round(np.sin(place / 1e5) + place % 7 / 1e3, 4)
+        columns = {"ts_event": at, "ts_known": at + (50 + place % 100 + file % 2) * 1_000_000}
+        if kind == Kind.TRADE:
+            columns |= {"seq": place, "side": place % 2 * 2 - 1, "price": price}
+            columns |= {"size_coins": (1 + place % 5000) / 1000}
+        else:
+            columns |= dict.fromkeys(("open", "high", "low", "close"), price)
+        table = event_table(kind, {**columns, "venue": "made", "symbol": "SYN"})
+        log.append([(kind, table)], {"file": f"{file}.csv", "file_sha256": str(file)})
+
+
+def built(millions: int, place: Path, checkouts: dict[str, Path]) -> None:
+    """Measure and print what it takes to build a tape."""
+    for kind in (Kind.TRADE, Kind.MARK):
+        path, rows, digests = place / f"{kind.name}-{millions}", millions * 1_000_000, set()
+        write_log(path, kind, rows)
+        for name, checkout in checkouts.items():
+            cache = place / f"cache-{name}"
+            peak, seconds, digest = measured(BUILD, checkout, path, cache)
+            digests.add(digest)
+            shutil.rmtree(cache)
+            print(
+                f"built, {name}: {millions} million {kind.name.lower()}s, at most {peak:.0f} MB "
+                f"above the start, {peak * 2**20 / rows:.0f} B a row, {seconds:.1f} s CPU",
+                flush=True,
+            )
+        shutil.rmtree(path)
+        if len(checkouts) > 1:
+            print("the same bytes" if len(digests) == 1 else "DIFFERENT TAPES")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stored", type=int, nargs="*", default=[10])
     parser.add_argument("--drawn", type=int, nargs="*", default=[100])
+    parser.add_argument("--built", type=int, nargs="*", default=[])
+    parser.add_argument("--checkout", nargs="*", default=["here=."], metavar="NAME=FOLDER")
     asked = parser.parse_args()
     most, done = [0.0], threading.Event()
 
@@ -84,6 +150,10 @@ def main() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     with tempfile.TemporaryDirectory(dir=".") as place:
+        pairs = (text.split("=", 1) for text in asked.checkout)
+        checkouts = {name: Path(where).resolve() for name, where in pairs}
+        for millions in asked.built:
+            built(millions, Path(place).resolve(), checkouts)
         for name, sizes in (("stored", asked.stored), ("drawn", asked.drawn)):
             for millions in sizes:
                 most[0], begun = 0.0, time.process_time()
