@@ -8,19 +8,27 @@ come in the order of the tasks, so that whoever keeps them writes the same bytes
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import multiprocessing
 import os
 import pickle
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final, Protocol, TypeVar
 
-from liqbt.errors import ConfigError, StoppedError, WorkerKilledError, first_line
+from liqbt.errors import (
+    AlreadyRunningError,
+    ConfigError,
+    StoppedError,
+    WorkerKilledError,
+    first_line,
+)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,6 +36,14 @@ R = TypeVar("R")
 SERIAL: Final = "serial"
 PROCESSES: Final = "processes"
 DASK: Final = "dask"
+_LOOK: Final = 5.0
+"""Seconds after which a cluster is asked whether it is there while a task is waited for."""
+_PATIENCE: Final = 60.0
+"""Seconds that a scheduler may take to answer, or have no worker."""
+_TURN: Final = 1.0
+"""Seconds until a worker asks again for what another one is at."""
+_ONE: Final = threading.Lock()
+"""A process does one task at a time, whatever threads a Dask worker has: they share settings."""
 
 
 class Executor(Protocol):
@@ -176,49 +192,94 @@ def on_dask(address: str = "") -> Executor:
             atexit.register(_close, held[0])
         try:
             yield from _on_cluster(held[0], work, tasks)
-        except _no_cluster() as error:
+        except _LostError as lost:
             raise StoppedError(
-                f"the Dask scheduler {address or 'of this machine'} no longer answers "
-                f"({first_line(error)}); what is finished is kept, and the same command goes on "
-                "from there"
+                f"the Dask scheduler {address or 'of this machine'} {lost}; what is finished is "
+                "kept, and the same command goes on from there"
             ) from None
 
     return mapped
 
 
+class _LostError(Exception):
+    """A cluster does nothing any more; says why."""
+
+
 def _on_cluster(client: Any, work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
-    from distributed import KilledWorker
     from distributed.protocol.pickle import dumps
 
     own = _refuse_other_code(client)
-    left, waiting = deque(tasks), deque[Any]()
+    left, waiting, sent = deque(tasks), deque[Any](), dumps(work)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it is large
         # not scattered: the scheduler can give it to workers again when all that had it are gone
-        sent = client.submit(pickle.loads, dumps(work), pure=False)
+        shared = _asked(client, client.submit, pickle.loads, sent, pure=False)
     try:
         while left or waiting:
-            width = 4 * max(len(client.nthreads()), 1)
+            width = 4 * max(_workers(client), 1)
             while left and len(waiting) < width:
                 task = left.popleft()
-                waiting.append(client.submit(_called, sent, own, task, pure=False))
-            try:
-                found = waiting[0].result()
-            except KilledWorker:
-                raise _killed("the workers of a task were killed, one after the other") from None
+                waiting.append(
+                    _asked(client, client.submit, _called, shared, own, task, pure=False)
+                )
+            found = _result(client, waiting[0])
             waiting.popleft()
             yield found
     finally:
         if client.status == "running":
-            client.cancel([sent, *waiting])
+            client.cancel([shared, *waiting])
 
 
-def _no_cluster() -> tuple[type[BaseException], ...]:
-    """Return what Dask raises where its scheduler is gone."""
-    from distributed import CancelledError
-    from distributed.comm import CommClosedError
+def _asked(client: Any, call: Callable[..., Any], *words: Any, **options: Any) -> Any:
+    """Return what a call of a client gives; of a scheduler that is gone it raises many things."""
+    try:
+        return call(*words, **options)
+    except Exception as error:
+        if client.status == "running" and not isinstance(error, OSError | CancelledError):
+            raise
+        raise _gone(client, error) from None
 
-    return CancelledError, CommClosedError, TimeoutError
+
+def _workers(client: Any) -> int:
+    """Return how many workers a cluster has."""
+    return len(
+        _asked(client, lambda: client.sync(client.scheduler.ncores, callback_timeout=_PATIENCE))
+    )
+
+
+def _result(client: Any, future: Any) -> Any:
+    """Return what a task gave: its own error is raised, and a cluster that is gone is noticed."""
+    from distributed import KilledWorker
+
+    seen = time.monotonic()
+    while True:
+        try:  # what is done is fetched, which takes as long as it is large
+            return future.result(timeout=_PATIENCE if future.done() else _LOOK)
+        except KilledWorker:
+            raise _killed("the workers of a task were killed, one after the other") from None
+        except Exception as error:
+            if future.status == "error":
+                raise
+            if not isinstance(error, TimeoutError):
+                raise _gone(client, error) from None
+        if _workers(client):
+            seen = time.monotonic()
+        elif time.monotonic() - seen > _PATIENCE:
+            raise _left(client, f"has had no worker for {_PATIENCE:g} s")
+
+
+def _gone(client: Any, error: Exception) -> _LostError:
+    reason = getattr(error, "reason", "") or type(error).__name__
+    return _left(client, f"no longer answers ({reason})")
+
+
+def _left(client: Any, why: str) -> _LostError:
+    """Leave a cluster, without all that its library would say of it."""
+    from distributed.utils import silence_logging_cmgr
+
+    with silence_logging_cmgr(logging.CRITICAL), contextlib.suppress(Exception):
+        client.close(timeout=_LOOK)
+    return _LostError(why)
 
 
 def _client(address: str) -> Any:
@@ -253,13 +314,25 @@ def _close(client: Any) -> None:
 
 def _called(work: Callable[[Any], Any], own: str, task: Any) -> Any:
     _refuse_digest("this worker", _worker_digest(), own)  # it may have joined since all were asked
-    return work(task)
+    while True:
+        try:
+            with _ONE:
+                return work(task)
+        except AlreadyRunningError:  # on another worker, for a command that was killed
+            time.sleep(_TURN)
 
 
 def _refuse_other_code(client: Any) -> str:
     """Return the digest of this code, which that of every worker is held against."""
     own = _worker_digest()
-    for worker, digest in client.run(_worker_digest).items():
+    for worker, digest in _asked(client, client.run, _worker_digest, on_error="return").items():
+        if isinstance(digest, OSError):  # it died meanwhile
+            continue
+        if isinstance(digest, Exception):
+            raise ConfigError(
+                f"worker {worker}: it cannot say which liqbt it has ({first_line(digest)}); "
+                "expected the same code everywhere"
+            )
         _refuse_digest(f"worker {worker}", digest, own)
     return own
 

@@ -26,8 +26,8 @@ from liqbt.evaluation.monitoring import market_bets
 from liqbt.evaluation.parts import LetGo, current, only_begun, summed, together
 from liqbt.evaluation.statistic import Statistic
 from liqbt.forecasts import forecasts_digest
+from liqbt.log.disk import locked, sha256, sha256_file
 from liqbt.log.disk import replace as replace_file
-from liqbt.log.disk import sha256, sha256_file
 from liqbt.study.events import Origin
 from liqbt.study.ground_truth import GroundTruth, ground_truth
 from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
@@ -97,23 +97,27 @@ class KeptMarkets(MarketStudies):
 
         Raises
         ------
+        AlreadyRunningError
+            If another process is at it.
         LiqbtError
             It cannot be done; of several markets the message names it.
         """
         named = sha256(repr((symbol, sorted(self.failed))).encode())[:16]
         path = self.folder / f"{named}.part"
-        found = _read(path)
-        if found is None:
-            try:
-                found = self._made(symbol, named)
-            except LiqbtError as error:
-                if len(self.tapes) > 1 and symbol not in str(error):
-                    raise type(error)(f"market {symbol}: {error}") from error
-                raise
-            own = [file for files in found.files.values() for file in files]
-            digests = {file: sha256_file(file) for file in (*own, *found.current.values())}
-            data = pickle.dumps((found, digests), protocol=5)
-            replace_file(path, hashlib.sha256(data).digest() + data)
+        # a worker of a cluster may be at it still, for a command that was killed
+        with locked(path.with_suffix(".lock")):
+            found = _read(path)
+            if found is None:
+                try:
+                    found = self._made(symbol, named)
+                except LiqbtError as error:
+                    if len(self.tapes) > 1 and symbol not in str(error):
+                        raise type(error)(f"market {symbol}: {error}") from error
+                    raise
+                own = [file for files in found.files.values() for file in files]
+                digests = {file: sha256_file(file) for file in (*own, *found.current.values())}
+                data = pickle.dumps((found, digests), protocol=5)
+                replace_file(path, hashlib.sha256(data).digest() + data)
         return found
 
     def _made(self, symbol: str, named: str) -> KeptMarket:

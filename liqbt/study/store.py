@@ -726,14 +726,14 @@ def run_lock(final: Path) -> Iterator[None]:
 def parts_of(final: Path) -> Iterator[Path]:
     """Yield a folder for the parts of a run that is being made; its lock is held.
 
-    It is gone afterwards, unless the work was stopped from outside: then the next one goes on with
-    the parts that are whole.
+    It is gone afterwards, unless the work was stopped from outside, or another process is at a part
+    of it: then the next one goes on with the parts that are whole.
     """
     folder = final.with_name(f".{final.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder
-    except StoppedError:
+    except (StoppedError, AlreadyRunningError):
         raise
     except Exception:
         shutil.rmtree(folder, ignore_errors=True)

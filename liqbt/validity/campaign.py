@@ -32,8 +32,8 @@ from liqbt.validity.tallies import Tally, tally_of_row
 
 CAMPAIGN: Final = "campaign.json"
 _FORMAT: Final = "tallies of a validity campaign, 1"
-_EVERY: Final = 8
-"""Batches after which the file is written."""
+_EVERY: Final = 1.0
+"""Seconds after which the file is written, with all that is tallied."""
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Called with how many batches are done, and of how many."""
@@ -324,17 +324,18 @@ def run_campaign(
     left = left_of(campaign, jobs, claims)
     done = len(jobs) - len(left)
     progress(done, len(jobs))
-    begun = time.monotonic()
+    begun = written = time.monotonic()
     work = partial(one_batch, folder=worlds, root=campaign.root)
     results = executor(work, left)
     write_campaign(campaign, kept)
     try:
-        for since, ((job, _), (tallies, unit)) in enumerate(zip(left, results, strict=False), 1):
+        for (job, _), (tallies, unit) in zip(left, results, strict=False):
             _add(campaign, job, tallies, unit, worlds)
             done += 1
             progress(done, len(jobs))
-            if since % _EVERY == 0:
+            if time.monotonic() - written > _EVERY:
                 write_campaign(campaign, kept)
+                written = time.monotonic()
             if seconds is not None and time.monotonic() - begun > seconds:
                 break
     finally:

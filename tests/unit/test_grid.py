@@ -6,13 +6,15 @@ import csv
 import json
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
 
 import pytest
 from shell import call
 
-from liqbt.errors import ConfigError, LiqbtError
+from liqbt.errors import AlreadyRunningError, ConfigError, LiqbtError
 from liqbt.search.grid import load_grid, run_grid
 from liqbt.study import executors
 from liqbt.study.executors import executor_of, going_on, in_processes, on_dask, serially
@@ -196,6 +198,51 @@ def test_a_dask_cluster_gives_the_same_does_a_killed_worker_s_task_again_and_ref
         with pytest.raises(ConfigError, match="expected the same code everywhere"):
             list(here(square, [1]))
         executors._close(here.__closure__[1].cell_contents[0])
+
+
+def test_a_worker_waits_for_another_that_is_at_the_same_for_a_command_that_was_killed(monkeypatch):
+    monkeypatch.setattr(executors, "_TURN", 0.01)
+    tried = []
+
+    def busy_twice(task):
+        tried.append(task)
+        if len(tried) < 3:
+            raise AlreadyRunningError("another process is writing this run")
+        return task
+
+    assert executors._called(busy_twice, executors._worker_digest(), 7) == 7
+    assert tried == [7, 7, 7]
+
+
+def test_a_dask_worker_of_many_threads_does_one_task_at_a_time():
+    under_way = []
+
+    def counted(task):
+        under_way.append(task)
+        time.sleep(0.02)
+        n = len(under_way)
+        under_way.remove(task)
+        return n
+
+    one = partial(executors._called, counted, executors._worker_digest())
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(one, range(8))) == [1] * 8
+
+
+def test_a_worker_that_cannot_say_its_code_is_refused_and_one_that_died_is_not():
+    class Told:
+        status = "running"
+
+        def __init__(self, **said):
+            self.said = said
+
+        def run(self, *_, **__):
+            return self.said
+
+    own = executors._worker_digest()
+    assert executors._refuse_other_code(Told(a=own, b=OSError("gone"))) == own
+    with pytest.raises(ConfigError, match=r"worker b: it cannot say .*No module named 'liqbt'"):
+        executors._refuse_other_code(Told(a=own, b=ImportError("No module named 'liqbt'")))
 
 
 @DASK

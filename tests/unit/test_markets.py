@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liqbt.errors import EstimatorError, WorkerKilledError
+from liqbt.errors import AlreadyRunningError, EstimatorError, WorkerKilledError
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.levels import VISIT_DTYPE
 from liqbt.evaluation.parts import _KEPT, summed
+from liqbt.log.disk import locked, sha256
 from liqbt.study import pipeline
 from liqbt.study.executors import in_processes, serially
 from liqbt.study.kept import KeptMarkets
@@ -195,6 +196,20 @@ def test_a_killed_driver_takes_its_workers_and_loses_no_market_that_is_finished(
     done = run_plan(plan, tmp_path, None, lambda *_: None)
     assert len(again) == len(NAMES) - kept
     assert files(done.path) == files(run.path)
+
+
+def test_a_market_that_another_process_is_at_is_not_written_twice_and_no_part_is_lost(
+    plan, tmp_path
+):
+    folder = tmp_path / "three" / f".{plan.run_id}.parts"
+    folder.mkdir(parents=True)
+    named = sha256(repr(("BB", [])).encode())[:16]
+    with (
+        locked(folder / f"{named}.lock"),
+        pytest.raises(AlreadyRunningError, match="another process is writing to"),
+    ):
+        run_plan(plan, tmp_path, None, lambda *_: None)
+    assert len(list(folder.glob("*.part"))) == 1
 
 
 def alive(pid: int) -> bool:
