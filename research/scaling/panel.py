@@ -1,13 +1,14 @@
 """What 100 symbols over 5 years cost: an archive made and served here, fetched, read, replayed.
 
-python -m research.scaling.panel OUT --symbols 1 2 4 --years 0.25 0.5 1 --fetched 5
+python -m research.scaling.panel OUT --symbols 1 4 10 --wide 5 --years 1 2 5
 
 from the folder of a checkout. A server in a process of its own makes the files of the venue's
 archive as they are asked for, in its layout (daily `metrics`, daily `markPriceKlines` of a minute,
 checksums); `liqbt fetch` and `liqbt run` are called as a user calls them, each step in a process of
-its own: CPU seconds, peak memory and bytes are that process's. Two logs: one symbol over the
-years that are fetched, the most symbols over one; runs by symbols are over the fewest years.
-OUT gets `panel.json` and `panel.svg`.
+its own: CPU seconds, peak memory and bytes are that process's. Two logs: one symbol over the most
+years of `--years`, the most symbols over `--wide` years. Runs by symbols are over `--wide` years;
+the widest is made once more in two processes. OUT gets `panel.json` after every step, and
+`panel.svg`; stopped (Ctrl-C), it draws what there is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import sys
 import tempfile
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -64,16 +67,21 @@ print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.monoton
 RUN = """
 import json, resource, sys, time
 from pathlib import Path
-begun, at = time.monotonic(), {}
-def stage(name, done, of):
-    at.setdefault(name, []).append((done, of, round(time.process_time(), 2)))
-from liqbt.study.run import run_experiment
-run = run_experiment(Path(sys.argv[1]), Path(sys.argv[2]), stage=stage)
-used = resource.getrusage(resource.RUSAGE_SELF)
-size = lambda folder: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
-print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.monotonic() - begun,
-    "peak_mb": used.ru_maxrss / 1024, "cache_mb": size(Path(sys.argv[2]) / ".cache"),
-    "run_mb": size(run.path), "stages": {k: v[-1] for k, v in at.items()}}))
+if __name__ == "__main__":
+    from liqbt.study.executors import executor_of
+    from liqbt.study.run import run_experiment
+    begun, at = time.monotonic(), {}
+    def stage(name, done, of):
+        at.setdefault(name, []).append((done, of, round(time.process_time(), 2)))
+    run = run_experiment(
+        Path(sys.argv[1]), Path(sys.argv[2]), stage=stage, executor=executor_of(sys.argv[3]))
+    own, others = (resource.getrusage(who) for who in (0, resource.RUSAGE_CHILDREN))
+    size = lambda folder: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
+    print(json.dumps({"cpu_s": own.ru_utime + own.ru_stime, "wall_s": time.monotonic() - begun,
+        "workers_cpu_s": others.ru_utime + others.ru_stime,
+        "peak_mb": own.ru_maxrss / 1024, "worker_peak_mb": others.ru_maxrss / 1024,
+        "cache_mb": size(Path(sys.argv[2]) / ".cache"),
+        "run_mb": size(run.path), "stages": {k: v[-1] for k, v in at.items()}}))
 """
 
 
@@ -89,7 +97,7 @@ def minutes(symbol: str, days: int) -> tuple[np.ndarray, np.ndarray]:
     return price, coins
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def market(symbol: str) -> tuple[np.ndarray, np.ndarray]:
     """Return five years of a market."""
     return minutes(symbol, 5 * YEAR + 1)
@@ -164,6 +172,7 @@ def serve() -> None:
 def measured(code: str, *words: object) -> dict[str, Any]:
     """Return what a program prints that runs in a process of its own."""
     env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    env.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as the command line does
     env.pop("LIQBT_DATA", None)
     made = subprocess.run(
         [sys.executable, "-c", code, *map(str, words)],
@@ -188,11 +197,15 @@ def experiment(folder: Path, log: Path, symbols: list[str], days: int, every: st
     return path
 
 
-def run(folder: Path, log: Path, symbols: list[str], days: int, every: str) -> dict[str, Any]:
+def run(
+    folder: Path, log: Path, symbols: list[str], days: int, every: str, where: str = "serial"
+) -> dict[str, Any]:
     """Return what a run costs that makes its tapes itself."""
     path = experiment(folder, log, symbols, days, every)
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        return measured(RUN, path, place)
+        found = measured(RUN, path, place, where)
+    print(f"run {len(symbols)} x {days} days, {where}: {told(found)}", flush=True)
+    return found
 
 
 def fetch(folder: Path, base: str, symbols: list[str], days: int) -> tuple[Path, dict[str, Any]]:
@@ -205,82 +218,113 @@ def fetch(folder: Path, base: str, symbols: list[str], days: int) -> tuple[Path,
 
 def told(found: dict[str, Any]) -> str:
     """Return what a step cost in words."""
-    return f"{found['cpu_s']:.0f} s CPU, peak {found['peak_mb']:.0f} MB"
+    return (
+        f"{found['cpu_s'] + found.get('workers_cpu_s', 0.0):.0f} s CPU, {found['wall_s']:.0f} s, "
+        f"peak {found['peak_mb']:.0f} MB"
+    )
+
+
+def long(years: float) -> str:
+    """Return so many years in words."""
+    return f"{years:g} year{'' if years == 1 else 's'}"
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Draw CPU and memory against symbols, against years, and the fetch against files."""
-    from liqbt.report.figures.style import LONG, SHORT, as_svg, canvas, drawing
+    """Draw CPU and memory against symbols, against years, and the fetch against files.
+
+    Grey: the straight line through the first and the last that was measured.
+    """
+    from liqbt.report.figures.style import GREY, LONG, SHORT, as_svg, canvas, drawing
 
     labels = {
-        "symbols": "symbols, the fewest years each",
-        "years": "years of one symbol",
-        "files": "files fetched, in thousands",
+        "symbols": (f"symbols, {long(found['wide'])} each", "A run of many symbols"),
+        "years": ("years of one symbol", "A run of one symbol"),
+        "files": ("files fetched, in thousands", "Fetch and read"),
     }
     shown = [name for name in labels if name == "files" or len(found[name]) > 1]
     with drawing():
-        figure = canvas(3.4 * len(shown), 3.4)
+        figure = canvas(4.0 * len(shown), 3.4)
         axes = figure.subplots(1, len(shown), squeeze=False)[0]
         for ax, name in zip(axes, shown, strict=True):
-            ax.set(xlabel=labels[name], ylabel="CPU seconds")
-            ax.set_title("Fetch and read" if name == "files" else "A run")
+            label, title = labels[name]
+            ax.set(xlabel=label, ylabel="CPU seconds")
+            ax.set_title(title)
             if name == "files":
                 for (what, fetched), colour in zip(
                     found["fetch"].items(), (LONG, SHORT), strict=False
                 ):
                     done = np.array(fetched["at"])
-                    ax.plot(done[:, 0] / 1000, done[:, 1], color=colour, label=what)
+                    ax.plot(done[:, 0] / 1000, done[:, 1], ".-", color=colour, label=what)
+                    ax.plot(done[[0, -1], 0] / 1000, done[[0, -1], 1], color=GREY, lw=0.8)
                 ax.legend()
             else:
                 runs = found[name]
                 at = [float(n) for n in runs]
-                ax.plot(at, [r["cpu_s"] for r in runs.values()], "o-", color=LONG)
+                seconds = [r["cpu_s"] for r in runs.values()]
+                ax.plot([at[0], at[-1]], [seconds[0], seconds[-1]], color=GREY, lw=0.8)
+                ax.plot(at, seconds, "o-", color=LONG, label="CPU")
                 other = ax.twinx()
-                other.plot(at, [r["peak_mb"] for r in runs.values()], "s--", color=SHORT)
-                other.set(ylim=(0, None), ylabel="peak MB (dashed)")
+                peaks = [r["peak_mb"] for r in runs.values()]
+                other.plot(at, peaks, "s--", color=SHORT, label="memory")
+                other.set(ylim=(0, 1.15 * max(peaks)), ylabel="peak MB (dashed)")
             ax.set(ylim=(0, None), xlim=(0, None))
         path.write_bytes(as_svg(figure))
+
+
+def measure(folder: Path, asked: argparse.Namespace, found: dict[str, Any]) -> None:
+    """Measure step by step, and keep what is found after each."""
+
+    def keep(what: str, name: object, cost: dict[str, Any]) -> None:
+        found[what][str(name)] = cost
+        (asked.out / "panel.json").write_text(json.dumps(found) + "\n")
+
+    names = [f"C{i:03d}USDT" for i in range(max(asked.symbols))]
+    longest, wide = max(asked.years), int(asked.wide * YEAR)
+    with served() as base:
+        years, cost = fetch(folder, base, names[:1], int(longest * YEAR))
+        keep("fetch", f"1 symbol, {long(longest)}", cost)
+    run(folder, years, names[:1], 60, asked.every)  # compiles what is not compiled
+    for n in asked.years:
+        keep("years", f"{n:g}", run(folder, years, names[:1], int(n * YEAR), asked.every))
+    with served() as base:
+        log, cost = fetch(folder, base, names, wide)
+        keep("fetch", f"{len(names)} symbols, {long(asked.wide)}", cost)
+    for n in asked.symbols:
+        keep("symbols", n, run(folder, log, names[:n], wide, asked.every))
+    keep("two", len(names), run(folder, log, names, wide, asked.every, "processes:2"))
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Yield the address of an archive that serves meanwhile."""
+    archive = subprocess.Popen(
+        [sys.executable, "-c", "from research.scaling.panel import serve; serve()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert archive.stdin is not None
+    assert archive.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(archive.stdout.readline())}"
+    finally:
+        archive.stdin.close()
+        archive.wait()
 
 
 def main() -> None:
     """Measure, print, and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--symbols", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--years", type=float, nargs="+", default=[0.25, 0.5, 1.0])
-    parser.add_argument("--fetched", type=int, default=5, help="Years of one symbol to fetch.")
+    parser.add_argument("--symbols", type=int, nargs="+", default=[1, 4, 10])
+    parser.add_argument("--wide", type=float, default=5.0, help="Years of those symbols.")
+    parser.add_argument("--years", type=float, nargs="+", default=[1, 2, 5], help="Of one symbol.")
     parser.add_argument("--every", default="1h", help="Between forecasts.")
-    parser.add_argument("--keep", type=Path, help="Folder for archive, logs and tapes.")
+    parser.add_argument("--keep", type=Path, help="Folder for logs and tapes.")
     asked = parser.parse_args()
-    found: dict[str, Any] = {"every": asked.every, "fetch": {}, "symbols": {}, "years": {}}
+    found: dict[str, Any] = {"every": asked.every, "wide": asked.wide}
+    found |= {"fetch": {}, "symbols": {}, "years": {}, "two": {}}
     asked.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=asked.keep) as place:
-        folder = asked.keep or Path(place)
-        names = [f"C{i:03d}USDT" for i in range(max(asked.symbols))]
-        archive = subprocess.Popen(
-            [sys.executable, "-c", "from research.scaling.panel import serve; serve()"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert archive.stdin is not None
-        assert archive.stdout is not None
-        base = f"http://127.0.0.1:{int(archive.stdout.readline())}"
-        try:
-            years, cost = fetch(folder, base, names[:1], asked.fetched * YEAR)
-            found["fetch"][f"1 symbol, {asked.fetched} years"] = cost
-            wide, cost = fetch(folder, base, names, YEAR)
-            found["fetch"][f"{len(names)} symbols, 1 year"] = cost
-        finally:
-            archive.stdin.close()
-            archive.wait()
-        run(folder, wide, names[:1], 60, asked.every)  # compiles what is not compiled
-        few = int(min(asked.years) * YEAR)
-        for n in asked.symbols:
-            found["symbols"][n] = run(folder, wide, names[:n], few, asked.every)
-            print(f"run {n} symbols, {few} days: {told(found['symbols'][n])}", flush=True)
-        for n in asked.years:
-            found["years"][n] = run(folder, years, names[:1], int(n * YEAR), asked.every)
-            print(f"run 1 symbol, {n:g} years: {told(found['years'][n])}", flush=True)
-    (asked.out / "panel.json").write_text(json.dumps(found) + "\n")
+    with tempfile.TemporaryDirectory(dir=asked.keep) as place, suppress(KeyboardInterrupt):
+        measure(Path(place), asked, found)
     draw(found, asked.out / "panel.svg")
 
 
