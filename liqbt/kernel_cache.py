@@ -74,11 +74,11 @@ def name_folder() -> None:
         (folder / known).touch()
 
 
-def bytes_digest(files: Iterable[Path]) -> str:
-    """Return a digest of files of the package: of their names in it and of each byte."""
+def bytes_digest(files: Iterable[Path], package: Path = _PACKAGE) -> str:
+    """Return a digest of files of a package: of their names in it and of each byte."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(path.relative_to(_PACKAGE).as_posix().encode() + b"\0")
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -182,7 +182,7 @@ def _closure_digest(roots: tuple[str, ...], apart: frozenset[str]) -> str:
 def _sources_digest() -> str:
     """Return a digest of the package's files, each byte of them."""
     data = (_PACKAGE / "data").glob("*.csv")
-    return bytes_digest([*_PACKAGE.rglob("*.py"), *data])
+    return bytes_digest([*_PACKAGE.rglob("*.py"), *data], _PACKAGE)
 
 
 def read_cached(path: Path) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def report_digest() -> str:
     curves = _PACKAGE / "study" / "curves.py"
     found = sorted([*(_PACKAGE / "report").rglob("*"), *claims, curves])
     files = [path for path in found if path.suffix in {".py", ".j2", ".css", ".js"}]
-    place = cache_folder() / f"report-{bytes_digest(files)}.json"
+    place = cache_folder() / f"report-{bytes_digest(files, _PACKAGE)}.json"
     known = read_cached(place)
     if "report" not in known:
         digest = hashlib.sha256()

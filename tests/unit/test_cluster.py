@@ -65,7 +65,9 @@ class Cluster:
 
 def scheduler(folder: Path) -> None:
     async def served() -> None:
-        async with distributed.Scheduler(host="127.0.0.1", port=0, dashboard=False) as it:
+        async with distributed.Scheduler(
+            host="127.0.0.1", port=0, dashboard=False, dashboard_address=":0"
+        ) as it:
             (folder / "address.part").write_text(it.address)
             (folder / "address.part").rename(folder / "address")
             await it.finished()
@@ -132,9 +134,9 @@ def of_run(folder: Path) -> tuple[list[object], str]:
 
 
 def of_validate(folder: Path) -> tuple[list[object], str]:
-    chosen = {"worlds": ["gbm"], "claims": ["direction"], "days": [30], "replications": 24}
+    chosen = {"worlds": ["gbm"], "claims": ["direction"], "days": [30], "replications": 60}
     validate(folder / "serial", data=candles_root(), **chosen)
-    words = ["--worlds", "gbm", "--claims", "direction", "--days", 30, "--replications", 24]
+    words = ["--worlds", "gbm", "--claims", "direction", "--days", 30, "--replications", 60]
     return ["validate", *words, "--out", folder / "there"], "campaign.json"
 
 
@@ -150,7 +152,8 @@ def finished(there: Path, what: str) -> set[str]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Return the files of a folder of results."""
-    aside = {".cache", ".locks", ".lock", "validity.html", "size.svg", "power.svg"}
+    drawn = {"validity.html", "size.svg", "power.svg", "random-levels.svg"}
+    aside = {".cache", ".locks", ".lock", *drawn}
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -178,6 +181,7 @@ def done(tmp_path, monkeypatch):
     noted(run, "_execute", lambda work, *_: work.run_id)
     noted(kept.KeptMarkets, "_made", lambda _, __, named: named)
     noted(campaign, "one_batch", lambda task: task[0].batch)
+    monkeypatch.setattr(campaign, "_EVERY", 0.0)  # else a fast machine is done before a second is
     monkeypatch.delenv("LIQBT_DATA", raising=False)
     return path
 
