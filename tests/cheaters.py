@@ -79,7 +79,7 @@ class ThroughBase(_Wrapper):
 
 def tapes_in_memory() -> list[Tape]:
     """Every tape that is alive in this process."""
-    return [thing for thing in gc.get_objects() if isinstance(thing, Tape)]
+    return [thing for thing in gc.get_objects() if type(thing) is Tape]
 
 
 class CapturedTape(_Wrapper):
@@ -234,7 +234,7 @@ class ReadsLoadOrder(_Wrapper):
 
     def __init__(self, params: Any, market: Any) -> None:
         super().__init__(params, market)
-        logs = [thing for thing in gc.get_objects() if isinstance(thing, EventLog)]
+        logs = [thing for thing in gc.get_objects() if type(thing) is EventLog]
         self.commits = sum(len(log.commits()) for log in logs if log.path.exists())
 
     def peek(self, at: Ns) -> float:

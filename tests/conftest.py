@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,33 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
-NO_PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63600000"
-    "0002000148afa4710000000049454e44ae426082"
-)
-NO_SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
-
-
 @pytest.fixture
 def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are composed and not rendered, which is most of a report's time.
+    """Figures are composed and not rendered.
 
     For files whose tests look at words and tables. Those marked `drawn` get their pictures, and so
     do fixtures that more than one test shares.
     """
-    if request.node.get_closest_marker("drawn"):
-        return
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    if not request.node.get_closest_marker("drawn"):
+        from undrawn import not_rendered  # it imports matplotlib
 
-    def png(_canvas: Any, out: Any, **_: Any) -> None:
-        out.write(NO_PNG)
-
-    def svg(_canvas: Any, out: Any, **_: Any) -> None:
-        out.write(NO_SVG)
-
-    monkeypatch.setattr(FigureCanvasAgg, "print_png", png)
-    monkeypatch.setattr(FigureCanvasSVG, "print_svg", svg)
+        not_rendered(monkeypatch.setattr)
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ class LandmarkLeak(_Knowing):
         if at % DAY_NS:
             return None
         if self.tape is None:
-            tapes = [thing for thing in gc.get_objects() if isinstance(thing, Tape)]
+            tapes = [thing for thing in gc.get_objects() if type(thing) is Tape]
             self.tape = max(tapes, key=len)
         marks = self.tape.of(Kind.MARK)
         return marks["ts_known"].astype(float), marks["p0"]

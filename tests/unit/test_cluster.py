@@ -2,108 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import logging
-import multiprocessing
 import os
 import signal
-import sys
 import time
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from liqbt.cli import main
-from liqbt.errors import StoppedError
 from liqbt.report.pages.run import write_report
 from liqbt.search.grid import run_grid
-from liqbt.study import executors, kept, run
-from liqbt.study.executors import on_dask
 from liqbt.study.run import run_experiment
-from liqbt.validity import campaign
 from liqbt.validity.candles import candles_root
 from liqbt.validity.tallies import FIELDS
 from liqbt.validity.validate import validate
 from research.scaling.width import panel
 
-distributed = pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+from clusters import Cluster, noted, until
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("undrawn")]
 
 NOTICED = 20.0
 """Seconds after which a killed scheduler has ended the command; on an idle machine it is one."""
-
-
-class Cluster:
-    """A scheduler and two workers on this machine, each a process of its own, forked warm."""
-
-    def __init__(self, folder: Path, begun: list[Any]) -> None:
-        self.folder, self.begun = folder, begun
-        self.scheduler = self._begun(scheduler, folder)
-        self.address = until((folder / "address").read_text, (folder / "address").is_file)
-        self.workers = [self._begun(worker, folder, self.address, i) for i in range(2)]
-        for i in range(2):
-            until((folder / f"{i}").is_file)
-
-    def command(self, *words: object) -> Any:
-        """Begin a command on the cluster."""
-        words = (*words, "--executor", "dask", "--scheduler", self.address)
-        return self._begun(command, self.folder, [str(word) for word in words])
-
-    def _begun(self, work: Callable[..., None], *words: object) -> Any:
-        process = multiprocessing.get_context("fork").Process(target=work, args=words)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # that others have left threads
-            process.start()
-        self.begun.append(process)
-        return process
-
-
-def scheduler(folder: Path) -> None:
-    async def served() -> None:
-        async with distributed.Scheduler(
-            host="127.0.0.1", port=0, dashboard=False, dashboard_address=":0"
-        ) as it:
-            (folder / "address.part").write_text(it.address)
-            (folder / "address.part").rename(folder / "address")
-            await it.finished()
-
-    logging.disable()
-    asyncio.run(served())
-
-
-def worker(folder: Path, address: str, number: int) -> None:
-    async def served() -> None:
-        async with distributed.Worker(address, nthreads=1, local_directory=str(folder)) as it:
-            (folder / f"{number}").touch()
-            await it.finished()
-
-    logging.disable()
-    asyncio.run(served())
-
-
-def command(folder: Path, words: list[str]) -> None:
-    sys.argv = ["liqbt", *words]
-    with (
-        (folder / "said").open("w") as said,
-        contextlib.redirect_stderr(said),
-        contextlib.redirect_stdout(None),
-    ):
-        logging.basicConfig()
-        main()
-
-
-def until(found: Callable[[], Any], true: Callable[[], object] | None = None) -> Any:
-    """Return what a function gives as soon as it, or another one, is true."""
-    end = time.monotonic() + 120.0
-    while not (true or found)():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found()
 
 
 GRID = """
@@ -164,26 +86,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def done(tmp_path, monkeypatch):
     """A file that gets a line for each cell, market or batch that some process has finished."""
-    path = tmp_path / "done"
-
-    def noted(module: Any, name: str, said: Callable[..., object]) -> None:
-        work = getattr(module, name)
-
-        def noting(*args: Any, **options: Any) -> Any:
-            found = work(*args, **options)
-            with path.open("a") as file:
-                file.write(f"{said(*args)}\n")
-            return found
-
-        noting.__module__, noting.__qualname__ = work.__module__, work.__qualname__
-        monkeypatch.setattr(module, name, noting)
-
-    noted(run, "_execute", lambda work, *_: work.run_id)
-    noted(kept.KeptMarkets, "_made", lambda _, __, named: named)
-    noted(campaign, "one_batch", lambda task: task[0].batch)
-    monkeypatch.setattr(campaign, "_EVERY", 0.0)  # else a fast machine is done before a second is
+    noted(tmp_path / "done", monkeypatch.setattr)
     monkeypatch.delenv("LIQBT_DATA", raising=False)
-    return path
+    return tmp_path / "done"
 
 
 @pytest.fixture
@@ -240,27 +145,14 @@ def test_whatever_is_killed_nothing_that_is_finished_is_lost_or_done_again(
     assert contents(there) == contents(tmp_path / "serial")
 
 
-def mapping(folder: Path, address: str) -> None:
-    """Sleep on a cluster, and write what is said of it."""
-    try:
-        for _ in on_dask(address)(time.sleep, [0.2] * 50):
-            (folder / "begun").touch()
-    except StoppedError as error:
-        (folder / "said").write_text(str(error))
-
-
 @pytest.mark.parametrize(
     ("kind", "says"),
     [("scheduler", "no longer answers (TimeoutError)"), ("workers", "has had no worker for 1 s")],
 )
-def test_a_cluster_that_stands_still_ends_the_command_and_does_not_hang(
-    kind, says, tmp_path, begin, monkeypatch
-):
-    monkeypatch.setattr(executors, "_LOOK", 0.2)
-    monkeypatch.setattr(executors, "_PATIENCE", 1.0)
+def test_a_cluster_that_stands_still_ends_the_command_and_does_not_hang(kind, says, begin):
     cluster = begin("one")
-    driver = cluster._begun(mapping, tmp_path, cluster.address)
-    until((tmp_path / "begun").is_file)
+    driver = cluster.mapping(look=0.2, patience=1.0)
+    until((cluster.folder / "begun").is_file)
     if kind == "scheduler":
         os.kill(cluster.scheduler.pid, signal.SIGSTOP)
     else:
@@ -268,4 +160,4 @@ def test_a_cluster_that_stands_still_ends_the_command_and_does_not_hang(
             one.kill()
     driver.join(60.0)
     assert driver.exitcode == 0
-    assert says in (tmp_path / "said").read_text()
+    assert says in (cluster.folder / "said").read_text()

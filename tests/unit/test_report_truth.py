@@ -57,7 +57,7 @@ class Snoop(OIFlow):
 
     def forecast(self, at):
         if len(ASKED) % 97 == 0:
-            SEEN.append(sum(isinstance(x, Truth) for x in gc.get_objects()))
+            SEEN.append(sum(type(x) is Truth for x in gc.get_objects()))
         ASKED.append(at)
         return super().forecast(at)
 """
