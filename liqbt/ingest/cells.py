@@ -78,6 +78,9 @@ def as_words(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
     (['', 'b'], [1, 0, 1])
     """
     if pa.types.is_dictionary(column.type):
+        words = column.type.value_type == pa.string()
+        if words and not any(c.null_count or c.dictionary.null_count for c in column.chunks):
+            return name_codes(column)
         column = column.cast(pa.string())
     elif pa.types.is_floating(column.type):
         column = pa.chunked_array([pa.array([f"{v:.15g}" for v in column.to_pylist()])])

@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 
+from liqbt.log.order import lexicographic_order
 from liqbt.types import IntArray, Mask
 
 
@@ -60,7 +61,7 @@ def going_back(number: IntArray, time: IntArray) -> Mask:
     >>> going_back(np.array([1, 2, 3, 4]), np.array([10, 99, 11, 12])).tolist()
     [False, True, False, False]
     """
-    order = np.lexsort((time, number))
+    order = lexicographic_order([number, time])
     times = time[order]
     bad = np.zeros(len(time), dtype=bool)
     if not (times[1:] < times[:-1]).any():

@@ -165,15 +165,17 @@ def read_columns(
     try:
         magic = magic_of(path)
         if magic == b"PAR1":
-            return _read_parquet(path, wanted, max_bytes)
+            return _read_parquet(path, wanted, texts, max_bytes)
         return _read_csv(path, opener_of(path, magic, max_bytes), numbers, integers, texts, shape)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _read_parquet(path: Path, wanted: Sequence[str], max_bytes: int) -> RawTable:
+def _read_parquet(
+    path: Path, wanted: Sequence[str], texts: Collection[str], max_bytes: int
+) -> RawTable:
     try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(texts)) as file:
             groups = range(file.metadata.num_row_groups)
             size = sum(file.metadata.row_group(i).total_byte_size for i in groups)
             if size > max_bytes:

@@ -118,7 +118,10 @@ def name_codes(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
         encoded = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
         indices = encoded.indices.to_numpy(zero_copy_only=False)
         chunks.append((encoded.dictionary.to_pylist(), indices))
-    used = {words[i] for words, idx in chunks for i in np.flatnonzero(np.bincount(idx)).tolist()}
+    used: set[str] = set()
+    for words, idx in chunks:
+        said = np.flatnonzero(np.bincount(idx)).tolist() if len(words) > 1 else range(len(idx) > 0)
+        used.update(words[i] for i in said)
     names: list[str] = sorted(used)
     if len(names) == 1:
         return names, np.zeros(len(column), dtype=np.int64)

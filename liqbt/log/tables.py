@@ -183,7 +183,8 @@ def _check_names(kind: Kind, columns: Iterable[str], wanted: Sequence[str]) -> N
 
 
 def _common_length(kind: Kind, columns: Mapping[str, Any]) -> int:
-    lengths = {n: len(v) for n, v in columns.items() if np.ndim(v) or isinstance(v, pa.Array)}
+    arrow = (pa.Array, pa.ChunkedArray)  # numpy would copy them to count their dimensions
+    lengths = {n: len(v) for n, v in columns.items() if isinstance(v, arrow) or np.ndim(v)}
     if len(set(lengths.values())) > 1:
         raise DataError(f"{kind.name.lower()}: columns differ in length: {lengths}")
     return next(iter(lengths.values()), 1)
@@ -219,6 +220,8 @@ def _cast(kind: Kind, name: str, value: Any) -> npt.NDArray[Any]:
 
 
 def _occurrence(kind: Kind, columns: Columns) -> npt.NDArray[np.uint32]:
+    if (columns["seq"] >= 0).all():
+        return np.zeros(len(columns["seq"]), dtype=np.uint32)
     known, *identity = order_keys(kind, columns)[:-1]
     count = number_repeats(identity, known)
     return np.where(columns["seq"] >= 0, 0, count).astype(np.uint32)

@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import chain, islice
 from typing import Any, Final, Protocol, TypeVar
 
 from liqbt.errors import (
@@ -57,6 +58,17 @@ class Executor(Protocol):
 def serially(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
     """Map in this process."""
     yield from map(work, tasks)
+
+
+def begun(found: Iterator[R]) -> Iterator[R]:
+    """Return what an executor yields once the first is done: others go on beside the caller.
+
+    Examples
+    --------
+    >>> list(begun(serially(abs, [-1, 2])))
+    [1, 2]
+    """
+    return chain(list(islice(found, 1)), found)
 
 
 _WORK: Final[list[Any]] = []

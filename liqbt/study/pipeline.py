@@ -35,7 +35,7 @@ from liqbt.study.estimators import (
     build_estimators,
     needed_kinds,
 )
-from liqbt.study.executors import Executor, serially
+from liqbt.study.executors import Executor, begun, serially
 from liqbt.study.progress import Stage, silent
 from liqbt.study.schema import Experiment
 from liqbt.study.traces import AuditTrace, derived_items, forecast_items
@@ -287,9 +287,11 @@ def _evaluated(
     """Score statistic by statistic, each a task, but those that read what is learnt: here, once."""
     if executor is serially:
         return evaluate(evidence, statistics)
-    rows = {s.id: list(scored(evidence, [s])) for s in statistics if OF_ALL.intersection(s.needs)}
-    others = [one.id for one in statistics if one.id not in rows]
-    rows |= zip(others, executor(_Scored(evidence, statistics), others), strict=True)
+    own = [one for one in statistics if OF_ALL.intersection(one.needs)]
+    others = [one.id for one in statistics if not OF_ALL.intersection(one.needs)]
+    found = begun(executor(_Scored(evidence, statistics), others))
+    rows = {one.id: list(scored(evidence, [one])) for one in own}
+    rows |= zip(others, found, strict=True)
     return Evaluation(
         details=tuple(row for one in statistics for row in rows[one.id]), evidence=evidence
     )

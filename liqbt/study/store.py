@@ -31,6 +31,7 @@ import logging
 import math
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -49,7 +50,7 @@ from liqbt.errors import AlreadyRunningError, DataError, StoppedError, first_lin
 from liqbt.evaluation.inference.days import DaySums
 from liqbt.forecasts import joined_clusters, joined_intervals
 from liqbt.log.disk import read_parquet, sha256_file, sync_folder
-from liqbt.study.executors import Executor, serially
+from liqbt.study.executors import Executor, begun, serially
 from liqbt.study.identity import report_digest
 from liqbt.study.written import (
     MANIFEST,
@@ -472,8 +473,7 @@ def write_run(
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
-        for _ in executor(_Written(partial, parquet), list(parquet)):
-            pass
+        written = begun(executor(_Written(partial, parquet), list(parquet)))
         _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
         verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
         _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
@@ -482,6 +482,7 @@ def write_run(
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         (partial / "config.yaml").write_text(text, encoding="utf-8")
         _write_json(partial / MANIFEST, manifest)
+        deque(written, maxlen=0)
         before = _digests(partial)
         if finish is not None:
             finish(_loaded(partial, read_json(partial / MANIFEST)), partial)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import naive
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqbt.errors import DataError
+from liqbt.ingest.cells import as_words
 from liqbt.ingest.colmap import parse_map
 from liqbt.ingest.expressions import evaluate, parse_expression
 from liqbt.ingest.faults import going_back
@@ -19,6 +21,7 @@ from liqbt.ingest.table import ingest_file
 from liqbt.log.schema import row_faults, table_columns
 
 T0 = 1_767_225_600
+WORD = pa.dictionary(pa.int32(), pa.string())
 VALUES = {"a": 3.5, "b": -2.0, "c c": 0.25}
 
 
@@ -66,6 +69,24 @@ def test_the_fewest_rows_go(rows):
     assert int(bad.sum()) == naive.fewest_going_back(numbers.tolist(), times.tolist())
     kept = sorted(zip(numbers[~bad].tolist(), times[~bad].tolist(), strict=True))
     assert [t for _, t in kept] == sorted(t for _, t in kept)
+
+
+WORDS = st.lists(st.lists(st.sampled_from(["", "a", "b", "ä", None]), max_size=5), max_size=3)
+
+
+@given(WORDS, st.lists(st.sampled_from(["a", "b", "never", None]), max_size=4))
+def test_words_are_the_same_however_a_column_holds_them(chunks, before):
+    cells = [cell or "" for chunk in chunks for cell in chunk]
+    plain = pa.chunked_array(chunks, pa.string())
+    held = []
+    for chunk in chunks:
+        names = [*before, *chunk]  # some never occur, some are there twice, one may be none
+        indices = pa.array([i + len(before) for i in range(len(chunk))], pa.int32())
+        held.append(pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string())))
+    for column in (plain, plain.dictionary_encode(), pa.chunked_array(held, WORD)):
+        words, codes = as_words(column)
+        assert words == sorted(set(cells))
+        assert [words[i] for i in codes.tolist()] == cells
 
 
 MAP = parse_map(
