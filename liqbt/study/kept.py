@@ -1,14 +1,12 @@
 """One market of a run as a task: replayed, observed, written to files of its own, and summed.
 
-What is left of it in memory are day sums and small tables; its forecasts and outcomes lie in a
-folder beside the run that is being made. There the task also leaves what it gives back, so that a
-run that was killed goes on with the markets that it lacks.
+Its forecasts and outcomes lie in a folder beside the run that is being made. There the task also
+leaves what it gives back, prices and tables mapped and not held, so that a run that was killed goes
+on with the markets that it lacks.
 """
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 from liqbt.config.fields import format_duration
 from liqbt.config.schema import EvaluationOptions
-from liqbt.errors import LiqbtError
+from liqbt.errors import LiqbtError, StoppedError
 from liqbt.evaluation.cascades import cascade_source
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.config import PRIMARY_NS, MarketInput
@@ -27,9 +25,9 @@ from liqbt.evaluation.parts import LetGo, current, only_begun, summed, together
 from liqbt.evaluation.statistic import Statistic
 from liqbt.forecasts import forecasts_digest
 from liqbt.log.disk import locked, sha256, sha256_file
-from liqbt.log.disk import replace as replace_file
 from liqbt.study.events import Origin
 from liqbt.study.ground_truth import GroundTruth, ground_truth
+from liqbt.study.mapped import read_mapped, write_mapped
 from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
 from liqbt.study.schema import Experiment
 from liqbt.study.store import write_streamed
@@ -65,6 +63,8 @@ class KeptMarket(MarketStudy):
         What the manifest says of its events.
     reached : tuple of Sighting
         What estimators reached for.
+    part : Path or None
+        The file in which its arrays lie: what is sent to another process is where that is.
     """
 
     files: Mapping[str, Sequence[Path]]
@@ -75,6 +75,11 @@ class KeptMarket(MarketStudy):
     truth: GroundTruth | None
     about: Mapping[str, Any]
     reached: tuple[Sighting, ...]
+    part: Path | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Return how it is pickled: whole, or as the file that it lies in."""
+        return object.__reduce_ex__(self, protocol) if self.part is None else (_sent, (self.part,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +121,8 @@ class KeptMarkets(MarketStudies):
                     raise
                 own = [file for files in found.files.values() for file in files]
                 digests = {file: sha256_file(file) for file in (*own, *found.current.values())}
-                data = pickle.dumps((found, digests), protocol=5)
-                replace_file(path, hashlib.sha256(data).digest() + data)
+                write_mapped(path, (found, digests))
+                found = _sent(path)
         return found
 
     def _made(self, symbol: str, named: str) -> KeptMarket:
@@ -179,16 +184,21 @@ class KeptMarkets(MarketStudies):
 
 def _read(path: Path) -> KeptMarket | None:
     """Return what a task left; None where it did not, or not whole."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if hashlib.sha256(data[32:]).digest() != data[:32]:
-        return None
-    found: KeptMarket
-    found, digests = pickle.loads(data[32:])  # own bytes: the digest is theirs
+    found, digests = read_mapped(path) or (None, {})
     whole = (file.is_file() and sha256_file(file) == own for file, own in digests.items())
-    return found if all(whole) else None
+    return replace(found, part=path) if found is not None and all(whole) else None
+
+
+def _sent(path: Path) -> KeptMarket:
+    """Return what a task has just left, wherever it ran."""
+    found, _ = read_mapped(path) or (None, {})
+    if found is None:
+        raise StoppedError(
+            f"{path} was written and cannot be read: this process and all that work for it need "
+            "one folder of results"
+        )
+    kept: KeptMarket = replace(found, part=path)
+    return kept
 
 
 CONDITIONAL: Sequence[Statistic] = tuple(

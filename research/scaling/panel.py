@@ -5,7 +5,8 @@ python -m research.scaling.panel OUT --symbols 1 4 10 --wide 5 --years 1 2 5
 from the folder of a checkout. A server in a process of its own makes the files of the venue's
 archive as they are asked for, in its layout (daily `metrics`, daily `markPriceKlines` of a minute,
 checksums); `liqbt fetch` and `liqbt run` are called as a user calls them, each step in a process of
-its own: CPU seconds, peak memory and bytes are that process's. Two logs: one symbol over the most
+its own: CPU seconds, peak memory and bytes are that process's; of a run also what it held at most
+that no file backs, sampled twenty times a second. Two logs: one symbol over the most
 years of `--years`, the most symbols over `--wide` years. Runs by symbols are over `--wide` years;
 the widest is made once more in two processes. OUT gets `panel.json` after every step, and
 `panel.svg`; stopped (Ctrl-C), it draws what there is.
@@ -65,9 +66,16 @@ print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.monoton
     "bad": len(report.failed) + len(report.refused) + len(report.missing)}))
 """
 RUN = """
-import json, resource, sys, time
+import json, resource, sys, threading, time
 from pathlib import Path
+held = [0.0]
+def sample():
+    while True:
+        said = Path("/proc/self/status").read_text()
+        held[0] = max(held[0], int(said.partition("RssAnon:")[2].split()[0]) / 1024)
+        time.sleep(0.05)
 if __name__ == "__main__":
+    threading.Thread(target=sample, daemon=True).start()
     from liqbt.study.executors import executor_of
     from liqbt.study.run import run_experiment
     begun, at = time.monotonic(), {}
@@ -79,7 +87,8 @@ if __name__ == "__main__":
     size = lambda folder: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
     print(json.dumps({"cpu_s": own.ru_utime + own.ru_stime, "wall_s": time.monotonic() - begun,
         "workers_cpu_s": others.ru_utime + others.ru_stime,
-        "peak_mb": own.ru_maxrss / 1024, "worker_peak_mb": others.ru_maxrss / 1024,
+        "peak_mb": own.ru_maxrss / 1024, "held_mb": held[0],
+        "worker_peak_mb": others.ru_maxrss / 1024,
         "cache_mb": size(Path(sys.argv[2]) / ".cache"),
         "run_mb": size(run.path), "stages": {k: v[-1] for k, v in at.items()}}))
 """
@@ -218,9 +227,10 @@ def fetch(folder: Path, base: str, symbols: list[str], days: int) -> tuple[Path,
 
 def told(found: dict[str, Any]) -> str:
     """Return what a step cost in words."""
+    held = f", of which no file backs {found['held_mb']:.0f}" if "held_mb" in found else ""
     return (
         f"{found['cpu_s'] + found.get('workers_cpu_s', 0.0):.0f} s CPU, {found['wall_s']:.0f} s, "
-        f"peak {found['peak_mb']:.0f} MB"
+        f"peak {found['peak_mb']:.0f} MB{held}"
     )
 
 
@@ -265,8 +275,10 @@ def draw(found: dict[str, Any], path: Path) -> None:
                 ax.plot(at, seconds, "o-", color=LONG, label="CPU")
                 other = ax.twinx()
                 peaks = [r["peak_mb"] for r in runs.values()]
-                other.plot(at, peaks, "s--", color=SHORT, label="memory")
-                other.set(ylim=(0, 1.15 * max(peaks)), ylabel="peak MB (dashed)")
+                other.plot(at, peaks, "s--", color=SHORT)
+                other.plot(at, [r["held_mb"] for r in runs.values()], "d:", color=SHORT)
+                label = "peak MB (dashed; dotted: no file backs)"
+                other.set(ylim=(0, 1.15 * max(peaks)), ylabel=label)
             ax.set(ylim=(0, None), xlim=(0, None))
         path.write_bytes(as_svg(figure))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liqbt.errors import AlreadyRunningError, EstimatorError, WorkerKilledError
+from liqbt.errors import AlreadyRunningError, EstimatorError, StoppedError, WorkerKilledError
 from liqbt.evaluation.claims.register import STATISTICS
 from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.levels import VISIT_DTYPE
@@ -22,6 +23,7 @@ from liqbt.log.disk import locked, sha256
 from liqbt.study import pipeline
 from liqbt.study.executors import in_processes, serially
 from liqbt.study.kept import KeptMarkets
+from liqbt.study.mapped import read_mapped, write_mapped
 from liqbt.study.pipeline import Twin, study
 from liqbt.study.plan import prepare
 from liqbt.study.run import run_plan
@@ -130,6 +132,52 @@ def test_what_is_kept_of_a_market_has_no_row_a_cluster_or_forecast(plan, tmp_pat
                 assert len(made) <= max(born["birth"].sum(), issued)
     clusters = np.fromfile(kept.current["first"], VISIT_DTYPE)
     assert len(clusters) > 2 * len(kept.evidence["first"].observed.outcomes)
+
+
+def test_what_is_kept_of_a_market_lies_in_its_file_wherever_it_is_sent(plan, tmp_path):
+    kept = KeptMarkets(
+        experiment=plan.experiment, tapes=plan.tapes, origin=plan.origin, folder=tmp_path
+    )("AA")
+    sent = pickle.dumps(kept)
+    assert len(sent) < 1000
+    (part,) = tmp_path.glob("*.part")
+    for one in (kept, pickle.loads(sent)):
+        (market,) = one.evidence["first"].markets
+        for array in (market.path.low, one.evidence["first"].observed.outcomes):
+            at = array.__array_interface__["data"][0]
+            (held,) = (line for line in mappings() if line[0] <= at < line[1])
+            assert held[2] == str(part)
+    part.unlink()
+    with pytest.raises(StoppedError, match="need one folder of results"):
+        pickle.loads(sent)
+
+
+def mappings() -> list[tuple[int, int, str]]:
+    """Return from where to where this process has mapped which file."""
+    rows = (line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines())
+    return [(*(int(end, 16) for end in row[0].split("-")), row[5:][0]) for row in rows if row[5:]]
+
+
+def test_a_mapped_value_is_read_as_it_was_or_not_at_all(tmp_path):
+    fixed, path = np.arange(5), tmp_path / "value"
+    fixed.setflags(write=False)
+    value = {"a": fixed, "b": np.eye(3)[:, :2], "none": np.zeros(0), "text": ["ä", None]}
+    write_mapped(path, value)
+    found = read_mapped(path)
+    assert {k: v.tolist() if k != "text" else v for k, v in found.items()} == {
+        k: v.tolist() if k != "text" else v for k, v in value.items()
+    }
+    assert (found["a"].flags.writeable, found["b"].flags.writeable) == (False, True)
+    found["b"][:] = 7.0  # here alone
+    assert read_mapped(path)["b"].tolist() == value["b"].tolist()
+    whole = path.read_bytes()
+    other = tmp_path / "other"
+    for i in range(len(whole)):
+        other.write_bytes(whole[:i])
+        assert read_mapped(other) is None
+        other.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        assert read_mapped(other) is None
+    assert read_mapped(tmp_path / "not there") is None
 
 
 def test_bytes_do_not_depend_on_where_markets_run(plan, path, run, tmp_path):

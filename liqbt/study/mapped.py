@@ -1,0 +1,85 @@
+"""A value whose arrays stay in its file: what is kept of many markets is not held in memory.
+
+A file is the SHA-256 of the rest, two lengths, the sizes of the arrays, the pickled value without
+them, and the arrays, each from a multiple of 64 bytes on. It is read by whoever wrote it, or by the
+same command when it goes on: nobody else's file is ever opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from liqbt.log.disk import replacing
+
+_DIGEST: Final = 32
+_LENGTH: Final = 8
+_HEAD: Final = _DIGEST + 2 * _LENGTH
+_ALIGN: Final = 64
+
+
+def write_mapped(path: Path, value: Any) -> None:
+    """Write a value whole or not at all, and return once it is on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    value : object
+        Anything that can be pickled; its contiguous arrays are written as they lie in memory.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; nothing of it is left.
+    """
+    arrays: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
+    raw = [array.raw() for array in arrays]
+    sizes = pickle.dumps([(each.nbytes, each.readonly) for each in raw])
+    parts: list[bytes | memoryview] = [
+        len(sizes).to_bytes(_LENGTH),
+        len(head).to_bytes(_LENGTH),
+        sizes,
+        head,
+    ]
+    at = _HEAD + len(sizes) + len(head)
+    for each in raw:
+        parts += [bytes(-at % _ALIGN), each]
+        at += -at % _ALIGN + each.nbytes
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    with replacing(path) as file:
+        file.write(digest.digest())
+        file.writelines(parts)
+
+
+def read_mapped(path: Path) -> Any:
+    """Return a written value, its arrays mapped; None where it is not there, or not whole.
+
+    What is written into its arrays is in this process alone, and not in the file.
+    """
+    try:
+        with path.open("rb") as file:
+            held = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return None
+    if len(held) < _HEAD or hashlib.sha256(held[_DIGEST:]).digest() != held[:_DIGEST]:
+        return None
+    sizes, head = (int.from_bytes(held[at : at + _LENGTH]) for at in (_DIGEST, _DIGEST + _LENGTH))
+    ends = (_HEAD, _HEAD + sizes, _HEAD + sizes + head)
+    said = pickle.loads(held[ends[0] : ends[1]])  # own bytes: the digest is theirs
+    return pickle.loads(held[ends[1] : ends[2]], buffers=_arrays(held, ends[2], said))
+
+
+def _arrays(held: memoryview, at: int, sizes: list[tuple[int, bool]]) -> Iterator[memoryview]:
+    for size, readonly in sizes:
+        at += -at % _ALIGN
+        array = held[at : at + size]
+        yield array.toreadonly() if readonly else array
+        at += size
