@@ -85,21 +85,23 @@ def feeds_of_columns(
 def feeds_of_events(events: Events, instruments: Sequence[Instrument]) -> Iterator[Feed]:
     """Yield the feeds of the records of a tape; their numbers are not on it."""
     for kind in Kind:
-        rows = events[events["kind"] == kind]
-        for code in np.unique(rows["instrument"]).tolist():
-            mine = rows[rows["instrument"] == code]
-            for span in np.unique(mine["span_s"]).tolist():
-                of_span = mine[mine["span_s"] == span]
-                of_span = of_span[np.argsort(of_span["ts_event"], kind="stable")]
+        rows = np.flatnonzero(events["kind"] == kind)  # places: records of a long tape are large
+        codes = events["instrument"][rows]
+        for code in distinct(codes):
+            mine = rows[codes == code]
+            spans = events["span_s"][mine]
+            for span in distinct(spans):
+                of_span = mine[spans == span]
+                of_span = of_span[np.argsort(events["ts_event"][of_span], kind="stable")]
                 yield Feed(
                     kind=kind,
                     instrument=instruments[code],
-                    span_s=int(span),
-                    ts_event=of_span["ts_event"].astype(np.int64),
-                    ts_known=of_span["ts_known"].astype(np.int64),
-                    side=of_span["side"],
+                    span_s=span,
+                    ts_event=events["ts_event"][of_span].astype(np.int64, copy=False),
+                    ts_known=events["ts_known"][of_span].astype(np.int64, copy=False),
+                    side=events["side"][of_span],
                     payload={
-                        name: of_span[f"p{i}"].astype(np.float64)
+                        name: events[f"p{i}"][of_span].astype(np.float64, copy=False)
                         for i, name in enumerate(PAYLOAD[kind])
                     },
                     seq=np.zeros(0, dtype=np.int64),

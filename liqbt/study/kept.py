@@ -27,7 +27,7 @@ from liqbt.forecasts import forecasts_digest
 from liqbt.log.disk import locked, sha256, sha256_file
 from liqbt.study.events import Origin
 from liqbt.study.ground_truth import GroundTruth, ground_truth
-from liqbt.study.mapped import read_mapped, write_mapped
+from liqbt.study.mapped import mapped, read_mapped, write_mapped
 from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
 from liqbt.study.schema import Experiment
 from liqbt.study.store import write_streamed
@@ -126,8 +126,10 @@ class KeptMarkets(MarketStudies):
         return found
 
     def _made(self, symbol: str, named: str) -> KeptMarket:
+        experiment, tape = self.experiment, self.tapes[symbol]
+        about = describe_market(experiment.symbols[symbol], tape, self.origin.log)
         with watched() as watch:
-            market = super().__call__(symbol)
+            market = mapped(self.folder, super().__call__(symbol))
         number, files = list(self.tapes).index(symbol), dict[str, list[Path]]()
         levels, truth = dict[str, Path](), None
         for n, (name, evidence) in enumerate(market.evidence.items()):
@@ -146,7 +148,6 @@ class KeptMarkets(MarketStudies):
             with levels[name].open("wb") as rows:
                 for part in current(evidence):
                     part.tofile(rows)
-        experiment, tape = self.experiment, self.tapes[symbol]
         first = next(iter(market.evidence.values()))
         variants = sensitivity_variants(
             first, barred(experiment, tape, first), experiment.evaluation
@@ -168,8 +169,7 @@ class KeptMarkets(MarketStudies):
             truth=truth,
             variants={name: summed(variants.pop(name), CONDITIONAL) for name in [*variants]},
             evidence={name: summed(one, self.statistics) for name, one in market.evidence.items()},
-            about=describe_market(experiment.symbols[symbol], tape, self.origin.log)
-            | {"cascades_from": cascade_source(experiment.symbols[symbol].events)},
+            about=about | {"cascades_from": cascade_source(experiment.symbols[symbol].events)},
             reached=tuple(sorted(watch.seen)),
         )
 

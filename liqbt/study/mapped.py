@@ -12,6 +12,7 @@ import mmap
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from liqbt.log.disk import replacing
@@ -37,26 +38,45 @@ def write_mapped(path: Path, value: Any) -> None:
     OSError
         It cannot be written; nothing of it is left.
     """
-    arrays: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
-    raw = [array.raw() for array in arrays]
-    sizes = pickle.dumps([(each.nbytes, each.readonly) for each in raw])
-    parts: list[bytes | memoryview] = [
-        len(sizes).to_bytes(_LENGTH),
-        len(head).to_bytes(_LENGTH),
-        sizes,
-        head,
-    ]
-    at = _HEAD + len(sizes) + len(head)
-    for each in raw:
-        parts += [bytes(-at % _ALIGN), each]
-        at += -at % _ALIGN + each.nbytes
+    parts = _parts(value)
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)
     with replacing(path) as file:
         file.write(digest.digest())
         file.writelines(parts)
+
+
+def mapped(folder: Path, value: Any) -> Any:
+    """Return a value, its arrays in a file that has no name and ends with the last of them.
+
+    Parameters
+    ----------
+    folder : Path
+        On the disk that the file is to lie on.
+    value : object
+        As for `write_mapped`.
+    """
+    with TemporaryFile(dir=folder) as file:
+        file.write(bytes(_DIGEST))
+        file.writelines(_parts(value))
+        file.flush()
+        return _loaded(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)))
+
+
+def _parts(value: Any) -> list[bytes | memoryview]:
+    """Return what a file holds behind its digest."""
+    arrays: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
+    raw = [array.raw() for array in arrays]
+    sizes = pickle.dumps([(each.nbytes, each.readonly) for each in raw])
+    lengths = (len(sizes).to_bytes(_LENGTH), len(head).to_bytes(_LENGTH))
+    parts: list[bytes | memoryview] = [*lengths, sizes, head]
+    at = _HEAD + len(sizes) + len(head)
+    for each in raw:
+        parts += [bytes(-at % _ALIGN), each]
+        at += -at % _ALIGN + each.nbytes
+    return parts
 
 
 def read_mapped(path: Path) -> Any:
@@ -71,9 +91,13 @@ def read_mapped(path: Path) -> Any:
         return None
     if len(held) < _HEAD or hashlib.sha256(held[_DIGEST:]).digest() != held[:_DIGEST]:
         return None
+    return _loaded(held)
+
+
+def _loaded(held: memoryview) -> Any:
     sizes, head = (int.from_bytes(held[at : at + _LENGTH]) for at in (_DIGEST, _DIGEST + _LENGTH))
     ends = (_HEAD, _HEAD + sizes, _HEAD + sizes + head)
-    said = pickle.loads(held[ends[0] : ends[1]])  # own bytes: the digest is theirs
+    said = pickle.loads(held[ends[0] : ends[1]])  # own bytes
     return pickle.loads(held[ends[1] : ends[2]], buffers=_arrays(held, ends[2], said))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from liqbt.log.one_value import ONE_VALUE
 from liqbt.log.store import EventLog
@@ -82,15 +83,15 @@ def describe_feeds(
         Its events, and where they came from.
     """
     instrument = chosen[kind][0]
-    events = tape.of(kind)
-    points = len(events) > 0 and int(events["span_s"][0]) == 0
+    counts = np.bincount(tape.events["kind"], minlength=max(Kind) + 1).tolist()
+    points = counts[kind] > 0 and int(_column(tape, "span_s", kind)[0]) == 0
     shape = {Kind.MARK: "mark points" if points else "mark bars", Kind.BAR: "last-price bars"}
     price = f"{shape.get(kind, 'trades')} of {instrument}"
     return {
         "price": price,
         "price_stand_in": None if kind == Kind.MARK else price,
         "tape": tape.digest,
-        "events": {k.name.lower(): len(tape.of(k)) for k in Kind if len(tape.of(k))},
+        "events": {k.name.lower(): counts[k] for k in Kind if counts[k]},
         "instruments": [str(i) for i in tape.instruments],
         "first": iso(int(tape.events["ts_known"][0])),
         "last": iso(int(tape.events["ts_known"][-1])),
@@ -108,6 +109,19 @@ def describe_feeds(
         },
         **_doubts(tape),
     }
+
+
+def _column(
+    tape: Tape, name: str, kind: Kind, instrument: Instrument | None = None
+) -> npt.NDArray[Any]:
+    """Return one column of the events of a kind, without a copy of all that they say."""
+    mine = tape.events["kind"] == kind
+    if instrument is not None:
+        known = instrument in tape.instruments
+        code = tape.instruments.index(instrument) if known else len(tape.instruments)
+        mine &= tape.events["instrument"] == code
+    found: npt.NDArray[Any] = tape.events[name][mine]
+    return found
 
 
 def _doubts(tape: Tape) -> dict[str, Any]:
@@ -146,9 +160,7 @@ def _doubts(tape: Tape) -> dict[str, Any]:
 
 def _gaps(tape: Tape, kind: Kind, instrument: Instrument) -> dict[str, Any]:
     """Return how complete one periodic feed is, from the spacing of its own events."""
-    rows = tape.of(kind)
-    code = tape.instruments.index(instrument) if instrument in tape.instruments else -1
-    at = np.unique(rows["ts_event"][rows["instrument"] == code])
+    at = np.unique(_column(tape, "ts_event", kind, instrument))
     spacing = np.diff(at)
     typical = float(np.median(spacing)) if len(spacing) else float("nan")
     late = spacing > _LATE * typical
@@ -176,12 +188,11 @@ def _latencies(
                 said[segment.kind, instrument].add(latency_is)
     result = []
     for kind, instruments in chosen.items():
-        rows = tape.of(kind)
         for instrument in instruments:
             if instrument not in tape.instruments:
                 continue
-            mine = rows[rows["instrument"] == tape.instruments.index(instrument)]
-            late = mine["ts_known"] - mine["ts_event"]
+            known, at = (_column(tape, n, kind, instrument) for n in ("ts_known", "ts_event"))
+            late = known - at
             result.append(
                 {
                     "instrument": str(instrument),
