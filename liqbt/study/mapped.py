@@ -56,11 +56,19 @@ def mapped(folder: Path, value: Any) -> Any:
         On the disk that the file is to lie on.
     value : object
         As for `write_mapped`.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; names the folder.
     """
     with TemporaryFile(dir=folder) as file:
-        file.write(bytes(_DIGEST))
-        file.writelines(_parts(value))
-        file.flush()
+        try:
+            file.write(bytes(_DIGEST))
+            file.writelines(_parts(value))
+            file.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from None
         return _loaded(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)))
 
 

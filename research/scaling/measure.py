@@ -1,11 +1,11 @@
-"""How cost grows: seconds a file as a log grows, peak memory of a run by symbols and by years.
+"""How cost grows: seconds a file as a log grows, memory of a run by symbols and by years.
 
 python -m research.scaling.measure OUT --checkout after=. --checkout before=../older
 
 from the folder of a checkout. Every figure is of a process of its own, so that each checkout runs
 its own code; data are generated here, and ingested before. OUT gets `growth.json` and
 `growth.svg`: what is asked for with `--files`, `--symbols` or `--years` is measured again, the
-rest is as it was there.
+rest is as it was there. Memory is the most that a process held that no file backs, sampled.
 """
 
 from __future__ import annotations
@@ -53,14 +53,29 @@ from liqbt.study.plan import prepare
 prepare(Path(sys.argv[1]), Path(sys.argv[2]))
 print(0)
 """
-RUN = """
-import json, resource, sys
+WATCHED = """
+import json, resource, sys, threading, time
 from pathlib import Path
+def held():
+    said = Path("/proc/self/status").read_text()
+    return int(said.partition("RssAnon:")[2].split()[0]) / 1024
+most = [held()]
+def watch():
+    while True:
+        time.sleep(0.01)
+        most[0] = max(most[0], held())
+threading.Thread(target=watch, daemon=True).start()
+"""
+"""Begins a program that knows what it held at most that no file backs: `most[0]`, in MB."""
+RUN = (
+    WATCHED
+    + """
 from liqbt.study.run import run_experiment
 run_experiment(Path(sys.argv[1]), Path(sys.argv[2]))
 used = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([used.ru_maxrss / 1024, used.ru_utime + used.ru_stime]))
+print(json.dumps([most[0], used.ru_utime + used.ru_stime]))
 """
+)
 
 
 def rows(symbol: int, days: int) -> list[str]:
@@ -108,7 +123,7 @@ def ingest_growth(checkout: Path, folder: Path, files: int) -> list[float]:
 def run_memory(
     checkout: Path, folder: Path, symbols: int, days: int, every: str = "30min"
 ) -> tuple[float, float]:
-    """Return the peak MB and the CPU seconds of a run of so many symbols."""
+    """Return the MB that no file backs and the CPU seconds of a run of so many symbols."""
     names = [f"C{i:03d}D{days}" for i in range(symbols)]
     for i, name in enumerate(names):
         if not (folder / f"{name}.csv").is_file():
@@ -140,13 +155,13 @@ def draw(found: dict[str, Any], path: Path) -> None:
                 held, size = curves["ingest_ms"], curves["files"] / len(curves["ingest_ms"])
                 at = size * (np.arange(len(held)) + 0.5)
                 left.plot(at, held, color=colour, label=name)
-            for axes, key in ((middle, "peak_mb"), (right, "years_mb")):
+            for axes, key in ((middle, "held_mb"), (right, "years_mb")):
                 peaks = {int(n): peak for n, peak in curves.get(key, {}).items()}
                 axes.plot(list(peaks), list(peaks.values()), "o-", color=colour, label=name)
         left.set(xlabel="commits in the log", ylabel="CPU ms a file (median)", ylim=(0, None))
         left.set_title("A daily file into a log")
         for axes, unit in ((middle, "symbols"), (right, "years of hourly forecasts")):
-            axes.set(xlabel=unit, ylabel="peak memory of a run, MB", ylim=(0, None))
+            axes.set(xlabel=unit, ylabel="MB of a run that no file backs", ylim=(0, None))
         middle.set_title("A run, without its report")
         right.set_title("A run of one symbol")
         for axes in (left, middle, right):
@@ -184,14 +199,14 @@ def main() -> None:
                 )
                 sixteenths = [round(float(np.median(x)), 2) for x in np.array_split(ms, 16)]
                 curves |= {"files": len(ms), "ingest_ms": sixteenths}
-            for key, sizes in (("peak_mb", asked.symbols), ("years_mb", asked.years)):
+            for key, sizes in (("held_mb", asked.symbols), ("years_mb", asked.years)):
                 peaks: dict[str, int] = {}
                 for n in sizes:
-                    one = (n, asked.days) if key == "peak_mb" else (1, 365 * n, "1h")
+                    one = (n, asked.days) if key == "held_mb" else (1, 365 * n, "1h")
                     peak, seconds = run_memory(checkout, folder, *one)
                     peaks[str(n)] = round(peak)
                     what = f"{one[0]} symbols, {one[1]} days"
-                    print(f"{name}: {what}, peak {peak:.0f} MB, {seconds:.1f} s CPU", flush=True)
+                    print(f"{name}: {what}, {peak:.0f} MB, {seconds:.1f} s CPU", flush=True)
                 curves |= {key: peaks} if peaks else {}
             file.write_text(json.dumps(found) + "\n")
     draw(found, asked.out / "growth.svg")

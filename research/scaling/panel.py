@@ -6,7 +6,7 @@ from the folder of a checkout. A server in a process of its own makes the files 
 archive as they are asked for, in its layout (daily `metrics`, daily `markPriceKlines` of a minute,
 checksums); `liqbt fetch` and `liqbt run` are called as a user calls them, each step in a process of
 its own: CPU seconds, peak memory and bytes are that process's; of a run also what it held at most
-that no file backs, sampled twenty times a second. Two logs: one symbol over the most
+that no file backs, sampled. Two logs: one symbol over the most
 years of `--years`, the most symbols over `--wide` years. Runs by symbols are over `--wide` years;
 the widest is made once more in two processes. OUT gets `panel.json` after every step, and
 `panel.svg`; stopped (Ctrl-C), it draws what there is.
@@ -33,6 +33,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from research.scaling.measure import WATCHED
 
 FIRST = date(2020, 1, 1)
 YEAR = 365
@@ -65,17 +67,10 @@ print(json.dumps({"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.monoton
     "log_mb": sum(p.stat().st_size for p in log.rglob("*") if p.is_file()) / 1e6,
     "bad": len(report.failed) + len(report.refused) + len(report.missing)}))
 """
-RUN = """
-import json, resource, sys, threading, time
-from pathlib import Path
-held = [0.0]
-def sample():
-    while True:
-        said = Path("/proc/self/status").read_text()
-        held[0] = max(held[0], int(said.partition("RssAnon:")[2].split()[0]) / 1024)
-        time.sleep(0.05)
+RUN = (
+    WATCHED
+    + """
 if __name__ == "__main__":
-    threading.Thread(target=sample, daemon=True).start()
     from liqbt.study.executors import executor_of
     from liqbt.study.run import run_experiment
     begun, at = time.monotonic(), {}
@@ -87,11 +82,12 @@ if __name__ == "__main__":
     size = lambda folder: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1e6
     print(json.dumps({"cpu_s": own.ru_utime + own.ru_stime, "wall_s": time.monotonic() - begun,
         "workers_cpu_s": others.ru_utime + others.ru_stime,
-        "peak_mb": own.ru_maxrss / 1024, "held_mb": held[0],
+        "peak_mb": own.ru_maxrss / 1024, "held_mb": most[0],
         "worker_peak_mb": others.ru_maxrss / 1024,
         "cache_mb": size(Path(sys.argv[2]) / ".cache"),
         "run_mb": size(run.path), "stages": {k: v[-1] for k, v in at.items()}}))
 """
+)
 
 
 def minutes(symbol: str, days: int) -> tuple[np.ndarray, np.ndarray]:

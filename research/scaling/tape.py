@@ -30,31 +30,24 @@ from liqbt.replay import Checkpoint, replay_from
 from liqbt.study.estimators import default_estimator
 from liqbt.tape.values import trusted_tape
 from liqbt.types import DAY_NS, EVENT_DTYPE, HOUR_NS, Events, Instrument, Kind
-from research.scaling.measure import measured
+from research.scaling.measure import WATCHED, measured
 from research.scaling.year import megabytes
 
 WINDOW = 1_000_000
-BUILD = """
-import json, sys, threading, time
-from pathlib import Path
+BUILD = (
+    WATCHED
+    + """
 from liqbt.log.store import EventLog
 from liqbt.tape.build import build_tape
 from liqbt.tape.values import Selection
-log, most, done = EventLog.open(sys.argv[1]), [0], threading.Event()
-def held():
-    said = Path("/proc/self/status").read_text()
-    return int(said.partition("RssAnon:")[2].split()[0]) / 1024
-def watch():
-    while not done.wait(0.005):
-        most[0] = max(most[0], held())
-before = held()
-threading.Thread(target=watch, daemon=True).start()
+log = EventLog.open(sys.argv[1])
+before = most[0] = held()
 begun = time.process_time()
 tape = build_tape(log, Selection(kinds=log.info().instruments), Path(sys.argv[2]))
 seconds = time.process_time() - begun
-done.set()
 print(json.dumps([most[0] - before, seconds, tape.digest]))
 """
+)
 
 
 def windows(millions: int) -> Iterator[Events]:
