@@ -107,7 +107,7 @@ class ForecastBatch:
 
 
 class Forecasts(Sequence[Forecast]):
-    """Forecasts in order, held as batches: a `Forecast` is made once, when it is asked for.
+    """Forecasts in order, held as batches: a `Forecast` is made whenever it is asked for.
 
     Parameters
     ----------
@@ -120,28 +120,22 @@ class Forecasts(Sequence[Forecast]):
         For whoever reads columns: no forecast is made for them.
     """
 
-    __slots__ = ("_ends", "_made", "batches")
+    __slots__ = ("_ends", "batches")
 
     def __init__(self, batches: Iterable[ForecastBatch]) -> None:
         self.batches = tuple(batch for batch in batches if len(batch))
         self._ends = np.cumsum([len(batch) for batch in self.batches], dtype=np.int64)
-        self._made: list[Forecast | None] = [None] * sum(map(len, self.batches))
 
     def __reduce__(self) -> tuple[type[Forecasts], tuple[tuple[ForecastBatch, ...]]]:
         return Forecasts, (self.batches,)
 
     def __len__(self) -> int:
-        return len(self._made)
+        return sum(map(len, self.batches))
 
     def __iter__(self) -> Iterator[Forecast]:
-        place = 0
         for batch in self.batches:
             for i in range(len(batch)):
-                made = self._made[place]
-                if made is None:
-                    made = self._made[place] = batch[i]
-                yield made
-                place += 1
+                yield batch[i]
 
     @overload
     def __getitem__(self, index: int) -> Forecast: ...
@@ -151,11 +145,8 @@ class Forecasts(Sequence[Forecast]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         place = range(len(self))[index]
-        made = self._made[place]
-        if made is None:
-            k = int(np.searchsorted(self._ends, place, side="right"))
-            made = self._made[place] = self.batches[k][place - int(self._ends[k])]
-        return made
+        k = int(np.searchsorted(self._ends, place, side="right"))
+        return self.batches[k][place - int(self._ends[k])]
 
 
 def column(forecasts: Sequence[Forecast], name: str) -> npt.NDArray[Any]:
@@ -166,10 +157,10 @@ def column(forecasts: Sequence[Forecast], name: str) -> npt.NDArray[Any]:
     return np.array([getattr(forecast, name) for forecast in forecasts], ROW_DTYPE[name])
 
 
-def symbols_of(forecasts: Sequence[Forecast]) -> set[str]:
-    """Return the markets that forecasts are of."""
+def symbols_of(forecasts: Sequence[Forecast]) -> list[str]:
+    """Return the markets that forecasts are of, each once, in their order."""
     held = forecasts.batches if isinstance(forecasts, Forecasts) else forecasts
-    return {each.symbol for each in held}
+    return list(dict.fromkeys(each.symbol for each in held))
 
 
 def cluster_counts(forecasts: Sequence[Forecast]) -> IntArray:
@@ -267,6 +258,8 @@ def joined_intervals(forecasts: Sequence[Forecast]) -> FloatArray:
     -------
     ndarray of float64, shape (n_rows, 2)
     """
+    if isinstance(forecasts, Forecasts):  # no batch states any
+        return np.full((int(cluster_counts(forecasts).sum()), 2), np.nan)
     ends = [
         np.full((len(f.clusters), 2), np.nan)
         if f.notional_interval is None
@@ -337,18 +330,21 @@ def forecasts_digest(forecasts: Sequence[Forecast]) -> str:
     digest = hashlib.sha256()
     if not forecasts:
         return digest.hexdigest()
-    for symbol in dict.fromkeys(forecast.symbol for forecast in forecasts):
+    for symbol in symbols_of(forecasts):
         digest.update(symbol.encode())
-    sizes = np.array([len(forecast.clusters) for forecast in forecasts])
-    clusters = joined_clusters(forecasts)
-    anchor = np.repeat([forecast.grid.anchor for forecast in forecasts], sizes)
-    step = np.repeat([forecast.grid.step for forecast in forecasts], sizes)
-    exact = [[f.at, f.latest_known, f.mark_ts, f.mark_bin, len(f.clusters)] for f in forecasts]
-    digest.update(np.array(exact, "<i8").tobytes())
+    sizes, clusters = cluster_counts(forecasts), joined_clusters(forecasts)
+    held = forecasts.batches if isinstance(forecasts, Forecasts) else forecasts
+    each = [len(one) if isinstance(one, ForecastBatch) else 1 for one in held]
+    anchor, step = (
+        np.repeat(np.repeat([getattr(one.grid, name) for one in held], each), sizes)
+        for name in ("anchor", "step")
+    )
+    places = (column(forecasts, name) for name in ("at", "latest_known", "mark_ts", "mark_bin"))
+    digest.update(np.column_stack([*places, sizes]).astype("<i8").tobytes())
     quantised = (
-        np.array([f.mark for f in forecasts]) * 100,
-        np.array([f.sigma_1d for f in forecasts]) * 1e6,
-        np.array([f.asymmetry for f in forecasts]) * 1e6,
+        column(forecasts, "mark") * 100,
+        column(forecasts, "sigma_1d") * 1e6,
+        column(forecasts, "asymmetry") * 1e6,
         clusters["side"],
         *(np.log(clusters[name] / anchor) / step * 2 for name in ("low", "high", "peak")),
         clusters["notional_usd"],

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from liqbt.evaluation.kernels.clusters import followed, stand_out
-from liqbt.forecasts import joined_clusters
+from liqbt.forecasts import cluster_counts, column, joined_clusters
 from liqbt.types import Forecast
 
 FACT_DTYPE: Final = np.dtype(
@@ -49,12 +49,12 @@ def cluster_facts(issued: Sequence[Forecast]) -> npt.NDArray[np.void]:
     """
     rows = joined_clusters(issued)
     out = np.zeros(len(rows), FACT_DTYPE)
-    offsets = np.cumsum([0, *(len(f.clusters) for f in issued)], dtype=np.int64)
+    offsets = np.cumsum([0, *cluster_counts(issued)], dtype=np.int64)
     low, high = np.log(rows["low"]), np.log(rows["high"])
     before = followed(offsets, np.ascontiguousarray(rows["side"]), low, high)
     new = before < 0
     out["track"] = np.cumsum(new) - 1
-    out["since"] = np.repeat([f.at for f in issued], np.diff(offsets))
+    out["since"] = np.repeat(column(issued, "at"), np.diff(offsets))
     for row in np.flatnonzero(~new).tolist():
         out["track"][row] = out["track"][before[row]]
         out["since"][row] = out["since"][before[row]]

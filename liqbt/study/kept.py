@@ -27,7 +27,7 @@ from liqbt.forecasts import forecasts_digest
 from liqbt.log.disk import locked, sha256, sha256_file
 from liqbt.study.events import Origin
 from liqbt.study.ground_truth import GroundTruth, ground_truth
-from liqbt.study.mapped import mapped, read_mapped, write_mapped
+from liqbt.study.mapped import give_back, mapped, read_mapped, write_mapped
 from liqbt.study.pipeline import MarketStudies, MarketStudy, Twin, outcome_path
 from liqbt.study.schema import Experiment
 from liqbt.study.store import write_streamed
@@ -130,12 +130,15 @@ class KeptMarkets(MarketStudies):
         about = describe_market(experiment.symbols[symbol], tape, self.origin.log)
         with watched() as watch:
             market = mapped(self.folder, super().__call__(symbol))
+        give_back()
         number, files = list(self.tapes).index(symbol), dict[str, list[Path]]()
         levels, truth = dict[str, Path](), None
         for n, (name, evidence) in enumerate(market.evidence.items()):
             issued = market.forecasts[name]
-            tables = issued_tables(evidence, issued, number)
-            tables["clusters.parquet"] = iter([clusters_table(issued)])
+            tables = {
+                "clusters.parquet": map(clusters_table, [issued]),  # large, and gone first
+                **issued_tables(evidence, issued, number),
+            }
             for file, parts in tables.items():
                 path = self.folder / f"{named}-{n}-{file}"
                 write_streamed(path, (of_estimator(part, name) for part in parts))
@@ -148,6 +151,7 @@ class KeptMarkets(MarketStudies):
             with levels[name].open("wb") as rows:
                 for part in current(evidence):
                     part.tofile(rows)
+            give_back()
         first = next(iter(market.evidence.values()))
         variants = sensitivity_variants(
             first, barred(experiment, tape, first), experiment.evaluation

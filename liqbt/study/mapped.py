@@ -7,10 +7,12 @@ same command when it goes on: nobody else's file is ever opened.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import mmap
 import pickle
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Final
@@ -70,6 +72,12 @@ def mapped(folder: Path, value: Any) -> Any:
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from None
         return _loaded(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)))
+
+
+def give_back() -> None:
+    """Give what was freed back to the system: glibc keeps what lies between what is still held."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _parts(value: Any) -> list[bytes | memoryview]:

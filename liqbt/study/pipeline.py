@@ -632,7 +632,7 @@ def market_input(
         What its price-only twin issued.
     """
     start = scored_from(experiment, symbol, tape)
-    foreign = symbols_of(forecasts) - {symbol}
+    foreign = set(symbols_of(forecasts)) - {symbol}
     if foreign:
         raise DataError(f"the estimator of {symbol} issued forecasts of {sorted(foreign)[0]}")
     require_density(forecasts)

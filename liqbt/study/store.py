@@ -48,7 +48,7 @@ import yaml
 
 from liqbt.errors import AlreadyRunningError, DataError, StoppedError, first_line
 from liqbt.evaluation.inference.days import DaySums
-from liqbt.forecasts import joined_clusters, joined_intervals
+from liqbt.forecasts import column, joined_clusters, joined_intervals
 from liqbt.log.disk import read_parquet, sha256_file, sync_folder
 from liqbt.study.executors import Executor, begun, serially
 from liqbt.study.identity import report_digest
@@ -97,7 +97,7 @@ def forecast_table(forecasts: Sequence[Forecast]) -> pa.Table:
 
 def forecast_tables(forecasts: Sequence[Forecast]) -> Iterator[pa.Table]:
     """Yield `forecast_table` a group of rows at a time, all of one schema; at least one."""
-    stated = [name for name in _STATED if not all(math.isnan(getattr(f, name)) for f in forecasts)]
+    stated = [name for name in _STATED if not np.isnan(column(forecasts, name)).all()]
     if len(forecasts) and all(f.notional_interval is not None for f in forecasts):
         stated += _ENDS
     for i in range(0, max(len(forecasts), 1), GROUP):

@@ -30,7 +30,13 @@ from liqbt.evaluation.paired import (
     paired_difference,
 )
 from liqbt.evaluation.probability import corp, reliability
-from liqbt.forecasts import joined_clusters, joined_intervals
+from liqbt.forecasts import (
+    cluster_counts,
+    column,
+    joined_clusters,
+    joined_intervals,
+    symbols_of,
+)
 from liqbt.learn.models import VisitModels, VisitPredictions
 from liqbt.study.executors import Executor, serially
 from liqbt.study.pipeline import Study
@@ -335,15 +341,12 @@ def clusters_table(issued: Sequence[Forecast]) -> pa.Table:
         Of one market, in order of issue.
     """
     rows = joined_clusters(issued)
-    owner = np.repeat(np.arange(len(issued)), [len(f.clusters) for f in issued])
-    at, mark, sigma = (
-        np.array([getattr(f, name) for f in issued], kind)[owner]
-        for name, kind in (("at", np.int64), ("mark", np.float64), ("sigma_1d", np.float64))
-    )
+    sizes = cluster_counts(issued)
+    at, mark, sigma = (np.repeat(column(issued, n), sizes) for n in ("at", "mark", "sigma_1d"))
     near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
     facts, ends = cluster_facts(issued), joined_intervals(issued)
     columns = {
-        "symbol": pa.array([f.symbol for f in issued], pa.string()).take(pa.array(owner)),
+        "symbol": pa.array([*symbols_of(issued)] * len(rows), pa.string()),
         "at": at,
         "mark": mark,
         **{name: np.ascontiguousarray(rows[name]) for name in CLUSTER_DTYPE.names or ()},

@@ -183,15 +183,19 @@ def test_what_is_read_of_batches_is_what_is_read_of_their_forecasts(data):
         assert not row[:, n:].any()
 
 
-def test_forecasts_are_a_sequence_whose_items_are_made_once():
+def test_forecasts_are_a_sequence_that_holds_no_forecast():
     kind, events = 3, _walk()
     tape = trusted_tape(events.copy(), (Instrument("x", "X"),))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "_AT_ONCE", 4)
         issued = replay(tape, made_of(OIFlow, kind), times_of(events, 20 * MINUTE_NS))
     assert len(issued.batches) > 3
-    assert issued[5] is issued[5] is [*issued][5]
-    assert issued[-1] is issued[len(issued) - 1]
+    whole = [*issued]
+    assert len(whole) == len(issued)
+    for place in (0, 5, -1):
+        assert forecast_bytes(issued[place]) == forecast_bytes(whole[place])
+        assert np.shares_memory(issued[place].density_usd, whole[place].density_usd)
+        assert issued[place] is not whole[place]
     assert [f.at for f in issued[2:9:3]] == [f.at for f in issued][2:9:3]
     with pytest.raises(IndexError):
         issued[len(issued)]
