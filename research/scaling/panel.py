@@ -286,12 +286,12 @@ def measure(folder: Path, asked: argparse.Namespace, found: dict[str, Any]) -> N
         found[what][str(name)] = cost
         (asked.out / "panel.json").write_text(json.dumps(found) + "\n")
 
+    subprocess.run([sys.executable, "-m", "liqbt.study.compiling"], check=True)
     names = [f"C{i:03d}USDT" for i in range(max(asked.symbols))]
     longest, wide = max(asked.years), int(asked.wide * YEAR)
     with served() as base:
         years, cost = fetch(folder, base, names[:1], int(longest * YEAR))
         keep("fetch", f"1 symbol, {long(longest)}", cost)
-    run(folder, years, names[:1], 60, asked.every)  # compiles what is not compiled
     for n in asked.years:
         keep("years", f"{n:g}", run(folder, years, names[:1], int(n * YEAR), asked.every))
     with served() as base:
