@@ -163,6 +163,13 @@ def symbols_of(forecasts: Sequence[Forecast]) -> list[str]:
     return list(dict.fromkeys(each.symbol for each in held))
 
 
+def markets(forecasts: Sequence[Forecast]) -> list[str]:
+    """Return the market of every forecast."""
+    if isinstance(forecasts, Forecasts):
+        return [batch.symbol for batch in forecasts.batches for _ in range(len(batch))]
+    return [forecast.symbol for forecast in forecasts]
+
+
 def cluster_counts(forecasts: Sequence[Forecast]) -> IntArray:
     """Return how many clusters each forecast has."""
     if isinstance(forecasts, Forecasts):

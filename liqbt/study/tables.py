@@ -35,7 +35,7 @@ from liqbt.forecasts import (
     column,
     joined_clusters,
     joined_intervals,
-    symbols_of,
+    markets,
 )
 from liqbt.learn.models import VisitModels, VisitPredictions
 from liqbt.study.executors import Executor, serially
@@ -346,7 +346,7 @@ def clusters_table(issued: Sequence[Forecast]) -> pa.Table:
     near = np.where(rows["side"] == Side.SHORT, rows["low"], rows["high"])
     facts, ends = cluster_facts(issued), joined_intervals(issued)
     columns = {
-        "symbol": pa.array([*symbols_of(issued)] * len(rows), pa.string()),
+        "symbol": pa.array(np.repeat(np.array(markets(issued), object), sizes), pa.string()),
         "at": at,
         "mark": mark,
         **{name: np.ascontiguousarray(rows[name]) for name in CLUSTER_DTYPE.names or ()},
