@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import mmap
 import pickle
+import resource
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +72,7 @@ def mapped(folder: Path, value: Any) -> Any:
             file.flush()
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from None
-        return _loaded(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)))
+        return _loaded(_mapping(file))
 
 
 def give_back() -> None:
@@ -102,12 +103,21 @@ def read_mapped(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            held = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+            held = _mapping(file)
     except (OSError, ValueError):  # an empty file cannot be mapped
         return None
     if len(held) < _HEAD or hashlib.sha256(held[_DIGEST:]).digest() != held[:_DIGEST]:
         return None
     return _loaded(held)
+
+
+def _mapping(file: Any) -> memoryview:
+    """Map a file; Python keeps it open as long as it is mapped, so that many may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
 
 
 def _loaded(held: memoryview) -> Any:

@@ -180,6 +180,23 @@ def test_a_mapped_value_is_read_as_it_was_or_not_at_all(tmp_path):
     assert read_mapped(tmp_path / "not there") is None
 
 
+MANY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from liqbt.study.mapped import mapped
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+held = [mapped(Path(sys.argv[1]), np.full(1000, i)) for i in range(100)]
+assert [int(one[-1]) for one in held] == list(range(100))
+"""
+
+
+def test_more_values_are_mapped_than_a_process_may_have_files_at_first(tmp_path):
+    subprocess.run([sys.executable, "-c", MANY, str(tmp_path)], check=True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_bytes_do_not_depend_on_where_markets_run(plan, path, run, tmp_path):
     there = run_plan(plan, tmp_path, None, lambda *_: None, in_processes(2))
     assert files(there.path) == files(run.path)
