@@ -130,7 +130,7 @@ class Forecasts(Sequence[Forecast]):
         return Forecasts, (self.batches,)
 
     def __len__(self) -> int:
-        return sum(map(len, self.batches))
+        return int(self._ends[-1]) if len(self._ends) else 0
 
     def __iter__(self) -> Iterator[Forecast]:
         for batch in self.batches:

@@ -17,6 +17,7 @@ from liqbt.types import SECOND_NS, FloatArray, IntArray, Mask
 UNIT_NS: Final = {"s": SECOND_NS, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _FIRST_LOCAL: Final = pd.Timestamp("2008-12-30")
 _LAST_LOCAL: Final = pd.Timestamp("2100-01-03")
+_WORD: Final = pa.dictionary(pa.int32(), pa.string())
 _WHOLE: Final = r"^[+-]?[0-9]{1,18}$|^[+-]?[0-9]{19}$"
 
 
@@ -78,15 +79,21 @@ def as_words(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
     (['', 'b'], [1, 0, 1])
     """
     if pa.types.is_dictionary(column.type):
-        words = column.type.value_type == pa.string()
-        if words and not any(c.null_count or c.dictionary.null_count for c in column.chunks):
-            return name_codes(column)
+        if column.type.value_type == pa.string():
+            return name_codes(pa.chunked_array([_worded(c) for c in column.chunks], _WORD))
         column = column.cast(pa.string())
     elif pa.types.is_floating(column.type):
         column = pa.chunked_array([pa.array([f"{v:.15g}" for v in column.to_pylist()])])
     elif not pa.types.is_string(column.type):
         column = pc.cast(column, pa.string())
     return name_codes(pc.fill_null(column, ""))
+
+
+def _worded(chunk: pa.DictionaryArray) -> pa.DictionaryArray:
+    """Return words of which none is missing: `''` stands for those that were."""
+    words = [word or "" for word in chunk.dictionary.to_pylist()]
+    indices = pc.fill_null(chunk.indices.cast(pa.int32()), len(words))
+    return pa.DictionaryArray.from_arrays(indices, pa.array([*words, ""], pa.string()))
 
 
 def as_times(

@@ -40,6 +40,8 @@ _CODECS: Final = {
 }
 """How a packed file begins, beside gzip and zip."""
 _HEADER_BYTES: Final = 1 << 20
+_WORD_BYTES: Final = 4
+"""A row of Parquet, at most, of which a column of words that repeat consists."""
 _PLAIN: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
     pa.types.is_integer,
     pa.types.is_float32,
@@ -175,18 +177,37 @@ def _read_parquet(
     path: Path, wanted: Sequence[str], texts: Collection[str], max_bytes: int
 ) -> RawTable:
     try:
-        with pq.ParquetFile(path, pre_buffer=False, read_dictionary=list(texts)) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             groups = range(file.metadata.num_row_groups)
             size = sum(file.metadata.row_group(i).total_byte_size for i in groups)
             if size > max_bytes:
                 raise DataError(_too_large(path, max_bytes))
             _require(path, file.schema_arrow.names, wanted)
             _require_plain(path, file.schema_arrow, wanted)
+            repeating = _repeating(file, texts)
+        with pq.ParquetFile(path, pre_buffer=False, read_dictionary=repeating) as file:
             table = _in_utc(file.read(columns=list(dict.fromkeys(wanted)), use_threads=False))
             table.validate(full=True)  # text that is no UTF-8, among others
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no readable Parquet file: {reason_of(error)}") from None
     return RawTable(file=path.name, table=table)
+
+
+def _repeating(file: pq.ParquetFile, texts: Collection[str]) -> list[str]:
+    """Return the columns of text whose words repeat: in the file they are little but numbers."""
+    counted = dict.fromkeys((n for n in texts if pa.types.is_string(_type(file, n))), (0, 0))
+    for i in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(i)
+        for column in (group.column(j) for j in range(group.num_columns)):
+            if column.path_in_schema in counted:
+                size, rows = counted[column.path_in_schema]
+                size, rows = size + column.total_uncompressed_size, rows + column.num_values
+                counted[column.path_in_schema] = (size, rows)
+    return [name for name, (size, rows) in counted.items() if size <= _WORD_BYTES * rows]
+
+
+def _type(file: pq.ParquetFile, name: str) -> pa.DataType:
+    return file.schema_arrow.field(name).type
 
 
 def _read_csv(

@@ -107,6 +107,11 @@ def order_keys(kind: Kind, columns: Columns) -> list[npt.NDArray[Any]]:
 def name_codes(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
     """Return the sorted distinct names of a text column and each row's index into them.
 
+    Raises
+    ------
+    DataError
+        A name is missing.
+
     Examples
     --------
     >>> names, codes = name_codes(pa.chunked_array([["b", "a", "b"]]))
@@ -116,6 +121,8 @@ def name_codes(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
     chunks = []
     for chunk in column.chunks:
         encoded = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
+        if encoded.null_count:
+            raise DataError(f"{encoded.null_count} names are missing")
         indices = encoded.indices.to_numpy(zero_copy_only=False)
         chunks.append((encoded.dictionary.to_pylist(), indices))
     used: set[str] = set()

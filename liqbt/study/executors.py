@@ -17,7 +17,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
@@ -60,15 +60,23 @@ def serially(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
     yield from map(work, tasks)
 
 
-def begun(found: Iterator[R]) -> Iterator[R]:
-    """Return what an executor yields once the first is done: others go on beside the caller.
+@contextlib.contextmanager
+def begun(found: Iterator[R]) -> Iterator[Iterator[R]]:
+    """Give what an executor yields once the first is done: others go on beside the caller.
+
+    After an error nobody is at work any more when it is left.
 
     Examples
     --------
-    >>> list(begun(serially(abs, [-1, 2])))
+    >>> with begun(serially(abs, [-1, 2])) as found:
+    ...     list(found)
     [1, 2]
     """
-    return chain(list(islice(found, 1)), found)
+    try:
+        yield chain(list(islice(found, 1)), found)
+    finally:
+        if isinstance(found, Generator):
+            found.close()
 
 
 _WORK: Final[list[Any]] = []

@@ -78,8 +78,8 @@ class KeptMarket(MarketStudy):
     part: Path | None = None
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Return how it is pickled: whole, or as the file that it lies in."""
-        return object.__reduce_ex__(self, protocol) if self.part is None else (_sent, (self.part,))
+        """Return how it is pickled: whole, or as the name of the file that it lies in."""
+        return object.__reduce_ex__(self, protocol) if self.part is None else (Path, (self.part,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +124,10 @@ class KeptMarkets(MarketStudies):
                 write_mapped(path, (found, digests))
                 found = _sent(path)
         return found
+
+    def taken(self, market: Any) -> KeptMarket:
+        """Return what is kept of a market, which another process sends as the name of its file."""
+        return _sent(market) if isinstance(market, Path) else market
 
     def _made(self, symbol: str, named: str) -> KeptMarket:
         experiment, tape = self.experiment, self.tapes[symbol]

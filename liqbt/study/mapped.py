@@ -53,6 +53,8 @@ def write_mapped(path: Path, value: Any) -> None:
 def mapped(folder: Path, value: Any) -> Any:
     """Return a value, its arrays in a file that has no name and ends with the last of them.
 
+    What cannot be pickled, such as what code of one's own may issue, is returned as it is.
+
     Parameters
     ----------
     folder : Path
@@ -65,14 +67,18 @@ def mapped(folder: Path, value: Any) -> Any:
     OSError
         It cannot be written; names the folder.
     """
-    with TemporaryFile(dir=folder) as file:
-        try:
+    try:
+        parts = _parts(value)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return value
+    try:
+        with TemporaryFile(dir=folder) as file:
             file.write(bytes(_DIGEST))
-            file.writelines(_parts(value))
+            file.writelines(parts)
             file.flush()
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(folder)) from None
-        return _loaded(_mapping(file))
+            return _loaded(_mapping(file))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
 def give_back() -> None:
@@ -100,11 +106,16 @@ def read_mapped(path: Path) -> Any:
     """Return a written value, its arrays mapped; None where it is not there, or not whole.
 
     What is written into its arrays is in this process alone, and not in the file.
+
+    Raises
+    ------
+    OSError
+        It is there and cannot be read.
     """
     try:
         with path.open("rb") as file:
             held = _mapping(file)
-    except (OSError, ValueError):  # an empty file cannot be mapped
+    except (FileNotFoundError, ValueError):  # an empty file cannot be mapped
         return None
     if len(held) < _HEAD or hashlib.sha256(held[_DIGEST:]).digest() != held[:_DIGEST]:
         return None

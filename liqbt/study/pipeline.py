@@ -218,6 +218,11 @@ class MarketStudies:
         }
         return MarketStudy(symbol=symbol, forecasts=issued, evidence=evidence, twins=twins)
 
+    def taken(self, market: Any) -> MarketStudy:
+        """Return what a task gave, as whoever asked for it takes it."""
+        found: MarketStudy = market
+        return found
+
 
 def market_studies(
     one: MarketStudies, executor: Executor = serially, stage: Stage = silent
@@ -241,7 +246,7 @@ def market_studies(
     stage("markets", 0, len(symbols))
     try:
         for market in executor(one, symbols):
-            markets.append(market)
+            markets.append(one.taken(market))
             stage("markets", len(markets), len(symbols))
     except WorkerKilledError as error:
         raise WorkerKilledError(f"market {symbols[len(markets)]}: {error}") from None
@@ -289,9 +294,9 @@ def _evaluated(
         return evaluate(evidence, statistics)
     own = [one for one in statistics if OF_ALL.intersection(one.needs)]
     others = [one.id for one in statistics if not OF_ALL.intersection(one.needs)]
-    found = begun(executor(_Scored(evidence, statistics), others))
-    rows = {one.id: list(scored(evidence, [one])) for one in own}
-    rows |= zip(others, found, strict=True)
+    with begun(executor(_Scored(evidence, statistics), others)) as found:
+        rows = {one.id: list(scored(evidence, [one])) for one in own}
+        rows |= zip(others, found, strict=True)
     return Evaluation(
         details=tuple(row for one in statistics for row in rows[one.id]), evidence=evidence
     )

@@ -473,16 +473,16 @@ def write_run(
     partial = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
-        written = begun(executor(_Written(partial, parquet), list(parquet)))
-        _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
-        verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
-        _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
-        if truth is not None:
-            _write_json(partial / "truth.json", truth)
-        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        (partial / "config.yaml").write_text(text, encoding="utf-8")
-        _write_json(partial / MANIFEST, manifest)
-        deque(written, maxlen=0)
+        with begun(executor(_Written(partial, parquet), list(parquet))) as written:
+            _write_json(partial / "metrics.json", [json_value(asdict(score)) for score in scores])
+            verdict_rows = [json_value(asdict(verdict)) for verdict in verdicts]
+            _write_json(partial / "tables.json", {"verdicts": verdict_rows, **json_value(tables)})
+            if truth is not None:
+                _write_json(partial / "truth.json", truth)
+            text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+            (partial / "config.yaml").write_text(text, encoding="utf-8")
+            _write_json(partial / MANIFEST, manifest)
+            deque(written, maxlen=0)
         before = _digests(partial)
         if finish is not None:
             finish(_loaded(partial, read_json(partial / MANIFEST)), partial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -17,7 +18,7 @@ from shell import call
 from liqbt.errors import AlreadyRunningError, ConfigError, LiqbtError
 from liqbt.search.grid import load_grid, run_grid
 from liqbt.study import executors
-from liqbt.study.executors import executor_of, going_on, in_processes, on_dask, serially
+from liqbt.study.executors import begun, executor_of, going_on, in_processes, on_dask, serially
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -255,3 +256,15 @@ def test_without_the_extra_dask_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "distributed", None)
     with pytest.raises(ConfigError, match="extra 'cluster'"):
         list(executors.on_dask()(square, [1]))
+
+
+def test_after_an_error_nobody_is_at_work_any_more():
+    def failing() -> None:
+        with begun(in_processes(2)(time.sleep, [0.01] * 50)) as found:
+            assert len(multiprocessing.active_children()) == 2
+            assert next(found) is None
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert not multiprocessing.active_children()

@@ -11,7 +11,7 @@ import pytest
 
 from liqbt.errors import DataError
 from liqbt.log.order import lexicographic_order, number_repeats
-from liqbt.log.schema import event_schema, row_faults
+from liqbt.log.schema import event_schema, name_codes, row_faults
 from liqbt.log.tables import canonical, event_table, logical_hash
 from liqbt.types import PAYLOAD, Kind
 
@@ -284,3 +284,9 @@ def test_order_of_no_rows_and_of_one():
     assert lexicographic_order([empty, empty]).tolist() == []
     assert number_repeats([empty], empty).tolist() == []
     assert lexicographic_order([np.array([3]), np.array([1])]).tolist() == [0]
+
+
+@pytest.mark.parametrize("names", [["a", None], ["a", "b", None], [None]])
+def test_a_name_that_is_missing_is_no_other(names):
+    with pytest.raises(DataError, match="1 names are missing"):
+        name_codes(pa.chunked_array([names], pa.string()))

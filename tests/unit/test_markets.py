@@ -20,10 +20,11 @@ from liqbt.evaluation.evidence import Evidence
 from liqbt.evaluation.levels import VISIT_DTYPE
 from liqbt.evaluation.parts import _KEPT, summed
 from liqbt.log.disk import locked, sha256
+from liqbt.study import kept as kept_module
 from liqbt.study import pipeline
 from liqbt.study.executors import in_processes, serially
 from liqbt.study.kept import KeptMarkets
-from liqbt.study.mapped import read_mapped, write_mapped
+from liqbt.study.mapped import mapped, read_mapped, write_mapped
 from liqbt.study.pipeline import Twin, study
 from liqbt.study.plan import prepare
 from liqbt.study.run import run_plan
@@ -141,15 +142,23 @@ def test_what_is_kept_of_a_market_lies_in_its_file_wherever_it_is_sent(plan, tmp
     sent = pickle.dumps(kept)
     assert len(sent) < 1000
     (part,) = tmp_path.glob("*.part")
-    for one in (kept, pickle.loads(sent)):
+    markets = KeptMarkets(
+        experiment=plan.experiment, tapes=plan.tapes, origin=plan.origin, folder=tmp_path
+    )
+    for one in (kept, markets.taken(pickle.loads(sent))):
         (market,) = one.evidence["first"].markets
         for array in (market.path.low, one.evidence["first"].observed.outcomes):
             at = array.__array_interface__["data"][0]
             (held,) = (line for line in mappings() if line[0] <= at < line[1])
             assert held[2] == str(part)
-    part.unlink()
+
+
+def test_a_part_that_the_driver_cannot_read_is_said_so(plan, tmp_path, monkeypatch):
+    read, driver = kept_module.read_mapped, os.getpid()
+    there = lambda path: None if os.getpid() == driver else read(path)  # noqa: E731
+    monkeypatch.setattr(kept_module, "read_mapped", there)
     with pytest.raises(StoppedError, match="need one folder of results"):
-        pickle.loads(sent)
+        run_plan(plan, tmp_path, None, lambda *_: None, in_processes(2))
 
 
 def mappings() -> list[tuple[int, int, str]]:
@@ -178,6 +187,8 @@ def test_a_mapped_value_is_read_as_it_was_or_not_at_all(tmp_path):
         other.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
         assert read_mapped(other) is None
     assert read_mapped(tmp_path / "not there") is None
+    cannot = [lambda: None]
+    assert mapped(tmp_path, cannot) is cannot
 
 
 MANY = """

@@ -7,10 +7,13 @@ import io
 import zipfile
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from liqbt.errors import DataError
 from liqbt.ingest.colmap import parse_map
+from liqbt.ingest.files import CsvShape, read_columns
 from liqbt.ingest.table import ingest_file
 
 T0 = 1_767_225_600
@@ -141,3 +144,24 @@ def test_hostile_file_names(tmp_path):
         done = ingest_file(MAP, path)
         assert done.summary.file == name
         assert done.summary.events == {"trade": 3000}
+
+
+def test_a_parquet_file_that_lacks_text_is_one_sentence(tmp_path):
+    path = tmp_path / "a.parquet"
+    table = pa.table({"t": [1], "px": [1.0], "sym": ["A"], "many": [["A"]]})
+    pq.write_table(table, path)
+    for name, says in (("coin", "has no column 'coin'"), ("many", "column 'many' holds list")):
+        with pytest.raises(DataError, match=says):
+            read_columns(path, numbers=["px"], integers=["t"], texts=[name], shape=CsvShape())
+
+
+def test_words_that_repeat_are_read_as_words_and_others_as_text(tmp_path):
+    path, n = tmp_path / "a.parquet", 5000
+    times = [f"2026-01-01T00:{i // 60 % 60:02d}:{i % 60:02d}.{i:06d}Z" for i in range(n)]
+    names = [["BTC", "ETH", None][i % 3] for i in range(n)]
+    pq.write_table(pa.table({"sym": names, "at": times, "n": [*range(n)]}), path)
+    raw = read_columns(path, numbers=[], integers=[], texts=["sym", "at", "n"], shape=CsvShape())
+    kinds = {field.name: pa.types.is_dictionary(field.type) for field in raw.table.schema}
+    assert kinds == {"sym": True, "at": False, "n": False}
+    assert raw.table["sym"].cast(pa.string()).to_pylist() == names
+    assert raw.table["at"].to_pylist() == times
