@@ -91,6 +91,8 @@ def as_words(column: pa.ChunkedArray) -> tuple[list[str], IntArray]:
 
 def _worded(chunk: pa.DictionaryArray) -> pa.DictionaryArray:
     """Return words of which none is missing: `''` stands for those that were."""
+    if chunk.type == _WORD and not (chunk.null_count or chunk.dictionary.null_count):
+        return chunk
     words = [word or "" for word in chunk.dictionary.to_pylist()]
     indices = pc.fill_null(chunk.indices.cast(pa.int32()), len(words))
     return pa.DictionaryArray.from_arrays(indices, pa.array([*words, ""], pa.string()))
