@@ -195,7 +195,8 @@ def _read_parquet(
 
 def _repeating(file: pq.ParquetFile, texts: Collection[str]) -> list[str]:
     """Return the columns of text whose words repeat: in the file they are little but numbers."""
-    counted = dict.fromkeys((n for n in texts if pa.types.is_string(_type(file, n))), (0, 0))
+    kinds = file.schema_arrow
+    counted = {n: (0, 0) for n in texts if pa.types.is_string(kinds.field(n).type)}
     for i in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(i)
         for column in (group.column(j) for j in range(group.num_columns)):
@@ -204,10 +205,6 @@ def _repeating(file: pq.ParquetFile, texts: Collection[str]) -> list[str]:
                 size, rows = size + column.total_uncompressed_size, rows + column.num_values
                 counted[column.path_in_schema] = (size, rows)
     return [name for name, (size, rows) in counted.items() if size <= _WORD_BYTES * rows]
-
-
-def _type(file: pq.ParquetFile, name: str) -> pa.DataType:
-    return file.schema_arrow.field(name).type
 
 
 def _read_csv(
